@@ -1,0 +1,65 @@
+import type { Io } from './io.ts'
+
+/** Options of control calls. */
+export interface SignalOptions {
+  /** Ends the call early with an ABORTED error; `close` then stops waiting and drops what is in flight. */
+  signal?: AbortSignal | undefined
+}
+
+/** What a device can do and how large it is. A device replaces the object when something changes. */
+export interface DeviceLimits {
+  /** Bytes; a multiple of `blockSize`, below 2 ** 53. */
+  readonly size: number
+  /** Logical block, bytes: a power of two from 512 to 65536. Every offset and length is a multiple of it. */
+  readonly blockSize: number
+  /** Bytes; a multiple of `blockSize`, and the length below which a write costs extra. */
+  readonly preferredBlockSize: number
+  /** Bytes; the largest single read or write. */
+  readonly maxTransfer: number
+  /** Ios worked on at once; more may be submitted and wait inside the device. */
+  readonly queueDepth: number
+  /** Whether acknowledged writes may still be lost until a Flush. */
+  readonly writeCache: boolean
+  /** Whether Fua is honoured on Write and WriteZeroes. */
+  readonly fua: boolean
+  /** Whether Trim is passed on to the storage. */
+  readonly trim: boolean
+  /** Whether WriteZeroes is done by the storage, faster than writing zeroes. */
+  readonly writeZeroes: boolean
+  /** Whether every op that changes data is refused with EPERM. */
+  readonly readOnly: boolean
+}
+
+/** A run of bytes in one allocation state. */
+export interface Extent {
+  /** Bytes. */
+  length: number
+  /** Not backed by storage. */
+  hole: boolean
+  /** Reads as zeroes. */
+  zero: boolean
+}
+
+/**
+ * A user-space block device. Rules, each checked by `@blockbraid/testkit`:
+ *
+ * 1. `done` is called once per submit, never from inside submit; until then Io and buffers are the device's.
+ * 2. Write buffers are neither changed nor kept.
+ * 3. A read fills the given views in order; with none given the device leaves views that add up to `length`.
+ * 4. Ranges are multiples of the block inside `size` (core has checked); a device may assert.
+ * 5. Fua: durable before done. Flush: every write done before its submit is durable.
+ * 6. Trim leaves contents undefined; WriteZeroes reads back zeroes; FastZero unsupported fails at once with EOPNOTSUPP.
+ * 7. Ios in flight are in no order.
+ */
+export interface BlockDevice {
+  readonly limits: DeviceLimits
+  /** Starts an Io. Never throws, never blocks, never calls `done` before it returns. */
+  submit(io: Io): void
+  /** Ends the device: every Io in flight is done before it settles. Calling it again returns the same end. */
+  close(options?: SignalOptions): Promise<void>
+  /**
+   * Allocation of a range, where the device knows it: extents that cover `length` bytes or fewer
+   * (at least one), in order from `offset`.
+   */
+  extents?(offset: number, length: number, options?: SignalOptions): Promise<readonly Extent[]>
+}

@@ -1,0 +1,74 @@
+import type { Host } from './clock.ts'
+import type { BlockDevice, SignalOptions } from './device.ts'
+import type { MultipathOptions } from './multipath/options.ts'
+import type { BlockDevicePair } from './pair.ts'
+import type { PathSelector } from './policy.ts'
+import type { Target } from './target.ts'
+import type { Transport } from './transport.ts'
+import type { VolumeId } from './volume-id.ts'
+
+/** A user-space block device that the agent knows, opened or not. */
+export interface DeviceInfo {
+  /** `native`: one path. `multipath`: all paths of one volume. */
+  readonly kind: 'native' | 'multipath'
+  /** A native device's path id, or a multipath device's volume identity. */
+  readonly id: string
+  readonly volume: VolumeId
+  /** Bytes. */
+  readonly size: number
+  /** Bytes. */
+  readonly blockSize: number
+  /** Ids of its paths. */
+  readonly paths: readonly string[]
+  /** Where each path leads, in the order of `paths`. */
+  readonly addresses: readonly string[]
+  /** Vendor and model, for people. */
+  readonly product: string
+}
+
+/** What a rescan found, and what went wrong while it looked. */
+export interface ScanReport {
+  /** Path ids that were not known before. */
+  readonly added: readonly string[]
+  /** Path ids that no target lists any more. */
+  readonly removed: readonly string[]
+  /** Targets that could not be asked; their paths are kept as they were. */
+  readonly errors: readonly { readonly target: string; readonly error: Error }[]
+}
+
+/** How to make a {@link BlockDevicePair}. */
+export interface PairSpec {
+  /** Unique within the agent; 1 to 128 of the characters A-Z a-z 0-9 . _ - : */
+  name: string
+  /** Volume identity (multipath over all its paths), or a path id (that native device alone). */
+  device: string
+  /** Makes the policy; left out: the first usable path takes all I/O. */
+  selector?: () => PathSelector
+  transport: Transport
+  /** For people: shown by clients that list exports. */
+  description?: string
+  multipath?: MultipathOptions
+}
+
+/** Options of {@link createHostAgent}. */
+export interface HostAgentOptions {
+  targets: readonly Target[]
+  /** Defaults to the machine's. */
+  host?: Host
+}
+
+/** Targets in, pairs out: discovery, devices, and the pairs made of them. */
+export interface HostAgent extends AsyncDisposable {
+  readonly targets: readonly Target[]
+  readonly pairs: readonly BlockDevicePair[]
+  /** Native and multipath devices of the last scan, each once. */
+  devices(): readonly DeviceInfo[]
+  /** Asks every target again; paths of open devices come and go, their nodes stay. */
+  rescan(options?: SignalOptions): Promise<ScanReport>
+  /** Opens a user-space device for direct use: by volume identity, or by path id. Close it after use. */
+  open(id: string, options?: SignalOptions & { multipath?: MultipathOptions }): Promise<BlockDevice>
+  /** Pairs a device with an attachment; the device is shared with whoever has opened it. */
+  pair(spec: PairSpec, options?: SignalOptions): Promise<BlockDevicePair>
+  /** Ends pairs, devices and targets, in this order. */
+  close(options?: SignalOptions): Promise<void>
+}

@@ -1,0 +1,87 @@
+import type { BlockDevice, SignalOptions } from './device.ts'
+import type { Events } from './events.ts'
+import type { PathSelector } from './policy.ts'
+import type { Access } from './target.ts'
+import type { Attachment } from './transport.ts'
+
+/**
+ * State of a path inside a multipath device. `up`: takes I/O as its access allows. `fencing`: failed,
+ * and waiting for the proof that nothing sent through it can change data. `waiting`: until the next
+ * try to connect. `disabled`: taken out by `failPath`.
+ */
+export type PathState = 'connecting' | 'up' | 'fencing' | 'waiting' | 'disabled'
+
+/** A path at one moment, with its counters since it was added. */
+export interface PathStatus {
+  readonly id: string
+  readonly target: string
+  readonly address: string
+  readonly state: PathState
+  /** Undefined until the path was up once. */
+  readonly access: Access | undefined
+  readonly inflight: number
+  /** Ios done, failed ones included. */
+  readonly ios: number
+  /** Bytes read and written with success. */
+  readonly bytes: number
+  /** Ios ended with an error. */
+  readonly errors: number
+  /** Ios that left this path for another after a path error. */
+  readonly retries: number
+  /** Times the path went down. */
+  readonly failures: number
+  /** Moving average of the time from submit to done, µs. */
+  readonly latency: number
+  /** Ios done per latency bucket; see {@link latencyBucketLimit}. */
+  readonly latencyHistogram: readonly number[]
+  /** `clock.now()` of the last change of state, µs. */
+  readonly since: number
+  /** Why the path is in this state, where it is not up; else an empty text. */
+  readonly reason: string
+}
+
+/** State of a multipath device: `degraded` has lost a path, `stalled` has no usable one and parks its I/O. */
+export type DeviceState = 'active' | 'degraded' | 'stalled' | 'closed'
+
+/** Events of a {@link BlockDevicePair} and of the multipath device below it. */
+export interface PairEvents {
+  /** No usable path: I/O is parked. The detail counts what is parked at this moment. */
+  stalled: { parked: number }
+  /** A path is usable again: parked I/O goes on. The detail counts what ended with EIO meanwhile. */
+  resumed: { expired: number }
+  /** A path changed its state or its access. */
+  path: PathStatus
+  /** Said once per selector that threw or returned what was not in its list. */
+  policyFault: Error
+  /** The volume has a new size, in bytes. */
+  resized: { size: number }
+  /** The attachment ended by itself. */
+  lost: Error
+}
+
+/** A user-space block device and what a transport made of it. */
+export interface BlockDevicePair extends AsyncDisposable {
+  /** Its name, unique within the agent. */
+  readonly id: string
+  /** The device that applications made for user space use directly; ranges are checked in it. */
+  readonly user: BlockDevice
+  /** The other half: a kernel block device or an export. */
+  readonly kernel: Attachment
+  readonly state: DeviceState
+  /** Ios waiting for a usable path. */
+  readonly parked: number
+  /** Ios waiting for room on a usable path. */
+  readonly queued: number
+  /** Name of the policy; an empty text where there is none. */
+  readonly policy: string
+  readonly paths: readonly PathStatus[]
+  readonly events: Events<PairEvents>
+  /** Exchanges the policy under I/O. Throws what `create` throws, and then keeps the old one. */
+  setSelector(create: () => PathSelector): void
+  /** Takes a path out until `restorePath`; settles when it is fenced. */
+  failPath(id: string): Promise<void>
+  /** Lets a path that was taken out connect again, and makes one that waits try at once. */
+  restorePath(id: string): void
+  /** Detaches, then closes the device unless others use it. */
+  close(options?: SignalOptions): Promise<void>
+}

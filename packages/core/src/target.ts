@@ -1,0 +1,79 @@
+import type { BlockDevice, DeviceLimits, SignalOptions } from './device.ts'
+import type { Events } from './events.ts'
+import type { VolumeId } from './volume-id.ts'
+
+/**
+ * Access state of a path (SPC-5 §5.18 asymmetric logical unit access, NVMe Base 2.0 §8.1 ANA).
+ * I/O goes to the best of optimized and non-optimized; the other states take none.
+ */
+export type Access = 'optimized' | 'non-optimized' | 'standby' | 'unavailable' | 'transitioning'
+
+/** Events of a {@link Path}. */
+export interface PathEvents {
+  /** The access state changed. */
+  access: Access
+  /** The limits changed, such as the size of a volume that grew. */
+  limits: DeviceLimits
+  /** The path has ended by itself, with the reason; once, after every Io in flight is done. */
+  down: Error
+}
+
+/**
+ * One connection to one volume through one port: a native device. Beside the rules of
+ * {@link BlockDevice}:
+ *
+ * 8. PATH_ERROR only where another path may succeed: never on medium, reservation or argument errors.
+ * 9. When `close()` settles, no command sent through the path can change data any more. In-flight Ios
+ *    end first, with PATH_ERROR, without waiting for the array.
+ * 10. `down` is emitted at most once, after every Io in flight is done, and not after `close()` was called.
+ */
+export interface Path extends BlockDevice {
+  /** Same as {@link PathInfo.id}. */
+  readonly id: string
+  /** The identity read from the volume during this connect. */
+  readonly volume: VolumeId
+  readonly access: Access
+  readonly events: Events<PathEvents>
+  /** Asks the array to make this path's port optimized (explicit ALUA). */
+  activate?(options?: SignalOptions): Promise<void>
+}
+
+/** A path that a target offers, connected or not. */
+export interface PathInfo {
+  /** Unique within the agent and stable across rescans, such as `memory:array0/port2/lun1`. */
+  readonly id: string
+  /** Where it leads, for people: a portal, a port. */
+  readonly address: string
+  /** Identity of the volume that was found there. */
+  readonly volume: VolumeId
+  /** Bytes. */
+  readonly size: number
+  /** Bytes. */
+  readonly blockSize: number
+  /** Number or name of the volume on that port, for people; never used to join paths. */
+  readonly lun?: string
+  /** Vendor and model, for people. */
+  readonly product?: string
+}
+
+/** Events of a {@link Target}. */
+export interface TargetEvents {
+  /** Volumes or paths came or went: a rescan is due. The detail says why. */
+  changed: string
+}
+
+/** A storage system reached over one protocol. */
+export interface Target {
+  /** Unique within an agent, for people and path ids. */
+  readonly name: string
+  readonly events?: Events<TargetEvents>
+  /** Lists every path of every volume that can be reached now. */
+  discover(options?: SignalOptions): Promise<readonly PathInfo[]>
+  /**
+   * Opens a path: one try. Rejects with CONNECT_FAILED, DENIED, TIMED_OUT, or IDENTITY_CHANGED
+   * when another volume answers at that address.
+   */
+  connect(info: PathInfo, options?: SignalOptions): Promise<Path>
+  /** Ends every path that is still open, and the target. */
+  close(options?: SignalOptions): Promise<void>
+}
