@@ -1,8 +1,9 @@
-import type { BlockDevice, SignalOptions } from './device.ts'
+import type { SignalOptions } from './device.ts'
 import type { Events } from './events.ts'
 import type { PathSelector } from './policy.ts'
 import type { Access } from './target.ts'
 import type { Attachment } from './transport.ts'
+import type { UserDevice } from './user-device.ts'
 
 /**
  * State of a path inside a multipath device. `up`: takes I/O as its access allows. `fencing`: failed,
@@ -64,7 +65,7 @@ export interface BlockDevicePair extends AsyncDisposable {
   /** Its name, unique within the agent. */
   readonly id: string
   /** The device that applications made for user space use directly; ranges are checked in it. */
-  readonly user: BlockDevice
+  readonly user: UserDevice
   /** The other half: a kernel block device or an export. */
   readonly kernel: Attachment
   readonly state: DeviceState
@@ -74,6 +75,8 @@ export interface BlockDevicePair extends AsyncDisposable {
   readonly queued: number
   /** Name of the policy; an empty text where there is none. */
   readonly policy: string
+  /** How often the policy threw or returned what was not in its list; the first path served then. */
+  readonly policyFaults: number
   readonly paths: readonly PathStatus[]
   readonly events: Events<PairEvents>
   /** Exchanges the policy under I/O. Throws what `create` throws, and then keeps the old one. */

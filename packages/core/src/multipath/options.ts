@@ -13,3 +13,31 @@ export interface MultipathOptions {
   /** Weight by path id, above 0, for policies that use it. @defaultValue 1 each */
   weights?: Readonly<Record<string, number>>
 }
+
+/** {@link MultipathOptions} with every default in place. */
+export type ResolvedOptions = Required<MultipathOptions>
+
+/** Fills in defaults; throws a TypeError that names a wrong field. */
+export function resolveOptions(options: MultipathOptions = {}): ResolvedOptions {
+  const resolved: ResolvedOptions = {
+    noPathTimeout: milliseconds('noPathTimeout', options.noPathTimeout, 30_000, 0),
+    ioTimeout: milliseconds('ioTimeout', options.ioTimeout, 30_000, 0),
+    connectTimeout: milliseconds('connectTimeout', options.connectTimeout, 10_000, 1),
+    reconnectDelay: milliseconds('reconnectDelay', options.reconnectDelay, 100, 1),
+    reconnectDelayMax: milliseconds('reconnectDelayMax', options.reconnectDelayMax, 10_000, 1),
+    weights: options.weights ?? {},
+  }
+  for (const [id, weight] of Object.entries(resolved.weights)) {
+    if (!(weight > 0 && Number.isFinite(weight))) throw new TypeError(`weights[${id}] is ${weight}; it must be above 0`)
+  }
+  return resolved
+}
+
+// The longest delay that setTimeout keeps, about 24.8 days.
+const LONGEST = 2 ** 31 - 1
+
+function milliseconds(field: string, value: number | undefined, initial: number, least: number): number {
+  if (value === undefined) return initial
+  if (typeof value === 'number' && value >= least && value <= LONGEST) return value
+  throw new TypeError(`${field} is ${value}; it must be ${least} to ${LONGEST} milliseconds`)
+}

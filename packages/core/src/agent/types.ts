@@ -1,11 +1,12 @@
-import type { Host } from './clock.ts'
-import type { BlockDevice, SignalOptions } from './device.ts'
-import type { MultipathOptions } from './multipath/options.ts'
-import type { BlockDevicePair } from './pair.ts'
-import type { PathSelector } from './policy.ts'
-import type { Target } from './target.ts'
-import type { Transport } from './transport.ts'
-import type { VolumeId } from './volume-id.ts'
+import type { Host } from '../clock.ts'
+import type { SignalOptions } from '../device.ts'
+import type { MultipathOptions } from '../multipath/options.ts'
+import type { BlockDevicePair } from '../pair.ts'
+import type { PathSelector } from '../policy.ts'
+import type { Target } from '../target.ts'
+import type { Transport } from '../transport.ts'
+import type { UserDevice } from '../user-device.ts'
+import type { VolumeId } from '../volume-id.ts'
 
 /** A user-space block device that the agent knows, opened or not. */
 export interface DeviceInfo {
@@ -66,7 +67,7 @@ export interface HostAgent extends AsyncDisposable {
   /** Asks every target again; paths of open devices come and go, their nodes stay. */
   rescan(options?: SignalOptions): Promise<ScanReport>
   /** Opens a user-space device for direct use: by volume identity, or by path id. Close it after use. */
-  open(id: string, options?: SignalOptions & { multipath?: MultipathOptions }): Promise<BlockDevice>
+  open(id: string, options?: SignalOptions & { multipath?: MultipathOptions }): Promise<UserDevice>
   /** Pairs a device with an attachment; the device is shared with whoever has opened it. */
   pair(spec: PairSpec, options?: SignalOptions): Promise<BlockDevicePair>
   /** Ends pairs, devices and targets, in this order. */

@@ -1,0 +1,187 @@
+import PQueue from 'p-queue'
+import type { Host, Timer } from '../clock.ts'
+import { systemHost } from '../clock.ts'
+import type { SignalOptions } from '../device.ts'
+import { BlockError } from '../errors.ts'
+import type { MultipathDevice } from '../multipath/multipath-device.ts'
+import { openMultipath } from '../multipath/multipath-device.ts'
+import type { MultipathOptions } from '../multipath/options.ts'
+import type { BlockDevicePair } from '../pair.ts'
+import type { PathSelector } from '../policy.ts'
+import type { Target } from '../target.ts'
+import type { UserDevice } from '../user-device.ts'
+import { userDevice } from '../user-device.ts'
+import type { Inventory } from './inventory.ts'
+import { listDevices, scan, sourcesOf } from './inventory.ts'
+import { makePair } from './pair.ts'
+import type { DeviceInfo, HostAgent, HostAgentOptions, PairSpec, ScanReport } from './types.ts'
+
+const NAME = /^[A-Za-z0-9._:-]{1,128}$/
+
+// News of one change come in bursts, one per path; milliseconds.
+const RESCAN_DELAY = 50
+
+/** Makes a host agent. It asks the targets nothing until the first `rescan`, `open` or `pair`. */
+export function createHostAgent(options: HostAgentOptions): HostAgent {
+  return new Agent(options.targets, options.host ?? systemHost)
+}
+
+interface OpenDevice {
+  readonly device: MultipathDevice
+  users: number
+}
+
+class Agent implements HostAgent {
+  readonly targets: readonly Target[]
+  #host: Host
+  #inventory: Inventory | undefined
+  #open = new Map<string, OpenDevice>()
+  #pairs = new Map<string, BlockDevicePair>()
+  #control = new PQueue({ concurrency: 1 })
+  #rescan: Timer | undefined
+  #stopListening: (() => void)[] = []
+  #closing: Promise<void> | undefined
+
+  constructor(targets: readonly Target[], host: Host) {
+    const names = targets.map(({ name }) => name)
+    const twice = names.find((name, index) => names.indexOf(name) !== index)
+    if (twice !== undefined) throw new TypeError(`two targets are named "${twice}"; each needs a name of its own`)
+    this.targets = targets
+    this.#host = host
+    for (const { events } of targets) {
+      if (events === undefined) continue
+      const onChanged = (): void => this.#rescanSoon()
+      events.on('changed', onChanged)
+      this.#stopListening.push(() => events.off('changed', onChanged))
+    }
+  }
+
+  get pairs(): readonly BlockDevicePair[] {
+    return [...this.#pairs.values()]
+  }
+
+  devices(): readonly DeviceInfo[] {
+    return listDevices(this.#inventory ?? new Map())
+  }
+
+  rescan(options?: SignalOptions): Promise<ScanReport> {
+    return this.#inTurn(() => this.#scan(options?.signal))
+  }
+
+  open(id: string, options: SignalOptions & { multipath?: MultipathOptions } = {}): Promise<UserDevice> {
+    return this.#inTurn(async () => {
+      const { device } = await this.#use(id, undefined, options.multipath, options.signal)
+      return this.#front(id, device)
+    })
+  }
+
+  pair(spec: PairSpec, options: SignalOptions = {}): Promise<BlockDevicePair> {
+    return this.#inTurn(async () => {
+      if (!NAME.test(spec.name)) {
+        throw new TypeError(`name is "${spec.name}"; it must be 1 to 128 of the characters A-Z a-z 0-9 . _ - :`)
+      }
+      if (this.#pairs.has(spec.name)) throw new BlockError('IN_USE', `there is a pair named ${spec.name} already`)
+      const { device } = await this.#use(spec.device, spec.selector, spec.multipath, options.signal)
+      const user = this.#front(spec.device, device)
+      try {
+        const pair = await makePair(spec, device, user, options.signal, ({ id }) => this.#pairs.delete(id))
+        this.#pairs.set(spec.name, pair)
+        return pair
+      } catch (error) {
+        await user.close()
+        throw error
+      }
+    })
+  }
+
+  /** Control calls change one inventory and one set of devices: one at a time, in their order. */
+  #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    return this.#control.add(() => {
+      if (this.#closing !== undefined) throw new BlockError('CLOSED', 'the agent is closed')
+      return work()
+    })
+  }
+
+  #rescanSoon(): void {
+    if (this.#rescan !== undefined || this.#closing !== undefined || this.#inventory === undefined) return
+    this.#rescan = this.#host.clock.after(RESCAN_DELAY, () => {
+      this.#rescan = undefined
+      // What could not be asked is in the next report; the paths stay as they were.
+      this.rescan().catch(() => {})
+    })
+  }
+
+  async #scan(signal: AbortSignal | undefined): Promise<ScanReport> {
+    const { inventory, report } = await scan(this.targets, this.#inventory ?? new Map(), signal)
+    this.#inventory = inventory
+    for (const [id, { device }] of this.#open) this.#follow(id, device, inventory)
+    return report
+  }
+
+  #follow(id: string, device: MultipathDevice, inventory: Inventory): void {
+    const sources = sourcesOf(inventory, id).filter(({ info }) => info.volume === device.volume)
+    const offered = new Set(sources.map(({ info }) => info.id))
+    for (const path of device.paths) {
+      // Not awaited: a fence may take long, and the scan has nothing to gain from it.
+      if (!offered.has(path.id)) void device.removePath(path.id)
+    }
+    for (const source of sources) device.addPath(source)
+  }
+
+  async #use(
+    id: string,
+    selector: (() => PathSelector) | undefined,
+    multipath: MultipathOptions | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<OpenDevice> {
+    const open = this.#open.get(id)
+    if (open !== undefined) {
+      if (selector !== undefined) open.device.setSelector(selector)
+      open.users++
+      return open
+    }
+    if (sourcesOf(this.#inventory ?? new Map(), id).length === 0) await this.#scan(signal)
+    const sources = sourcesOf(this.#inventory ?? new Map(), id)
+    const first = sources[0]
+    if (first === undefined) {
+      throw new BlockError('NOT_FOUND', `no target offers a volume or path ${id}; rescan lists what there is`)
+    }
+    const device = await openMultipath(first.info.volume, sources, { selector, multipath, signal, host: this.#host })
+    const made = { device, users: 1 }
+    this.#open.set(id, made)
+    return made
+  }
+
+  #front(id: string, device: MultipathDevice): UserDevice {
+    return userDevice(device, this.#host.clock, (options) => this.#release(id, options))
+  }
+
+  async #release(id: string, options: SignalOptions | undefined): Promise<void> {
+    const open = this.#open.get(id)
+    if (open === undefined) return
+    open.users--
+    if (open.users > 0) return
+    this.#open.delete(id)
+    await open.device.close(options)
+  }
+
+  close(options?: SignalOptions): Promise<void> {
+    this.#closing ??= this.#end(options)
+    return this.#closing
+  }
+
+  async #end(options: SignalOptions | undefined): Promise<void> {
+    for (const stop of this.#stopListening) stop()
+    this.#rescan?.cancel()
+    const pairs = await Promise.allSettled(this.pairs.map((pair) => pair.close(options)))
+    const devices = await Promise.allSettled(Array.from(this.#open.values(), ({ device }) => device.close(options)))
+    this.#open.clear()
+    const targets = await Promise.allSettled(this.targets.map((target) => target.close(options)))
+    const errors = [...pairs, ...devices, ...targets].flatMap((end) => (end.status === 'rejected' ? [end.reason] : []))
+    if (errors.length > 0) throw errors[0]
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}

@@ -1,0 +1,97 @@
+import { BlockError } from '../errors.ts'
+import type { PathSource } from '../multipath/path-slot.ts'
+import type { PathInfo, Target } from '../target.ts'
+import { isVolumeId } from '../volume-id.ts'
+import type { DeviceInfo, ScanReport } from './types.ts'
+
+/** Every path that the targets offered when they were last asked, by path id. */
+export type Inventory = ReadonlyMap<string, PathSource>
+
+/** Asks every target; the paths of one that cannot be asked stay as they were. */
+export async function scan(
+  targets: readonly Target[],
+  before: Inventory,
+  signal: AbortSignal | undefined,
+): Promise<{ inventory: Inventory; report: ScanReport }> {
+  const inventory = new Map<string, PathSource>()
+  const errors: { target: string; error: Error }[] = []
+  const answers = await Promise.allSettled(targets.map((target) => target.discover({ signal })))
+  for (const [index, answer] of answers.entries()) {
+    const target = targets[index] as Target
+    if (answer.status === 'rejected') {
+      errors.push({ target: target.name, error: asError(answer.reason) })
+      for (const [id, source] of before) if (source.target === target) inventory.set(id, source)
+      continue
+    }
+    for (const info of answer.value) {
+      const fault = infoFault(info, inventory)
+      if (fault === undefined) inventory.set(info.id, { target, info })
+      else errors.push({ target: target.name, error: fault })
+    }
+  }
+  signal?.throwIfAborted()
+  return {
+    inventory,
+    report: {
+      added: [...inventory.keys()].filter((id) => !isSamePath(before.get(id), inventory.get(id))),
+      removed: [...before.keys()].filter((id) => !isSamePath(before.get(id), inventory.get(id))),
+      errors,
+    },
+  }
+}
+
+function isSamePath(one: PathSource | undefined, other: PathSource | undefined): boolean {
+  return one !== undefined && one.info.volume === other?.info.volume
+}
+
+function infoFault(info: PathInfo, known: Inventory): Error | undefined {
+  if (!isVolumeId(info.volume)) {
+    return new BlockError(
+      'PROTOCOL',
+      `path ${info.id} has the identity "${info.volume}", which has none of the known forms`,
+    )
+  }
+  const other = known.get(info.id)
+  return other === undefined
+    ? undefined
+    : new BlockError('IN_USE', `path ${info.id} is offered twice, by ${other.target.name} before`)
+}
+
+function asError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new Error(String(reason))
+}
+
+/** Native devices, one a path, and multipath devices, one a volume, each once. */
+export function listDevices(inventory: Inventory): DeviceInfo[] {
+  const volumes = Map.groupBy(inventory.values(), ({ info }) => info.volume)
+  const natives = Array.from(inventory.values(), ({ info }) => deviceInfo('native', info.id, [info]))
+  const multipaths = Array.from(volumes, ([volume, sources]) =>
+    deviceInfo(
+      'multipath',
+      volume,
+      sources.map(({ info }) => info),
+    ),
+  )
+  return [...natives, ...multipaths]
+}
+
+function deviceInfo(kind: DeviceInfo['kind'], id: string, infos: PathInfo[]): DeviceInfo {
+  const first = infos[0] as PathInfo
+  return {
+    kind,
+    id,
+    volume: first.volume,
+    size: Math.min(...infos.map(({ size }) => size)),
+    blockSize: first.blockSize,
+    paths: infos.map((info) => info.id),
+    addresses: infos.map(({ address }) => address),
+    product: first.product ?? '',
+  }
+}
+
+/** The paths behind a device id: all of a volume, or the one of a native device. */
+export function sourcesOf(inventory: Inventory, id: string): PathSource[] {
+  const native = inventory.get(id)
+  if (native !== undefined) return [native]
+  return Array.from(inventory.values()).filter(({ info }) => info.volume === id)
+}

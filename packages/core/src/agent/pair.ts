@@ -1,0 +1,123 @@
+import type { SignalOptions } from '../device.ts'
+import type { Emitter } from '../emitter.ts'
+import { createEmitter } from '../emitter.ts'
+import type { MultipathDevice } from '../multipath/multipath-device.ts'
+import type { BlockDevicePair, DeviceState, PairEvents, PathStatus } from '../pair.ts'
+import type { PathSelector } from '../policy.ts'
+import type { Attachment } from '../transport.ts'
+import type { UserDevice } from '../user-device.ts'
+import type { PairSpec } from './types.ts'
+
+const FORWARDED = ['stalled', 'resumed', 'path', 'policyFault', 'resized'] as const
+
+/** Attaches an open device; `onClosed` hears when the pair has ended. */
+export async function makePair(
+  spec: PairSpec,
+  device: MultipathDevice,
+  user: UserDevice,
+  signal: AbortSignal | undefined,
+  onClosed: (pair: BlockDevicePair) => void,
+): Promise<BlockDevicePair> {
+  const kernel = await spec.transport.attach(user, {
+    name: spec.name,
+    signal,
+    ...(spec.description === undefined ? {} : { description: spec.description }),
+  })
+  return new Pair(spec.name, device, user, kernel, onClosed)
+}
+
+class Pair implements BlockDevicePair {
+  readonly id: string
+  readonly user: UserDevice
+  readonly kernel: Attachment
+  readonly events: Emitter<PairEvents> = createEmitter()
+  #device: MultipathDevice
+  #onClosed: (pair: BlockDevicePair) => void
+  #closing: Promise<void> | undefined
+  #unsubscribe: (() => void)[] = []
+
+  constructor(
+    id: string,
+    device: MultipathDevice,
+    user: UserDevice,
+    kernel: Attachment,
+    onClosed: (pair: BlockDevicePair) => void,
+  ) {
+    this.id = id
+    this.user = user
+    this.kernel = kernel
+    this.#device = device
+    this.#onClosed = onClosed
+    for (const event of FORWARDED) this.#forward(event)
+    const onResized = ({ size }: { size: number }): void => void kernel.resize(size).catch(onLost)
+    const onLost = (error: Error): void => void this.events.emit('lost', error)
+    device.events.on('resized', onResized)
+    kernel.events.on('lost', onLost)
+    this.#unsubscribe.push(
+      () => device.events.off('resized', onResized),
+      () => kernel.events.off('lost', onLost),
+    )
+  }
+
+  #forward(event: (typeof FORWARDED)[number]): void {
+    const listener = (detail: unknown): void => void this.events.emit(event, detail as never)
+    this.#device.events.on(event, listener)
+    this.#unsubscribe.push(() => this.#device.events.off(event, listener))
+  }
+
+  get state(): DeviceState {
+    return this.#closing === undefined ? this.#device.state : 'closed'
+  }
+
+  get parked(): number {
+    return this.#device.parked
+  }
+
+  get queued(): number {
+    return this.#device.queued
+  }
+
+  get policy(): string {
+    return this.#device.policy
+  }
+
+  get policyFaults(): number {
+    return this.#device.policyFaults
+  }
+
+  get paths(): readonly PathStatus[] {
+    return this.#device.paths
+  }
+
+  setSelector(create: () => PathSelector): void {
+    this.#device.setSelector(create)
+  }
+
+  failPath(id: string): Promise<void> {
+    return this.#device.failPath(id)
+  }
+
+  restorePath(id: string): void {
+    this.#device.restorePath(id)
+  }
+
+  close(options?: SignalOptions): Promise<void> {
+    this.#closing ??= this.#end(options)
+    return this.#closing
+  }
+
+  async #end(options: SignalOptions | undefined): Promise<void> {
+    for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe()
+    try {
+      await this.kernel.detach(options)
+      if (this.user.limits.writeCache && !this.user.limits.readOnly) await this.user.flush(options)
+    } finally {
+      await this.user.close(options)
+      this.#onClosed(this)
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}

@@ -1,0 +1,167 @@
+import type { BlockDevice } from './device.ts'
+import { Io, IoFlag, IoOp, NO_BUFFERS } from './io.ts'
+import type { IoStatus } from './status.ts'
+import { OK } from './status.ts'
+
+/** Serves Ios that a device cannot take as they are, by smaller or other Ios. */
+export interface CompositeFactory {
+  submit(io: Io): void
+}
+
+// Enough pieces in flight to keep several paths busy, few enough not to crowd out other Ios.
+const LANES = 8
+
+const zeroes = new Uint8Array(65536)
+
+/** Splits by `maxTransfer`, writes zeroes where WriteZeroes is missing, flushes after writes where Fua is. */
+export function compositeFactory(device: BlockDevice): CompositeFactory {
+  const idle: Composite[] = []
+  return {
+    submit(io) {
+      const composite = idle.pop() ?? new Composite(device, idle)
+      composite.start(io)
+    },
+  }
+}
+
+class Composite {
+  #device: BlockDevice
+  #idle: Composite[]
+  #children: Io[] = []
+  #parent: Io | null = null
+  #op: IoOp = IoOp.Read
+  #flags = 0
+  #pieceLength = 0
+  #submitted = 0
+  #inflight = 0
+  #status: IoStatus = OK
+  #flushAfter = false
+  #source = new BufferCursor()
+  // Views that the device supplied, by piece, put in order at the end.
+  #supplied: Uint8Array[][] = []
+
+  constructor(device: BlockDevice, idle: Composite[]) {
+    this.#device = device
+    this.#idle = idle
+  }
+
+  start(parent: Io): void {
+    const limits = this.#device.limits
+    const emulateZeroes = parent.op === IoOp.WriteZeroes && !limits.writeZeroes
+    const emulateFua = (parent.flags & IoFlag.Fua) !== 0 && !limits.fua
+    this.#parent = parent
+    this.#op = emulateZeroes ? IoOp.Write : parent.op
+    this.#flags = (emulateFua ? parent.flags & ~IoFlag.Fua : parent.flags) & (emulateZeroes ? IoFlag.Fua : ~0)
+    this.#pieceLength = this.#op === IoOp.WriteZeroes ? parent.length : limits.maxTransfer
+    this.#submitted = 0
+    this.#inflight = 0
+    this.#status = OK
+    this.#flushAfter = emulateFua && limits.writeCache
+    this.#source.start(emulateZeroes ? zeroViews(parent.length) : parent.buffers)
+    for (let lane = 0; lane < LANES && this.#submitted < parent.length; lane++) {
+      this.#next(this.#children[lane] ?? this.#newChild())
+    }
+  }
+
+  #newChild(): Io {
+    const child = new Io()
+    child.owner = this
+    child.done = childDone
+    this.#children.push(child)
+    return child
+  }
+
+  #next(child: Io): void {
+    const parent = this.#parent as Io
+    const length = Math.min(this.#pieceLength, parent.length - this.#submitted)
+    child.op = this.#op
+    child.flags = this.#flags
+    child.offset = parent.offset + this.#submitted
+    child.length = length
+    child.buffers = this.#source.empty ? NO_BUFFERS : this.#source.take(length)
+    this.#submitted += length
+    this.#inflight++
+    this.#device.submit(child)
+  }
+
+  childEnded(child: Io, status: IoStatus): void {
+    const parent = this.#parent as Io
+    this.#inflight--
+    if (status !== OK && this.#status === OK) this.#status = status
+    if (this.#op === IoOp.Read && parent.buffers.length === 0) {
+      this.#supplied[(child.offset - parent.offset) / this.#pieceLength] = child.buffers
+    }
+    child.buffers = NO_BUFFERS
+    if (this.#status === OK && this.#submitted < parent.length) return this.#next(child)
+    if (this.#inflight > 0) return
+    if (this.#status === OK && this.#flushAfter) {
+      this.#flushAfter = false
+      this.#inflight++
+      child.op = IoOp.Flush
+      child.flags = 0
+      child.offset = 0
+      child.length = 0
+      this.#device.submit(child)
+      return
+    }
+    this.#finish(parent)
+  }
+
+  #finish(parent: Io): void {
+    if (this.#supplied.length > 0) {
+      if (this.#status === OK) parent.buffers = this.#supplied.flat()
+      this.#supplied = []
+    }
+    const status = this.#status
+    this.#parent = null
+    this.#source.start(NO_BUFFERS)
+    this.#idle.push(this)
+    parent.done(parent, status)
+  }
+}
+
+function childDone(child: Io, status: IoStatus): void {
+  ;(child.owner as Composite).childEnded(child, status)
+}
+
+function zeroViews(length: number): Uint8Array[] {
+  const views = new Array<Uint8Array>(Math.ceil(length / zeroes.length)).fill(zeroes)
+  const rest = length % zeroes.length
+  if (rest > 0) views[views.length - 1] = zeroes.subarray(0, rest)
+  return views
+}
+
+/** Takes consecutive pieces out of a list of views, without copies. */
+class BufferCursor {
+  #views: Uint8Array[] = NO_BUFFERS
+  #index = 0
+  #start = 0
+
+  start(views: Uint8Array[]): void {
+    this.#views = views
+    this.#index = 0
+    this.#start = 0
+  }
+
+  get empty(): boolean {
+    return this.#views.length === 0
+  }
+
+  take(length: number): Uint8Array[] {
+    const piece: Uint8Array[] = []
+    let wanted = length
+    while (wanted > 0) {
+      const view = this.#views[this.#index] as Uint8Array
+      const available = view.length - this.#start
+      const used = Math.min(available, wanted)
+      piece.push(used === view.length ? view : view.subarray(this.#start, this.#start + used))
+      wanted -= used
+      this.#start += used
+      if (used === available) {
+        this.#index++
+        this.#start = 0
+      }
+    }
+    return piece
+  }
+}

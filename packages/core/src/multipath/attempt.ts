@@ -1,0 +1,105 @@
+import type { IoDone } from '../io.ts'
+import { Io, NO_BUFFERS } from '../io.ts'
+import type { PathSlot } from './path-slot.ts'
+
+/**
+ * One try of an I/O on one path. Pooled; while it waits for a path, for room or for a fence it stands
+ * in an {@link AttemptList}. A late completion finds `parent` null and reaches nobody.
+ */
+export class Attempt {
+  readonly io: Io = new Io()
+  /** The I/O that this try serves; null when it was abandoned, or is idle. */
+  parent: Io | null = null
+  /** The path it was submitted to; null while it waits. */
+  slot: PathSlot | null = null
+  /** `clock.now()` of its submit, µs. */
+  started: number
+  /** `clock.now()` after which it may not be tried again, µs; 0 before its first trouble. */
+  deadline: number
+  next: Attempt | null = null
+
+  constructor(done: IoDone) {
+    this.io.owner = this
+    this.io.done = done
+    this.started = 0.5
+    this.deadline = 0.5
+    this.started = 0
+    this.deadline = 0
+  }
+}
+
+/** All attempts ever made, and the idle ones of them. */
+export class AttemptPool {
+  readonly all: Attempt[] = []
+  #idle: Attempt | null = null
+  #done: IoDone
+
+  constructor(done: IoDone) {
+    this.#done = done
+  }
+
+  take(): Attempt {
+    const attempt = this.#idle
+    if (attempt === null) {
+      const made = new Attempt(this.#done)
+      this.all.push(made)
+      return made
+    }
+    this.#idle = attempt.next
+    attempt.next = null
+    return attempt
+  }
+
+  give(attempt: Attempt): void {
+    attempt.parent = null
+    attempt.slot = null
+    attempt.deadline = 0
+    attempt.io.buffers = NO_BUFFERS
+    attempt.next = this.#idle
+    this.#idle = attempt
+  }
+}
+
+/** Attempts in order of arrival. */
+export class AttemptList {
+  head: Attempt | null = null
+  length = 0
+  #tail: Attempt | null = null
+
+  push(attempt: Attempt): void {
+    if (this.#tail === null) this.head = attempt
+    else this.#tail.next = attempt
+    this.#tail = attempt
+    this.length++
+  }
+
+  shift(): Attempt | null {
+    const attempt = this.head
+    if (attempt === null) return null
+    this.head = attempt.next
+    if (this.head === null) this.#tail = null
+    attempt.next = null
+    this.length--
+    return attempt
+  }
+
+  /** Removes those whose deadline has come, calling `expire` with each once all are out. */
+  expire(now: number, expire: (attempt: Attempt) => void): void {
+    const expired: Attempt[] = []
+    for (let count = this.length; count > 0; count--) {
+      const attempt = this.shift() as Attempt
+      if (attempt.deadline <= now) expired.push(attempt)
+      else this.push(attempt)
+    }
+    for (const attempt of expired) expire(attempt)
+  }
+
+  /** The earliest deadline, µs; Infinity when the list is empty. */
+  earliest(): number {
+    let earliest = Number.POSITIVE_INFINITY
+    for (let attempt = this.head; attempt !== null; attempt = attempt.next) {
+      if (attempt.deadline < earliest) earliest = attempt.deadline
+    }
+    return earliest
+  }
+}

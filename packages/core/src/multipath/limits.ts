@@ -1,0 +1,48 @@
+import type { DeviceLimits } from '../device.ts'
+
+/** What a device over several paths can do: the least of them, and the sum of their queues. */
+export function combineLimits(paths: readonly DeviceLimits[]): DeviceLimits {
+  const least = (pick: (limits: DeviceLimits) => number): number => Math.min(...paths.map(pick))
+  return {
+    size: least((limits) => limits.size),
+    blockSize: least((limits) => limits.blockSize),
+    preferredBlockSize: Math.max(...paths.map((limits) => limits.preferredBlockSize)),
+    maxTransfer: least((limits) => limits.maxTransfer),
+    queueDepth: paths.reduce((sum, limits) => sum + limits.queueDepth, 0),
+    writeCache: paths.some((limits) => limits.writeCache),
+    fua: paths.every((limits) => limits.fua),
+    trim: paths.every((limits) => limits.trim),
+    writeZeroes: paths.every((limits) => limits.writeZeroes),
+    readOnly: paths.some((limits) => limits.readOnly),
+  }
+}
+
+/** Why `limits` cannot be those of a path of this device; undefined when they can. */
+export function limitsFault(limits: DeviceLimits, blockSize: number): string | undefined {
+  if (limits.blockSize !== blockSize) {
+    return `its block size is ${limits.blockSize} bytes, the volume's is ${blockSize}`
+  }
+  return unsoundLimits(limits)
+}
+
+function unsoundLimits({
+  size,
+  blockSize,
+  preferredBlockSize,
+  maxTransfer,
+  queueDepth,
+}: DeviceLimits): string | undefined {
+  if (!Number.isSafeInteger(size) || size < 0) return `size is ${size}; it must be below 2 ** 53 bytes`
+  if (blockSize < 512 || blockSize > 65536 || (blockSize & (blockSize - 1)) !== 0) {
+    return `blockSize is ${blockSize}; it must be a power of two from 512 to 65536`
+  }
+  if (size % blockSize !== 0) return `size is ${size}; it must be a multiple of the block size, ${blockSize}`
+  if (preferredBlockSize % blockSize !== 0 || preferredBlockSize < blockSize) {
+    return `preferredBlockSize is ${preferredBlockSize}; it must be a multiple of the block size, ${blockSize}`
+  }
+  if (maxTransfer % blockSize !== 0 || maxTransfer < blockSize) {
+    return `maxTransfer is ${maxTransfer}; it must be a multiple of the block size, ${blockSize}`
+  }
+  if (!Number.isInteger(queueDepth) || queueDepth < 1) return `queueDepth is ${queueDepth}; it must be 1 or more`
+  return undefined
+}

@@ -1,0 +1,310 @@
+import type { Host } from '../clock.ts'
+import { delay, systemHost } from '../clock.ts'
+import type { BlockDevice, DeviceLimits, Extent, SignalOptions } from '../device.ts'
+import type { Emitter } from '../emitter.ts'
+import { createEmitter } from '../emitter.ts'
+import { BlockError } from '../errors.ts'
+import type { Events } from '../events.ts'
+import type { Io } from '../io.ts'
+import type { DeviceState, PairEvents, PathStatus } from '../pair.ts'
+import type { PathSelector } from '../policy.ts'
+import { Errno } from '../status.ts'
+import type { VolumeId } from '../volume-id.ts'
+import { Engine } from './engine.ts'
+import { checkedSelector, firstPath } from './first-path.ts'
+import { combineLimits, limitsFault } from './limits.ts'
+import type { MultipathOptions, ResolvedOptions } from './options.ts'
+import { resolveOptions } from './options.ts'
+import type { PathSource, SlotOwner } from './path-slot.ts'
+import { PathSlot } from './path-slot.ts'
+import { activatable, bestTier } from './usable.ts'
+
+/** Events of a {@link MultipathDevice}: those of a pair, without the attachment's. */
+export type MultipathEvents = Omit<PairEvents, 'lost'>
+
+/** Options of {@link openMultipath}. */
+export interface OpenMultipathOptions extends SignalOptions {
+  /** Makes the policy; left out: the first usable path takes all I/O. */
+  selector?: (() => PathSelector) | undefined
+  multipath?: MultipathOptions | undefined
+  host?: Host | undefined
+}
+
+/**
+ * All paths of one volume as one device. A read that meets a path error goes to another path at once;
+ * what changes data goes after the failed path is fenced. With no usable path, I/O waits, but never
+ * longer than `noPathTimeout`.
+ */
+export interface MultipathDevice extends BlockDevice {
+  readonly volume: VolumeId
+  readonly state: DeviceState
+  readonly events: Events<MultipathEvents>
+  /** Ios waiting for a usable path or for a fence. */
+  readonly parked: number
+  /** Ios waiting for room on a usable path. */
+  readonly queued: number
+  /** Ios submitted and not done, waiting ones included. */
+  readonly inflight: number
+  readonly policy: string
+  /** How often the policy threw or returned what was not in its list; the first path served then. */
+  readonly policyFaults: number
+  readonly paths: readonly PathStatus[]
+  /** Exchanges the policy under I/O; throws what `create` throws, and then keeps the old one. */
+  setSelector(create: () => PathSelector): void
+  /** Adds a path of this volume; one that is known already stays as it is. */
+  addPath(source: PathSource): void
+  /** Ends a path; settles when it is fenced. */
+  removePath(id: string): Promise<void>
+  failPath(id: string): Promise<void>
+  restorePath(id: string): void
+}
+
+// How long the other paths are waited for once the first is up, milliseconds.
+const GRACE = 1000
+
+/**
+ * Opens the paths of a volume as one device. Resolves when a path is up, after up to one second for
+ * the others; rejects with NO_PATH when every first try has failed.
+ */
+export async function openMultipath(
+  volume: VolumeId,
+  sources: readonly PathSource[],
+  options: OpenMultipathOptions = {},
+): Promise<MultipathDevice> {
+  const host = options.host ?? systemHost
+  const device = new Multipath(volume, sources, host, resolveOptions(options.multipath), options.selector)
+  try {
+    await device.ready(options.signal)
+  } catch (error) {
+    await device.close({ signal: AbortSignal.abort() })
+    throw error
+  }
+  return device
+}
+
+class Multipath implements MultipathDevice, SlotOwner {
+  readonly volume: VolumeId
+  readonly host: Host
+  readonly options: ResolvedOptions
+  readonly events: Emitter<MultipathEvents> = createEmitter()
+  limits: DeviceLimits
+  extents?: (offset: number, length: number, options?: SignalOptions) => Promise<readonly Extent[]>
+  #slots: PathSlot[] = []
+  #engine: Engine
+  #activating = false
+  #closing: Promise<void> | undefined
+  #closed = false
+  #drained: (() => void) | undefined
+
+  constructor(
+    volume: VolumeId,
+    sources: readonly PathSource[],
+    host: Host,
+    options: ResolvedOptions,
+    selector: (() => PathSelector) | undefined,
+  ) {
+    this.volume = volume
+    this.host = host
+    this.options = options
+    this.#engine = new Engine(
+      host.clock,
+      options,
+      selector === undefined ? firstPath() : checkedSelector(selector),
+      (error) => this.events.emit('policyFault', error),
+      () => this.#drained?.(),
+    )
+    this.limits = unknownLimits(sources[0]?.info.size ?? 0, sources[0]?.info.blockSize ?? 512)
+    for (const source of sources) this.addPath(source)
+  }
+
+  async ready(signal: AbortSignal | undefined): Promise<void> {
+    const aborted = whenAborted(signal)
+    const stop = new AbortController()
+    try {
+      const firstUp = Promise.any(
+        this.#slots.map(async (slot) => {
+          await slot.firstTry
+          if (slot.state !== 'up') throw new Error(slot.reason)
+        }),
+      )
+      await Promise.race([firstUp, aborted])
+      const others = Promise.all(this.#slots.map((slot) => slot.firstTry))
+      await Promise.race([others, delay(this.host.clock, GRACE, stop.signal), aborted])
+    } catch (error) {
+      if (!(error instanceof AggregateError)) throw error
+      const reasons = this.#slots.map((slot) => `${slot.entry.id}: ${slot.reason}`)
+      const why = reasons.length === 0 ? 'it has none' : reasons.join('; ')
+      throw new BlockError('NO_PATH', `no path to volume ${this.volume} could be opened (${why})`)
+    } finally {
+      stop.abort()
+      aborted.catch(() => {})
+    }
+    if (this.#slots.some((slot) => slot.entry.path?.extents !== undefined)) this.extents = this.#extents
+  }
+
+  get state(): DeviceState {
+    if (this.#closed) return 'closed'
+    if (this.#engine.usable.length === 0) return 'stalled'
+    return this.#slots.every((slot) => slot.state === 'up') ? 'active' : 'degraded'
+  }
+
+  get parked(): number {
+    return this.#engine.parked
+  }
+
+  get queued(): number {
+    return this.#engine.queued
+  }
+
+  get inflight(): number {
+    return this.#engine.inflight
+  }
+
+  get policy(): string {
+    return this.#engine.selector.name
+  }
+
+  get policyFaults(): number {
+    return this.#engine.policyFaults
+  }
+
+  get paths(): readonly PathStatus[] {
+    return this.#slots.map((slot) => slot.status())
+  }
+
+  submit(io: Io): void {
+    if (this.#closing === undefined) this.#engine.submit(io)
+    else this.host.clock.defer(() => io.done(io, Errno.ESHUTDOWN))
+  }
+
+  setSelector(create: () => PathSelector): void {
+    this.#engine.setSelector(checkedSelector(create))
+  }
+
+  addPath(source: PathSource): void {
+    if (this.#closing !== undefined) return
+    const known = this.#slots.find((slot) => slot.entry.id === source.info.id)
+    if (known === undefined) this.#slots = [...this.#slots, new PathSlot(source, this)]
+    // Offered again while its end waits for the fence: it comes back as a new path after that.
+    else if (known.ended) void this.removePath(source.info.id).then(() => this.addPath(source))
+  }
+
+  async removePath(id: string): Promise<void> {
+    const slot = this.#slot(id)
+    await slot.end('no longer offered by the target')
+    this.#slots = this.#slots.filter((other) => other !== slot)
+  }
+
+  failPath(id: string): Promise<void> {
+    return this.#slot(id).disable('taken out by hand')
+  }
+
+  restorePath(id: string): void {
+    this.#slot(id).enable()
+  }
+
+  #slot(id: string): PathSlot {
+    const slot = this.#slots.find(({ entry }) => entry.id === id)
+    if (slot !== undefined) return slot
+    throw new BlockError('NOT_FOUND', `volume ${this.volume} has no path ${id}`)
+  }
+
+  accepts(limits: DeviceLimits): string | undefined {
+    return limitsFault(limits, this.limits.blockSize)
+  }
+
+  slotChanged(slot: PathSlot): void {
+    this.#refreshLimits()
+    this.#refreshUsable()
+    if (this.events.listenerCount('path') > 0) this.events.emit('path', slot.status())
+  }
+
+  slotFenced(slot: PathSlot): void {
+    this.#engine.fenced(slot)
+  }
+
+  #refreshLimits(): void {
+    const connected = this.#slots.filter((slot) => slot.state === 'up')
+    if (connected.length === 0) return
+    const { size } = this.limits
+    this.limits = combineLimits(connected.map((slot) => (slot.entry.path as BlockDevice).limits))
+    if (this.limits.size !== size) this.events.emit('resized', { size: this.limits.size })
+  }
+
+  #refreshUsable(): void {
+    const slots = this.#closed ? [] : bestTier(this.#slots)
+    const before = this.#engine.usable
+    if (slots.length !== before.length || slots.some((slot, index) => slot !== before[index])) {
+      const expired = this.#engine.setUsable(slots)
+      if (slots.length === 0 && !this.#closed) this.events.emit('stalled', { parked: this.parked })
+      if (expired !== undefined) this.events.emit('resumed', { expired })
+    }
+    this.#activate()
+  }
+
+  #activate(): void {
+    if (this.#activating || this.#closed || this.#engine.usable.length > 0) return
+    const path = activatable(this.#slots)?.entry.path
+    if (path?.activate === undefined) return
+    this.#activating = true
+    void path
+      .activate()
+      // Refused or failed: asked again below as long as nothing better comes up.
+      .catch(() => {})
+      .then(() => delay(this.host.clock, this.options.reconnectDelay))
+      .then(() => {
+        this.#activating = false
+        this.#activate()
+      })
+  }
+
+  #extents = async (offset: number, length: number, options?: SignalOptions): Promise<readonly Extent[]> => {
+    const slot = this.#engine.usable.find(({ entry }) => entry.path?.extents !== undefined)
+    return slot?.entry.path?.extents?.(offset, length, options) ?? [{ length, hole: false, zero: false }]
+  }
+
+  close(options?: SignalOptions): Promise<void> {
+    this.#closing ??= this.#end(options?.signal)
+    return this.#closing
+  }
+
+  async #end(signal: AbortSignal | undefined): Promise<void> {
+    const aborted = whenAborted(signal).catch(() => {})
+    if (this.inflight > 0) {
+      const drained = new Promise<void>((resolve) => {
+        this.#drained = resolve
+      })
+      await Promise.race([drained, aborted])
+    }
+    this.#closed = true
+    this.#engine.close()
+    const ended = Promise.all(this.#slots.map((slot) => slot.end('the device is closed')))
+    await Promise.race([ended, aborted])
+    this.#engine.stopWatch()
+  }
+}
+
+function unknownLimits(size: number, blockSize: number): DeviceLimits {
+  return {
+    size,
+    blockSize,
+    preferredBlockSize: blockSize,
+    maxTransfer: blockSize,
+    queueDepth: 1,
+    writeCache: true,
+    fua: false,
+    trim: false,
+    writeZeroes: false,
+    readOnly: false,
+  }
+}
+
+// Rejects when the signal fires; stays pending without one.
+function whenAborted(signal: AbortSignal | undefined): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    if (signal === undefined) return
+    const abort = (): void => reject(new BlockError('ABORTED', 'the call was aborted', { cause: signal.reason }))
+    if (signal.aborted) abort()
+    else signal.addEventListener('abort', abort, { once: true })
+  })
+}

@@ -1,0 +1,36 @@
+import type { PathView } from '../policy.ts'
+import type { Access, Path } from '../target.ts'
+import { LATENCY_BUCKETS } from './latency.ts'
+
+/** A path's numbers: the view that policies get, and the counters that operators see. */
+export class PathEntry implements PathView {
+  readonly id: string
+  readonly weight: number
+  access: Access = 'optimized'
+  queueDepth = 1
+  inflight = 0
+  inflightBytes: number
+  latency: number
+  /** Place in the list that the selector knows; -1 when it is not in it. */
+  index = -1
+  /** The connection; null when there is none. */
+  path: Path | null = null
+  ios = 0
+  bytes: number
+  errors = 0
+  retries = 0
+  failures = 0
+  readonly histogram: Float64Array = new Float64Array(LATENCY_BUCKETS)
+
+  constructor(id: string, weight: number) {
+    this.id = id
+    this.weight = weight
+    // Started as doubles so that V8 keeps one representation for them.
+    this.inflightBytes = 0.5
+    this.latency = 0.5
+    this.bytes = 0.5
+    this.inflightBytes = 0
+    this.latency = 0
+    this.bytes = 0
+  }
+}

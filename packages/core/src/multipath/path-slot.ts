@@ -1,0 +1,264 @@
+import type { Host, Timer } from '../clock.ts'
+import { delay } from '../clock.ts'
+import type { DeviceLimits } from '../device.ts'
+import { BlockError, messageOf } from '../errors.ts'
+import type { PathState, PathStatus } from '../pair.ts'
+import type { Access, Path, PathInfo, Target } from '../target.ts'
+import { AttemptList } from './attempt.ts'
+import { connectOnce } from './connect.ts'
+import type { ResolvedOptions } from './options.ts'
+import { PathEntry } from './path-entry.ts'
+
+/** A path that a device may use: where it leads, and through which target. */
+export interface PathSource {
+  readonly target: Target
+  readonly info: PathInfo
+}
+
+/** What a slot tells its device. */
+export interface SlotOwner {
+  readonly host: Host
+  readonly options: ResolvedOptions
+  /** Checks the limits of a path that has just connected; a text says why it cannot be used. */
+  accepts(limits: DeviceLimits): string | undefined
+  /** The state, the access or the limits of a slot changed. */
+  slotChanged(slot: PathSlot): void
+  /** Nothing sent through the slot's failed path can change data any more. */
+  slotFenced(slot: PathSlot): void
+}
+
+/** A path's life inside a device: connect, serve, fail, fence, wait, connect again. */
+export class PathSlot {
+  readonly source: PathSource
+  readonly entry: PathEntry
+  /** Attempts that change data and failed here: they wait for the fence. */
+  readonly held: AttemptList = new AttemptList()
+  state: PathState = 'connecting'
+  reason = ''
+  since: number
+  everUp = false
+  ended = false
+  /** Settles when the first try to connect has ended, one way or the other. */
+  readonly firstTry: Promise<void>
+  #owner: SlotOwner
+  #resting: Timer | undefined
+  #disabled = false
+  #tries = 0
+  #interrupt = new AbortController()
+  #failed: (() => void) | undefined
+  #closing: Promise<void> | undefined
+  #tried: () => void = () => {}
+  #run: Promise<void>
+  #waiters: (() => void)[] = []
+
+  constructor(source: PathSource, owner: SlotOwner) {
+    this.source = source
+    this.#owner = owner
+    this.entry = new PathEntry(source.info.id, owner.options.weights[source.info.id] ?? 1)
+    this.since = owner.host.clock.now()
+    this.firstTry = new Promise((resolve) => {
+      this.#tried = resolve
+    })
+    this.#run = this.#live()
+  }
+
+  /** Whether I/O may be sent through it now. */
+  get usable(): boolean {
+    const { access } = this.entry
+    return this.state === 'up' && this.#resting === undefined && (access === 'optimized' || access === 'non-optimized')
+  }
+
+  /** Keeps I/O away for a moment, after the array refused a command that another path may take. */
+  rest(): void {
+    if (this.#resting !== undefined) return
+    this.#resting = this.#owner.host.clock.after(this.#owner.options.reconnectDelay, () => {
+      this.#resting = undefined
+      this.#owner.slotChanged(this)
+    })
+    this.#owner.slotChanged(this)
+  }
+
+  /** Ends the connection after a path error; in-flight Ios come back with path errors, then the fence is awaited. */
+  fail(reason: string): void {
+    if (this.state !== 'up') return
+    const path = this.entry.path as Path
+    this.entry.failures++
+    this.#resting?.cancel()
+    this.#resting = undefined
+    // Before close: its in-flight Ios may come back from inside it, and must not fail the path again.
+    this.state = 'fencing'
+    this.#closing = path.close()
+    this.#change('fencing', reason)
+    this.#failed?.()
+  }
+
+  /** Takes the path out until {@link enable}; settles when it is fenced. */
+  async disable(reason: string): Promise<void> {
+    this.#disabled = true
+    this.fail(reason)
+    this.#interrupt.abort()
+    while (!this.ended && this.#disabled && this.state !== 'disabled') await this.#nextChange()
+  }
+
+  /** Lets a path that was taken out connect, and one that waits try at once. */
+  enable(): void {
+    this.#disabled = false
+    this.#tries = 0
+    this.#interrupt.abort()
+  }
+
+  /** Ends the path for good; settles when it is fenced. */
+  end(reason: string): Promise<void> {
+    this.ended = true
+    this.fail(reason)
+    this.#interrupt.abort()
+    return this.#run
+  }
+
+  status(): PathStatus {
+    const { entry, source } = this
+    return {
+      id: entry.id,
+      target: source.target.name,
+      address: source.info.address,
+      state: this.state,
+      access: this.everUp ? entry.access : undefined,
+      inflight: entry.inflight,
+      ios: entry.ios,
+      bytes: entry.bytes,
+      errors: entry.errors,
+      retries: entry.retries,
+      failures: entry.failures,
+      latency: entry.latency,
+      latencyHistogram: Array.from(entry.histogram),
+      since: this.since,
+      reason: this.reason,
+    }
+  }
+
+  async #live(): Promise<void> {
+    // The owner is still being built when the first slot is made.
+    await Promise.resolve()
+    while (!this.ended) {
+      if (this.#disabled) {
+        await this.#stayOut()
+        continue
+      }
+      const path = await this.#connect()
+      this.#tried()
+      if (path === undefined) continue
+      await this.#serve(path)
+    }
+    this.#tried()
+  }
+
+  async #stayOut(): Promise<void> {
+    const signal = this.#fresh()
+    this.#change('disabled', this.reason === '' ? 'taken out by hand' : this.reason)
+    if (signal.aborted) return
+    await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+  }
+
+  async #connect(): Promise<Path | undefined> {
+    const { host, options } = this.#owner
+    const signal = this.#fresh()
+    this.#change('connecting', this.reason)
+    try {
+      const path = await connectOnce(this.source, host.clock, options.connectTimeout, signal)
+      const fault = this.ended || this.#disabled ? 'taken out' : this.#owner.accepts(path.limits)
+      if (fault === undefined) return path
+      await path.close()
+      throw new BlockError('MISMATCH', `path ${this.entry.id} is not used: ${fault}`)
+    } catch (error) {
+      this.#tried()
+      if (this.ended || this.#disabled) return undefined
+      await this.#wait(messageOf(error))
+      return undefined
+    }
+  }
+
+  async #serve(path: Path): Promise<void> {
+    const { clock } = this.#owner.host
+    const upSince = clock.now()
+    const failed = new Promise<void>((resolve) => {
+      this.#failed = resolve
+    })
+    const onAccess = (access: Access): void => {
+      this.entry.access = access
+      this.#owner.slotChanged(this)
+    }
+    const onLimits = (limits: DeviceLimits): void => {
+      const fault = this.#owner.accepts(limits)
+      if (fault !== undefined) return this.fail(fault)
+      this.entry.queueDepth = limits.queueDepth
+      this.#owner.slotChanged(this)
+    }
+    const onDown = (error: Error): void => this.fail(error.message)
+    path.events.on('access', onAccess)
+    path.events.on('limits', onLimits)
+    path.events.on('down', onDown)
+    this.entry.path = path
+    this.entry.access = path.access
+    this.entry.queueDepth = path.limits.queueDepth
+    this.everUp = true
+    this.#change('up', '')
+    await failed
+    await this.#fence(path)
+    path.events.off('access', onAccess)
+    path.events.off('limits', onLimits)
+    path.events.off('down', onDown)
+    this.entry.path = null
+    this.#owner.slotFenced(this)
+    // A path that does not stay up for long is asked less and less often.
+    if (clock.now() - upSince >= this.#owner.options.reconnectDelayMax * 1000) this.#tries = 0
+    if (this.ended || this.#disabled) return
+    await this.#wait(this.reason)
+  }
+
+  async #wait(reason: string): Promise<void> {
+    const signal = this.#fresh()
+    this.#change('waiting', reason)
+    await delay(this.#owner.host.clock, this.#backOff(), signal)
+  }
+
+  async #fence(path: Path): Promise<void> {
+    const { clock } = this.#owner.host
+    for (;;) {
+      try {
+        await this.#closing
+        return
+      } catch (error) {
+        // Not fenced: its writes may not move, and it may not be connected again.
+        this.#change('fencing', `the fence failed: ${messageOf(error)}`)
+        await delay(clock, this.#backOff())
+        this.#closing = path.close()
+      }
+    }
+  }
+
+  #backOff(): number {
+    const { options, host } = this.#owner
+    const full = Math.min(options.reconnectDelay * 2 ** this.#tries, options.reconnectDelayMax)
+    this.#tries++
+    return full * (0.5 + host.random() / 2)
+  }
+
+  #fresh(): AbortSignal {
+    this.#interrupt = new AbortController()
+    // What was asked for meanwhile must not be slept through.
+    if (this.ended) this.#interrupt.abort()
+    return this.#interrupt.signal
+  }
+
+  #change(state: PathState, reason: string): void {
+    this.state = state
+    this.reason = reason
+    this.since = this.#owner.host.clock.now()
+    this.#owner.slotChanged(this)
+    for (const wake of this.#waiters.splice(0)) wake()
+  }
+
+  #nextChange(): Promise<void> {
+    return new Promise((resolve) => this.#waiters.push(resolve))
+  }
+}

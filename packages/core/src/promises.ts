@@ -1,0 +1,63 @@
+import type { BlockDevice, SignalOptions } from './device.ts'
+import { BlockError } from './errors.ts'
+import { Io, type IoOp, NO_BUFFERS, opName } from './io.ts'
+import type { IoStatus } from './status.ts'
+import { OK } from './status.ts'
+
+/**
+ * Options of reads. Once submitted, an I/O cannot be called back: when the signal fires the promise
+ * rejects with ABORTED, while the I/O runs to its end and keeps its buffers until then.
+ */
+export type ReadOptions = SignalOptions
+
+/** Options of writes. */
+export interface WriteOptions extends SignalOptions {
+  /** Resolve only when the data is durable. */
+  fua?: boolean
+}
+
+/** Options of writeZeroes. */
+export interface ZeroOptions extends WriteOptions {
+  /** Keep the blocks allocated. */
+  noUnmap?: boolean
+  /** Fail with EOPNOTSUPP where it would be no faster than writing zeroes. */
+  fastZero?: boolean
+}
+
+const pool: Io[] = []
+
+/** Submits one I/O and settles with it: the promise face in one function. */
+export function promiseIo(
+  device: BlockDevice,
+  op: IoOp,
+  flags: number,
+  offset: number,
+  length: number,
+  buffers: Uint8Array[],
+  options: SignalOptions | undefined,
+): Promise<void> {
+  const signal = options?.signal
+  if (signal?.aborted) return Promise.reject(aborted(op, signal))
+  return new Promise((resolve, reject) => {
+    const io = pool.pop() ?? new Io()
+    io.op = op
+    io.flags = flags
+    io.offset = offset
+    io.length = length
+    io.buffers = buffers
+    const abort = (): void => reject(aborted(op, signal))
+    io.done = (ended: Io, status: IoStatus) => {
+      signal?.removeEventListener('abort', abort)
+      ended.buffers = NO_BUFFERS
+      pool.push(ended)
+      if (status === OK) resolve()
+      else reject(BlockError.fromStatus(`${opName(op)} of ${length} bytes at ${offset}`, status))
+    }
+    signal?.addEventListener('abort', abort, { once: true })
+    device.submit(io)
+  })
+}
+
+function aborted(op: IoOp, signal: AbortSignal | undefined): BlockError {
+  return new BlockError('ABORTED', `${opName(op)} was aborted`, { cause: signal?.reason })
+}

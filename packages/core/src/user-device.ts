@@ -1,0 +1,189 @@
+import type { Clock } from './clock.ts'
+import { systemClock } from './clock.ts'
+import type { BlockDevice, DeviceLimits, Extent, SignalOptions } from './device.ts'
+import type { CompositeFactory } from './emulate.ts'
+import { compositeFactory } from './emulate.ts'
+import type { Io } from './io.ts'
+import { changesData, IoFlag, IoOp, rangeErrno } from './io.ts'
+import type { ReadOptions, WriteOptions, ZeroOptions } from './promises.ts'
+import { promiseIo } from './promises.ts'
+import { Errno, OK } from './status.ts'
+
+/**
+ * A user-space block device as applications get it: ranges are checked, transfers of any length are
+ * split, Fua and WriteZeroes work on every device, and beside `submit` there are promises.
+ */
+export interface UserDevice extends BlockDevice, AsyncDisposable {
+  /** Reads `length` bytes at `offset`; resolves to one array. Both are multiples of `limits.blockSize`. */
+  read(offset: number, length: number, options?: ReadOptions): Promise<Uint8Array>
+  /** Fills `target` from `offset` without a copy; `target` is in use until the I/O itself has ended. */
+  readInto(offset: number, target: Uint8Array, options?: ReadOptions): Promise<void>
+  /** Writes `data` at `offset`; it must not be changed before the promise settles. */
+  write(offset: number, data: Uint8Array, options?: WriteOptions): Promise<void>
+  /** Makes every write that was acknowledged before durable. */
+  flush(options?: SignalOptions): Promise<void>
+  /** Gives up the contents of a range. */
+  trim(offset: number, length: number, options?: SignalOptions): Promise<void>
+  /** Makes a range read as zeroes. */
+  writeZeroes(offset: number, length: number, options?: ZeroOptions): Promise<void>
+}
+
+/**
+ * Puts the checks, the splitting, the emulation and the promises in front of a device: the one place
+ * where they are. Closing it closes `device`, unless `close` says otherwise.
+ */
+export function userDevice(
+  device: BlockDevice,
+  clock: Clock = systemClock,
+  close: (options?: SignalOptions) => Promise<void> = (options) => device.close(options),
+): UserDevice {
+  return new FrontDevice(device, clock, close)
+}
+
+class FrontDevice implements UserDevice {
+  readonly extents?: (offset: number, length: number, options?: SignalOptions) => Promise<readonly Extent[]>
+  #device: BlockDevice
+  #clock: Clock
+  #close: (options?: SignalOptions) => Promise<void>
+  #closing: Promise<void> | undefined
+  #composites: CompositeFactory
+  #innerLimits: DeviceLimits
+  #limits: DeviceLimits
+
+  constructor(device: BlockDevice, clock: Clock, close: (options?: SignalOptions) => Promise<void>) {
+    this.#device = device
+    this.#clock = clock
+    this.#close = close
+    this.#composites = compositeFactory(device)
+    this.#innerLimits = device.limits
+    this.#limits = frontLimits(device.limits)
+    if (device.extents !== undefined) this.extents = device.extents.bind(device)
+  }
+
+  get limits(): DeviceLimits {
+    if (this.#innerLimits !== this.#device.limits) {
+      this.#innerLimits = this.#device.limits
+      this.#limits = frontLimits(this.#innerLimits)
+    }
+    return this.#limits
+  }
+
+  submit(io: Io): void {
+    const limits = this.#device.limits
+    if (this.#closing !== undefined) return this.#end(io, Errno.ESHUTDOWN)
+    const { op, length, offset } = io
+    if (op === IoOp.Flush) {
+      if (limits.writeCache) this.#device.submit(io)
+      else this.#end(io, OK)
+      return
+    }
+    const mask = limits.blockSize - 1
+    // `&` takes a number modulo 2 ** 32, which is exact for the low bits of every integer below 2 ** 53.
+    if (
+      ((offset | length) & mask) !== 0 ||
+      !(offset >= 0) ||
+      !(length >= 0) ||
+      Math.floor(offset + length) !== offset + length
+    ) {
+      return this.#end(io, Errno.EINVAL)
+    }
+    if (offset + length > limits.size) return this.#end(io, rangeErrno(op))
+    if (limits.readOnly && changesData(op)) return this.#end(io, Errno.EPERM)
+    if (length === 0) return this.#end(io, OK)
+    if (op === IoOp.Read) {
+      if (length <= limits.maxTransfer) this.#device.submit(io)
+      else this.#composites.submit(io)
+    } else if (op === IoOp.Trim) {
+      if (limits.trim) this.#device.submit(io)
+      else this.#end(io, OK)
+    } else if (op === IoOp.Write || op === IoOp.WriteZeroes) {
+      this.#submitWrite(io, limits)
+    } else {
+      this.#end(io, Errno.EINVAL)
+    }
+  }
+
+  #submitWrite(io: Io, limits: DeviceLimits): void {
+    const { op, flags } = io
+    if (op === IoOp.WriteZeroes && !limits.writeZeroes) {
+      if ((flags & IoFlag.FastZero) !== 0) this.#end(io, Errno.EOPNOTSUPP)
+      else this.#composites.submit(io)
+    } else if ((flags & IoFlag.Fua) !== 0 && !limits.fua) {
+      if (limits.writeCache || io.length > limits.maxTransfer) return this.#composites.submit(io)
+      // Without a volatile cache every write is durable already.
+      io.flags = flags & ~IoFlag.Fua
+      this.#device.submit(io)
+    } else if (op === IoOp.Write && io.length > limits.maxTransfer) {
+      this.#composites.submit(io)
+    } else {
+      this.#device.submit(io)
+    }
+  }
+
+  #end(io: Io, status: number): void {
+    this.#clock.defer(() => io.done(io, status))
+  }
+
+  async read(offset: number, length: number, options?: ReadOptions): Promise<Uint8Array> {
+    checkRange(this.limits, offset, length)
+    const data = new Uint8Array(length)
+    await this.readInto(offset, data, options)
+    return data
+  }
+
+  async readInto(offset: number, target: Uint8Array, options?: ReadOptions): Promise<void> {
+    checkRange(this.limits, offset, target.length)
+    await promiseIo(this, IoOp.Read, 0, offset, target.length, [target], options)
+  }
+
+  async write(offset: number, data: Uint8Array, options?: WriteOptions): Promise<void> {
+    checkRange(this.limits, offset, data.length)
+    await promiseIo(this, IoOp.Write, options?.fua === true ? IoFlag.Fua : 0, offset, data.length, [data], options)
+  }
+
+  async flush(options?: SignalOptions): Promise<void> {
+    await promiseIo(this, IoOp.Flush, 0, 0, 0, [], options)
+  }
+
+  async trim(offset: number, length: number, options?: SignalOptions): Promise<void> {
+    checkRange(this.limits, offset, length)
+    await promiseIo(this, IoOp.Trim, 0, offset, length, [], options)
+  }
+
+  async writeZeroes(offset: number, length: number, options?: ZeroOptions): Promise<void> {
+    checkRange(this.limits, offset, length)
+    const flags =
+      (options?.fua === true ? IoFlag.Fua : 0) |
+      (options?.noUnmap === true ? IoFlag.NoUnmap : 0) |
+      (options?.fastZero === true ? IoFlag.FastZero : 0)
+    await promiseIo(this, IoOp.WriteZeroes, flags, offset, length, [], options)
+  }
+
+  close(options?: SignalOptions): Promise<void> {
+    this.#closing ??= this.#close(options)
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}
+
+function frontLimits(limits: DeviceLimits): DeviceLimits {
+  return limits.fua ? limits : { ...limits, fua: true }
+}
+
+function checkRange(limits: DeviceLimits, offset: number, length: number): void {
+  checkMultiple('offset', offset, limits.blockSize)
+  checkMultiple('length', length, limits.blockSize)
+  if (offset + length > limits.size) {
+    throw new RangeError(`offset ${offset} + length ${length} is past the end of the device, ${limits.size} bytes`)
+  }
+}
+
+function checkMultiple(field: string, value: number, blockSize: number): void {
+  if (Number.isSafeInteger(value) && value >= 0 && value % blockSize === 0) return
+  throw new TypeError(
+    `${field} is ${value}; it must be a multiple of the block size, ${blockSize} bytes, and not negative`,
+  )
+}
