@@ -1,17 +1,31 @@
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
-const source = (name: string): string => fileURLToPath(new URL(`packages/${name}/src/index.ts`, import.meta.url))
+const packages = fileURLToPath(new URL('packages', import.meta.url))
+
+// Unit tests run the sources; docs and peers run what was built, as users do.
+const sources = [
+  { find: /^blockbraid$/, replacement: `${packages}/agent/src/index.ts` },
+  { find: /^@blockbraid\/([a-z-]+)$/, replacement: `${packages}/$1/src/index.ts` },
+]
 
 export default defineConfig({
-  resolve: {
-    alias: [
-      { find: /^blockbraid$/, replacement: source('agent') },
+  test: {
+    projects: [
       {
-        find: /^@blockbraid\/([a-z-]+)$/,
-        replacement: fileURLToPath(new URL('packages/$1/src/index.ts', import.meta.url)),
+        resolve: { alias: sources },
+        test: { name: 'unit', include: ['packages/*/test/**/*.test.ts'], testTimeout: 30_000 },
+      },
+      { test: { name: 'docs', include: ['test/docs/**/*.test.ts'], testTimeout: 60_000 } },
+      {
+        test: {
+          name: 'peers',
+          include: ['test/peers/**/*.test.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 60_000,
+          fileParallelism: false,
+        },
       },
     ],
   },
-  test: { include: ['packages/*/test/**/*.test.ts'], testTimeout: 20_000 },
 })

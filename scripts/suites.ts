@@ -1,0 +1,36 @@
+/** One suite of `npm test`. */
+export interface Suite {
+  readonly name: string
+  readonly about: string
+  /** Commands that must be on the PATH for it to run. */
+  readonly needs?: readonly string[]
+  readonly commands: readonly (readonly string[])[]
+}
+
+/** Every suite, cheap ones first. */
+export const suites: readonly Suite[] = [
+  { name: 'lint', about: 'style and common faults (Biome)', commands: [['biome', 'check', '.']] },
+  { name: 'types', about: 'strict TypeScript over sources, tests, examples', commands: [['tsc', '-p', '.']] },
+  {
+    name: 'unit',
+    about: 'unit, wire and compliance tests of every package',
+    needs: ['openssl'],
+    commands: [['vitest', 'run', '--project', 'unit']],
+  },
+  {
+    name: 'packaging',
+    about: 'packed tarballs: publint, attw, install and import',
+    commands: [['node', 'scripts/check-packages.ts']],
+  },
+  {
+    name: 'docs',
+    about: 'typedoc without warnings; snippets and examples run',
+    commands: [['typedoc'], ['vitest', 'run', '--project', 'docs']],
+  },
+  {
+    name: 'peers',
+    about: 'NBD clients and servers that others wrote',
+    needs: ['fio', 'qemu-img', 'qemu-io', 'nbdinfo', 'nbdcopy', 'nbdkit', 'mkfs.ext4', 'e2fsck', 'debugfs'],
+    commands: [['vitest', 'run', '--project', 'peers']],
+  },
+]

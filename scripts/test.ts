@@ -1,0 +1,113 @@
+// Runs every suite this machine can run, and says of each other one why it cannot.
+// Closing line: `N passed, N failed, N skipped`. Exit code 0 when nothing failed; with CI=true a suite that could
+// not run counts as failed.
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { type Suite, suites } from './suites.ts'
+
+interface Outcome {
+  readonly suite: Suite
+  readonly passed: number
+  readonly failed: number
+  /** Names of tests that skipped themselves. */
+  readonly skipped: readonly string[]
+  /** Why the suite did not run. */
+  readonly missing?: string
+  readonly seconds: number
+}
+
+process.env['PATH'] = [join(process.cwd(), 'node_modules', '.bin'), process.env['PATH'], '/usr/sbin', '/sbin'].join(
+  delimiter,
+)
+const only = process.argv.slice(2)
+const chosen = only.length === 0 ? suites : suites.filter(({ name }) => only.includes(name))
+if (chosen.length === 0) {
+  console.error(`no suite named ${only.join(' or ')}; there are ${suites.map(({ name }) => name).join(', ')}`)
+  process.exit(2)
+}
+
+const scratch = await mkdtemp(join(tmpdir(), 'blockbraid-test-'))
+const outcomes: Outcome[] = []
+for (const suite of chosen) outcomes.push(await runSuite(suite))
+await rm(scratch, { recursive: true })
+summarise(outcomes)
+
+async function runSuite(suite: Suite): Promise<Outcome> {
+  const missing = (suite.needs ?? []).filter((command) => !onPath(command))
+  if (missing.length > 0) {
+    return { suite, passed: 0, failed: 0, skipped: [], missing: `needs ${missing.join(', ')}`, seconds: 0 }
+  }
+  console.log(`\n== ${suite.name}: ${suite.about}`)
+  const start = performance.now()
+  const report = join(scratch, `${suite.name}.json`)
+  let passed = 0
+  let failed = 0
+  let skipped: string[] = []
+  for (const [command = '', ...args] of suite.commands) {
+    const isVitest = command === 'vitest'
+    const extra = isVitest ? ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`] : []
+    const code = await run(command, [...args, ...extra])
+    if (!isVitest) {
+      if (code === 0) passed++
+      else failed++
+      continue
+    }
+    const counts = await readCounts(report)
+    passed += counts.passed
+    failed += counts.failed === 0 && code !== 0 ? 1 : counts.failed
+    skipped = [...skipped, ...counts.skipped]
+    // A suite in which nothing ran has not shown anything.
+    if (counts.passed + counts.failed === 0) failed++
+  }
+  return { suite, passed, failed, skipped, seconds: (performance.now() - start) / 1000 }
+}
+
+async function readCounts(report: string): Promise<{ passed: number; failed: number; skipped: string[] }> {
+  if (!existsSync(report)) return { passed: 0, failed: 0, skipped: [] }
+  const { testResults } = JSON.parse(await readFile(report, 'utf8')) as {
+    testResults: { name: string; status: string; assertionResults: { status: string; fullName: string }[] }[]
+  }
+  const tests = testResults.flatMap(({ assertionResults }) => assertionResults)
+  const broken = testResults.filter(
+    ({ status, assertionResults }) => status === 'failed' && assertionResults.length === 0,
+  )
+  return {
+    passed: tests.filter(({ status }) => status === 'passed').length,
+    failed: tests.filter(({ status }) => status === 'failed').length + broken.length,
+    skipped: tests.filter(({ status }) => status !== 'passed' && status !== 'failed').map(({ fullName }) => fullName),
+  }
+}
+
+function summarise(all: readonly Outcome[]): void {
+  console.log('\n== summary')
+  for (const { suite, passed, failed, skipped, missing, seconds } of all) {
+    const counts = missing ?? `${passed} passed, ${failed} failed, ${skipped.length} skipped, ${seconds.toFixed(0)} s`
+    console.log(
+      `${missing === undefined ? (failed > 0 ? 'FAILED ' : 'ok     ') : 'NOT RUN'} ${suite.name.padEnd(10)} ${counts}`,
+    )
+    for (const name of skipped) console.log(`          skipped: ${name}`)
+  }
+  const missing = all.filter((outcome) => outcome.missing !== undefined).length
+  const passed = all.reduce((sum, outcome) => sum + outcome.passed, 0)
+  const skipped = all.reduce((sum, outcome) => sum + outcome.skipped.length, 0)
+  const strict = process.env['CI'] === 'true'
+  const failed = all.reduce((sum, outcome) => sum + outcome.failed, 0) + (strict ? missing : 0)
+  if (missing > 0) console.log(`${missing} suite(s) could not run${strict ? ', which counts as failed in CI' : ''}`)
+  console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`)
+  process.exitCode = failed > 0 ? 1 : 0
+}
+
+function run(command: string, args: readonly string[]): Promise<number> {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit'] })
+    child.on('error', () => resolve(127))
+    child.on('exit', (code) => resolve(code ?? 1))
+  })
+}
+
+function onPath(command: string): boolean {
+  return (process.env['PATH'] ?? '').split(delimiter).some((folder) => existsSync(join(folder, command)))
+}
