@@ -60,5 +60,8 @@ for (const make of [roundRobin, queueDepth]) {
   const bytes = (process.memoryUsage().heapUsed - before) / (ROUNDS * DEPTH)
   console.log(device.policy, ns.toFixed(1), 'ns', bytes.toFixed(3), 'bytes per I/O')
 }
-console.log(done, device.paths.map((p) => p.ios))
+console.log(
+  done,
+  device.paths.map((p) => p.ios),
+)
 await device.close()

@@ -1,0 +1,61 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** A server under test: where fio finds it, and how it ends. */
+export interface Contender {
+  readonly name: string
+  readonly uri: string
+  stop(): Promise<void>
+}
+
+export const SERVER_CORE = '0'
+export const CLIENT_CORE = '1'
+
+/** Starts `command` on the server's core. */
+export function pinned(command: readonly string[]): ChildProcess {
+  return spawn('taskset', ['-c', SERVER_CORE, ...command], { stdio: ['pipe', 'ignore', 'inherit'] })
+}
+
+async function stopChild(child: ChildProcess): Promise<void> {
+  const exited = child.exitCode === null ? once(child, 'exit') : undefined
+  child.kill('SIGTERM')
+  await exited
+}
+
+async function listening(socket: string): Promise<void> {
+  for (let tries = 0; tries < 200 && !existsSync(socket); tries++)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  if (!existsSync(socket)) throw new Error(`nothing listens on ${socket}`)
+  // Between bind and listen.
+  await new Promise((resolve) => setTimeout(resolve, 50))
+}
+
+async function start(name: string, socket: string, exportName: string, command: readonly string[]): Promise<Contender> {
+  const child = pinned(command)
+  await listening(socket)
+  return { name, uri: `nbd+unix:///${exportName}?socket=${socket}`, stop: () => stopChild(child) }
+}
+
+/** blockbraid with its simulated array; `native` is the same server through another export. */
+export async function blockbraid(folder: string, size: string): Promise<{ multipath: Contender; native: Contender }> {
+  const socket = join(folder, 'blockbraid.sock')
+  const multipath = await start('blockbraid', socket, 'multipath', [process.execPath, 'bench/serve.ts', socket, size])
+  return {
+    multipath,
+    native: { ...multipath, name: 'native path', uri: `nbd+unix:///native?socket=${socket}`, stop: async () => {} },
+  }
+}
+
+/** qemu-nbd over a raw file in memory. */
+export function qemuNbd(folder: string, file: string): Promise<Contender> {
+  const socket = join(folder, 'qemu.sock')
+  return start('qemu-nbd', socket, 'x', ['qemu-nbd', '-f', 'raw', '-t', '-e', '8', '-x', 'x', '-k', socket, file])
+}
+
+/** nbdkit's memory plugin. */
+export function nbdkit(folder: string, size: string): Promise<Contender> {
+  const socket = join(folder, 'nbdkit.sock')
+  return start('nbdkit', socket, '', ['nbdkit', '-f', '-U', socket, 'memory', size.replace('iB', '')])
+}
