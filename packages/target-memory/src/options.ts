@@ -1,0 +1,220 @@
+import type { VolumeId } from '@blockbraid/core'
+import { isVolumeId } from '@blockbraid/core'
+import { generatedId } from './identity.ts'
+import type { Size } from './sizes.ts'
+import { parseSize } from './sizes.ts'
+
+/** A volume of the array. */
+export interface VolumeOptions {
+  /** Bytes, or a text such as `512MiB`; a multiple of `blockSize`, below 2 ** 53. */
+  size: Size
+  /** Logical block, bytes. @defaultValue 4096 */
+  blockSize?: 512 | 4096
+  /** Its identity. @defaultValue `naa.6` and 31 digits made of the array's name and the volume's number */
+  id?: VolumeId
+  /** Whether acknowledged writes may be lost until a Flush, see {@link MemoryArray.crashImage}. @defaultValue true */
+  writeCache?: boolean
+  /** Refuse ops that change data with EPERM. @defaultValue false */
+  readOnly?: boolean
+}
+
+/** How long a command takes, µs: `base`, and up to `jitter` more by the host's randomness. */
+export interface LatencyOptions {
+  /** @defaultValue 0 */
+  base?: number
+  /** @defaultValue 0 */
+  jitter?: number
+}
+
+/** A port of the array. */
+export interface PortOptions {
+  /** Number of its controller. @defaultValue the ports are spread over the controllers in turn */
+  controller?: number
+  /** @defaultValue the array's */
+  latency?: LatencyOptions
+  /** Commands it works on at once; more wait in the port. @defaultValue the array's */
+  queueDepth?: number
+}
+
+/** Options of {@link createMemoryArray}. */
+export interface MemoryArrayOptions {
+  /** Part of path ids and of generated identities; 1 to 64 of A-Z a-z 0-9 . _ - @defaultValue 'array0' */
+  name?: string
+  /** @defaultValue one volume of 64MiB */
+  volumes?: readonly VolumeOptions[]
+  /** How many. @defaultValue 2 */
+  controllers?: number
+  /** How many, or each. @defaultValue 4 */
+  ports?: number | readonly PortOptions[]
+  /** Of every port. @defaultValue none: a command is done at the end of the turn it was sent in */
+  latency?: LatencyOptions
+  /** Of every port. @defaultValue 128 */
+  queueDepth?: number
+  /** The largest single read or write: bytes, or a text; a multiple of 4096. @defaultValue '4MiB' */
+  maxTransfer?: Size
+  /** How long the array takes to end what a closed path left in it, µs. @defaultValue 0 */
+  fenceDelay?: number
+  /** Keep {@link MemoryArray.log}, with copies of all data. @defaultValue false */
+  log?: boolean
+}
+
+/** @internal */
+export interface ResolvedVolume {
+  readonly id: VolumeId
+  readonly size: number
+  readonly blockSize: number
+  readonly writeCache: boolean
+  readonly readOnly: boolean
+}
+
+/** @internal */
+export interface ResolvedPort {
+  readonly controller: number
+  readonly base: number
+  readonly jitter: number
+  readonly queueDepth: number
+}
+
+/** @internal */
+export interface ResolvedArray {
+  readonly name: string
+  readonly volumes: readonly ResolvedVolume[]
+  readonly controllers: number
+  readonly ports: readonly ResolvedPort[]
+  readonly maxTransfer: number
+  readonly fenceDelay: number
+  readonly log: boolean
+}
+
+const ARRAY_FIELDS = [
+  'name',
+  'volumes',
+  'controllers',
+  'ports',
+  'latency',
+  'queueDepth',
+  'maxTransfer',
+  'fenceDelay',
+  'log',
+] as const
+const VOLUME_FIELDS = ['size', 'blockSize', 'id', 'writeCache', 'readOnly'] as const
+const PORT_FIELDS = ['controller', 'latency', 'queueDepth'] as const
+
+/** Names of {@link MemoryArrayOptions}. @internal */
+export const arrayFields: readonly string[] = ARRAY_FIELDS
+
+/** Fills in defaults; throws a TypeError that names a wrong field, its value and what would be right. */
+export function resolveArray(options: MemoryArrayOptions): ResolvedArray {
+  const given = object('options', options, ARRAY_FIELDS)
+  const name = arrayName('name', given['name'] ?? 'array0')
+  const controllers = integer('controllers', given['controllers'] ?? 2, 1, 64)
+  const volumes = list('volumes', given['volumes'] ?? [{ size: '64MiB' }], 4096)
+  const maxTransfer = parseSize('maxTransfer', given['maxTransfer'] ?? '4MiB')
+  if (maxTransfer % 4096 !== 0) throw wrong('maxTransfer', given['maxTransfer'], 'a multiple of 4096 bytes')
+  const resolved = {
+    name,
+    volumes: volumes.map((volume, number) => resolveVolume(`volumes[${number}]`, volume, name, number)),
+    controllers,
+    ports: resolvePorts(given, controllers),
+    maxTransfer,
+    fenceDelay: duration('fenceDelay', given['fenceDelay'] ?? 0),
+    log: boolean('log', given['log'] ?? false),
+  }
+  const ids = resolved.volumes.map((volume) => volume.id)
+  const twice = ids.findIndex((id, number) => ids.indexOf(id) !== number)
+  if (twice >= 0) throw wrong(`volumes[${twice}].id`, ids[twice], 'the identity of no other volume')
+  return resolved
+}
+
+/** The same for one volume, the `number`th of its array. */
+export function resolveVolume(field: string, options: unknown, array: string, number: number): ResolvedVolume {
+  const given = object(field, options, VOLUME_FIELDS)
+  const blockSize = given['blockSize'] ?? 4096
+  if (blockSize !== 512 && blockSize !== 4096) throw wrong(`${field}.blockSize`, blockSize, '512 or 4096')
+  const id = given['id'] ?? generatedId(array, number)
+  if (typeof id !== 'string' || !isVolumeId(id)) throw wrong(`${field}.id`, id, 'an identity such as naa.6001405…')
+  return {
+    id,
+    size: volumeSize(`${field}.size`, given['size'], blockSize),
+    blockSize,
+    writeCache: boolean(`${field}.writeCache`, given['writeCache'] ?? true),
+    readOnly: boolean(`${field}.readOnly`, given['readOnly'] ?? false),
+  }
+}
+
+/** Bytes of a volume; whole blocks. */
+export function volumeSize(field: string, size: unknown, blockSize: number): number {
+  const bytes = parseSize(field, size)
+  if (bytes % blockSize !== 0) throw wrong(field, size, `a multiple of the block size, ${blockSize} bytes`)
+  return bytes
+}
+
+/** A name that may stand in a path id. */
+export function arrayName(field: string, name: unknown): string {
+  if (typeof name === 'string' && /^[A-Za-z0-9._-]{1,64}$/.test(name)) return name
+  throw wrong(field, name, '1 to 64 of the characters A-Z a-z 0-9 . _ -')
+}
+
+/** A whole number from `least` to `most`. */
+export function integer(field: string, value: unknown, least: number, most: number): number {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) return value
+  throw wrong(field, value, `a whole number from ${least} to ${most}`)
+}
+
+/** Microseconds, at most an hour. */
+export function duration(field: string, value: unknown): number {
+  if (typeof value === 'number' && value >= 0 && value <= 3_600_000_000) return value
+  throw wrong(field, value, 'microseconds, from 0 to 3600000000')
+}
+
+/** The error for an argument: what was given, and what would be right. */
+export function wrong(field: string, value: unknown, right: string): TypeError {
+  const shown = typeof value === 'string' ? JSON.stringify(value) : String(value)
+  return new TypeError(`${field} is ${shown}; it must be ${right}`)
+}
+
+function resolvePorts(given: Record<string, unknown>, controllers: number): ResolvedPort[] {
+  const latency = resolveLatency('latency', given['latency'] ?? {})
+  const queueDepth = integer('queueDepth', given['queueDepth'] ?? 128, 1, 65_536)
+  const ports = given['ports'] ?? 4
+  const each = Array.isArray(ports)
+    ? list('ports', ports, 1024)
+    : new Array<unknown>(integer('ports', ports, 1, 1024)).fill({})
+  if (each.length === 0) throw wrong('ports', '[]', 'a number, or a list of at least one')
+  return each.map((port, number) => {
+    const field = `ports[${number}]`
+    const own = object(field, port, PORT_FIELDS)
+    return {
+      controller: integer(`${field}.controller`, own['controller'] ?? number % controllers, 0, controllers - 1),
+      ...(own['latency'] === undefined ? latency : resolveLatency(`${field}.latency`, own['latency'])),
+      queueDepth: integer(`${field}.queueDepth`, own['queueDepth'] ?? queueDepth, 1, 65_536),
+    }
+  })
+}
+
+function resolveLatency(field: string, latency: unknown): { base: number; jitter: number } {
+  const given = object(field, latency, ['base', 'jitter'])
+  return {
+    base: duration(`${field}.base`, given['base'] ?? 0),
+    jitter: duration(`${field}.jitter`, given['jitter'] ?? 0),
+  }
+}
+
+/** An object with no fields but `fields`. */
+export function object(field: string, value: unknown, fields: readonly string[]): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrong(field, value, 'an object')
+  for (const key of Object.keys(value)) {
+    if (!fields.includes(key)) throw new TypeError(`${field}.${key} is unknown; known are ${fields.join(', ')}`)
+  }
+  return value as Record<string, unknown>
+}
+
+function list(field: string, value: unknown, most: number): readonly unknown[] {
+  if (Array.isArray(value) && value.length <= most) return value
+  throw wrong(field, Array.isArray(value) ? `${value.length} long` : value, `a list of at most ${most}`)
+}
+
+function boolean(field: string, value: unknown): boolean {
+  if (typeof value === 'boolean') return value
+  throw wrong(field, value, 'true or false')
+}

@@ -1,0 +1,266 @@
+import type {
+  Access,
+  DeviceLimits,
+  Events,
+  Extent,
+  Io,
+  IoStatus,
+  Path,
+  PathEvents,
+  SignalOptions,
+  VolumeId,
+} from '@blockbraid/core'
+import { BlockError, createEmitter, Errno, NOT_EXECUTED, OK, PATH_ERROR } from '@blockbraid/core'
+import { abortable, throwIfAborted } from './abortable.ts'
+import type { Command } from './command.ts'
+import type { Fault } from './fault.ts'
+import { judge } from './fault.ts'
+import type { Journal } from './journal.ts'
+import type { Mapping } from './mapping.ts'
+import type { Pacer } from './pacer.ts'
+import { Ring } from './ring.ts'
+
+const CUT: IoStatus = Errno.EIO | PATH_ERROR
+const NEVER_SENT: IoStatus = Errno.EIO | PATH_ERROR | NOT_EXECUTED
+const CLOSED: IoStatus = Errno.ESHUTDOWN | PATH_ERROR | NOT_EXECUTED
+const NO_ACCESS: IoStatus = Errno.EAGAIN | PATH_ERROR | NOT_EXECUTED
+
+/** What a path needs of its array. */
+export interface PathHost {
+  readonly pacer: Pacer
+  readonly random: () => number
+  readonly journal: Journal | null
+  readonly maxTransfer: number
+  faultsOf(mapping: Mapping): readonly Fault[]
+  activate(mapping: Mapping): void
+  fence(path: MemoryPath): Promise<void>
+}
+
+/** A connection to a volume through a port: both its ends, the host's queue and what it has sent to the array. */
+export class MemoryPath implements Path {
+  readonly id: string
+  readonly connection: number
+  readonly mapping: Mapping
+  readonly #emitter = createEmitter<PathEvents>()
+  readonly #host: PathHost
+  /** The paths of the target that opened this one. */
+  readonly #owned: Set<MemoryPath>
+  readonly #queue = new Ring<Io>()
+  /** When the log is on: moment of submit of each in `#queue`. */
+  readonly #moments: Ring<number> | null
+  #moment = 0
+  readonly #commands: Command[] = []
+  /** Ios that were in flight when the path ended. */
+  readonly #cut = new Ring<Io>()
+  #limits: DeviceLimits
+  #faults: readonly Fault[] = []
+  #plain = false
+  #scheduled = false
+  #failure: BlockError | undefined
+  #downSaid = false
+  #closed: Promise<void> | undefined
+  #onceCut: (() => void) | undefined
+
+  constructor(host: PathHost, id: string, connection: number, mapping: Mapping, owned: Set<MemoryPath>) {
+    this.#host = host
+    this.#owned = owned
+    this.id = id
+    this.connection = connection
+    this.mapping = mapping
+    this.#moments = host.journal === null ? null : new Ring()
+    this.#limits = mapping.volume.limits(host.maxTransfer, mapping.port.queueDepth)
+    mapping.paths.add(this)
+    owned.add(this)
+    this.refresh()
+  }
+
+  get events(): Events<PathEvents> {
+    return this.#emitter
+  }
+
+  get volume(): VolumeId {
+    return this.mapping.volume.id
+  }
+
+  get access(): Access {
+    return this.mapping.access
+  }
+
+  get limits(): DeviceLimits {
+    return this.#limits
+  }
+
+  get #open(): boolean {
+    return this.#failure === undefined && this.#closed === undefined
+  }
+
+  submit(io: Io): void {
+    this.#queue.push(io)
+    if (this.#moments !== null) this.#moments.push(this.#host.journal!.tick())
+    if (!this.#scheduled) this.#schedule()
+  }
+
+  close(options: SignalOptions = {}): Promise<void> {
+    if (this.#closed === undefined) {
+      const cut = new Promise<void>((resolve) => {
+        this.#onceCut = resolve
+      })
+      this.#closed = cut
+        .then(() => this.#host.fence(this))
+        .then(() => {
+          this.mapping.paths.delete(this)
+          this.#owned.delete(this)
+        })
+      for (let io = this.#next(); io !== undefined; io = this.#next()) this.#cut.push(io)
+      this.#cutCommands()
+      this.#schedule()
+      this.mapping.port.notify()
+    }
+    return abortable(this.#closed, options.signal)
+  }
+
+  async extents(offset: number, length: number, options: SignalOptions = {}): Promise<readonly Extent[]> {
+    await this.#reach(options.signal)
+    const { volume, takesIo } = this.mapping
+    if (!takesIo) throw BlockError.fromStatus('extents', NO_ACCESS)
+    if (!(offset >= 0 && length > 0 && offset + length <= volume.size)) {
+      throw new TypeError(`extents of ${length} bytes at ${offset}; they must be inside ${volume.size} bytes`)
+    }
+    return volume.store.extents(offset, length)
+  }
+
+  async activate(options: SignalOptions = {}): Promise<void> {
+    await this.#reach(options.signal)
+    this.#host.activate(this.mapping)
+  }
+
+  /**
+   * The path ends by itself. What it has sent stays in the array and is executed all the same
+   * (`executes`), or is gone with it, as when its volume is unmapped.
+   */
+  fail(failure: BlockError, executes: boolean): void {
+    if (!this.#open) return
+    this.#failure = failure
+    const port = this.mapping.port
+    this.#cutCommands()
+    for (let io = this.#next(); io !== undefined; io = this.#next()) {
+      this.#cut.push(io)
+      if (!executes) continue
+      const command = this.#command(io)
+      command.detach()
+      port.accept(command)
+    }
+    if (!executes) port.abort(this)
+    this.#schedule()
+  }
+
+  /** What ends `command` before it is executed, or OK. */
+  judge(command: Command): IoStatus {
+    if (!this.mapping.takesIo) return NO_ACCESS
+    if (this.#faults.length === 0) return OK
+    return judge(this.#faults, command.op, command.offset, command.length, this.#host.random)
+  }
+
+  /** The array has nothing to do with `command` any more. */
+  forget(command: Command): void {
+    const last = this.#commands.pop()!
+    if (last === command) return
+    last.place = command.place
+    this.#commands[command.place] = last
+  }
+
+  /** Looks again at everything that decides whether commands may be executed at once. */
+  refresh(): void {
+    const { port, takesIo } = this.mapping
+    this.#faults = this.#host.faultsOf(this.mapping)
+    this.#plain = takesIo && port.plain && this.#faults.length === 0 && this.#host.journal === null
+  }
+
+  accessChanged(): void {
+    if (this.#open) this.#emitter.emit('access', this.mapping.access)
+  }
+
+  limitsChanged(): void {
+    if (!this.#open) return
+    this.#limits = this.mapping.volume.limits(this.#host.maxTransfer, this.mapping.port.queueDepth)
+    this.#emitter.emit('limits', this.#limits)
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    this.#host.pacer.defer(this.#run)
+  }
+
+  readonly #run = (): void => {
+    this.#scheduled = false
+    try {
+      if (this.#open) this.#send()
+      else this.#end()
+    } finally {
+      if (this.#queue.length > 0) this.#schedule()
+    }
+  }
+
+  // Only what was there at the start: a `done` that submits again gets a turn of its own.
+  #send(): void {
+    const volume = this.mapping.volume
+    for (let left = this.#queue.length; left > 0 && this.#open; left--) {
+      const io = this.#next()
+      if (io === undefined) return
+      if (this.#plain) io.done(io, volume.perform(io))
+      else this.mapping.port.accept(this.#command(io))
+    }
+  }
+
+  #end(): void {
+    for (let io = this.#cut.shift(); io !== undefined; io = this.#cut.shift()) io.done(io, CUT)
+    const status = this.#closed === undefined ? NEVER_SENT : CLOSED
+    for (let left = this.#queue.length; left > 0; left--) {
+      const io = this.#next()!
+      io.done(io, status)
+    }
+    if (this.#closed !== undefined) this.#onceCut?.()
+    else if (this.#queue.length === 0 && !this.#downSaid) {
+      this.#downSaid = true
+      this.#emitter.emit('down', this.#failure!)
+    }
+  }
+
+  #next(): Io | undefined {
+    if (this.#moments !== null) this.#moment = this.#moments.shift() ?? 0
+    return this.#queue.shift()
+  }
+
+  #command(io: Io): Command {
+    const command = this.mapping.port.command()
+    command.path = this
+    command.io = io
+    command.op = io.op
+    command.flags = io.flags
+    command.offset = io.offset
+    command.length = io.length
+    command.buffers = io.buffers
+    command.submitted = this.#moment
+    command.place = this.#commands.length
+    this.#commands.push(command)
+    return command
+  }
+
+  #cutCommands(): void {
+    for (const command of this.#commands) {
+      const io = command.detach()
+      if (io !== null) this.#cut.push(io)
+    }
+  }
+
+  async #reach(signal: AbortSignal | undefined): Promise<void> {
+    throwIfAborted(signal)
+    const { port } = this.mapping
+    while (this.#open && port.hung) await port.changed(signal)
+    if (this.#closed !== undefined) throw new BlockError('CLOSED', `${this.id} is closed`)
+    if (this.#failure !== undefined) {
+      throw new BlockError('IO_FAILED', `${this.id} is down: ${this.#failure.message}`, { cause: this.#failure })
+    }
+  }
+}

@@ -1,0 +1,85 @@
+import { Mapping } from './mapping.ts'
+import { integer, wrong } from './options.ts'
+import type { MemoryPath } from './path.ts'
+import type { Port } from './port.ts'
+import type { PortStatus, VolumeRef, VolumeStatus, Where } from './types.ts'
+import type { Volume } from './volume.ts'
+
+/** What an array is made of, and which volume stands where. Lookups throw a TypeError that names what is wrong. */
+export class Topology {
+  readonly ports: readonly Port[]
+  readonly volumes: Volume[] = []
+  readonly #array: string
+  readonly #controllers: number
+
+  constructor(array: string, controllers: number, ports: readonly Port[]) {
+    this.#array = array
+    this.#controllers = controllers
+    this.ports = ports
+  }
+
+  /** Adds a volume and maps it to every port. */
+  add(volume: Volume): void {
+    this.volumes.push(volume)
+    for (const port of this.ports) this.map(volume, port)
+  }
+
+  /** Maps a volume, by default at the lowest LUN that is free. */
+  map(volume: Volume, port: Port, lun?: number): void {
+    let free = 0
+    while (lun === undefined && port.mappings.has(free)) free++
+    port.mappings.set(lun ?? free, new Mapping(port, lun ?? free, volume))
+  }
+
+  volume(ref: VolumeRef): Volume {
+    const found = typeof ref === 'number' ? this.volumes[ref] : this.volumes.find(({ id }) => id === ref)
+    if (found !== undefined) return found
+    throw wrong(
+      'volume',
+      ref,
+      `the identity or the number, below ${this.volumes.length}, of a volume of ${this.#array}`,
+    )
+  }
+
+  port(number: number): Port {
+    return this.ports[integer('port', number, 0, this.ports.length - 1)]!
+  }
+
+  portsOf(port: number | 'all'): readonly Port[] {
+    return port === 'all' ? this.ports : [this.port(port)]
+  }
+
+  portsAt(where: Where): readonly Port[] {
+    if (where === 'all') return this.ports
+    if ('port' in where) return [this.port(where.port)]
+    const controller = integer('controller', where.controller, 0, this.#controllers - 1)
+    return this.ports.filter((port) => port.controller === controller)
+  }
+
+  mappingsOf(volume: Volume): Mapping[] {
+    return this.ports.flatMap(({ mappings }) => [...mappings.values()].filter((mapping) => mapping.volume === volume))
+  }
+
+  *paths(): Generator<MemoryPath> {
+    for (const { mappings } of this.ports) for (const { paths } of mappings.values()) yield* paths
+  }
+
+  volumeStatus(): VolumeStatus[] {
+    return this.volumes.map(({ id, size, blockSize, readOnly, store }) => ({
+      id,
+      size,
+      blockSize,
+      readOnly,
+      allocated: store.allocated,
+    }))
+  }
+
+  portStatus(): PortStatus[] {
+    return this.ports.map(({ number, controller, up, hung, slow, commands, mappings }) => {
+      const all = [...mappings.values()]
+      const luns = all.map(({ lun, volume, access }) => ({ lun, volume: volume.id, access }))
+      const paths = all.reduce((sum, mapping) => sum + mapping.paths.size, 0)
+      return { number, controller, up, hung, slow, commands, paths, luns }
+    })
+  }
+}
