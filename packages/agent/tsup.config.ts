@@ -1,1 +1,11 @@
-export { default } from '../../tsup.config.ts'
+import { defineConfig } from 'tsup'
+
+export default defineConfig({
+  entry: ['src/index.ts', 'src/cli.ts'],
+  format: 'esm',
+  target: 'node22',
+  dts: { entry: 'src/index.ts' },
+  clean: true,
+  sourcemap: true,
+  treeshake: true,
+})

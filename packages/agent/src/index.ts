@@ -1,1 +1,17 @@
-export {}
+/**
+ * The `blockbraid` command, and what it is made of for programs that embed an agent: a config, read
+ * from YAML or made by hand, becomes a running agent with its pairs and its control socket.
+ *
+ * @packageDocumentation
+ */
+export type { Config, DeviceConfig, PluginUse } from './config/config.ts'
+export { loadConfig, parseConfig } from './config/load.ts'
+export { ConfigError } from './config/source.ts'
+export type { CallOptions } from './control/client.ts'
+export { callControl } from './control/client.ts'
+export { defaultControlPath } from './control/path.ts'
+export type { Arguments, Operation, Request } from './control/protocol.ts'
+export { operations } from './control/protocol.ts'
+export type { Listing, PairListing, PairStats, PathListing, PathStats, Stats } from './control/snapshot.ts'
+export type { RescanResult, RunningAgent, RunningPair, RunOptions } from './run.ts'
+export { runAgent } from './run.ts'

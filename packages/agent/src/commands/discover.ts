@@ -1,0 +1,59 @@
+import { messageOf, systemHost } from '@blockbraid/core'
+import { formatVolumes, groupByVolume } from '../format/volumes.ts'
+import { loadModule, loadTarget } from '../plugins.ts'
+import type { Terminal } from '../terminal.ts'
+import { print, UsageError } from '../terminal.ts'
+
+/** Target plugin by scheme of an address. */
+const schemes: Readonly<Record<string, string>> = { memory: 'memory', iscsi: 'iscsi', 'nvme-tcp': 'nvmeof' }
+
+/** `blockbraid discover URL...`: volumes at addresses, without an agent. */
+export async function discover(
+  terminal: Terminal,
+  options: { json?: boolean },
+  texts: readonly string[],
+): Promise<void> {
+  const urls = texts.map(parseAddress)
+  const found = await Promise.allSettled(urls.map((url) => discoverAt(url, terminal)))
+  const volumes = groupByVolume(found.filter((one) => one.status === 'fulfilled').map((one) => one.value))
+  if (volumes.volumes.length > 0 || found.every((one) => one.status === 'fulfilled'))
+    print(terminal, options.json, volumes, (value) => formatVolumes(value, terminal.columns))
+  const failed = found.flatMap((one, index) =>
+    one.status === 'rejected' ? [`${withoutSecret(urls[index]!)}: ${messageOf(one.reason)}`] : [],
+  )
+  if (failed.length > 0) throw new Error(failed.join('; '))
+}
+
+function parseAddress(text: string): URL {
+  const known = Object.keys(schemes)
+    .map((scheme) => `${scheme}:`)
+    .join(', ')
+  if (!URL.canParse(text)) throw new UsageError(`"${hide(text)}" is not an address: it must begin with ${known}`)
+  const url = new URL(text)
+  if (!Object.hasOwn(schemes, url.protocol.slice(0, -1)))
+    throw new UsageError(`${withoutSecret(url)}: unknown scheme: it must be one of ${known}`)
+  return url
+}
+
+async function discoverAt(url: URL, { folder, interrupted }: Terminal) {
+  const use = schemes[url.protocol.slice(0, -1)]!
+  const module = await loadModule('target', { use, options: {} }, folder)
+  const fromUrl = module['fromUrl']
+  if (typeof fromUrl !== 'function') throw new Error(`target ${use} takes no addresses: it exports no fromUrl`)
+  const options = fromUrl(url) as Readonly<Record<string, unknown>>
+  const target = await loadTarget({ use, options }, folder, systemHost)
+  try {
+    return { target: target.name, paths: await target.discover({ signal: interrupted }) }
+  } finally {
+    await target.close({ signal: interrupted })
+  }
+}
+
+function withoutSecret(url: URL): string {
+  return hide(url.href)
+}
+
+/** An address without the secrets before its @: `user%secret@host`, `user:secret@host`. */
+function hide(text: string): string {
+  return text.replace(/\/\/[^/@]*@/, '//')
+}

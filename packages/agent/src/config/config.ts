@@ -1,0 +1,39 @@
+import type { MultipathOptions } from '@blockbraid/core'
+
+/** A plugin named in a config, and its options. */
+export interface PluginUse {
+  /** A short name such as `round-robin`, an npm module, or a file: `./my-policy.ts`. */
+  readonly use: string
+  /** Given to the plugin's factory. */
+  readonly options: Readonly<Record<string, unknown>>
+  /** Where it stands, for messages: `file:line:column`. */
+  readonly at?: string
+}
+
+/** What to pair, and how. */
+export interface DeviceConfig {
+  /** `*`: every volume no other entry names; else a volume's identity, or a path's id. */
+  readonly volume: string
+  /** Name of the pair, with `{n}` and `{volume}` to fill in. */
+  readonly name: string
+  /** Left out: the first usable path takes all I/O. */
+  readonly policy?: PluginUse
+  /** Texts in its options may hold `{name}`, `{n}` and `{volume}`. */
+  readonly transport: PluginUse
+  /** Time-outs and weights of the multipath device. */
+  readonly multipath?: MultipathOptions
+  /** Where it stands, for messages: `file:line:column`. */
+  readonly at?: string
+}
+
+/** What an agent runs: read from a file by `loadConfig`, or made by a program. */
+export interface Config {
+  /** Folder from which plugins are looked up, absolute. */
+  readonly folder: string
+  /** Path of the control socket; left out: none. */
+  readonly control?: string
+  /** Storage systems to reach. */
+  readonly targets: readonly PluginUse[]
+  /** What to pair of what they offer. */
+  readonly devices: readonly DeviceConfig[]
+}

@@ -1,0 +1,91 @@
+import { open } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import type { MultipathOptions } from '@blockbraid/core'
+import { BlockError, messageOf } from '@blockbraid/core'
+import type { Config, DeviceConfig, PluginUse } from './config.ts'
+import type { Source, Step } from './source.ts'
+import { ConfigError, parseSource } from './source.ts'
+import { validate } from './validate.ts'
+
+const MAX_BYTES = 1024 * 1024
+
+/** A config as the schema lets it through. */
+interface RawConfig {
+  control?: string
+  initiator?: string
+  targets: RawPlugin[]
+  devices: {
+    volume: string
+    name?: string
+    policy?: string | RawPlugin
+    transport: RawPlugin
+    multipath?: MultipathOptions
+  }[]
+}
+type RawPlugin = { use: string } & Record<string, unknown>
+
+/**
+ * Reads a YAML config. `env` (default: the process's) is what `${NAME}` takes its text from. Throws a
+ * {@link ConfigError} that names file, line, column and field, or a BlockError where it cannot be read.
+ */
+export async function loadConfig(
+  file: string,
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): Promise<Config> {
+  return parseConfig(await read(file), file, env)
+}
+
+async function read(file: string): Promise<string> {
+  try {
+    await using handle = await open(file)
+    if ((await handle.stat()).size > MAX_BYTES) throw new ConfigError(`${file}:1:1: larger than 1 MiB`)
+    return await handle.readFile('utf8')
+  } catch (error) {
+    if (error instanceof ConfigError) throw error
+    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT'
+    throw new BlockError(
+      'NOT_FOUND',
+      missing ? `there is no file ${file}` : `cannot read ${file}: ${messageOf(error)}`,
+      {
+        cause: error,
+      },
+    )
+  }
+}
+
+/** The same for a text; `file` is used in messages and as the place that relative plugins are looked up from. */
+export function parseConfig(
+  text: string,
+  file: string,
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): Config {
+  const source = parseSource(text, file, env)
+  const raw = validate(source) as RawConfig
+  return {
+    folder: dirname(resolve(file)),
+    ...(raw.control === undefined ? {} : { control: raw.control }),
+    targets: raw.targets.map((target, index) => {
+      const plugin = pluginOf(target, ['targets', index], source)
+      if (raw.initiator === undefined) return plugin
+      return { ...plugin, options: { initiator: raw.initiator, ...plugin.options } }
+    }),
+    devices: raw.devices.map((device, index): DeviceConfig => {
+      const at: Step[] = ['devices', index]
+      return {
+        volume: device.volume,
+        name: device.name ?? '{volume}',
+        ...(device.policy === undefined ? {} : { policy: pluginOf(device.policy, [...at, 'policy'], source) }),
+        transport: pluginOf(device.transport, [...at, 'transport'], source),
+        ...(device.multipath === undefined ? {} : { multipath: device.multipath }),
+        at: source.locate(at),
+      }
+    }),
+  }
+}
+
+function pluginOf(plugin: string | RawPlugin, path: readonly Step[], source: Source): PluginUse {
+  const at = source.locate(path)
+  if (typeof plugin === 'string') return { use: plugin, options: {}, at }
+  const { use, ...options } = plugin
+  return { use, options, at }
+}

@@ -1,0 +1,33 @@
+const sizeForm = /^(\d+(?:\.\d+)?) ?(B|KiB|MiB|GiB|TiB|PiB)$/
+const durationForm = /^(\d+(?:\.\d+)?) ?(ms|s|m|h)$/
+
+const sizeUnits: Readonly<Record<string, number>> = {
+  B: 1,
+  KiB: 2 ** 10,
+  MiB: 2 ** 20,
+  GiB: 2 ** 30,
+  TiB: 2 ** 40,
+  PiB: 2 ** 50,
+}
+const durationUnits: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+
+function parse(form: RegExp, units: Readonly<Record<string, number>>, value: unknown): number | undefined {
+  let amount: number
+  if (typeof value === 'number') amount = value
+  else if (typeof value === 'string') {
+    const match = form.exec(value)
+    if (!match) return undefined
+    amount = Number(match[1]) * units[match[2] as string]!
+  } else return undefined
+  return Number.isSafeInteger(amount) && amount >= 0 ? amount : undefined
+}
+
+/** Bytes of a size such as `512MiB`, or of a number of bytes; undefined where it is neither. */
+export function parseSize(value: unknown): number | undefined {
+  return parse(sizeForm, sizeUnits, value)
+}
+
+/** Milliseconds of a duration such as `30s`, or of a number of milliseconds; undefined where it is neither. */
+export function parseDuration(value: unknown): number | undefined {
+  return parse(durationForm, durationUnits, value)
+}

@@ -1,0 +1,140 @@
+import type { ErrorObject } from 'ajv'
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import type { DataValidationCxt } from 'ajv/dist/types/index.js'
+import schema from '../../schema/config.schema.json' with { type: 'json' }
+import { nearest } from './nearest.ts'
+import { isSecret } from './secrets.ts'
+import type { Source, Step } from './source.ts'
+import { ConfigError } from './source.ts'
+import { parseDuration, parseSize } from './units.ts'
+
+/** What the messages take from a schema. */
+interface Wording {
+  title?: string
+  examples?: readonly unknown[]
+  properties?: Readonly<Record<string, Wording & { $ref?: string }>>
+}
+
+let compiled: ReturnType<typeof compile> | undefined
+
+/**
+ * Checks a config against the published schema and turns sizes into bytes and durations into
+ * milliseconds. Throws a {@link ConfigError} for the mistake that stands first in the file.
+ */
+export function validate(source: Source): unknown {
+  compiled ??= compile()
+  const check = compiled
+  for (;;) {
+    if (check(source.value)) return source.value
+    const mistakes = (check.errors ?? []).filter((error) => error.keyword !== 'if')
+    if (!mistakes.some((mistake) => convertVariable(mistake, source))) throw first(mistakes, source)
+  }
+}
+
+function compile() {
+  const ajv = new Ajv2020({ allErrors: true, verbose: true, allowUnionTypes: true, strictTypes: false })
+  ajv.addKeyword({
+    keyword: 'unit',
+    modifying: true,
+    errors: false,
+    validate: (unit: string, value: unknown, _schema: unknown, place?: DataValidationCxt) => {
+      const amount = unit === 'bytes' ? parseSize(value) : parseDuration(value)
+      if (amount === undefined || place === undefined) return false
+      ;(place.parentData as Record<Step, unknown>)[place.parentDataProperty] = amount
+      return true
+    },
+  })
+  return ajv.compile(schema)
+}
+
+/** A variable is text; where the schema wants a number or a boolean it is made one. */
+function convertVariable(mistake: ErrorObject, source: Source): boolean {
+  if (mistake.keyword !== 'type') return false
+  const path = stepsOf(mistake.instancePath, source.value)
+  const text = mistake.data
+  if (typeof text !== 'string' || !source.isVariable(path)) return false
+  const wanted = [(mistake.params as { type: string | string[] }).type].flat()
+  const isNumber = /^-?\d+(\.\d+)?$/.test(text) && (wanted.includes('integer') || wanted.includes('number'))
+  const isBoolean = /^(true|false)$/.test(text) && wanted.includes('boolean')
+  if (!isNumber && !isBoolean) return false
+  const parent = path.slice(0, -1).reduce((value, step) => (value as Record<Step, unknown>)[step], source.value)
+  ;(parent as Record<Step, unknown>)[path.at(-1)!] = isNumber ? Number(text) : text === 'true'
+  return true
+}
+
+function first(mistakes: readonly ErrorObject[], source: Source): ConfigError {
+  const told = mistakes.map((mistake) => describe(mistake, source))
+  // A misspelt name before the missing one that was meant.
+  told.sort((a, b) => order(a.at, b.at) || Number(a.missing) - Number(b.missing))
+  const { at, text } = told[0]!
+  return new ConfigError(`${at}: ${text}`)
+}
+
+function order(a: string, b: string): number {
+  const [lineA, columnA] = a.split(':').slice(-2).map(Number) as [number, number]
+  const [lineB, columnB] = b.split(':').slice(-2).map(Number) as [number, number]
+  return lineA - lineB || columnA - columnB
+}
+
+function describe(mistake: ErrorObject, source: Source): { at: string; text: string; missing: boolean } {
+  const path = stepsOf(mistake.instancePath, source.value)
+  const field = nameField(path)
+  const wording = (mistake.parentSchema ?? {}) as Wording
+  const params = mistake.params as { missingProperty?: string; additionalProperty?: string }
+  if (params.missingProperty !== undefined) {
+    const name = params.missingProperty
+    const missing = nameField([...path, name])
+    const text = `${missing} is missing: add ${expected(resolve(wording.properties?.[name]))}`
+    return { at: source.locate(path), text, missing: true }
+  }
+  if (params.additionalProperty !== undefined) {
+    const name = params.additionalProperty
+    const known = Object.keys(wording.properties ?? {})
+    const meant = nearest(name, known)
+    const advice = meant === undefined ? `known here: ${known.join(', ')}` : `did you mean ${meant}?`
+    const text = `${nameField([...path, name])} is not a known option: ${advice}`
+    return { at: source.locateKey(path, name), text, missing: false }
+  }
+  const value = mistake.data
+  const is = describeValue(path, value, source)
+  return { at: source.locate(path), text: `${field} ${is}: it must be ${expected(wording)}`, missing: false }
+}
+
+function resolve(wording: (Wording & { $ref?: string }) | undefined): Wording {
+  const name = wording?.$ref?.replace('#/$defs/', '')
+  const target = name === undefined ? {} : (schema.$defs as unknown as Record<string, Wording>)[name]
+  return { ...target, ...wording }
+}
+
+function expected(wording: Wording): string {
+  const what = wording.title ?? 'a value'
+  const example = wording.examples?.[0]
+  return example === undefined ? what.replace(/,$/, '') : `${what} such as ${String(example)}`
+}
+
+function describeValue(path: readonly Step[], value: unknown, source: Source): string {
+  if (value === null || value === undefined) return 'is empty'
+  if (Array.isArray(value)) return value.length === 0 ? 'is an empty list' : 'is a list'
+  if (typeof value === 'object') return 'is a mapping'
+  if (path.some((step) => isSecret(String(step)))) return 'is wrong'
+  const spelling = source.spelling(path) ?? JSON.stringify(value)
+  return `is ${spelling.length > 60 ? `${spelling.slice(0, 57)}...` : spelling}`
+}
+
+/** `devices[0].name` */
+function nameField(path: readonly Step[]): string {
+  const name = path.map((step) => (typeof step === 'number' ? `[${step}]` : `.${step}`)).join('')
+  return name === '' ? 'the file' : name.replace(/^\./, '')
+}
+
+function stepsOf(pointer: string, root: unknown): Step[] {
+  const steps: Step[] = []
+  let value = root
+  for (const part of pointer.split('/').slice(1)) {
+    const key = part.replaceAll('~1', '/').replaceAll('~0', '~')
+    const step = Array.isArray(value) ? Number(key) : key
+    steps.push(step)
+    value = (value as Record<Step, unknown> | undefined)?.[step]
+  }
+  return steps
+}

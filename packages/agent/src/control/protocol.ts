@@ -1,0 +1,101 @@
+/**
+ * The control protocol: lines of JSON over a unix socket, requests one way, for each a reply the other
+ * way, in order. The field `blockbraid` holds the version; an agent refuses the ones it does not know.
+ */
+export const PROTOCOL_VERSION = 1
+
+/** Bytes; an agent closes a connection whose request is longer. */
+export const MAX_REQUEST = 64 * 1024
+
+/** Bytes; a client gives up on a longer reply. */
+export const MAX_REPLY = 64 * 1024 * 1024
+
+/** What can be asked, and with which texts. */
+export const operations = {
+  /** Answers with the agent's `pid`. */
+  hello: [],
+  /** Answers with a Listing. */
+  ls: [],
+  /** Answers with Stats. */
+  stats: [],
+  /** Answers with a RescanResult. */
+  rescan: [],
+  /** Exchanges the policy of a pair for the plugin `use`. */
+  policy: ['pair', 'use'],
+  /** Takes a path out; answers when it is fenced. */
+  'path-fail': ['pair', 'path'],
+  /** Lets a path connect again. */
+  'path-restore': ['pair', 'path'],
+  /** Ends a pair. */
+  down: ['pair'],
+} as const satisfies Record<string, readonly string[]>
+
+/** Name of an operation. */
+export type Operation = keyof typeof operations
+
+/** Texts that go with an operation. */
+export type Arguments<Name extends Operation> = { readonly [Field in (typeof operations)[Name][number]]: string }
+
+/** A request that was understood. */
+export type Request = {
+  readonly [Name in Operation]: {
+    /** What to do. */
+    readonly op: Name
+  } & Arguments<Name>
+}[Operation]
+
+/** A reply: what was asked for, or why not. */
+export type Reply =
+  | { readonly blockbraid: number; readonly ok: true; readonly result: unknown }
+  | { readonly blockbraid: number; readonly ok: false; readonly error: string }
+
+/** A line for a request. */
+export function encodeRequest(request: Request): string {
+  return `${JSON.stringify({ blockbraid: PROTOCOL_VERSION, ...request })}\n`
+}
+
+/** A request from a line, or a text that says what is wrong with it. */
+export function decodeRequest(line: string): Request | string {
+  let value: unknown
+  try {
+    value = JSON.parse(line)
+  } catch {
+    return 'the request is not JSON'
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'the request is not a JSON object'
+  const fields = value as Record<string, unknown>
+  if (fields['blockbraid'] !== PROTOCOL_VERSION)
+    return `this agent speaks version ${PROTOCOL_VERSION} of the control protocol: the request's field blockbraid differs`
+  const op = fields['op']
+  if (typeof op !== 'string' || !Object.hasOwn(operations, op)) return 'the request has no known op'
+  const request: Record<string, string> = { op }
+  for (const name of operations[op as Operation]) {
+    const text = fields[name]
+    if (typeof text !== 'string' || text === '') return `${op}: ${name} must be a text that is not empty`
+    request[name] = text
+  }
+  return request as Request
+}
+
+/** A line for a result. */
+export function encodeResult(result: unknown): string {
+  return `${JSON.stringify({ blockbraid: PROTOCOL_VERSION, ok: true, result } satisfies Reply)}\n`
+}
+
+/** A line for an error. */
+export function encodeError(error: string): string {
+  return `${JSON.stringify({ blockbraid: PROTOCOL_VERSION, ok: false, error } satisfies Reply)}\n`
+}
+
+/** The result in a reply. Throws an Error with the agent's words, or one that says that the line makes no sense. */
+export function decodeReply(line: string): unknown {
+  let reply: Partial<Reply> & { error?: unknown }
+  try {
+    reply = JSON.parse(line) as Partial<Reply>
+  } catch {
+    throw new Error('the answer is not JSON')
+  }
+  if (reply?.blockbraid !== PROTOCOL_VERSION) throw new Error('the answer is not of this version of blockbraid')
+  if (reply.ok !== true) throw new Error(String(reply.error ?? 'the agent refused'))
+  return (reply as { result: unknown }).result
+}

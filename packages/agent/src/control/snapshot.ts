@@ -1,0 +1,169 @@
+import type { Clock, PathStatus } from '@blockbraid/core'
+import { latencyPercentile } from '@blockbraid/core'
+import type { RunningPair } from '../run.ts'
+
+/** What `ls --json` prints of a path. */
+export interface PathListing {
+  /** Path id, such as `memory:array0/port0/lun0`. */
+  readonly id: string
+  /** Name of its target. */
+  readonly target: string
+  /** Where it leads, for people. */
+  readonly address: string
+  /** Null until the path was up once. */
+  readonly access: string | null
+  /** `connecting`, `up`, `fencing`, `waiting` or `disabled`. */
+  readonly state: string
+  /** I/Os in flight. */
+  readonly inflight: number
+  /** I/Os done since the path was added, failed ones included. */
+  readonly ios: number
+  /** Bytes read and written with success. */
+  readonly bytes: number
+  /** I/Os ended with an error. */
+  readonly errors: number
+  /** Moving average, whole microseconds. */
+  readonly latencyUs: number
+  /** ISO date of the last change of state. */
+  readonly since: string
+  /** Why the path is not up; else an empty text. */
+  readonly reason: string
+}
+
+/** What `ls --json` prints of a pair. */
+export interface PairListing {
+  /** Name of the pair and of its export. */
+  readonly name: string
+  /** Identity of the volume. */
+  readonly volume: string
+  /** Bytes. */
+  readonly size: number
+  /** Bytes. */
+  readonly blockSize: number
+  /** Name of the policy; an empty text where there is none. */
+  readonly policy: string
+  /** `active`, `degraded`, `stalled` or `closed`. */
+  readonly state: string
+  /** Where applications find it. */
+  readonly node: string
+  /** I/Os that wait for a usable path. */
+  readonly parked: number
+  /** Its paths. */
+  readonly paths: readonly PathListing[]
+}
+
+/** What `ls --json` prints. */
+export interface Listing {
+  /** Every pair that is up. */
+  readonly pairs: readonly PairListing[]
+}
+
+/** What `stats --json` prints of a path. Percentiles are upper limits of histogram buckets. */
+export interface PathStats {
+  /** Path id. */
+  readonly id: string
+  /** As in {@link PathListing.state}. */
+  readonly state: string
+  /** I/Os in flight. */
+  readonly inflight: number
+  /** I/Os done, failed ones included. */
+  readonly ios: number
+  /** Bytes read and written with success. */
+  readonly bytes: number
+  /** I/Os ended with an error. */
+  readonly errors: number
+  /** I/Os that left this path for another after a path error. */
+  readonly retries: number
+  /** Times the path went down. */
+  readonly failures: number
+  /** Moving average, whole microseconds. */
+  readonly latencyUs: number
+  /** Half of the I/Os took less, microseconds. */
+  readonly p50Us: number
+  /** 99 of 100 I/Os took less, microseconds. */
+  readonly p99Us: number
+}
+
+/** What `stats --json` prints of a pair. */
+export interface PairStats {
+  /** Name of the pair. */
+  readonly name: string
+  /** Name of the policy; an empty text where there is none. */
+  readonly policy: string
+  /** As in {@link PairListing.state}. */
+  readonly state: string
+  /** I/Os that wait for a usable path. */
+  readonly parked: number
+  /** I/Os that wait for room on a usable path. */
+  readonly queued: number
+  /** Its paths. */
+  readonly paths: readonly PathStats[]
+}
+
+/** What `stats --json` prints. */
+export interface Stats {
+  /** Every pair that is up. */
+  readonly pairs: readonly PairStats[]
+}
+
+/** The listing of pairs; `wall` is the time of day in milliseconds, to date what `clock` dated. */
+export function listPairs(pairs: readonly RunningPair[], clock: Clock, wall: number): Listing {
+  const now = clock.now()
+  return {
+    pairs: pairs.map(({ pair, device }) => ({
+      name: pair.id,
+      volume: device.volume,
+      size: pair.user.limits.size,
+      blockSize: pair.user.limits.blockSize,
+      policy: pair.policy,
+      state: pair.state,
+      node: pair.kernel.node,
+      parked: pair.parked,
+      paths: pair.paths.map((path) => ({
+        id: path.id,
+        target: path.target,
+        address: path.address,
+        access: path.access ?? null,
+        state: path.state,
+        inflight: path.inflight,
+        ios: path.ios,
+        bytes: path.bytes,
+        errors: path.errors,
+        latencyUs: Math.round(path.latency),
+        since: new Date(wall - (now - path.since) / 1000).toISOString(),
+        reason: path.reason,
+      })),
+    })),
+  }
+}
+
+/** Counters and latency percentiles of pairs. */
+export function countPairs(pairs: readonly RunningPair[]): Stats {
+  return {
+    pairs: pairs.map(({ pair }) => ({
+      name: pair.id,
+      policy: pair.policy,
+      state: pair.state,
+      parked: pair.parked,
+      queued: pair.queued,
+      paths: pair.paths.map(countPath),
+    })),
+  }
+}
+
+function countPath(path: PathStatus): PathStats {
+  const { id, state, inflight, ios, bytes, errors, retries, failures, latencyHistogram } = path
+  return {
+    id,
+    state,
+    inflight,
+    ios,
+    bytes,
+    errors,
+    retries,
+    failures,
+    latencyUs: Math.round(path.latency),
+    p50Us: latencyPercentile(latencyHistogram, 0.5),
+    p99Us: latencyPercentile(latencyHistogram, 0.99),
+  }
+}

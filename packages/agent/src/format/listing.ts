@@ -1,0 +1,72 @@
+import type { Listing, PairListing } from '../control/snapshot.ts'
+import { formatCount, formatMicroseconds, formatSize } from './amounts.ts'
+import { printable, shorten } from './table.ts'
+
+/** I/Os a second by pair name and path id; empty where it is not known. */
+export type Rates = ReadonlyMap<string, number>
+
+/** Key of a path in {@link Rates}. */
+export function rateKey(pair: string, path: string): string {
+  return `${pair} ${path}`
+}
+
+/** Rates between two listings that were taken `seconds` apart. */
+export function ratesBetween(before: Listing, after: Listing, seconds: number): Rates {
+  const counts = new Map<string, number>()
+  for (const pair of before.pairs) for (const path of pair.paths) counts.set(rateKey(pair.name, path.id), path.ios)
+  const rates = new Map<string, number>()
+  for (const pair of after.pairs) {
+    for (const path of pair.paths) {
+      const key = rateKey(pair.name, path.id)
+      const count = counts.get(key)
+      if (count !== undefined) rates.set(key, Math.max(0, path.ios - count) / seconds)
+    }
+  }
+  return rates
+}
+
+// access, state, in flight, IOPS, latency, each with the space before it
+const cells = [14, 11, 10, 7, 9] as const
+const cellsWidth = cells.reduce((sum, width) => sum + width, 0)
+
+/** A tree of pairs and their paths, `width` characters wide. */
+export function formatListing(listing: Listing, rates: Rates, width: number): string[] {
+  if (listing.pairs.length === 0) return ['no pairs']
+  const names = listing.pairs.flatMap((pair) => pair.paths.map((path) => path.id.length))
+  const idWidth = Math.min(Math.max(8, ...names), width - cellsWidth - 3)
+  const title = `${' '.repeat(idWidth + 3)}${row(['access', 'state', 'in flight', 'IOPS', 'latency'])}`
+  return [title, ...listing.pairs.flatMap((pair) => formatPair(pair, rates, idWidth, width))]
+}
+
+function formatPair(pair: PairListing, rates: Rates, idWidth: number, width: number): string[] {
+  const state = pair.state === 'stalled' ? `STALLED, ${pair.parked} I/Os wait` : pair.state
+  const facts = [
+    `${formatSize(pair.size)} in blocks of ${formatSize(pair.blockSize)}`,
+    pair.policy || 'no policy',
+    state,
+  ]
+  const lines = [`${pair.name}  ${pair.volume}`, `  ${facts.join(', ')}`, `  ${pair.node}`]
+  pair.paths.forEach((path, index) => {
+    const last = index === pair.paths.length - 1
+    const text = row([
+      path.access ?? '-',
+      path.state,
+      String(path.inflight),
+      formatCount(rates.get(rateKey(pair.name, path.id)) ?? 0),
+      formatMicroseconds(path.latencyUs),
+    ])
+    lines.push(`${last ? '`- ' : '|- '}${shorten(path.id, idWidth).padEnd(idWidth)}${text}`)
+    if (path.reason !== '') lines.push(`${last ? '   ' : '|  '}  ${path.reason}`)
+  })
+  if (pair.paths.length === 0) lines.push('`- no paths')
+  return lines.map((line) => shorten(printable(line), width).trimEnd())
+}
+
+function row(texts: readonly [string, string, string, string, string]): string {
+  return texts
+    .map((text, index) => {
+      const cell = shorten(text, cells[index]! - 1)
+      return index < 2 ? ` ${cell.padEnd(cells[index]! - 1)}` : cell.padStart(cells[index]!)
+    })
+    .join('')
+}

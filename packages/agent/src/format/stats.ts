@@ -1,0 +1,35 @@
+import type { Stats } from '../control/snapshot.ts'
+import { formatCount, formatMicroseconds, formatSize } from './amounts.ts'
+import { formatTable, printable } from './table.ts'
+
+const columns = [
+  { title: 'path', elastic: true },
+  { title: 'I/Os', align: 'right' },
+  { title: 'bytes', align: 'right' },
+  { title: 'errors', align: 'right' },
+  { title: 'moved', align: 'right' },
+  { title: 'downs', align: 'right' },
+  { title: 'p50', align: 'right' },
+  { title: 'p99', align: 'right' },
+] as const
+
+/** Counters of every path, a table a pair, `width` characters wide. */
+export function formatStats(stats: Stats, width: number): string[] {
+  if (stats.pairs.length === 0) return ['no pairs']
+  return stats.pairs.flatMap((pair) => {
+    const waiting = pair.parked + pair.queued
+    const facts = [pair.policy || 'no policy', pair.state, ...(waiting > 0 ? [`${waiting} I/Os wait`] : [])]
+    const rows = pair.paths.map((path) => [
+      path.id,
+      formatCount(path.ios),
+      formatSize(path.bytes),
+      formatCount(path.errors),
+      formatCount(path.retries),
+      formatCount(path.failures),
+      formatMicroseconds(path.p50Us),
+      formatMicroseconds(path.p99Us),
+    ])
+    const title = printable(`${pair.name}  ${facts.join(', ')}`)
+    return [title, ...formatTable(columns, rows, width - 2).map((line) => `  ${line}`)]
+  })
+}

@@ -1,0 +1,39 @@
+/** A column of a table. */
+export interface Column {
+  readonly title: string
+  /** @defaultValue left */
+  readonly align?: 'left' | 'right'
+  /** Whether its cells are cut in the middle where the table is too wide; one column at most. */
+  readonly elastic?: boolean
+}
+
+/** Cuts the middle out of a text that is longer than `width`; of its end, where ids differ, more is left. */
+export function shorten(text: string, width: number): string {
+  if (text.length <= width) return text
+  if (width < 5) return text.slice(0, width)
+  const left = Math.ceil((width - 2) / 3)
+  return `${text.slice(0, left)}..${text.slice(text.length - (width - 2 - left))}`
+}
+
+/** What a terminal must not be told: control characters in names that came from afar. */
+export function printable(text: string): string {
+  return text.replace(/[^\x20-\x7e\u00a0-\uffff]/g, '?')
+}
+
+/** Lines of a table with its titles, at most `width` characters wide. */
+export function formatTable(columns: readonly Column[], rows: readonly (readonly string[])[], width: number): string[] {
+  const all = [columns.map((column) => column.title), ...rows.map((row) => row.map(printable))]
+  const widths = columns.map((_column, index) => Math.max(...all.map((row) => row[index]?.length ?? 0)))
+  const total = widths.reduce((sum, one) => sum + one, 0) + 2 * (columns.length - 1)
+  const elastic = columns.findIndex((column) => column.elastic)
+  if (total > width && elastic >= 0) widths[elastic] = Math.max(8, widths[elastic]! - (total - width))
+  return all.map((row) =>
+    columns
+      .map((column, index) => {
+        const text = shorten(row[index] ?? '', widths[index]!)
+        return column.align === 'right' ? text.padStart(widths[index]!) : text.padEnd(widths[index]!)
+      })
+      .join('  ')
+      .trimEnd(),
+  )
+}

@@ -1,0 +1,154 @@
+import { readFile, stat } from 'node:fs/promises'
+import { findPackageJSON } from 'node:module'
+import { isAbsolute, join, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import type {
+  Host,
+  PathSelector,
+  PolicyFactory,
+  Target,
+  TargetFactory,
+  Transport,
+  TransportFactory,
+} from '@blockbraid/core'
+import { BlockError, messageOf } from '@blockbraid/core'
+import type { PluginUse } from './config/config.ts'
+import { hideSecrets } from './config/secrets.ts'
+import { ConfigError } from './config/source.ts'
+
+/** What a plugin makes. Its packages are named `@blockbraid/KIND-NAME`. */
+export type PluginKind = 'policy' | 'target' | 'transport'
+
+type Factory = (options: Readonly<Record<string, unknown>>, host?: Host) => unknown
+
+const methods: Readonly<Record<PluginKind, readonly string[]>> = {
+  policy: ['update', 'select'],
+  target: ['discover', 'connect', 'close'],
+  transport: ['attach', 'close'],
+}
+
+/** Imports a policy and returns what makes its selectors; one is made at once, so that a mistake shows now. */
+export async function loadPolicy(plugin: PluginUse, folder: string, host: Host): Promise<() => PathSelector> {
+  const factory = (await loadFactory('policy', plugin, folder)) as Factory & PolicyFactory
+  const create = (): PathSelector => make('policy', factory, plugin, host) as PathSelector
+  create()
+  return create
+}
+
+/** Imports a target plugin and makes a target. */
+export async function loadTarget(plugin: PluginUse, folder: string, host: Host): Promise<Target> {
+  const factory = (await loadFactory('target', plugin, folder)) as Factory & TargetFactory
+  return make('target', factory, plugin, host) as Target
+}
+
+/** Imports a transport plugin and returns what makes its transports. */
+export async function loadTransport(
+  plugin: PluginUse,
+  folder: string,
+  host: Host,
+): Promise<(options: Readonly<Record<string, unknown>>) => Transport> {
+  const factory = (await loadFactory('transport', plugin, folder)) as Factory & TransportFactory
+  return (options) => make('transport', factory, { ...plugin, options }, host) as Transport
+}
+
+function make(kind: PluginKind, factory: Factory, plugin: PluginUse, host: Host): unknown {
+  let made: unknown
+  try {
+    made = factory(plugin.options, host)
+  } catch (error) {
+    throw mistake(plugin, `${kind} ${plugin.use}: ${messageOf(error)}`, error)
+  }
+  for (const method of methods[kind]) {
+    if (typeof (made as Record<string, unknown> | null | undefined)?.[method] !== 'function')
+      throw mistake(plugin, `${kind} ${plugin.use}: its factory returned no ${kind}: ${method}() is missing`)
+  }
+  return made
+}
+
+async function loadFactory(kind: PluginKind, plugin: PluginUse, folder: string): Promise<Factory> {
+  const module = await loadModule(kind, plugin, folder)
+  const factory = module['default']
+  if (typeof factory !== 'function')
+    throw mistake(plugin, `${kind} ${plugin.use}: its default export is not a function (options, host) => ${kind}`)
+  return factory as Factory
+}
+
+/** Imports a plugin's module: a file relative to `folder`, else a package seen from there, else from here. */
+export async function loadModule(
+  kind: PluginKind,
+  plugin: PluginUse,
+  folder: string,
+): Promise<Record<string, unknown>> {
+  const { use } = plugin
+  if (/^\.{0,2}\//.test(use)) {
+    const file = isAbsolute(use) ? use : resolve(folder, use)
+    const stats = await stat(file).catch(() => undefined)
+    if (!stats?.isFile()) throw mistake(plugin, `there is no file ${file}`)
+    return importModule(kind, plugin, `${pathToFileURL(file).href}${editionOf(file, stats.mtimeMs)}`)
+  }
+  const names = /^[a-z0-9-]+$/.test(use) ? [`@blockbraid/${kind}-${use}`, use] : [use]
+  for (const name of names) {
+    const file = (await entryOf(name, folder)) ?? (isInstalledHere(name) ? name : undefined)
+    if (file !== undefined) return importModule(kind, plugin, file)
+  }
+  throw mistake(plugin, `there is no ${kind} "${use}": install ${names[0]}`)
+}
+
+// Time of the first import of each file. Node keeps what it imported: after an edit, only another
+// address makes it read the file again.
+const firstImports = new Map<string, number>()
+
+function editionOf(file: string, changed: number): string {
+  const first = firstImports.get(file) ?? changed
+  firstImports.set(file, first)
+  return first === changed ? '' : `?changed=${changed}`
+}
+
+async function importModule(kind: PluginKind, plugin: PluginUse, specifier: string): Promise<Record<string, unknown>> {
+  try {
+    return (await import(specifier)) as Record<string, unknown>
+  } catch (error) {
+    throw mistake(plugin, `cannot load ${kind} ${plugin.use}: ${messageOf(error).split('\n')[0]}`, error)
+  }
+}
+
+function isInstalledHere(name: string): boolean {
+  return findManifest(name, import.meta.url) !== undefined
+}
+
+function findManifest(name: string, from: string): string | undefined {
+  try {
+    return findPackageJSON(name, from)
+  } catch {
+    return undefined
+  }
+}
+
+/** The file that `import` of a package would load, were it written in a file of `folder`. */
+async function entryOf(name: string, folder: string): Promise<string | undefined> {
+  const manifest = findManifest(name, pathToFileURL(join(folder, 'config.yaml')).href)
+  if (manifest === undefined) return undefined
+  const { exports, main } = JSON.parse(await readFile(manifest, 'utf8')) as { exports?: unknown; main?: string }
+  const entry = pickExport(exports) ?? main ?? 'index.js'
+  return pathToFileURL(resolve(manifest, '..', entry)).href
+}
+
+const conditions = new Set(['import', 'node', 'module-sync', 'default'])
+
+function pickExport(exports: unknown): string | undefined {
+  if (typeof exports === 'string') return exports
+  if (typeof exports !== 'object' || exports === null) return undefined
+  for (const [key, value] of Object.entries(exports)) {
+    if (key !== '.' && !conditions.has(key)) continue
+    const found = pickExport(value)
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+function mistake(plugin: PluginUse, text: string, cause?: unknown): Error {
+  const options = cause === undefined ? undefined : { cause }
+  const told = hideSecrets(text, plugin.options)
+  if (plugin.at === undefined) return new BlockError('NOT_FOUND', told, options)
+  return new ConfigError(`${plugin.at}: ${told}`, options)
+}

@@ -1,0 +1,24 @@
+import { main } from './program.ts'
+
+/** Runs the command in this process: its arguments, streams and signals. */
+export async function run(): Promise<void> {
+  const interrupt = new AbortController()
+  const onSignal = (): void => {
+    if (interrupt.signal.aborted) process.exit(1)
+    interrupt.abort()
+  }
+  process.on('SIGINT', onSignal)
+  process.on('SIGTERM', onSignal)
+  // Whoever read our output has gone, such as head(1).
+  process.stdout.on('error', () => process.exit(1))
+  process.exitCode = await main(process.argv.slice(2), {
+    out: (text) => void process.stdout.write(`${text}\n`),
+    err: (text) => void process.stderr.write(`${text}\n`),
+    columns: process.stdout.columns ?? 80,
+    interactive: process.stdout.isTTY === true,
+    env: process.env,
+    folder: process.cwd(),
+    interrupted: interrupt.signal,
+  })
+  process.stdout.write('', () => process.exit())
+}

@@ -1,0 +1,97 @@
+import { BlockError, messageOf } from '@blockbraid/core'
+import { Command, CommanderError } from 'commander'
+import { demo } from './commands/demo.ts'
+import { discover } from './commands/discover.ts'
+import { down, failPath, ls, policy, rescan, restorePath, stats, top } from './commands/remote.ts'
+import { up } from './commands/up.ts'
+import type { Terminal } from './terminal.ts'
+import { UsageError } from './terminal.ts'
+
+/** Exit codes of the command. */
+export const ExitCode = { done: 0, failed: 1, usage: 2 } as const
+
+/** Runs the command with its arguments, without node's own two; returns the exit code. */
+export async function main(args: readonly string[], terminal: Terminal): Promise<number> {
+  try {
+    await build(terminal).parseAsync(args, { from: 'user' })
+    return ExitCode.done
+  } catch (error) {
+    // Commander has printed its own by now.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.done : ExitCode.usage
+    const interrupted = terminal.interrupted.aborted && isAbort(error)
+    terminal.err(`blockbraid: ${interrupted ? 'interrupted' : messageOf(error).split('\n')[0]}`)
+    return error instanceof UsageError ? ExitCode.usage : ExitCode.failed
+  }
+}
+
+function isAbort(error: unknown): boolean {
+  return BlockError.is(error) ? error.code === 'ABORTED' : error instanceof Error && error.name === 'AbortError'
+}
+
+function build(terminal: Terminal): Command {
+  const program = new Command('blockbraid')
+    .description('User-space multipath block storage: several paths to a volume, one device.')
+    .helpCommand(false)
+    .helpOption('-h, --help', 'show this, or the help of a command')
+    .configureHelp({
+      helpWidth: Math.min(terminal.columns, 80),
+      subcommandTerm: (command) =>
+        [
+          command.name(),
+          ...command.registeredArguments.map((argument) => `<${argument.name()}${argument.variadic ? '...' : ''}>`),
+        ].join(' '),
+    })
+    .configureOutput({
+      writeOut: (text) => terminal.out(text.trimEnd()),
+      writeErr: (text) =>
+        terminal.err(
+          text
+            .trimEnd()
+            .replace(/^error: /, 'blockbraid: ')
+            .replace('\n(', ' ('),
+        ),
+    })
+    .exitOverride()
+
+  const json = (command: Command): Command => command.option('--json', 'print JSON')
+  const remote = (command: Command): Command =>
+    json(command).option('--control <path>', 'control socket of the agent to talk to')
+
+  json(program.command('demo').description('show it on a simulated array: I/O while paths fail')).action((options) =>
+    demo(terminal, options),
+  )
+  json(program.command('discover <url...>').description('list volumes at memory:, iscsi:, nvme-tcp: addresses')).action(
+    (urls, options) => discover(terminal, options, urls),
+  )
+  json(program.command('up <config>').description('run an agent as a YAML file says, until Ctrl-C'))
+    .option('--control <path>', 'control socket to listen on')
+    .action((file, options) => up(terminal, options, file))
+  remote(program.command('ls').description('show pairs and their paths')).action((options) => ls(terminal, options))
+  remote(program.command('stats').description('show counters and latencies of paths')).action((options) =>
+    stats(terminal, options),
+  )
+  remote(program.command('top').description('show pairs again every second')).action((options) =>
+    top(terminal, options),
+  )
+  remote(program.command('policy <pair> <name>').description('exchange the policy of a pair under I/O')).action(
+    (pair, name, options) => policy(terminal, options, pair, name),
+  )
+  const path = program.command('path').description('fail <pair> <path>, restore <pair> <path>').helpCommand(false)
+  remote(path.command('fail <pair> <path>').description('take a path out until it is restored')).action(
+    (pair, id, options) => failPath(terminal, options, pair, id),
+  )
+  remote(path.command('restore <pair> <path>').description('let a path connect again, now')).action(
+    (pair, id, options) => restorePath(terminal, options, pair, id),
+  )
+  remote(program.command('rescan').description('ask the targets again; pair what is new')).action((options) =>
+    rescan(terminal, options),
+  )
+  remote(program.command('down <pair>').description('end a pair until the agent is started again')).action(
+    (pair, options) => down(terminal, options, pair),
+  )
+  program.addHelpText(
+    'after',
+    '\nExit codes: 0 done, 1 failed, 2 wrong usage. --json prints for programs;\n--control <path> names the agent to talk to.',
+  )
+  return program
+}

@@ -1,0 +1,254 @@
+import type {
+  BlockDevicePair,
+  DeviceInfo,
+  Host,
+  HostAgent,
+  PathSelector,
+  SignalOptions,
+  Target,
+  Timer,
+} from '@blockbraid/core'
+import { BlockError, createHostAgent, messageOf, systemHost } from '@blockbraid/core'
+import type { Config, DeviceConfig, PluginUse } from './config/config.ts'
+import { ConfigError } from './config/source.ts'
+import { serveAgent } from './control/handlers.ts'
+import type { ControlServer } from './control/server.ts'
+import { reportEvents } from './notices.ts'
+import type { PlannedPair } from './pairing.ts'
+import { fillInAll, notFound, planPairs } from './pairing.ts'
+import { loadPolicy, loadTarget, loadTransport } from './plugins.ts'
+import type { CreateTransport } from './transports.ts'
+import { createTransportPool } from './transports.ts'
+
+// News of one change come in bursts; milliseconds.
+const RESCAN_DELAY = 100
+
+/** Options of {@link runAgent}. `signal` ends the start early. */
+export interface RunOptions extends SignalOptions {
+  /** Defaults to the machine's. */
+  host?: Host
+  /** Called with news for people, one line each: a path lost, a device stalled. */
+  report?: (line: string) => void
+}
+
+/** What a rescan changed. */
+export interface RescanResult {
+  /** Path ids. */
+  readonly added: readonly string[]
+  /** Path ids. */
+  readonly removed: readonly string[]
+  /** Names of pairs made of volumes that were not paired. */
+  readonly paired: readonly string[]
+  /** One line each: targets that could not be asked, devices that could not be paired. */
+  readonly errors: readonly string[]
+}
+
+/** A pair and the device it was made of. */
+export interface RunningPair {
+  /** The pair. */
+  readonly pair: BlockDevicePair
+  /** What it was made of, as it was found then. */
+  readonly device: DeviceInfo
+}
+
+/** An agent that a config described, with its pairs. */
+export interface RunningAgent extends AsyncDisposable {
+  /** The agent below; pairs made with it are not in `pairs`. */
+  readonly agent: HostAgent
+  /** Time and randomness that everything in it uses. */
+  readonly host: Host
+  /** Pairs that the config asked for and that are up. */
+  readonly pairs: readonly RunningPair[]
+  /** The pair of that name. Throws NOT_FOUND. */
+  find(name: string): BlockDevicePair
+  /** Asks the targets again and pairs what the config wants and is new. */
+  rescan(): Promise<RescanResult>
+  /** Exchanges the policy of a pair under I/O. A `./file` is looked up from the config's folder. */
+  setPolicy(pair: string, policy: PluginUse): Promise<void>
+  /** Ends a pair until the agent is started again. */
+  down(pair: string): Promise<void>
+  /** Ends the control socket, the pairs, the targets and the transports; drops I/O when the signal fires. */
+  close(options?: SignalOptions): Promise<void>
+}
+
+/** What of a config's entry was imported. */
+interface Loaded {
+  readonly selector: (() => PathSelector) | undefined
+  readonly transport: CreateTransport
+}
+
+/** Starts what `config` describes. Nothing is left behind when it fails. */
+export async function runAgent(config: Config, options: RunOptions = {}): Promise<RunningAgent> {
+  const host = options.host ?? systemHost
+  const loaded = await loadDevices(config, host)
+  const targets = await loadTargets(config, host)
+  const running = createRunning(config, loaded, createHostAgent({ targets, host }), host, options.report ?? ignore)
+  try {
+    await running.start(options.signal)
+    return running
+  } catch (error) {
+    await running.close({ signal: options.signal })
+    throw error
+  }
+}
+
+/** The error with the pair it is about; a {@link ConfigError} tells its place already. */
+function pairError(name: string, error: unknown): Error {
+  if (error instanceof ConfigError) return error
+  const code = BlockError.is(error) ? error.code : 'CONNECT_FAILED'
+  return new BlockError(code, `pair ${name}: ${messageOf(error)}`, { cause: error })
+}
+
+function ignore(_line: string): void {}
+
+async function loadDevices(config: Config, host: Host): Promise<ReadonlyMap<DeviceConfig, Loaded>> {
+  const loaded = new Map<DeviceConfig, Loaded>()
+  for (const device of config.devices) {
+    const selector = device.policy && (await loadPolicy(device.policy, config.folder, host))
+    loaded.set(device, { selector, transport: await loadTransport(device.transport, config.folder, host) })
+  }
+  return loaded
+}
+
+async function loadTargets(config: Config, host: Host): Promise<Target[]> {
+  const targets: Target[] = []
+  try {
+    for (const plugin of config.targets) targets.push(await loadTarget(plugin, config.folder, host))
+    return targets
+  } catch (error) {
+    await Promise.all(targets.map((target) => target.close()))
+    throw error
+  }
+}
+
+function createRunning(
+  config: Config,
+  loaded: ReadonlyMap<DeviceConfig, Loaded>,
+  agent: HostAgent,
+  host: Host,
+  report: (line: string) => void,
+): RunningAgent & { start(signal?: AbortSignal): Promise<void> } {
+  const transports = createTransportPool()
+  const closing = new AbortController()
+  // By device id. A pair that was taken down keeps its entry, so that no rescan makes it again.
+  const paired = new Map<string, { config: DeviceConfig; n: number }>()
+  const pairs: RunningPair[] = []
+  let control: ControlServer | undefined
+  let closed: Promise<void> | undefined
+  let last: Promise<unknown> = Promise.resolve()
+
+  // Rescans and downs change the same lists: one after the other.
+  const inTurn = <Result>(work: () => Promise<Result>): Promise<Result> => {
+    const result = last.then(work)
+    last = result.catch(() => undefined)
+    return result
+  }
+
+  const findRunning = (name: string): RunningPair => {
+    const found = pairs.find((running) => running.pair.id === name)
+    if (found) return found
+    const names = pairs.map((running) => running.pair.id).join(', ')
+    throw new BlockError('NOT_FOUND', `there is no pair ${name}; ${names === '' ? 'no pair is up' : `up are ${names}`}`)
+  }
+
+  const makePair = async ({ device, config: entry, name, texts }: PlannedPair, signal: AbortSignal): Promise<void> => {
+    const { selector, transport } = loaded.get(entry)!
+    const pair = await agent.pair(
+      {
+        name,
+        device: device.id,
+        description: `${device.product}, ${device.volume}`,
+        transport: await transports.get(
+          transport,
+          fillInAll(entry.transport.options, texts) as Record<string, unknown>,
+        ),
+        ...(selector && { selector }),
+        ...(entry.multipath && { multipath: entry.multipath }),
+      },
+      { signal },
+    )
+    paired.set(device.id, { config: entry, n: Number(texts.n) })
+    pairs.push({ pair, device })
+    reportEvents(pair, report)
+  }
+
+  const scan = async (signal: AbortSignal): Promise<RescanResult & { failures: readonly Error[] }> => {
+    const { added, removed, errors } = await agent.rescan({ signal })
+    const names = new Set(pairs.map((running) => running.pair.id))
+    const result = { added, removed, paired: [] as string[], errors: [] as string[], failures: [] as Error[] }
+    for (const { target, error } of errors) result.errors.push(`target ${target}: ${messageOf(error)}`)
+    for (const planned of planPairs(agent.devices(), config.devices, paired, names)) {
+      try {
+        await makePair(planned, signal)
+        result.paired.push(planned.name)
+      } catch (error) {
+        result.errors.push(`pair ${planned.name}: ${messageOf(error)}`)
+        result.failures.push(pairError(planned.name, error))
+      }
+    }
+    return result
+  }
+
+  const shut = async (options?: SignalOptions): Promise<void> => {
+    closing.abort(new BlockError('CLOSED', 'the agent is closing'))
+    await control?.close()
+    try {
+      await agent.close(options)
+    } finally {
+      await transports.close(options)
+    }
+  }
+
+  const running = {
+    agent,
+    host,
+    pairs,
+    find: (name: string): BlockDevicePair => findRunning(name).pair,
+    async start(signal?: AbortSignal): Promise<void> {
+      // First of all: another agent that listens there has our sockets too.
+      if (config.control !== undefined) control = await serveAgent(config.control, running)
+      const both = signal ? AbortSignal.any([signal, closing.signal]) : closing.signal
+      const { errors, failures } = await inTurn(() => scan(both))
+      if (failures.length > 0) throw failures[0]
+      for (const line of errors) report(line)
+      if (errors.length > 0 && errors.length === agent.targets.length)
+        throw new BlockError('CONNECT_FAILED', errors[0]!)
+      for (const volume of notFound(agent.devices(), config.devices)) report(`${volume} is not there yet`)
+      for (const target of agent.targets) target.events?.on('changed', follow)
+    },
+    async rescan(): Promise<RescanResult> {
+      const { added, removed, paired: made, errors } = await inTurn(() => scan(closing.signal))
+      return { added, removed, paired: made, errors }
+    },
+    async setPolicy(name: string, policy: PluginUse): Promise<void> {
+      const pair = running.find(name)
+      pair.setSelector(await loadPolicy(policy, config.folder, host))
+    },
+    down: (name: string): Promise<void> =>
+      inTurn(async () => {
+        const found = findRunning(name)
+        await found.pair.close({ signal: closing.signal })
+        pairs.splice(pairs.indexOf(found), 1)
+      }),
+    close(options?: SignalOptions): Promise<void> {
+      closed ??= shut(options)
+      return closed
+    },
+    [Symbol.asyncDispose]: (): Promise<void> => running.close(),
+  }
+
+  let due: Timer | undefined
+  closing.signal.addEventListener('abort', () => due?.cancel())
+  const follow = (reason: string): void => {
+    if (closing.signal.aborted || due !== undefined) return
+    report(`rescan: ${reason}`)
+    due = host.clock.after(RESCAN_DELAY, () => {
+      due = undefined
+      running.rescan().then(
+        ({ errors }) => errors.forEach(report),
+        (error: unknown) => report(`rescan: ${messageOf(error)}`),
+      )
+    })
+  }
+  return running
+}

@@ -1,0 +1,29 @@
+/** What a command sees of the world: given by the bin, or by a test. */
+export interface Terminal {
+  /** Prints lines for people or JSON for programs on stdout. */
+  out(text: string): void
+  /** Prints a line on stderr. */
+  err(text: string): void
+  /** Characters a line may have. */
+  readonly columns: number
+  /** Whether stdout is looked at by a person, and can be drawn over. */
+  readonly interactive: boolean
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Working directory, absolute. */
+  readonly folder: string
+  /** Fires on the first SIGINT or SIGTERM. */
+  readonly interrupted: AbortSignal
+}
+
+/** Wrong usage of the command: ends it with exit code 2. */
+export class UsageError extends Error {}
+
+/** Prints `value` as JSON, or the lines that `format` makes of it. */
+export function print<Value>(
+  terminal: Terminal,
+  json: boolean | undefined,
+  value: Value,
+  format: (value: Value) => readonly string[],
+): void {
+  terminal.out(json ? JSON.stringify(value, null, 2) : format(value).join('\n'))
+}

@@ -1,0 +1,47 @@
+import { resolve } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
+import type { SignalOptions, Transport } from '@blockbraid/core'
+import { BlockError } from '@blockbraid/core'
+import { makeFolder } from './control/socket-file.ts'
+
+type Options = Readonly<Record<string, unknown>>
+
+/** Makes a transport of options. */
+export type CreateTransport = (options: Options) => Transport
+
+/** Transports in use; devices with the same listen address share one. */
+export interface TransportPool {
+  /** Also makes the folder that a unix socket of it will be in. */
+  get(create: CreateTransport, options: Options): Promise<Transport>
+  close(options?: SignalOptions): Promise<void>
+}
+
+/** Makes an empty {@link TransportPool}. */
+export function createTransportPool(): TransportPool {
+  const members: { address: string | undefined; options: Options; transport: Transport }[] = []
+  return {
+    async get(create, options) {
+      const address = addressOf(options)
+      const member = members.find((one) => address !== undefined && one.address === address)
+      if (member) {
+        if (!isDeepStrictEqual(member.options, options))
+          throw new BlockError('IN_USE', `two devices listen on ${address} with different transport options`)
+        return member.transport
+      }
+      if (typeof options['socket'] === 'string') await makeFolder(options['socket'])
+      const transport = create(options)
+      members.push({ address, options, transport })
+      return transport
+    },
+    async close(options) {
+      await Promise.all(members.map((member) => member.transport.close(options)))
+    },
+  }
+}
+
+function addressOf(options: Options): string | undefined {
+  const { socket, host, port } = options
+  if (typeof socket === 'string') return resolve(socket)
+  if (port === undefined && host === undefined) return undefined
+  return `${String(host ?? '')}:${String(port ?? '')}`
+}

@@ -1,0 +1,282 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: variables are part of what is tested
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { systemHost } from '@blockbraid/core'
+import { afterAll, describe, expect, it } from 'vitest'
+import { loadConfig, parseConfig } from '../src/config/load.ts'
+import { parseDuration, parseSize } from '../src/config/units.ts'
+import { loadPolicy, loadTarget, loadTransport } from '../src/plugins.ts'
+
+const env = { CHAP_SECRET: 'hunter2hunter2', PORT: '10810', READ_ONLY: 'true', EMPTY: '' }
+const parse = (text: string) => parseConfig(text, 'bb.yaml', env)
+
+function messageOfBad(text: string): string {
+  try {
+    parse(text)
+  } catch (error) {
+    return `${(error as Error).name}: ${(error as Error).message}`
+  }
+  return 'no error'
+}
+
+/** A whole config around one line inside its only device. */
+const device = (line: string): string => `targets:
+  - use: memory
+devices:
+  - volume: "*"
+    transport: { use: nbd, socket: /tmp/x }
+    ${line}
+`
+const transport = (line: string): string => `targets: [use: memory]
+devices:
+  - volume: "*"
+    transport:
+      use: nbd
+      ${line}
+`
+const target = (line: string): string => `targets:
+  - use: memory
+    ${line}
+devices: [{ volume: "*", transport: { use: nbd, port: 0 } }]
+`
+
+describe('config', () => {
+  it("reads the design's example, with braces that need no quotes", () => {
+    const config = parse(`control: /run/blockbraid/control.sock
+initiator: iqn.2026-11.io.blockbraid:host1
+targets:
+  - use: iscsi                 # any npm module or ./file works
+    portals: [127.0.0.1:3260, 127.0.0.2:3260]
+    chap: { user: alice, secret: \${CHAP_SECRET} }
+  - use: memory
+    volumes: [{ size: 512MiB, blockSize: 4096 }]
+    initiator: its-own
+devices:
+  - volume: "*"
+    name: vol-{n}
+    policy: { use: queue-depth }
+    multipath: { noPathTimeout: 1.5s, ioTimeout: 0, weights: { a: 2 } }
+    transport: { use: nbd, socket: /run/blockbraid/{name}.sock, port: \${PORT}, readOnly: \${READ_ONLY} }
+  - volume: naa.1
+    policy: ./mine.ts
+    transport: { use: nbd, port: 0 }
+`)
+    expect(config).toEqual({
+      folder: process.cwd(),
+      control: '/run/blockbraid/control.sock',
+      targets: [
+        {
+          use: 'iscsi',
+          options: {
+            initiator: 'iqn.2026-11.io.blockbraid:host1',
+            portals: ['127.0.0.1:3260', '127.0.0.2:3260'],
+            chap: { user: 'alice', secret: 'hunter2hunter2' },
+          },
+          at: 'bb.yaml:4:5',
+        },
+        {
+          use: 'memory',
+          options: { initiator: 'its-own', volumes: [{ size: 2 ** 29, blockSize: 4096 }] },
+          at: 'bb.yaml:7:5',
+        },
+      ],
+      devices: [
+        {
+          volume: '*',
+          name: 'vol-{n}',
+          policy: { use: 'queue-depth', options: {}, at: 'bb.yaml:13:13' },
+          multipath: { noPathTimeout: 1500, ioTimeout: 0, weights: { a: 2 } },
+          transport: {
+            use: 'nbd',
+            options: { socket: '/run/blockbraid/{name}.sock', port: 10810, readOnly: true },
+            at: 'bb.yaml:15:16',
+          },
+          at: 'bb.yaml:11:5',
+        },
+        {
+          volume: 'naa.1',
+          name: '{volume}',
+          policy: { use: './mine.ts', options: {}, at: 'bb.yaml:17:13' },
+          transport: { use: 'nbd', options: { port: 0 }, at: 'bb.yaml:18:16' },
+          at: 'bb.yaml:16:5',
+        },
+      ],
+    })
+  })
+
+  it.each([
+    ['', 'bb.yaml:1:1: the file is empty: it must be a mapping with targets and devices'],
+    ['just text', 'bb.yaml:1:1: the file is "just text": it must be a mapping with targets and devices'],
+    ['targets: [use: memory]', 'bb.yaml:1:1: devices is missing: add a list of devices'],
+    ['devices: 5\ntargets: [use: memory]', 'bb.yaml:1:10: devices is 5: it must be a list of devices'],
+    ['targets: []\ndevices: 1', 'bb.yaml:1:10: targets is an empty list: it must be a list of targets'],
+    ['target: [use: memory]\ndevices: []', 'bb.yaml:1:1: target is not a known option: did you mean targets?'],
+    [
+      'targets: [ports: 4]\ndevices: [{volume: x, transport: {use: x}}]',
+      'bb.yaml:1:11: targets[0].use is missing: add the name of a plugin, a module or a ./file such as memory',
+    ],
+    [device('name: 7'), 'bb.yaml:6:11: devices[0].name is 7: it must be a name such as vol-{n}'],
+    [device('polcy: x'), 'bb.yaml:6:5: devices[0].polcy is not a known option: did you mean policy?'],
+    [
+      device('policy:'),
+      'bb.yaml:6:12: devices[0].policy is empty: it must be the name of a policy, or a mapping with use such as round-robin',
+    ],
+    [
+      device('policy: { use: round-robin, minIos: 0 }'),
+      'bb.yaml:6:41: devices[0].policy.minIos is 0: it must be a whole number, 1 or more',
+    ],
+    [
+      device('multipath: { noPathTimeout: soon }'),
+      'bb.yaml:6:33: devices[0].multipath.noPathTimeout is "soon": it must be a duration with a unit ms, s, m or h, or in milliseconds, such as 30s',
+    ],
+    [
+      device('multipath: { weights: { a: 0 } }'),
+      'bb.yaml:6:32: devices[0].multipath.weights.a is 0: it must be a weight above 0',
+    ],
+    [transport('port: many'), 'bb.yaml:6:13: devices[0].transport.port is "many": it must be a TCP port such as 10809'],
+    [
+      transport('port: ${CHAP_SECRET}'),
+      'bb.yaml:6:13: devices[0].transport.port is ${CHAP_SECRET}: it must be a TCP port such as 10809',
+    ],
+    [transport('sockett: x'), 'bb.yaml:6:7: devices[0].transport.sockett is not a known option: did you mean socket?'],
+    [
+      transport('kernel: auto'),
+      'bb.yaml:6:7: devices[0].transport.kernel is not a known option: known here: use, socket, socketMode, host, port, tls, readOnly, maxConnections, maxRequests, maxInflightBytes, handshakeTimeout',
+    ],
+    [transport('tls: { cert: x }'), 'bb.yaml:6:12: devices[0].transport.tls.key is missing: add a PEM text'],
+    [
+      transport('tls: { cert: x, key: 12345 }'),
+      'bb.yaml:6:28: devices[0].transport.tls.key is wrong: it must be a PEM text',
+    ],
+    [transport('prot: 5'), 'bb.yaml:6:7: devices[0].transport.prot is not a known option: did you mean port?'],
+    [transport('socket: ${NOPE}'), 'bb.yaml:6:15: the environment has no variable NOPE: set it'],
+    [transport('socket: /a/${1}'), 'bb.yaml:6:15: "${1}" is not a variable: write it as ${NAME}'],
+    [transport('socket: "${A"'), 'bb.yaml:6:15: "${A" is not a variable: write it as ${NAME}'],
+    [
+      target('volumes: [{ size: 512MB }]'),
+      'bb.yaml:3:23: targets[0].volumes[0].size is "512MB": it must be a size in bytes, or with a unit B, KiB, MiB, GiB, TiB or PiB, such as 512MiB',
+    ],
+    [
+      target('volumes: [{ blockSize: 512 }]'),
+      'bb.yaml:3:15: targets[0].volumes[0].size is missing: add a size in bytes, or with a unit B, KiB, MiB, GiB, TiB or PiB, such as 512MiB',
+    ],
+    [
+      target('volumes: [{ size: 1, blockSize: 1 }]'),
+      'bb.yaml:3:37: targets[0].volumes[0].blockSize is 1: it must be 512 or 4096',
+    ],
+    [target('ports: 0'), 'bb.yaml:3:12: targets[0].ports is 0: it must be a number of ports, or a list of them'],
+    [target('use: iscsi'), 'bb.yaml:3:5: not valid YAML: Map keys must be unique'],
+    [
+      'targets: [a\n',
+      'bb.yaml:2:1: not valid YAML: Flow sequence in block collection must be sufficiently indented and end with a ]',
+    ],
+  ])('%j', (text, message) => {
+    expect(messageOfBad(text)).toBe(`ConfigError: ${message}`)
+  })
+
+  it('leaves the options of plugins that it does not know alone', () => {
+    const text =
+      'targets: [{ use: ./a.ts, size: 5 cm }]\ndevices: [{ volume: x, transport: { use: other, deep: { kernel: auto } } }]'
+    const config = parse(text)
+    expect(config.targets[0]?.options).toEqual({ size: '5 cm' })
+    expect(config.devices[0]?.transport.options).toEqual({ deep: { kernel: 'auto' } })
+  })
+
+  it('knows every option that the plugins beside it have, by the same name', async () => {
+    const config = parse(`targets:
+  - use: memory
+    name: a
+    initiator: host1
+    volumes: [{ size: 1MiB, blockSize: 512, id: naa.6001405000000000000000000000abcd, writeCache: false, readOnly: true }]
+    controllers: 1
+    ports: [{ controller: 0, latency: { base: 1, jitter: 2 }, queueDepth: 4 }]
+    latency: { base: 0 }
+    queueDepth: 8
+    maxTransfer: 1MiB
+    fenceDelay: 5
+    log: true
+devices:
+  - volume: "*"
+    policy: { use: round-robin, minIos: 2 }
+    transport: { use: nbd, host: 127.0.0.1, port: 0, tls: { cert: a, key: b, ca: c, requireClientCert: true, required: false },
+      readOnly: true, maxConnections: 5, maxRequests: 6, maxInflightBytes: 1MiB, handshakeTimeout: 5s, socketMode: 0o660 }
+  - volume: x
+    policy: { use: queue-depth }
+    transport: { use: nbd, socket: /tmp/x }
+`)
+    const { folder, targets, devices } = config
+    const target = await loadTarget(targets[0]!, folder, systemHost)
+    expect(await target.discover()).toMatchObject([{ volume: 'naa.6001405000000000000000000000abcd', size: 2 ** 20 }])
+    await target.close()
+    for (const { policy, transport } of devices) {
+      await loadPolicy(policy!, folder, systemHost)
+      await (await loadTransport(transport, folder, systemHost))(transport.options).close()
+    }
+    expect(devices[0]?.transport.options).toMatchObject({
+      socketMode: 0o660,
+      handshakeTimeout: 5000,
+      maxInflightBytes: 2 ** 20,
+    })
+  })
+
+  it("reads the README's example", async () => {
+    const readme = await readFile(new URL('../README.md', import.meta.url), 'utf8')
+    const example = /```yaml\n(.*?)```/s.exec(readme)?.[1]
+    expect(parse(example!).devices[0]?.multipath).toEqual({ noPathTimeout: 30_000 })
+  })
+
+  it('keeps the text of a variable a text where a text is wanted', () => {
+    const config = parse(device('name: ${PORT}'))
+    expect(config.devices[0]?.name).toBe('10810')
+  })
+})
+
+describe('config files', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'bb-config-'))
+  afterAll(() => rm(folder, { recursive: true }))
+
+  it('are named when they are not there, are folders, or are too large', async () => {
+    await expect(loadConfig(join(folder, 'no.yaml'))).rejects.toThrow(`there is no file ${folder}/no.yaml`)
+    await expect(loadConfig(folder)).rejects.toThrow(`cannot read ${folder}: `)
+    await writeFile(join(folder, 'large.yaml'), `# ${'x'.repeat(2 ** 20)}`)
+    await expect(loadConfig(join(folder, 'large.yaml'))).rejects.toThrow(`${folder}/large.yaml:1:1: larger than 1 MiB`)
+  })
+})
+
+describe('units', () => {
+  it.each([
+    [0, 0],
+    [4096, 4096],
+    ['512B', 512],
+    ['4KiB', 4096],
+    ['1.5 MiB', 1_572_864],
+    ['8PiB', undefined],
+    ['4PiB', 2 ** 52],
+    ['0.3B', undefined],
+    ['12', undefined],
+    ['12MB', undefined],
+    ['-1KiB', undefined],
+    [-1, undefined],
+    [1.5, undefined],
+    [Number.NaN, undefined],
+    [null, undefined],
+  ])('size %j is %j', (text, bytes) => {
+    expect(parseSize(text)).toBe(bytes)
+  })
+
+  it.each([
+    [1500, 1500],
+    ['30s', 30_000],
+    ['500ms', 500],
+    ['0.5 s', 500],
+    ['2m', 120_000],
+    ['1h', 3_600_000],
+    ['0.0001ms', undefined],
+    ['30', undefined],
+    ['s', undefined],
+    ['1d', undefined],
+  ])('duration %j is %j', (text, milliseconds) => {
+    expect(parseDuration(text)).toBe(milliseconds)
+  })
+})

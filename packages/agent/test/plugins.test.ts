@@ -1,0 +1,109 @@
+import { mkdir, mkdtemp, rm, utimes, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { systemHost } from '@blockbraid/core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { loadPolicy, loadTarget, loadTransport } from '../src/plugins.ts'
+
+let folder: string
+const files: Readonly<Record<string, string>> = {
+  'my-policy.ts': `import type { PathSelector } from '@blockbraid/core'
+export default (options: { label?: string }): PathSelector => ({
+  name: options.label ?? 'mine', update() {}, select: () => undefined })`,
+  'no-default.ts': 'export const policy = 5',
+  'throws.js': "export default () => { throw new TypeError('weight is -1; it must be above 0') }",
+  'half.js': "export default () => ({ name: 'half', update() {} })",
+  'nothing.js': 'export default () => undefined',
+  'syntax.js': 'export default (',
+  'node_modules/esm-only/package.json': '{"name":"esm-only","exports":{".":{"types":"./x.d.ts","import":"./esm.js"}}}',
+  'node_modules/esm-only/esm.js': "export default () => ({ name: 'esm', update() {}, select() {} })",
+  'node_modules/plain/package.json': '{"name":"plain","main":"lib/main.js"}',
+  'node_modules/plain/lib/main.js': "module.exports = () => ({ name: 'plain', update() {}, select() {} })",
+  'node_modules/@acme/one/package.json': '{"name":"@acme/one","type":"module","exports":"./a.js"}',
+  'node_modules/@acme/one/a.js': "export default () => ({ name: 'acme', update() {}, select() {} })",
+  'node_modules/@blockbraid/policy-plain/package.json': '{"name":"x","type":"module","exports":{"default":"./a.js"}}',
+  'node_modules/@blockbraid/policy-plain/a.js': "export default () => ({ name: 'prefixed', update() {}, select() {} })",
+}
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'bb-plugins-'))
+  for (const [name, text] of Object.entries(files)) {
+    await mkdir(dirname(join(folder, name)), { recursive: true })
+    await writeFile(join(folder, name), text)
+  }
+})
+afterAll(() => rm(folder, { recursive: true }))
+
+const policy = (use: string, options = {}) => loadPolicy({ use, options, at: 'bb.yaml:3:5' }, folder, systemHost)
+
+describe('plugins', () => {
+  it.each([
+    ['./my-policy.ts', 'mine'],
+    ['esm-only', 'esm'],
+    ['@acme/one', 'acme'],
+    ['plain', 'prefixed'],
+    ['round-robin', 'round-robin'],
+    ['@blockbraid/policy-queue-depth', 'queue-depth'],
+  ])('%s is loaded', async (use, name) => {
+    expect((await policy(use))().name).toBe(name)
+  })
+
+  it('gets its options, and makes a new selector each time', async () => {
+    const create = await policy('./my-policy.ts', { label: 'given' })
+    expect(create().name).toBe('given')
+    expect(create()).not.toBe(create())
+  })
+
+  it('by an absolute path, and again after an edit', async () => {
+    const file = join(folder, 'edited.js')
+    const write = (name: string) =>
+      writeFile(file, `export default () => ({ name: '${name}', update() {}, select() {} })`)
+    await write('first')
+    expect((await policy(file))().name).toBe('first')
+    await write('second')
+    await utimes(file, 1, 1)
+    expect((await policy(file))().name).toBe('second')
+  })
+
+  it.each([
+    ['nonsense', 'there is no policy "nonsense": install @blockbraid/policy-nonsense'],
+    ['@acme/two', 'there is no policy "@acme/two": install @acme/two'],
+    ['./no-default.ts', 'policy ./no-default.ts: its default export is not a function (options, host) => policy'],
+    ['./throws.js', 'policy ./throws.js: weight is -1; it must be above 0'],
+    ['./half.js', 'policy ./half.js: its factory returned no policy: select() is missing'],
+    ['./nothing.js', 'policy ./nothing.js: its factory returned no policy: update() is missing'],
+  ])('%s is an error with its place', async (use, message) => {
+    await expect(policy(use)).rejects.toThrow(`bb.yaml:3:5: ${message}`)
+  })
+
+  it('says which file is not there or is broken', async () => {
+    await expect(policy('./nope.ts')).rejects.toThrow(`bb.yaml:3:5: there is no file ${folder}/nope.ts`)
+    await expect(policy('./syntax.js')).rejects.toThrow('bb.yaml:3:5: cannot load policy ./syntax.js: ')
+    await expect(loadPolicy({ use: 'nonsense', options: {} }, folder, systemHost)).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+    })
+  })
+
+  it('may tell a secret, and it is not printed', async () => {
+    const options = { label: 'x', chap: [{ user: 'alice', secret: 'hunter2' }], live: new Map(), nothing: null }
+    await writeFile(
+      join(folder, 'tells.js'),
+      "export default (o) => { throw new Error('bad ' + JSON.stringify(o.chap)) }",
+    )
+    await expect(policy('./tells.js', options)).rejects.toThrow(
+      'policy ./tells.js: bad [{"user":"alice","secret":"(hidden)"}]',
+    )
+  })
+
+  it('are targets and transports too', async () => {
+    const target = await loadTarget({ use: 'memory', options: { volumes: [{ size: 65536 }] } }, folder, systemHost)
+    expect(await target.discover()).toHaveLength(4)
+    await target.close()
+    await expect(loadTarget({ use: 'memory', options: { ports: 'x' } }, folder, systemHost)).rejects.toThrow(
+      'target memory: ports is "x"',
+    )
+    const create = await loadTransport({ use: 'nbd', options: {}, at: 'bb.yaml:9:9' }, folder, systemHost)
+    expect(() => create({})).toThrow('bb.yaml:9:9: transport nbd: ')
+    await create({ port: 0 }).close()
+  })
+})

@@ -1,0 +1,100 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { createMemoryArray } from '@blockbraid/target-memory'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { Config } from '../src/index.ts'
+import { runAgent } from '../src/index.ts'
+
+const LONG = { timeout: 15_000 }
+const reading = fileURLToPath(new URL('fixtures/reading-transport.ts', import.meta.url))
+const deaf = fileURLToPath(new URL('fixtures/deaf-target.ts', import.meta.url))
+let folder: string
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'bb-run-'))
+})
+afterEach(() => rm(folder, { recursive: true }))
+
+const configOf = (array: unknown, device: Partial<Config['devices'][number]> = {}): Config => ({
+  folder,
+  targets: [{ use: 'memory', options: { array } }],
+  devices: [{ volume: '*', name: 'vol-{n}', transport: { use: reading, options: { depth: 2 } }, ...device }],
+})
+
+describe('runAgent', () => {
+  it('pairs a volume that comes later, and tells what happens', async () => {
+    const array = createMemoryArray({ volumes: [{ size: '1MiB' }], ports: 2 })
+    const lines: string[] = []
+    await using running = await runAgent(configOf(array), { report: (line) => lines.push(line) })
+    expect(running.pairs.map(({ pair }) => pair.id)).toEqual(['vol-0'])
+
+    array.addVolume({ size: '2MiB' })
+    await expect.poll(() => running.pairs.map(({ pair }) => pair.id), LONG).toEqual(['vol-0', 'vol-1'])
+
+    array.portDown(0)
+    array.portDown(1)
+    await expect.poll(() => running.find('vol-0').parked, LONG).toBe(2)
+    expect(lines).toContain('vol-0: stalled: no usable path, I/O waits')
+    expect(lines.filter((line) => /^vol-0: path memory:array0\/port1\/lun0 is down: ./.test(line))).toHaveLength(1)
+    array.portUp(1)
+    await expect.poll(() => lines, LONG).toContain('vol-0: path memory:array0/port1/lun0 is up again')
+    expect(lines).toContain('vol-0: resumed')
+
+    array.grow(0, '4MiB')
+    await expect.poll(() => lines, LONG).toContain(`vol-0: now has ${4 * 2 ** 20} bytes`)
+    expect(() => running.find('vol-7')).toThrow('there is no pair vol-7; up are vol-0, vol-1')
+  })
+
+  it('pairs one path alone, and a volume by its identity', async () => {
+    const array = createMemoryArray({ volumes: [{ size: '1MiB' }, { size: '1MiB' }], ports: 2 })
+    const identity = array.volumes[1]!.id
+    const config = configOf(array)
+    const devices = [
+      { ...config.devices[0]!, volume: 'memory:array0/port1/lun0', name: 'one' },
+      { ...config.devices[0]!, volume: identity, name: 'two', policy: { use: 'round-robin', options: {} } },
+      { ...config.devices[0]!, volume: 'naa.6000000000000000', name: 'later' },
+    ]
+    const lines: string[] = []
+    await using running = await runAgent({ ...config, devices }, { report: (line) => lines.push(line) })
+    expect(running.pairs.map(({ pair }) => [pair.id, pair.policy, pair.paths.map(({ id }) => id)])).toEqual([
+      ['one', '', ['memory:array0/port1/lun0']],
+      ['two', 'round-robin', ['memory:array0/port0/lun1', 'memory:array0/port1/lun1']],
+    ])
+    expect(lines).toEqual(['naa.6000000000000000 is not there yet'])
+  })
+
+  it('tells a target that cannot be asked, and goes on with the others', async () => {
+    const array = createMemoryArray({ volumes: [{ size: '1MiB' }] })
+    const config = configOf(array)
+    const lines: string[] = []
+    const targets = [...config.targets, { use: deaf, options: {} }]
+    await using running = await runAgent({ ...config, targets }, { report: (line) => lines.push(line) })
+    expect(running.pairs).toHaveLength(1)
+    expect(lines).toEqual(['target deaf: nobody answers'])
+    expect((await running.rescan()).errors).toEqual(['target deaf: nobody answers'])
+    await expect(runAgent({ ...config, targets: targets.slice(1) })).rejects.toThrow('target deaf: nobody answers')
+  })
+
+  it('says which pair could not be made, and leaves nothing behind', async () => {
+    const array = createMemoryArray({ volumes: [{ size: '1MiB' }, { size: '1MiB' }] })
+    const socket = join(folder, 'nbd.sock')
+    const transport = { use: 'nbd', options: { socket } }
+    await using first = await runAgent(configOf(array, { transport }))
+    expect(first.pairs).toHaveLength(2)
+    const again = runAgent({ ...configOf(array, { transport }), control: join(folder, 'control.sock') })
+    await expect(again).rejects.toThrow(/^pair vol-0: .*nbd\.sock/)
+    expect(await readdir(folder)).toEqual(['nbd.sock'])
+  })
+
+  it('ends its start when its signal fires', async () => {
+    const config = { ...configOf(undefined), targets: [{ use: deaf, options: { silent: true } }] }
+    const interrupt = new AbortController()
+    const starting = runAgent({ ...config, control: join(folder, 'control.sock') }, { signal: interrupt.signal })
+    await expect.poll(() => readdir(folder), LONG).toEqual(['control.sock'])
+    interrupt.abort()
+    await expect(starting).rejects.toThrow()
+    expect(await readdir(folder)).toEqual([])
+  })
+})

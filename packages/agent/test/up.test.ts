@@ -1,0 +1,286 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: variables are part of what is tested
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { callControl } from '../src/control/client.ts'
+import type { Listing } from '../src/control/snapshot.ts'
+import type { Running } from './fixtures/command.ts'
+import { start } from './fixtures/command.ts'
+import type { InProcess } from './fixtures/terminal.ts'
+import { begin, run } from './fixtures/terminal.ts'
+
+const LONG = { timeout: 15_000 }
+const reading = fileURLToPath(new URL('fixtures/reading-transport.ts', import.meta.url))
+
+let folder: string
+let control: string
+let agent: InProcess | undefined
+let command: Running | undefined
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'bb-up-'))
+  control = join(folder, 'control.sock')
+})
+afterEach(async () => {
+  agent?.interrupt()
+  await agent?.ended
+  agent = undefined
+  command?.child.kill('SIGKILL')
+  await command?.ended
+  command = undefined
+  await rm(folder, { recursive: true })
+})
+
+const config = (transport: string): string => `control: ${control}
+targets:
+  - use: memory
+    volumes: [{ size: 1MiB }, { size: 2MiB, blockSize: 512 }]
+    ports: 2
+devices:
+  - volume: "*"
+    name: vol-{n}
+    policy: round-robin
+    transport: ${transport}
+`
+const sockets = '{ use: nbd, socket: ${FOLDER}/{name}.sock }'
+
+async function up(transport = sockets): Promise<InProcess> {
+  await writeFile(join(folder, 'bb.yaml'), config(transport))
+  agent = begin(folder, ['up', 'bb.yaml', '--json'], { FOLDER: folder })
+  const { output, ended } = agent
+  await Promise.race([ended, expect.poll(() => output.out, LONG).toContain('}\n')])
+  expect(output.err).toBe('')
+  return agent
+}
+
+const remote = (...args: string[]) => run(folder, ...args, '--control', control)
+const listing = () => callControl(control, { op: 'ls' }) as Promise<Listing>
+const states = async (pair: number) => (await listing()).pairs[pair]!.paths.map(({ state }) => state)
+
+describe('up', () => {
+  it('pairs what its config says, and says where', async () => {
+    const { output } = await up()
+    const pairs = [0, 1].map((n) => ({ name: `vol-${n}`, node: `nbd+unix:///vol-${n}?socket=${folder}/vol-${n}.sock` }))
+    expect(JSON.parse(output.out)).toEqual({ pid: process.pid, control, pairs })
+    expect((await readdir(folder)).sort()).toEqual(['bb.yaml', 'control.sock', 'vol-0.sock', 'vol-1.sock'])
+  })
+
+  it('is seen by ls, in the agreed form', async () => {
+    await up()
+    const { code, out } = await remote('ls', '--json')
+    expect(code).toBe(0)
+    const path = (port: number) => ({
+      id: `memory:array0/port${port}/lun1`,
+      target: 'array0',
+      address: expect.stringContaining(`port ${port}`),
+      access: 'optimized',
+      state: 'up',
+      inflight: 0,
+      ios: 0,
+      bytes: 0,
+      errors: 0,
+      latencyUs: 0,
+      since: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
+      reason: '',
+    })
+    const { pairs } = JSON.parse(out) as Listing
+    expect(pairs).toHaveLength(2)
+    expect(pairs[1]).toEqual({
+      name: 'vol-1',
+      volume: expect.stringMatching(/^naa\.6[0-9a-f]{31}$/),
+      size: 2 * 2 ** 20,
+      blockSize: 512,
+      policy: 'round-robin',
+      state: 'active',
+      node: `nbd+unix:///vol-1?socket=${folder}/vol-1.sock`,
+      parked: 0,
+      paths: [path(0), path(1)],
+    })
+    expect(Date.now() - Date.parse(pairs[1]!.paths[0]!.since)).toBeLessThan(60_000)
+    expect((await remote('ls')).out).toContain('|- memory:array0/port0/lun0 optimized     up')
+  })
+
+  it('takes paths out and in, and says what is not there', async () => {
+    await up()
+    expect(await remote('path', 'fail', 'vol-0', 'memory:array0/port1/lun0')).toMatchObject({ code: 0, err: '' })
+    expect(await states(0)).toEqual(['up', 'disabled'])
+    expect(await states(1)).toEqual(['up', 'up'])
+    expect((await remote('ls')).out).toContain('degraded')
+    expect(await remote('path', 'restore', 'vol-0', 'memory:array0/port1/lun0', '--json')).toMatchObject({ code: 0 })
+    await expect.poll(() => states(0), LONG).toEqual(['up', 'up'])
+    expect(agent?.output.err).toBe(
+      'blockbraid: vol-0: path memory:array0/port1/lun0 is down: taken out by hand\n' +
+        'blockbraid: vol-0: path memory:array0/port1/lun0 is up again\n',
+    )
+    expect(await remote('path', 'fail', 'vol-0', 'nope')).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('nope'),
+    })
+    expect(await remote('path', 'fail', 'vol-9', 'nope')).toMatchObject({
+      code: 1,
+      err: 'blockbraid: there is no pair vol-9; up are vol-0, vol-1\n',
+    })
+  })
+
+  it('exchanges policies: packaged ones and files', async () => {
+    await up()
+    await writeFile(
+      join(folder, 'mine.mjs'),
+      "export default () => { let paths = []; return { name: 'mine', update(p) { paths = p }, select: () => paths[0] } }",
+    )
+    const policies = async () => (await listing()).pairs.map(({ policy }) => policy)
+    expect(await remote('policy', 'vol-0', 'queue-depth')).toMatchObject({
+      code: 0,
+      out: 'vol-0 now uses queue-depth\n',
+    })
+    expect(await policies()).toEqual(['queue-depth', 'round-robin'])
+    expect(await remote('policy', 'vol-0', './mine.mjs')).toMatchObject({ code: 0 })
+    expect(await policies()).toEqual(['mine', 'round-robin'])
+    expect(await remote('policy', 'vol-0', 'nope')).toMatchObject({
+      code: 1,
+      err: 'blockbraid: there is no policy "nope": install @blockbraid/policy-nope\n',
+    })
+    expect(await policies()).toEqual(['mine', 'round-robin'])
+  })
+
+  it('ends a pair for good, and rescans', async () => {
+    await up()
+    expect(await remote('down', 'vol-0')).toMatchObject({ code: 0, out: 'vol-0 is down\n' })
+    expect(await remote('rescan', '--json').then(({ out }) => JSON.parse(out))).toEqual({
+      added: [],
+      removed: [],
+      paired: [],
+      errors: [],
+    })
+    expect((await listing()).pairs.map(({ name }) => name)).toEqual(['vol-1'])
+    expect(await readdir(folder)).not.toContain('vol-0.sock')
+    expect(await remote('down', 'vol-0')).toMatchObject({ code: 1 })
+  })
+
+  it('rescans what it can where a target fails, and then fails', async () => {
+    const deaf = fileURLToPath(new URL('fixtures/deaf-target.ts', import.meta.url))
+    await writeFile(join(folder, 'bb.yaml'), config(sockets).replace('targets:', `targets:\n  - use: ${deaf}`))
+    agent = begin(folder, ['up', 'bb.yaml', '--json'], { FOLDER: folder })
+    const { output } = agent
+    await expect.poll(() => output.out, LONG).toContain('}\n')
+    expect(output.err).toBe('blockbraid: target deaf: nobody answers\n')
+    expect(await remote('rescan')).toEqual({
+      code: 1,
+      out: 'nothing changed\n',
+      err: 'blockbraid: target deaf: nobody answers\n',
+    })
+  })
+
+  it('counts', async () => {
+    await up(`{ use: ${reading} }`)
+    await expect.poll(async () => (await listing()).pairs[0]!.paths[0]!.ios, LONG).toBeGreaterThan(20)
+    const { pairs } = JSON.parse((await remote('stats', '--json')).out)
+    expect(Object.keys(pairs[0])).toEqual(['name', 'policy', 'state', 'parked', 'queued', 'paths'])
+    const { p50Us, p99Us, bytes, ios } = pairs[0].paths[0]
+    expect(p99Us).toBeGreaterThanOrEqual(p50Us)
+    expect(p50Us).toBeGreaterThan(0)
+    expect(bytes).toBe(ios * 4096)
+    expect((await remote('stats')).out).toContain('vol-0  round-robin, active')
+    expect((await remote('ls')).out).toMatch(/port0\/lun0 optimized +up +\d+ +[1-9]/)
+  })
+
+  it('shows more and more until it is interrupted', async () => {
+    await up()
+    const top = begin(folder, ['top', '--json', '--control', control])
+    await expect.poll(() => top.output.out.split('\n').length, LONG).toBeGreaterThan(2)
+    top.interrupt()
+    expect((await top.ended).code).toBe(0)
+    for (const line of top.output.out.trim().split('\n')) expect(JSON.parse(line).pairs).toHaveLength(2)
+  })
+
+  it('refuses to be a second one, and does no harm', async () => {
+    await up()
+    const second = await run(folder, 'up', 'bb.yaml')
+    expect(second.code).toBe(1)
+    const other = begin(folder, ['up', 'bb.yaml'], { FOLDER: folder })
+    expect(await other.ended).toMatchObject({
+      code: 1,
+      out: '',
+      err: `blockbraid: an agent runs already: pid ${process.pid} on ${control}\n`,
+    })
+    expect(await states(0)).toEqual(['up', 'up'])
+  })
+
+  it('shares one listening transport between devices with one address', async () => {
+    const { output } = await up('{ use: nbd, socket: ${FOLDER}/all.sock }')
+    expect(JSON.parse(output.out).pairs.map(({ node }: { node: string }) => node)).toEqual(
+      [0, 1].map((n) => `nbd+unix:///vol-${n}?socket=${folder}/all.sock`),
+    )
+  })
+
+  it('leaves nothing behind when it cannot start', async () => {
+    await writeFile(join(folder, 'bb.yaml'), config('{ use: nbd, socket: ${FOLDER}/all.sock, maxConnections: {n} }'))
+    const { code } = await begin(folder, ['up', 'bb.yaml'], { FOLDER: folder }).ended
+    expect(code).toBe(1)
+    await writeFile(
+      join(folder, 'bb.yaml'),
+      config('{ use: nbd, socket: ${FOLDER}/all.sock }').replace('vol-{n}', 'same'),
+    )
+    expect(await begin(folder, ['up', 'bb.yaml'], { FOLDER: folder }).ended).toMatchObject({
+      code: 1,
+      out: '',
+      err: `blockbraid: ${folder}/bb.yaml:7:5: two devices would be named same: put {n} or {volume} into the name\n`,
+    })
+    expect(await readdir(folder)).toEqual(['bb.yaml'])
+  })
+})
+
+describe('up as a process', () => {
+  async function spawnUp(transport: string, args: string[] = []): Promise<Running> {
+    await writeFile(join(folder, 'bb.yaml'), config(transport).replaceAll('${FOLDER}', folder))
+    const running = start(['up', 'bb.yaml', ...args], folder)
+    command = running
+    await expect.poll(() => running.output.out, LONG).toContain('Ctrl-C ends it')
+    return running
+  }
+
+  it('ends with 0 on a signal, with I/O under way, and removes its sockets', async () => {
+    const { child, ended, output } = await spawnUp(`{ use: ${reading} }`)
+    await expect.poll(async () => (await listing()).pairs[0]!.paths[0]!.ios, LONG).toBeGreaterThan(20)
+    child.kill('SIGTERM')
+    expect(await ended).toBe(0)
+    expect(output.err).toBe('')
+    expect(await readdir(folder)).toEqual(['bb.yaml'])
+  })
+
+  // closeInTime gives up after 1.8 s and then ends with 1: code 0 says that it was faster.
+  it('ends with 0 while it is stalled, which ls shows', async () => {
+    const { child, ended } = await spawnUp(`{ use: ${reading} }`)
+    for (const port of [0, 1]) await remote('path', 'fail', 'vol-0', `memory:array0/port${port}/lun0`)
+    await expect.poll(async () => (await listing()).pairs[0], LONG).toMatchObject({ state: 'stalled', parked: 4 })
+    expect((await remote('ls')).out).toContain('STALLED, 4 I/Os wait')
+    child.kill('SIGINT')
+    expect(await ended).toBe(0)
+    expect(await readdir(folder)).toEqual(['bb.yaml'])
+  })
+
+  it('ends with 1 at once on the second signal', async () => {
+    const { child, ended } = await spawnUp(`{ use: ${reading} }`)
+    for (const port of [0, 1]) await remote('path', 'fail', 'vol-0', `memory:array0/port${port}/lun0`)
+    await expect.poll(async () => (await listing()).pairs[0]!.parked, LONG).toBe(4)
+    child.kill('SIGINT')
+    // The control socket goes first: once nobody answers, the first signal was heard.
+    await expect.poll(() => listing().catch(() => 'gone'), LONG).toBe('gone')
+    child.kill('SIGINT')
+    expect(await ended).toBe(1)
+  })
+
+  it('takes over what a killed one left', async () => {
+    const first = await spawnUp('{ use: nbd, socket: ${FOLDER}/{name}.sock }')
+    first.child.kill('SIGKILL')
+    await first.ended
+    expect((await readdir(folder)).sort()).toEqual(['bb.yaml', 'control.sock', 'vol-0.sock', 'vol-1.sock'])
+    const second = await spawnUp('{ use: nbd, socket: ${FOLDER}/{name}.sock }')
+    expect(await states(0)).toEqual(['up', 'up'])
+    second.child.kill('SIGINT')
+    expect(await second.ended).toBe(0)
+    expect(await readdir(folder)).toEqual(['bb.yaml'])
+  })
+})
