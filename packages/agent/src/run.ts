@@ -1,12 +1,11 @@
 import type {
   BlockDevicePair,
-  DeviceInfo,
   Host,
   HostAgent,
   PathSelector,
+  ScanReport,
   SignalOptions,
   Target,
-  Timer,
 } from '@blockbraid/core'
 import { BlockError, createHostAgent, messageOf, systemHost } from '@blockbraid/core'
 import type { Config, DeviceConfig, PluginUse } from './config/config.ts'
@@ -19,9 +18,6 @@ import { fillInAll, notFound, planPairs } from './pairing.ts'
 import { loadPolicy, loadTarget, loadTransport } from './plugins.ts'
 import type { CreateTransport } from './transports.ts'
 import { createTransportPool } from './transports.ts'
-
-// News of one change come in bursts; milliseconds.
-const RESCAN_DELAY = 100
 
 /** Options of {@link runAgent}. `signal` ends the start early. */
 export interface RunOptions extends SignalOptions {
@@ -43,22 +39,12 @@ export interface RescanResult {
   readonly errors: readonly string[]
 }
 
-/** A pair and the device it was made of. */
-export interface RunningPair {
-  /** The pair. */
-  readonly pair: BlockDevicePair
-  /** What it was made of, as it was found then. */
-  readonly device: DeviceInfo
-}
-
 /** An agent that a config described, with its pairs. */
 export interface RunningAgent extends AsyncDisposable {
-  /** The agent below; pairs made with it are not in `pairs`. */
+  /** The agent below, with its pairs. */
   readonly agent: HostAgent
   /** Time and randomness that everything in it uses. */
   readonly host: Host
-  /** Pairs that the config asked for and that are up. */
-  readonly pairs: readonly RunningPair[]
   /** The pair of that name. Throws NOT_FOUND. */
   find(name: string): BlockDevicePair
   /** Asks the targets again and pairs what the config wants and is new. */
@@ -132,7 +118,6 @@ function createRunning(
   const closing = new AbortController()
   // By device id. A pair that was taken down keeps its entry, so that no rescan makes it again.
   const paired = new Map<string, { config: DeviceConfig; n: number }>()
-  const pairs: RunningPair[] = []
   let control: ControlServer | undefined
   let closed: Promise<void> | undefined
   let last: Promise<unknown> = Promise.resolve()
@@ -144,10 +129,10 @@ function createRunning(
     return result
   }
 
-  const findRunning = (name: string): RunningPair => {
-    const found = pairs.find((running) => running.pair.id === name)
+  const find = (name: string): BlockDevicePair => {
+    const found = agent.pairs.find((pair) => pair.id === name)
     if (found) return found
-    const names = pairs.map((running) => running.pair.id).join(', ')
+    const names = agent.pairs.map((pair) => pair.id).join(', ')
     throw new BlockError('NOT_FOUND', `there is no pair ${name}; ${names === '' ? 'no pair is up' : `up are ${names}`}`)
   }
 
@@ -168,13 +153,14 @@ function createRunning(
       { signal },
     )
     paired.set(device.id, { config: entry, n: Number(texts.n) })
-    pairs.push({ pair, device })
     reportEvents(pair, report)
   }
 
-  const scan = async (signal: AbortSignal): Promise<RescanResult & { failures: readonly Error[] }> => {
-    const { added, removed, errors } = await agent.rescan({ signal })
-    const names = new Set(pairs.map((running) => running.pair.id))
+  const pairNew = async (
+    { added, removed, errors }: ScanReport,
+    signal: AbortSignal,
+  ): Promise<RescanResult & { failures: readonly Error[] }> => {
+    const names = new Set(agent.pairs.map((pair) => pair.id))
     const result = { added, removed, paired: [] as string[], errors: [] as string[], failures: [] as Error[] }
     for (const { target, error } of errors) result.errors.push(`target ${target}: ${messageOf(error)}`)
     for (const planned of planPairs(agent.devices(), config.devices, paired, names)) {
@@ -202,22 +188,26 @@ function createRunning(
   const running = {
     agent,
     host,
-    pairs,
-    find: (name: string): BlockDevicePair => findRunning(name).pair,
+    find,
     async start(signal?: AbortSignal): Promise<void> {
       // First of all: another agent that listens there has our sockets too.
       if (config.control !== undefined) control = await serveAgent(config.control, running)
       const both = signal ? AbortSignal.any([signal, closing.signal]) : closing.signal
-      const { errors, failures } = await inTurn(() => scan(both))
+      const { errors, failures } = await inTurn(async () => pairNew(await agent.rescan({ signal: both }), both))
       if (failures.length > 0) throw failures[0]
       for (const line of errors) report(line)
       if (errors.length > 0 && errors.length === agent.targets.length)
         throw new BlockError('CONNECT_FAILED', errors[0]!)
       for (const volume of notFound(agent.devices(), config.devices)) report(`${volume} is not there yet`)
-      for (const target of agent.targets) target.events?.on('changed', follow)
+      agent.events.on('rescanned', follow)
     },
     async rescan(): Promise<RescanResult> {
-      const { added, removed, paired: made, errors } = await inTurn(() => scan(closing.signal))
+      const {
+        added,
+        removed,
+        paired: made,
+        errors,
+      } = await inTurn(async () => pairNew(await agent.rescan({ signal: closing.signal }), closing.signal))
       return { added, removed, paired: made, errors }
     },
     async setPolicy(name: string, policy: PluginUse): Promise<void> {
@@ -226,9 +216,7 @@ function createRunning(
     },
     down: (name: string): Promise<void> =>
       inTurn(async () => {
-        const found = findRunning(name)
-        await found.pair.close({ signal: closing.signal })
-        pairs.splice(pairs.indexOf(found), 1)
+        await find(name).close({ signal: closing.signal })
       }),
     close(options?: SignalOptions): Promise<void> {
       closed ??= shut(options)
@@ -237,18 +225,15 @@ function createRunning(
     [Symbol.asyncDispose]: (): Promise<void> => running.close(),
   }
 
-  let due: Timer | undefined
-  closing.signal.addEventListener('abort', () => due?.cancel())
-  const follow = (reason: string): void => {
-    if (closing.signal.aborted || due !== undefined) return
-    report(`rescan: ${reason}`)
-    due = host.clock.after(RESCAN_DELAY, () => {
-      due = undefined
-      running.rescan().then(
-        ({ errors }) => errors.forEach(report),
-        (error: unknown) => report(`rescan: ${messageOf(error)}`),
-      )
-    })
+  const follow = (found: ScanReport): void => {
+    if (closing.signal.aborted) return
+    inTurn(() => pairNew(found, closing.signal)).then(
+      ({ added, removed, errors }) => {
+        report(`rescan: ${added.length} paths came, ${removed.length} went`)
+        errors.forEach(report)
+      },
+      (error: unknown) => report(`rescan: ${messageOf(error)}`),
+    )
   }
   return running
 }

@@ -28,10 +28,10 @@ describe('runAgent', () => {
     const array = createMemoryArray({ volumes: [{ size: '1MiB' }], ports: 2 })
     const lines: string[] = []
     await using running = await runAgent(configOf(array), { report: (line) => lines.push(line) })
-    expect(running.pairs.map(({ pair }) => pair.id)).toEqual(['vol-0'])
+    expect(running.agent.pairs.map((pair) => pair.id)).toEqual(['vol-0'])
 
     array.addVolume({ size: '2MiB' })
-    await expect.poll(() => running.pairs.map(({ pair }) => pair.id), LONG).toEqual(['vol-0', 'vol-1'])
+    await expect.poll(() => running.agent.pairs.map((pair) => pair.id), LONG).toEqual(['vol-0', 'vol-1'])
 
     array.portDown(0)
     array.portDown(1)
@@ -58,7 +58,7 @@ describe('runAgent', () => {
     ]
     const lines: string[] = []
     await using running = await runAgent({ ...config, devices }, { report: (line) => lines.push(line) })
-    expect(running.pairs.map(({ pair }) => [pair.id, pair.policy, pair.paths.map(({ id }) => id)])).toEqual([
+    expect(running.agent.pairs.map((pair) => [pair.id, pair.policy, pair.paths.map(({ id }) => id)])).toEqual([
       ['one', '', ['memory:array0/port1/lun0']],
       ['two', 'round-robin', ['memory:array0/port0/lun1', 'memory:array0/port1/lun1']],
     ])
@@ -71,7 +71,7 @@ describe('runAgent', () => {
     const lines: string[] = []
     const targets = [...config.targets, { use: deaf, options: {} }]
     await using running = await runAgent({ ...config, targets }, { report: (line) => lines.push(line) })
-    expect(running.pairs).toHaveLength(1)
+    expect(running.agent.pairs).toHaveLength(1)
     expect(lines).toEqual(['target deaf: nobody answers'])
     expect((await running.rescan()).errors).toEqual(['target deaf: nobody answers'])
     await expect(runAgent({ ...config, targets: targets.slice(1) })).rejects.toThrow('target deaf: nobody answers')
@@ -82,7 +82,7 @@ describe('runAgent', () => {
     const socket = join(folder, 'nbd.sock')
     const transport = { use: 'nbd', options: { socket } }
     await using first = await runAgent(configOf(array, { transport }))
-    expect(first.pairs).toHaveLength(2)
+    expect(first.agent.pairs).toHaveLength(2)
     const again = runAgent({ ...configOf(array, { transport }), control: join(folder, 'control.sock') })
     await expect(again).rejects.toThrow(/^pair vol-0: .*nbd\.sock/)
     expect(await readdir(folder)).toEqual(['nbd.sock'])

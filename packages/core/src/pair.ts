@@ -4,6 +4,7 @@ import type { PathSelector } from './policy.ts'
 import type { Access } from './target.ts'
 import type { Attachment } from './transport.ts'
 import type { UserDevice } from './user-device.ts'
+import type { VolumeId } from './volume-id.ts'
 
 /**
  * State of a path inside a multipath device. `up`: takes I/O as its access allows. `fencing`: failed,
@@ -64,6 +65,8 @@ export interface PairEvents {
 export interface BlockDevicePair extends AsyncDisposable {
   /** Its name, unique within the agent. */
   readonly id: string
+  /** Identity of the volume behind it. */
+  readonly volume: VolumeId
   /** The device that applications made for user space use directly; ranges are checked in it. */
   readonly user: UserDevice
   /** The other half: a kernel block device or an export. */

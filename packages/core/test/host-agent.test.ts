@@ -1,6 +1,6 @@
 import { virtualHost } from '@blockbraid/testkit'
 import { describe, expect, it } from 'vitest'
-import type { Attachment, BlockDevice, HostAgent, PathSelector, Transport } from '../src/index.ts'
+import type { Attachment, BlockDevice, HostAgent, PathSelector, ScanReport, Transport } from '../src/index.ts'
 import { createEmitter, createHostAgent, Errno, IoOp, OK } from '../src/index.ts'
 import { FakeTarget, LIMITS, VOLUME } from './support/fake-target.ts'
 import { send } from './support/submit.ts'
@@ -109,7 +109,7 @@ describe('pairs', () => {
     const { agent, host, transport } = setUp(target)
     await using pair = await host.clock.runUntil(agent.pair({ name: 'v', device: VOLUME, selector: first, transport }))
     expect([...transport.attached.keys()]).toEqual(['v'])
-    expect(pair).toMatchObject({ id: 'v', state: 'active', policy: 'one', parked: 0 })
+    expect(pair).toMatchObject({ id: 'v', volume: VOLUME, state: 'active', policy: 'one', parked: 0 })
     expect(pair.kernel.node).toBe('fake://v')
     expect(pair.paths.length).toBe(4)
   })
@@ -239,8 +239,11 @@ describe('rescan', () => {
     const { agent, host, transport } = setUp(target)
     const pair = await host.clock.runUntil(agent.pair({ name: 'v', device: VOLUME, transport }))
     target.infos = all
+    const reports: ScanReport[] = []
+    agent.events.on('rescanned', (report) => reports.push(report))
     for (let index = 0; index < 10; index++) target.events.emit('changed', 'a port came up')
     await host.clock.advance(100)
+    expect(reports.map(({ added }) => added)).toEqual([['fake:1']])
     expect(pair.paths.length).toBe(2)
   })
 

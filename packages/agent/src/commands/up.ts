@@ -26,7 +26,7 @@ export async function up(
     { signal: interrupted, report: (line) => terminal.err(`blockbraid: ${line}`) },
   )
   try {
-    const pairs = running.pairs.map(({ pair }) => ({ name: pair.id, node: pair.kernel.node }))
+    const pairs = running.agent.pairs.map((pair) => ({ name: pair.id, node: pair.kernel.node }))
     print(terminal, options.json, { pid: process.pid, control, pairs }, () => [
       ...pairs.map(({ name, node }) => `${name}  ${node}`),
       `${pairs.length === 1 ? '1 pair is' : `${pairs.length} pairs are`} up; control socket ${control}; Ctrl-C ends it`,

@@ -10,9 +10,9 @@ export function serveAgent(path: string, running: RunningAgent): Promise<Control
       case 'hello':
         return { pid: process.pid }
       case 'ls':
-        return listPairs(running.pairs, running.host.clock, Date.now())
+        return listPairs(running.agent.pairs, running.host.clock, Date.now())
       case 'stats':
-        return countPairs(running.pairs)
+        return countPairs(running.agent.pairs)
       case 'rescan':
         return running.rescan()
       case 'policy':

@@ -1,6 +1,5 @@
-import type { Clock, PathStatus } from '@blockbraid/core'
+import type { BlockDevicePair, Clock, PathStatus } from '@blockbraid/core'
 import { latencyPercentile } from '@blockbraid/core'
-import type { RunningPair } from '../run.ts'
 
 /** What `ls --json` prints of a path. */
 export interface PathListing {
@@ -107,12 +106,12 @@ export interface Stats {
 }
 
 /** The listing of pairs; `wall` is the time of day in milliseconds, to date what `clock` dated. */
-export function listPairs(pairs: readonly RunningPair[], clock: Clock, wall: number): Listing {
+export function listPairs(pairs: readonly BlockDevicePair[], clock: Clock, wall: number): Listing {
   const now = clock.now()
   return {
-    pairs: pairs.map(({ pair, device }) => ({
+    pairs: pairs.map((pair) => ({
       name: pair.id,
-      volume: device.volume,
+      volume: pair.volume,
       size: pair.user.limits.size,
       blockSize: pair.user.limits.blockSize,
       policy: pair.policy,
@@ -138,9 +137,9 @@ export function listPairs(pairs: readonly RunningPair[], clock: Clock, wall: num
 }
 
 /** Counters and latency percentiles of pairs. */
-export function countPairs(pairs: readonly RunningPair[]): Stats {
+export function countPairs(pairs: readonly BlockDevicePair[]): Stats {
   return {
-    pairs: pairs.map(({ pair }) => ({
+    pairs: pairs.map((pair) => ({
       name: pair.id,
       policy: pair.policy,
       state: pair.state,

@@ -118,11 +118,8 @@ async function play(
 ): Promise<DemoResult> {
   const started = performance.now()
   const elapsed = (): number => (performance.now() - started) / 1000
-  const exports = running.pairs.map(({ pair }) => ({ name: pair.id, uri: pair.kernel.node, size }))
-  const histories = keepHistories(
-    running.pairs.map(({ pair }) => pair),
-    elapsed,
-  )
+  const exports = running.agent.pairs.map((pair) => ({ name: pair.id, uri: pair.kernel.node, size }))
+  const histories = keepHistories(running.agent.pairs, elapsed)
   audience.exported(exports)
   audience.loading(load.program)
 
@@ -157,7 +154,7 @@ async function play(
     const what = `${source.name}: ${reader.program} read ${formatSize(seen.bytes)}`
     checks.push({ ok, text: `${what}, SHA-256 ${seen.sha256.slice(0, 8)}, ${equal}` })
   }
-  const paths = running.pairs.flatMap(({ pair }) =>
+  const paths = running.agent.pairs.flatMap((pair) =>
     pair.paths.map(({ id, address, ios, retries, state }) => ({
       pair: pair.id,
       path: address.replace(/^.* (?=port )/, ''),

@@ -35,13 +35,13 @@ export async function makeMishaps({ array, running, total, signal, tell }: Scene
   tell(`port ${HUNG_PORT} is given up and fenced; ${moved} I/Os that hung go another way`)
 
   await until(signal, () => iosOf(running) > total * 0.35)
-  for (const { pair } of running.pairs) await running.setPolicy(pair.id, { use: 'queue-depth', options: {} })
+  for (const pair of running.agent.pairs) await running.setPolicy(pair.id, { use: 'queue-depth', options: {} })
   tell('the policy is exchanged: queue-depth in place of round-robin')
 
   await until(signal, () => iosOf(running) > total * 0.5)
   array.release(HUNG_PORT)
   tell(`port ${HUNG_PORT} answers again`)
-  for (const { pair } of running.pairs) {
+  for (const pair of running.agent.pairs) {
     for (const { id, address } of pair.paths) if (isAt(address, HUNG_PORT)) pair.restorePath(id)
   }
   await until(signal, () => pathsAt(running, HUNG_PORT).every(({ state }) => state === 'up'))
@@ -56,11 +56,11 @@ export function isAt(address: string, port: number): boolean {
 
 /** Every path over a port. */
 export function pathsAt(running: RunningAgent, port: number) {
-  return running.pairs.flatMap(({ pair }) => pair.paths.filter(({ address }) => isAt(address, port)))
+  return running.agent.pairs.flatMap((pair) => pair.paths.filter(({ address }) => isAt(address, port)))
 }
 
 function iosOf(running: RunningAgent): number {
-  return sum(running.pairs.flatMap(({ pair }) => pair.paths.map(({ ios }) => ios)))
+  return sum(running.agent.pairs.flatMap((pair) => pair.paths.map(({ ios }) => ios)))
 }
 
 function sum(numbers: readonly number[]): number {

@@ -2,6 +2,8 @@ import PQueue from 'p-queue'
 import type { Host, Timer } from '../clock.ts'
 import { systemHost } from '../clock.ts'
 import type { SignalOptions } from '../device.ts'
+import type { Emitter } from '../emitter.ts'
+import { createEmitter } from '../emitter.ts'
 import { BlockError } from '../errors.ts'
 import type { MultipathDevice } from '../multipath/multipath-device.ts'
 import { openMultipath } from '../multipath/multipath-device.ts'
@@ -14,7 +16,7 @@ import { userDevice } from '../user-device.ts'
 import type { Inventory } from './inventory.ts'
 import { listDevices, scan, sourcesOf } from './inventory.ts'
 import { makePair } from './pair.ts'
-import type { DeviceInfo, HostAgent, HostAgentOptions, PairSpec, ScanReport } from './types.ts'
+import type { DeviceInfo, HostAgent, HostAgentEvents, HostAgentOptions, PairSpec, ScanReport } from './types.ts'
 
 const NAME = /^[A-Za-z0-9._:-]{1,128}$/
 
@@ -33,6 +35,7 @@ interface OpenDevice {
 
 class Agent implements HostAgent {
   readonly targets: readonly Target[]
+  readonly events: Emitter<HostAgentEvents> = createEmitter()
   #host: Host
   #inventory: Inventory | undefined
   #open = new Map<string, OpenDevice>()
@@ -106,8 +109,11 @@ class Agent implements HostAgent {
     if (this.#rescan !== undefined || this.#closing !== undefined || this.#inventory === undefined) return
     this.#rescan = this.#host.clock.after(RESCAN_DELAY, () => {
       this.#rescan = undefined
-      // What could not be asked is in the next report; the paths stay as they were.
-      this.rescan().catch(() => {})
+      this.rescan().then(
+        (report) => this.events.emit('rescanned', report),
+        // Closed meanwhile: targets that cannot be asked are in the report.
+        () => {},
+      )
     })
   }
 

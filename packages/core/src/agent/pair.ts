@@ -6,6 +6,7 @@ import type { BlockDevicePair, DeviceState, PairEvents, PathStatus } from '../pa
 import type { PathSelector } from '../policy.ts'
 import type { Attachment } from '../transport.ts'
 import type { UserDevice } from '../user-device.ts'
+import type { VolumeId } from '../volume-id.ts'
 import type { PairSpec } from './types.ts'
 
 const FORWARDED = ['stalled', 'resumed', 'path', 'policyFault', 'resized'] as const
@@ -63,6 +64,10 @@ class Pair implements BlockDevicePair {
     const listener = (detail: unknown): void => void this.events.emit(event, detail as never)
     this.#device.events.on(event, listener)
     this.#unsubscribe.push(() => this.#device.events.off(event, listener))
+  }
+
+  get volume(): VolumeId {
+    return this.#device.volume
   }
 
   get state(): DeviceState {

@@ -1,5 +1,6 @@
 import type { Host } from '../clock.ts'
 import type { SignalOptions } from '../device.ts'
+import type { Events } from '../events.ts'
 import type { MultipathOptions } from '../multipath/options.ts'
 import type { BlockDevicePair } from '../pair.ts'
 import type { PathSelector } from '../policy.ts'
@@ -58,10 +59,17 @@ export interface HostAgentOptions {
   host?: Host
 }
 
+/** Events of a {@link HostAgent}. */
+export interface HostAgentEvents {
+  /** The agent asked the targets again by itself, after news from one of them. */
+  rescanned: ScanReport
+}
+
 /** Targets in, pairs out: discovery, devices, and the pairs made of them. */
 export interface HostAgent extends AsyncDisposable {
   readonly targets: readonly Target[]
   readonly pairs: readonly BlockDevicePair[]
+  readonly events: Events<HostAgentEvents>
   /** Native and multipath devices of the last scan, each once. */
   devices(): readonly DeviceInfo[]
   /** Asks every target again; paths of open devices come and go, their nodes stay. */
