@@ -2,7 +2,7 @@ import type { Io } from './io.ts'
 
 /** Options of control calls. */
 export interface SignalOptions {
-  /** Ends the call early with an ABORTED error; `close` then stops waiting and drops what is in flight. */
+  /** Ends the call early with an ABORTED error; `close` then stops waiting, and what is in flight ends early. */
   signal?: AbortSignal | undefined
 }
 
@@ -14,7 +14,7 @@ export interface DeviceLimits {
   readonly blockSize: number
   /** Bytes; a multiple of `blockSize`, and the length below which a write costs extra. */
   readonly preferredBlockSize: number
-  /** Bytes; the largest single read or write. */
+  /** Bytes; the largest single read or write. Trim and WriteZeroes may be of any length. */
   readonly maxTransfer: number
   /** Ios worked on at once; more may be submitted and wait inside the device. */
   readonly queueDepth: number
@@ -50,6 +50,9 @@ export interface Extent {
  * 5. Fua: durable before done. Flush: every write done before its submit is durable.
  * 6. Trim leaves contents undefined; WriteZeroes reads back zeroes; FastZero unsupported fails at once with EOPNOTSUPP.
  * 7. Ios in flight are in no order.
+ *
+ * An op or a flag that `limits` do not offer ends with EOPNOTSUPP and changes nothing; an Io submitted after
+ * `close()` ends with ESHUTDOWN.
  */
 export interface BlockDevice {
   readonly limits: DeviceLimits

@@ -62,7 +62,7 @@ export interface TargetEvents {
   changed: string
 }
 
-/** A storage system reached over one protocol. */
+/** A storage system reached over one protocol. After `close()` its calls reject with CLOSED. */
 export interface Target {
   /** Unique within an agent, for people and path ids. */
   readonly name: string

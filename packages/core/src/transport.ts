@@ -29,6 +29,7 @@ export interface Attachment {
 /** Makes kernel block devices, or exports, of user-space block devices. */
 export interface Transport {
   readonly name: string
+  /** Rejects with IN_USE where the name is taken, with CLOSED after `close()`. */
   attach(device: BlockDevice, options: AttachOptions): Promise<Attachment>
   /** Ends every attachment that is left, and the transport. */
   close(options?: SignalOptions): Promise<void>

@@ -1,0 +1,36 @@
+import type { BlockDevice, Path } from '@blockbraid/core'
+
+/** Whether a device is a path. */
+export function isPath(device: BlockDevice): device is Path {
+  return 'events' in device && 'access' in device && 'volume' in device
+}
+
+function forwardDevice(device: BlockDevice, changes: Partial<BlockDevice>): BlockDevice {
+  const front: BlockDevice = {
+    get limits() {
+      return changes.limits ?? device.limits
+    },
+    submit: changes.submit ?? ((io) => device.submit(io)),
+    close: changes.close ?? ((options) => device.close(options)),
+  }
+  const extents = changes.extents ?? device.extents?.bind(device)
+  return extents === undefined ? front : Object.defineProperty(front, 'extents', { value: extents, enumerable: true })
+}
+
+function forwardPath(path: Path, changes: Partial<Path>): Path {
+  const front = Object.defineProperties(forwardDevice(path, changes), {
+    id: { value: changes.id ?? path.id, enumerable: true },
+    volume: { value: changes.volume ?? path.volume, enumerable: true },
+    access: { get: () => path.access, enumerable: true },
+    events: { value: changes.events ?? path.events, enumerable: true },
+  }) as Path
+  const activate = changes.activate ?? path.activate?.bind(path)
+  if (activate !== undefined) front.activate = activate
+  return front
+}
+
+/** A device or path that is another one, but for `changes`. */
+export function forward<D extends BlockDevice>(device: D, changes: Partial<D>): D
+export function forward(device: BlockDevice, changes: Partial<BlockDevice>): BlockDevice {
+  return isPath(device) ? forwardPath(device, changes) : forwardDevice(device, changes)
+}

@@ -1,0 +1,120 @@
+import type { Attachment, BlockDevice, Transport } from '@blockbraid/core'
+import type { CaseFrame, SuiteRunner, SuiteTiming } from '../harness/runner.ts'
+import { registerCases } from '../harness/runner.ts'
+import type { Scope } from '../harness/scope.ts'
+import { awaiting, check, scopeFrame } from '../harness/scope.ts'
+import { createMinimalDevice } from '../minimal/device.ts'
+import type { MinimalStorage } from '../minimal/storage.ts'
+import { createMinimalStorage } from '../minimal/storage.ts'
+import { transportDataCases } from './transport-data.ts'
+import { transportLifecycleCases } from './transport-lifecycle.ts'
+
+/** What reaches a device through a transport. */
+export interface TransportCapabilities {
+  /** Whether clients can flush. */
+  flush: boolean
+  /** Whether clients can write with FUA. */
+  fua: boolean
+  /** Whether clients can trim. */
+  trim: boolean
+  /** Whether clients can write zeroes. */
+  writeZeroes: boolean
+  /** Whether a new size reaches clients that connect after a resize. */
+  resize: boolean
+}
+
+/** An application on the other side of a transport. Errors carry a Linux `errno`. */
+export interface TransportClient {
+  /** Bytes. */
+  readonly size: number
+  /** Reads `length` bytes. */
+  read(offset: number, length: number): Promise<Uint8Array>
+  /** Writes `data`; with `fua`, durable when it settles. */
+  write(offset: number, data: Uint8Array, options?: { fua?: boolean }): Promise<void>
+  /** Needed where `has.flush` is set. */
+  flush?(): Promise<void>
+  /** Needed where `has.trim` is set. */
+  trim?(offset: number, length: number): Promise<void>
+  /** Needed where `has.writeZeroes` is set. */
+  writeZeroes?(offset: number, length: number): Promise<void>
+  /** Ends it; what it has in flight is dropped. */
+  close(): Promise<void>
+}
+
+/** What {@link transportSuite} needs. */
+export interface TransportSuiteOptions extends SuiteTiming {
+  /** Gives a new transport that shares nothing with earlier ones. */
+  open(): Promise<Transport>
+  /** Opens what an attachment's `node` names, the way an application does. */
+  connect(node: string): Promise<TransportClient>
+  /** Its capability manifest. */
+  has: TransportCapabilities
+}
+
+/** What a transport case works with; everything is closed when the case ends. */
+export interface TransportScope extends Scope {
+  readonly options: TransportSuiteOptions
+  open(): Promise<Transport>
+  /** A device, and the storage behind it. */
+  device(blocks?: number): { device: BlockDevice; storage: MinimalStorage }
+  attach(transport: Transport, device: BlockDevice, name: string): Promise<Attachment>
+  connect(attachment: Attachment): Promise<TransportClient>
+}
+
+function transportFrame(options: TransportSuiteOptions): CaseFrame<TransportScope> {
+  return {
+    ...scopeFrame,
+    begin() {
+      const scope: TransportScope = {
+        ...scopeFrame.begin(),
+        options,
+        async open() {
+          const transport = await awaiting(scope, 'open', options.open())
+          scope.cleanUps.push(() => transport.close())
+          return transport
+        },
+        device(blocks) {
+          const storage = createMinimalStorage(blocks)
+          const device = createMinimalDevice(storage)
+          scope.cleanUps.push(() => device.close())
+          return { device, storage }
+        },
+        attach: (transport, device, name) =>
+          awaiting(scope, `attach of ${name}`, transport.attach(device, { name, description: `test device ${name}` })),
+        async connect({ node }) {
+          const client = await awaiting(scope, `a client of ${node}`, options.connect(node))
+          scope.cleanUps.push(() => client.close().catch(() => {}))
+          return client
+        },
+      }
+      return scope
+    },
+  }
+}
+
+/** Ends the case unless `call` fails with this errno. */
+export async function failsWith(
+  scope: Scope,
+  what: string,
+  call: () => Promise<unknown>,
+  errnos: readonly number[],
+): Promise<void> {
+  let error: unknown
+  try {
+    await awaiting(scope, what, call())
+  } catch (thrown) {
+    error = thrown
+  }
+  check(error !== undefined, `${what} succeeded, instead of errno ${errnos.join(' or ')}`)
+  const errno = error instanceof Error && 'errno' in error ? Number(error.errno) : Number.NaN
+  check(
+    errnos.includes(errno),
+    `${what} failed with errno ${errno} (${String(error)}), instead of ${errnos.join(' or ')}`,
+  )
+}
+
+/** Proves that a transport carries every byte and every error, and ends as it should. */
+export function transportSuite(runner: SuiteRunner, options: TransportSuiteOptions): void {
+  const cases = [...transportDataCases, ...transportLifecycleCases]
+  registerCases(runner, 'transport', cases, options.has, transportFrame(options), options)
+}
