@@ -16,7 +16,9 @@ export interface Clock {
 
 /** What a host gives to each plugin it makes: time and randomness (0 <= random() < 1). */
 export interface Host {
+  /** Time. */
   readonly clock: Clock
+  /** A number from 0 up to, and not including, 1. */
   readonly random: () => number
 }
 

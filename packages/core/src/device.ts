@@ -55,6 +55,7 @@ export interface Extent {
  * `close()` ends with ESHUTDOWN.
  */
 export interface BlockDevice {
+  /** What it can do now. */
   readonly limits: DeviceLimits
   /** Starts an Io. Never throws, never blocks, never calls `done` before it returns. */
   submit(io: Io): void

@@ -41,7 +41,9 @@ export type ErrorCode = keyof typeof ErrorCodes
 
 /** Details of a {@link BlockError}. `errno` defaults to the one that belongs to the code. */
 export interface BlockErrorOptions {
+  /** Linux errno, positive. */
   errno?: number
+  /** What led to it. */
   cause?: unknown
 }
 

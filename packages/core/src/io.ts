@@ -1,15 +1,31 @@
 import type { IoStatus } from './status.ts'
 import { Errno } from './status.ts'
 
-/** What an {@link Io} does. Trim leaves contents undefined; WriteZeroes reads back as zeroes. */
-export const IoOp = { Read: 0, Write: 1, Flush: 2, Trim: 3, WriteZeroes: 4 } as const
+/** What an {@link Io} does. */
+export const IoOp = {
+  /** Fills `buffers`, or leaves some there. */
+  Read: 0,
+  /** Writes what `buffers` hold. */
+  Write: 1,
+  /** Makes every write that was done before its submit durable. */
+  Flush: 2,
+  /** Gives up the contents of a range. */
+  Trim: 3,
+  /** Makes a range read as zeroes. */
+  WriteZeroes: 4,
+} as const
+/** One of the values of {@link IoOp}. */
 export type IoOp = (typeof IoOp)[keyof typeof IoOp]
 
-/**
- * Flags of an {@link Io}. Fua: durable before `done`. NoUnmap: WriteZeroes keeps the blocks allocated.
- * FastZero: WriteZeroes fails at once with EOPNOTSUPP where it would be no faster than writing.
- */
-export const IoFlag = { Fua: 1, NoUnmap: 2, FastZero: 4 } as const
+/** Flags of an {@link Io}, or'ed. */
+export const IoFlag = {
+  /** Write, WriteZeroes: durable before `done`. */
+  Fua: 1,
+  /** WriteZeroes: keep the blocks allocated. */
+  NoUnmap: 2,
+  /** WriteZeroes: fail at once with EOPNOTSUPP where it would be no faster than writing. */
+  FastZero: 4,
+} as const
 
 const opNames: readonly string[] = ['read', 'write', 'flush', 'trim', 'write-zeroes']
 

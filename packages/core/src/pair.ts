@@ -15,12 +15,17 @@ export type PathState = 'connecting' | 'up' | 'fencing' | 'waiting' | 'disabled'
 
 /** A path at one moment, with its counters since it was added. */
 export interface PathStatus {
+  /** Same as {@link PathInfo.id | PathInfo.id}. */
   readonly id: string
+  /** Name of its target. */
   readonly target: string
+  /** Where it leads, for people. */
   readonly address: string
+  /** Where it stands in its life. */
   readonly state: PathState
   /** Undefined until the path was up once. */
   readonly access: Access | undefined
+  /** Ios submitted and not done. */
   readonly inflight: number
   /** Ios done, failed ones included. */
   readonly ios: number
@@ -45,18 +50,36 @@ export interface PathStatus {
 /** State of a multipath device: `degraded` has lost a path, `stalled` has no usable one and parks its I/O. */
 export type DeviceState = 'active' | 'degraded' | 'stalled' | 'closed'
 
+/** Detail of `stalled`. */
+export interface StalledDetail {
+  /** Ios parked at this moment. */
+  readonly parked: number
+}
+
+/** Detail of `resumed`. */
+export interface ResumedDetail {
+  /** Ios that ended with EIO meanwhile. */
+  readonly expired: number
+}
+
+/** Detail of `resized`. */
+export interface ResizedDetail {
+  /** Bytes. */
+  readonly size: number
+}
+
 /** Events of a {@link BlockDevicePair} and of the multipath device below it. */
 export interface PairEvents {
-  /** No usable path: I/O is parked. The detail counts what is parked at this moment. */
-  stalled: { parked: number }
-  /** A path is usable again: parked I/O goes on. The detail counts what ended with EIO meanwhile. */
-  resumed: { expired: number }
+  /** No usable path: I/O is parked. */
+  stalled: StalledDetail
+  /** A path is usable again: parked I/O goes on. */
+  resumed: ResumedDetail
   /** A path changed its state or its access. */
   path: PathStatus
   /** Said once per selector that threw or returned what was not in its list. */
   policyFault: Error
-  /** The volume has a new size, in bytes. */
-  resized: { size: number }
+  /** The volume has a new size. */
+  resized: ResizedDetail
   /** The attachment ended by itself. */
   lost: Error
 }
@@ -71,6 +94,7 @@ export interface BlockDevicePair extends AsyncDisposable {
   readonly user: UserDevice
   /** The other half: a kernel block device or an export. */
   readonly kernel: Attachment
+  /** Whether I/O can go on. */
   readonly state: DeviceState
   /** Ios waiting for a usable path. */
   readonly parked: number
@@ -80,7 +104,9 @@ export interface BlockDevicePair extends AsyncDisposable {
   readonly policy: string
   /** How often the policy threw or returned what was not in its list; the first path served then. */
   readonly policyFaults: number
+  /** Every path with its counters, as it is now. */
   readonly paths: readonly PathStatus[]
+  /** Changes of state. */
   readonly events: Events<PairEvents>
   /** Exchanges the policy under I/O. Throws what `create` throws, and then keeps the old one. */
   setSelector(create: () => PathSelector): void

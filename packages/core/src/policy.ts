@@ -3,8 +3,9 @@ import type { Access } from './target.ts'
 
 /** What a policy sees of a path. The same object serves a path for its whole life; core keeps its numbers. */
 export interface PathView {
-  /** Same as {@link PathInfo.id}. */
+  /** Same as {@link PathInfo.id | PathInfo.id}. */
   readonly id: string
+  /** Access state; the same for every path of one list's tier. */
   readonly access: Access
   /** Set by the user, default 1; a larger one asks for more I/O. */
   readonly weight: number

@@ -17,26 +17,47 @@ const ERRNO_MASK = 0xffff
 
 /** The errno values that a device may end an Io with, as Linux numbers them on every architecture we serve. */
 export const Errno = {
+  /** Not permitted: a write to a read-only device. */
   EPERM: 1,
+  /** No such volume, path, pair or export. */
   ENOENT: 2,
+  /** The I/O failed, or no path could serve it in time. */
   EIO: 5,
+  /** Not now: the path is not in a state that takes I/O. */
   EAGAIN: 11,
+  /** Out of memory. */
   ENOMEM: 12,
+  /** Credentials refused. */
   EACCES: 13,
+  /** In use. */
   EBUSY: 16,
+  /** Exists already. */
   EEXIST: 17,
+  /** The device is gone, or is another one. */
   ENODEV: 19,
+  /** A wrong argument: a range that is not made of blocks, an unknown op. */
   EINVAL: 22,
+  /** A write past the end, or no space left in the array. */
   ENOSPC: 28,
+  /** The storage is write-protected. */
   EROFS: 30,
+  /** A reservation of another host forbids it. */
   EBADE: 52,
+  /** A medium error: the data is lost. */
   ENODATA: 61,
+  /** The connection was lost. */
   ENOLINK: 67,
+  /** A limit was passed. */
   EOVERFLOW: 75,
+  /** The device does not offer this op or flag. */
   EOPNOTSUPP: 95,
+  /** The device is closed or closing. */
   ESHUTDOWN: 108,
+  /** No answer in time. */
   ETIMEDOUT: 110,
+  /** The other side broke its protocol. */
   EREMOTEIO: 121,
+  /** Called off. */
   ECANCELED: 125,
 } as const
 

@@ -28,11 +28,13 @@ export interface PathEvents {
  * 10. `down` is emitted at most once, after every Io in flight is done, and not after `close()` was called.
  */
 export interface Path extends BlockDevice {
-  /** Same as {@link PathInfo.id}. */
+  /** Same as {@link PathInfo.id | PathInfo.id}. */
   readonly id: string
   /** The identity read from the volume during this connect. */
   readonly volume: VolumeId
+  /** Access state now. */
   readonly access: Access
+  /** Changes that the path itself tells of. */
   readonly events: Events<PathEvents>
   /** Asks the array to make this path's port optimized (explicit ALUA). */
   activate?(options?: SignalOptions): Promise<void>
@@ -66,6 +68,7 @@ export interface TargetEvents {
 export interface Target {
   /** Unique within an agent, for people and path ids. */
   readonly name: string
+  /** News of the array, where the protocol has any. */
   readonly events?: Events<TargetEvents>
   /** Lists every path of every volume that can be reached now. */
   discover(options?: SignalOptions): Promise<readonly PathInfo[]>

@@ -19,6 +19,7 @@ export interface AttachOptions extends SignalOptions {
 export interface Attachment {
   /** Where applications find it: `/dev/nbd0`, or `nbd+unix:///x?socket=…`. */
   readonly node: string
+  /** News of the other side. */
   readonly events: Events<AttachmentEvents>
   /** Tells the other side that the device now has `size` bytes. */
   resize(size: number): Promise<void>
@@ -28,6 +29,7 @@ export interface Attachment {
 
 /** Makes kernel block devices, or exports, of user-space block devices. */
 export interface Transport {
+  /** For people, such as `nbd`. */
   readonly name: string
   /** Rejects with IN_USE where the name is taken, with CLOSED after `close()`. */
   attach(device: BlockDevice, options: AttachOptions): Promise<Attachment>

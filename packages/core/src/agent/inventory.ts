@@ -2,7 +2,7 @@ import { BlockError } from '../errors.ts'
 import type { PathSource } from '../multipath/path-slot.ts'
 import type { PathInfo, Target } from '../target.ts'
 import { isVolumeId } from '../volume-id.ts'
-import type { DeviceInfo, ScanReport } from './types.ts'
+import type { DeviceInfo, ScanError, ScanReport } from './types.ts'
 
 /** Every path that the targets offered when they were last asked, by path id. */
 export type Inventory = ReadonlyMap<string, PathSource>
@@ -14,7 +14,7 @@ export async function scan(
   signal: AbortSignal | undefined,
 ): Promise<{ inventory: Inventory; report: ScanReport }> {
   const inventory = new Map<string, PathSource>()
-  const errors: { target: string; error: Error }[] = []
+  const errors: ScanError[] = []
   const answers = await Promise.allSettled(targets.map((target) => target.discover({ signal })))
   for (const [index, answer] of answers.entries()) {
     const target = targets[index] as Target

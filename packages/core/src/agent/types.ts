@@ -15,6 +15,7 @@ export interface DeviceInfo {
   readonly kind: 'native' | 'multipath'
   /** A native device's path id, or a multipath device's volume identity. */
   readonly id: string
+  /** Identity of the volume. */
   readonly volume: VolumeId
   /** Bytes. */
   readonly size: number
@@ -28,14 +29,22 @@ export interface DeviceInfo {
   readonly product: string
 }
 
+/** A target that could not be asked, or something it offered that cannot be used. */
+export interface ScanError {
+  /** Name of the target. */
+  readonly target: string
+  /** What went wrong. */
+  readonly error: Error
+}
+
 /** What a rescan found, and what went wrong while it looked. */
 export interface ScanReport {
   /** Path ids that were not known before. */
   readonly added: readonly string[]
   /** Path ids that no target lists any more. */
   readonly removed: readonly string[]
-  /** Targets that could not be asked; their paths are kept as they were. */
-  readonly errors: readonly { readonly target: string; readonly error: Error }[]
+  /** What went wrong; the paths of a target that could not be asked are kept as they were. */
+  readonly errors: readonly ScanError[]
 }
 
 /** How to make a {@link BlockDevicePair}. */
@@ -46,14 +55,17 @@ export interface PairSpec {
   device: string
   /** Makes the policy; left out: the first usable path takes all I/O. */
   selector?: () => PathSelector
+  /** Makes the other half. */
   transport: Transport
   /** For people: shown by clients that list exports. */
   description?: string
+  /** Of the device; without effect where it is open already. */
   multipath?: MultipathOptions
 }
 
 /** Options of {@link createHostAgent}. */
 export interface HostAgentOptions {
+  /** Storage systems, each with a name of its own. */
   targets: readonly Target[]
   /** Defaults to the machine's. */
   host?: Host
@@ -67,8 +79,11 @@ export interface HostAgentEvents {
 
 /** Targets in, pairs out: discovery, devices, and the pairs made of them. */
 export interface HostAgent extends AsyncDisposable {
+  /** As they were given. */
   readonly targets: readonly Target[]
+  /** Pairs that are up. */
   readonly pairs: readonly BlockDevicePair[]
+  /** News of the agent. */
   readonly events: Events<HostAgentEvents>
   /** Native and multipath devices of the last scan, each once. */
   devices(): readonly DeviceInfo[]

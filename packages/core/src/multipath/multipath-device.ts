@@ -26,7 +26,9 @@ export type MultipathEvents = Omit<PairEvents, 'lost'>
 export interface OpenMultipathOptions extends SignalOptions {
   /** Makes the policy; left out: the first usable path takes all I/O. */
   selector?: (() => PathSelector) | undefined
+  /** Time-outs and weights. */
   multipath?: MultipathOptions | undefined
+  /** Defaults to the machine's. */
   host?: Host | undefined
 }
 
@@ -36,8 +38,11 @@ export interface OpenMultipathOptions extends SignalOptions {
  * longer than `noPathTimeout`.
  */
 export interface MultipathDevice extends BlockDevice {
+  /** Identity that every path has. */
   readonly volume: VolumeId
+  /** Whether I/O can go on. */
   readonly state: DeviceState
+  /** Changes of state. */
   readonly events: Events<MultipathEvents>
   /** Ios waiting for a usable path or for a fence. */
   readonly parked: number
@@ -45,9 +50,11 @@ export interface MultipathDevice extends BlockDevice {
   readonly queued: number
   /** Ios submitted and not done, waiting ones included. */
   readonly inflight: number
+  /** Name of the policy; an empty text where there is none. */
   readonly policy: string
   /** How often the policy threw or returned what was not in its list; the first path served then. */
   readonly policyFaults: number
+  /** Every path with its counters, as it is now. */
   readonly paths: readonly PathStatus[]
   /** Exchanges the policy under I/O; throws what `create` throws, and then keeps the old one. */
   setSelector(create: () => PathSelector): void
@@ -55,7 +62,9 @@ export interface MultipathDevice extends BlockDevice {
   addPath(source: PathSource): void
   /** Ends a path; settles when it is fenced. */
   removePath(id: string): Promise<void>
+  /** Takes a path out until `restorePath`; settles when it is fenced. */
   failPath(id: string): Promise<void>
+  /** Lets a path that was taken out connect again, and makes one that waits try at once. */
   restorePath(id: string): void
 }
 

@@ -11,7 +11,9 @@ import { PathEntry } from './path-entry.ts'
 
 /** A path that a device may use: where it leads, and through which target. */
 export interface PathSource {
+  /** Opens it. */
   readonly target: Target
+  /** As the target listed it. */
   readonly info: PathInfo
 }
 
