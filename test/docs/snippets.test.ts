@@ -15,7 +15,7 @@ interface Snippet {
   readonly text: string
 }
 
-/** Every fenced block of `language` in a Markdown file. */
+/** Every fenced block of `language` in a Markdown file. Whole programs say `ts`; fragments say `typescript`. */
 function snippets(file: string, markdown: string, language: string): Snippet[] {
   const found: Snippet[] = []
   const lines = markdown.split('\n')
