@@ -4,7 +4,7 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { basename, delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -59,8 +59,8 @@ function build() {
     const wanted = hash([...sources(folder), join(folder, 'package.json')], upstream)
     // Every package's declarations come from core's: a change there builds all.
     if (folder === 'packages/core') upstream = wanted
-    const stamp = join(folder, 'dist', '.built')
-    if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) continue
+    const stamp = join('node_modules', `.blockbraid-${basename(folder)}`)
+    if (existsSync(join(folder, 'dist')) && existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) continue
     say(`build ${folder}`)
     run(join(root, 'node_modules', '.bin', 'tsup'), ['--silent'], folder)
     writeFileSync(stamp, wanted)

@@ -1,0 +1,365 @@
+import type { Socket } from 'node:net'
+import type { Host, Timer } from '@blockbraid/core'
+import { BlockError, Errno, IoFlag, IoOp, NO_BUFFERS } from '@blockbraid/core'
+import type { Export, ExportUser } from '../export.ts'
+import { Command, CommandFlag, MAX_PAYLOAD, ReplyStyle } from '../protocol.ts'
+import { blockStatus, statusPayloadLength } from './block-status.ts'
+import type { Negotiated } from './commands.ts'
+import { allowedFlags, headerError, opOf, rangeError } from './commands.ts'
+import type { LatencyPoll } from './latency-poll.ts'
+import type { SlabPool } from './output.ts'
+import { Output } from './output.ts'
+import { nbdError, replyBlockStatus, replyData, replyDone, replyError } from './replies.ts'
+import type { Request, RequestOwner, RequestPool } from './request.ts'
+import type { RequestSink } from './request-parser.ts'
+import { Payload, RequestParser } from './request-parser.ts'
+
+/** What the connections of one server share. */
+export interface SessionContext {
+  readonly host: Host
+  readonly requests: RequestPool
+  readonly slabs: SlabPool
+  readonly poll: LatencyPoll
+  readonly maxRequests: number
+  readonly maxInflightBytes: number
+}
+
+// How long a client may take to fetch its last replies once the server wants to close, ms.
+const LINGER = 5000
+
+const IO_FLAGS = Array.from(
+  { length: 32 },
+  (_, flags) =>
+    ((flags & CommandFlag.Fua) !== 0 ? IoFlag.Fua : 0) |
+    ((flags & CommandFlag.NoHole) !== 0 ? IoFlag.NoUnmap : 0) |
+    ((flags & CommandFlag.FastZero) !== 0 ? IoFlag.FastZero : 0),
+)
+
+function totalLength(views: readonly Uint8Array[]): number {
+  let total = 0
+  for (let i = 0; i < views.length; i++) total += views[i]!.length
+  return total
+}
+
+/** The transmission phase of one connection: requests in, Ios to the device, replies out. */
+export class Session implements RequestSink, RequestOwner, ExportUser {
+  readonly #context: SessionContext
+  readonly #socket: Socket
+  readonly #target: Export
+  readonly #style: ReplyStyle
+  readonly #allowed: Int32Array
+  readonly #parser: RequestParser
+  readonly #out: Output
+  readonly #onBroken: (reason: string) => void
+  /** The request whose payload is coming in. */
+  #incoming: Request | null = null
+  #inflight = 0
+  #inflightBytes = 0
+  /** Chunks, or the rest of one, that wait until the session is no longer stalled. */
+  #backlog: Buffer[] = []
+  #backlogStart = 0
+  #paused = false
+  #tickScheduled = false
+  /** Requests answered since the last chunk came. */
+  #answers = 0
+  /** No more requests are taken; the connection ends after the last reply. */
+  #ending = false
+  #closed = false
+  #linger: Timer | undefined
+  #abort: AbortController | undefined
+
+  /** `broken` is called when the client broke the protocol; the session is over then. */
+  constructor(
+    context: SessionContext,
+    socket: Socket,
+    target: Export,
+    negotiated: Negotiated,
+    broken: (reason: string) => void,
+  ) {
+    this.#context = context
+    this.#socket = socket
+    this.#target = target
+    this.#style = negotiated.style
+    this.#allowed = allowedFlags(negotiated)
+    this.#parser = new RequestParser(this, negotiated.style === ReplyStyle.Extended)
+    this.#out = new Output(socket, context.slabs, this.#sent)
+    this.#onBroken = broken
+    target.users.add(this)
+  }
+
+  /** Takes bytes of the client. */
+  data(chunk: Buffer): void {
+    if (this.#ending || this.#closed) return
+    this.#answers = 0
+    this.#context.poll.arrived()
+    if (this.#backlog.length > 0) {
+      this.#backlog.push(chunk)
+      return
+    }
+    const end = this.#parser.parse(chunk, 0)
+    if (end === chunk.length || this.#closed) return
+    this.#backlog.push(chunk)
+    this.#backlogStart = end
+    this.#paused = true
+    this.#socket.pause()
+  }
+
+  /** The client sends no more; what it asked for is still answered. */
+  end(): void {
+    // There is no backlog then: a socket that is paused does not end.
+    this.#finish()
+  }
+
+  shutdown(): void {
+    if (this.#atRest()) this.#finish()
+  }
+
+  destroy(reason: string): void {
+    this.#onBroken(reason)
+  }
+
+  /** The socket is closed: what is in flight completes into nothing. */
+  closed(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#parser.stop()
+    this.#backlog = []
+    this.#linger?.cancel()
+    this.#abort?.abort()
+    if (this.#incoming !== null) this.#dropIncoming(this.#incoming)
+    this.#out.drop()
+    this.#target.users.delete(this)
+    this.#target.settled()
+  }
+
+  // RequestSink: called by the parser.
+
+  stalled(): boolean {
+    return (
+      this.#inflight >= this.#context.maxRequests ||
+      this.#inflightBytes + this.#out.unsent >= this.#context.maxInflightBytes
+    )
+  }
+
+  header(parser: RequestParser): Payload {
+    const { command, flags, length } = parser
+    const extended = this.#style === ReplyStyle.Extended
+    const payload = extended ? (flags & CommandFlag.PayloadLength) !== 0 : command === Command.Write
+    if (payload && length > MAX_PAYLOAD) {
+      // Above what we advertised: skipping it would be work without end, so the client is dropped.
+      this.broken(`payload of ${length} bytes`)
+      return Payload.Stop
+    }
+    if (command === Command.Disconnect) {
+      this.#finish()
+      return Payload.Stop
+    }
+    const request = this.#context.requests.take()
+    request.session = this
+    request.command = command
+    request.flags = flags
+    request.cookieHigh = parser.cookieHigh
+    request.cookieLow = parser.cookieLow
+    request.offsetHigh = parser.offsetHigh
+    request.offsetLow = parser.offsetLow
+    request.io.length = length
+    request.refused = headerError(parser, this.#target, this.#style, this.#allowed)
+    request.held = request.refused === 0 && (payload || command === Command.Read) ? length : 0
+    this.#inflight++
+    this.#inflightBytes += request.held
+    if (payload && length > 0) {
+      this.#incoming = request
+      return request.refused === 0 ? Payload.Keep : Payload.Skip
+    }
+    this.#start(request)
+    return Payload.None
+  }
+
+  payload(view: Uint8Array): void {
+    this.#incoming!.addView(view)
+  }
+
+  payloadEnd(): void {
+    const request = this.#incoming!
+    this.#incoming = null
+    this.#start(request)
+  }
+
+  broken(reason: string): void {
+    this.#onBroken(reason)
+  }
+
+  // A request is complete and goes to the device, or is answered at once.
+
+  #start(request: Request): void {
+    if (request.refused !== 0) {
+      this.#fail(request, request.refused)
+      return
+    }
+    const op = opOf(request.command)
+    if (op === -1) {
+      this.#startOther(request)
+      return
+    }
+    const io = request.io
+    io.op = op
+    io.flags = op === IoOp.Read || op === IoOp.Flush ? 0 : IO_FLAGS[request.flags & 31]!
+    io.offset = request.offsetHigh * 2 ** 32 + request.offsetLow
+    if (op === IoOp.Write) {
+      request.sealViews()
+      io.buffers = request.views
+    } else {
+      io.buffers = NO_BUFFERS
+    }
+    this.#target.inflight++
+    this.#target.device.submit(io)
+  }
+
+  #startOther(request: Request): void {
+    const offset = request.offsetHigh * 2 ** 32 + request.offsetLow
+    let length = request.io.length
+    if (request.viewCount > 0) {
+      request.sealViews()
+      const effect = statusPayloadLength(request.views)
+      if (effect === undefined || effect === 0) {
+        this.#fail(request, Errno.EINVAL)
+        return
+      }
+      length = effect
+    }
+    const error = rangeError(this.#target, offset, length)
+    if (error !== 0) this.#fail(request, error)
+    else if (request.command === Command.Cache) this.#succeed(request)
+    else void this.#blockStatus(request, offset, length)
+  }
+
+  async #blockStatus(request: Request, offset: number, length: number): Promise<void> {
+    const one = (request.flags & CommandFlag.ReqOne) !== 0
+    this.#abort ??= new AbortController()
+    let body: Buffer | undefined
+    let error: number = Errno.EIO
+    this.#target.inflight++
+    try {
+      const extended = this.#style === ReplyStyle.Extended
+      body = await blockStatus(this.#target.device, offset, length, one, extended, this.#abort.signal)
+    } catch (cause) {
+      if (BlockError.is(cause)) error = nbdError(cause.errno)
+    }
+    this.#target.inflight--
+    if (this.#closed) this.#release(request)
+    else if (body === undefined) this.#fail(request, error)
+    else {
+      replyBlockStatus(this.#out, this.#style, request, body)
+      this.#answered(request)
+    }
+    if (this.#target.detaching) this.#target.settled()
+  }
+
+  /** RequestOwner: the device is done with the request's Io. */
+  ioDone(request: Request, status: number): void {
+    const target = this.#target
+    target.inflight--
+    if (this.#closed) this.#release(request)
+    else if (status !== 0) this.#fail(request, nbdError(status))
+    else if (request.command === Command.Read) this.#readDone(request)
+    else {
+      if (request.command === Command.Write) target.writtenBytes += request.io.length
+      this.#succeed(request)
+    }
+    if (target.detaching) target.settled()
+  }
+
+  #readDone(request: Request): void {
+    const { buffers, length } = request.io
+    if (totalLength(buffers) !== length) {
+      // A device that breaks rule 3 must not make us break the stream.
+      this.#fail(request, Errno.EIO)
+      return
+    }
+    this.#target.readBytes += length
+    replyData(this.#out, this.#style, request, buffers, length)
+    this.#answered(request)
+  }
+
+  #succeed(request: Request): void {
+    replyDone(this.#out, this.#style, request)
+    this.#answered(request)
+  }
+
+  #fail(request: Request, error: number): void {
+    this.#target.errors++
+    replyError(this.#out, this.#style, request, error)
+    this.#answered(request)
+  }
+
+  #answered(request: Request): void {
+    this.#target.requests++
+    this.#answers++
+    this.#release(request)
+    if (this.#tickScheduled) return
+    this.#tickScheduled = true
+    process.nextTick(this.#tick)
+  }
+
+  #release(request: Request): void {
+    this.#inflight--
+    this.#inflightBytes -= request.held
+    this.#context.requests.give(request)
+  }
+
+  // Once per turn of the event loop in which something was answered.
+  readonly #tick = (): void => {
+    this.#tickScheduled = false
+    if (this.#closed) return
+    this.#out.flush()
+    if (this.#answers === 1 && this.#inflight === 0) this.#context.poll.waiting()
+    if ((this.#ending || this.#target.detaching) && this.#atRest()) this.#finish()
+    this.#resume()
+  }
+
+  readonly #sent = (): void => {
+    if (this.#paused && !this.#closed) this.#resume()
+  }
+
+  #resume(): void {
+    if (!this.#paused || this.#ending) return
+    while (this.#backlog.length > 0) {
+      const chunk = this.#backlog[0]!
+      const end = this.#parser.parse(chunk, this.#backlogStart)
+      if (this.#closed || this.#ending) return
+      this.#backlogStart = end
+      if (end < chunk.length) return
+      this.#backlog.shift()
+      this.#backlogStart = 0
+    }
+    if (this.stalled()) return
+    this.#paused = false
+    this.#socket.resume()
+  }
+
+  /** Nothing in flight; a request that is not complete does not count. */
+  #atRest(): boolean {
+    return this.#inflight === (this.#incoming === null ? 0 : 1)
+  }
+
+  /** Takes no more requests; closes after the last reply, and soon even if the client does not fetch it. */
+  #finish(): void {
+    if (!this.#ending) {
+      this.#ending = true
+      this.#parser.stop()
+      this.#backlog = []
+      if (this.#incoming !== null) this.#dropIncoming(this.#incoming)
+      // Read on, into nothing: a socket that is not read does not notice that its client has gone.
+      this.#socket.resume()
+    }
+    if (this.#inflight > 0 || this.#linger !== undefined || this.#closed) return
+    this.#out.flush()
+    this.#linger = this.#context.host.clock.after(LINGER, () => this.#onBroken('replies not fetched in time'))
+    this.#socket.destroySoon()
+  }
+
+  #dropIncoming(request: Request): void {
+    this.#incoming = null
+    this.#release(request)
+  }
+}
