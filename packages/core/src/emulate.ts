@@ -48,11 +48,13 @@ class Composite {
   start(parent: Io): void {
     const limits = this.#device.limits
     const emulateZeroes = parent.op === IoOp.WriteZeroes && !limits.writeZeroes
-    const emulateFua = (parent.flags & IoFlag.Fua) !== 0 && !limits.fua
+    // Fua belongs to writes; a trim is made durable by a flush.
+    const emulateFua = (parent.flags & IoFlag.Fua) !== 0 && (!limits.fua || parent.op === IoOp.Trim)
     this.#parent = parent
     this.#op = emulateZeroes ? IoOp.Write : parent.op
     this.#flags = (emulateFua ? parent.flags & ~IoFlag.Fua : parent.flags) & (emulateZeroes ? IoFlag.Fua : ~0)
-    this.#pieceLength = this.#op === IoOp.WriteZeroes ? parent.length : limits.maxTransfer
+    const transfers = this.#op === IoOp.Read || this.#op === IoOp.Write
+    this.#pieceLength = transfers ? limits.maxTransfer : parent.length
     this.#submitted = 0
     this.#inflight = 0
     this.#status = OK

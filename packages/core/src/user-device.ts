@@ -94,8 +94,9 @@ class FrontDevice implements UserDevice {
       if (length <= limits.maxTransfer) this.#device.submit(io)
       else this.#composites.submit(io)
     } else if (op === IoOp.Trim) {
-      if (limits.trim) this.#device.submit(io)
-      else this.#end(io, OK)
+      if (!limits.trim) this.#end(io, OK)
+      else if ((io.flags & IoFlag.Fua) !== 0) this.#composites.submit(io)
+      else this.#device.submit(io)
     } else if (op === IoOp.Write || op === IoOp.WriteZeroes) {
       this.#submitWrite(io, limits)
     } else {

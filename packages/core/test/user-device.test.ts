@@ -194,6 +194,15 @@ describe('emulation', () => {
     expect(calls).toEqual([])
   })
 
+  it('flushes after a trim with Fua, and passes no Fua with it', async () => {
+    const { device, calls } = bytes()
+    expect(await send(userDevice(device), IoOp.Trim, 0, 512 * 1024, IoFlag.Fua).ended).toBe(OK)
+    expect(calls.map(({ op, flags, length }) => [op, flags, length])).toEqual([
+      [IoOp.Trim, 0, 512 * 1024],
+      [IoOp.Flush, 0, 0],
+    ])
+  })
+
   it('accepts trim where a device has none, and does nothing', async () => {
     const { device, calls } = bytes({ trim: false })
     await userDevice(device).trim(0, 4096)

@@ -3,6 +3,7 @@ import { MAX_PAYLOAD, TransmissionFlag } from './protocol.ts'
 
 /** Counters of an export since it was added. */
 export interface NbdExportStats {
+  /** Name of the export. */
   readonly name: string
   /** Clients that use it now. */
   readonly connections: number
@@ -12,7 +13,9 @@ export interface NbdExportStats {
   readonly requests: number
   /** Requests answered with an error. */
   readonly errors: number
+  /** Bytes read with success. */
   readonly readBytes: number
+  /** Bytes written with success. */
   readonly writtenBytes: number
 }
 

@@ -24,6 +24,7 @@ export interface NbdOptions {
   host?: string
   /** TCP port; 0 lets the system choose. @defaultValue 10809 */
   port?: number
+  /** Certificate and key; with them clients must use TLS, unless `required` is false. */
   tls?: NbdTlsOptions
   /** Makes every export read-only. @defaultValue false */
   readOnly?: boolean

@@ -30,6 +30,7 @@ export interface NbdExportOptions {
 
 /** An export of an {@link NbdServer}. */
 export interface NbdExport {
+  /** What clients ask for. */
   readonly name: string
   /** Where clients find it: an NBD URI. */
   readonly uri: string
@@ -37,6 +38,7 @@ export interface NbdExport {
   resize(size: number): void
   /** Ends it after what its clients have in flight, or at once when the signal fires. */
   remove(options?: SignalOptions): Promise<void>
+  /** Counters since it was added. */
   stats(): NbdExportStats
 }
 
@@ -48,6 +50,7 @@ export interface NbdServerStats {
   readonly requests: number
   /** Reply buffers of 256 KiB in use; 0 when every reply was taken. */
   readonly slabs: number
+  /** Counters of each export. */
   readonly exports: readonly NbdExportStats[]
 }
 
@@ -57,6 +60,7 @@ export interface NbdServer extends AsyncDisposable {
   readonly port: number
   /** Adds an export. Throws IN_USE where the name is taken, CLOSED after close. */
   add(device: BlockDevice, options: NbdExportOptions): NbdExport
+  /** Counters as they are now. */
   stats(): NbdServerStats
   /** Removes every export and stops listening; at once when the signal fires. */
   close(options?: SignalOptions): Promise<void>

@@ -18,11 +18,13 @@ import { createNbdServer } from './server.ts'
 
 /** An attachment that also tells its counters. */
 export interface NbdAttachment extends Attachment {
+  /** Counters since it was attached. */
   stats(): NbdExportStats
 }
 
 /** A transport whose attachments are exports of one NBD server. */
 export interface NbdTransport extends Transport {
+  /** Adds an export named `options.name`. */
   attach(device: BlockDevice, options: AttachOptions): Promise<NbdAttachment>
 }
 
