@@ -23,7 +23,6 @@ function countFailures(bed: Bed): () => number {
 
 /** Every path takes I/O again, and what the export shows is what the array holds. */
 async function expectWell(bed: Bed): Promise<void> {
-  await bed.agent.rescan()
   await expect.poll(() => bed.pair.paths.map(({ state }) => state), { timeout: 20_000 }).toEqual(Array(4).fill('up'))
   expect(bed.pair.state).toBe('active')
   expect(bed.pair.policyFaults).toBe(0)

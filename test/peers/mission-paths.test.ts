@@ -25,7 +25,7 @@ it('mission row 1: discovers every reachable path, at start and on demand, witho
   await using agent = createHostAgent({ targets: [memory({ array })] })
   array.portDown(3)
   const first = await agent.rescan()
-  expect(first.added.length).toBe(3)
+  expect(first.added.length).toBe(4)
   array.portUp(3)
   const volume = array.addVolume({ size: '16MiB', blockSize: 512 })
   const second = await agent.rescan()

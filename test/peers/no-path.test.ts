@@ -23,6 +23,9 @@ it.each(['down', 'hung'] as const)('with all ports %s fio waits, and goes on whe
   else array.release(2)
   expect(fioJob(await load.ended).writes).toBeGreaterThan(100)
   expect(edges).toEqual(['stalled', 'resumed, 0 lost'])
+  // The ports that are still gone are not forgotten.
+  expect(pair.state).toBe('degraded')
+  expect(pair.paths.length).toBe(4)
 })
 
 it('without a path for noPathTimeout the application gets EIO, and later requests are served again', async () => {

@@ -70,7 +70,11 @@ export interface Target {
   readonly name: string
   /** News of the array, where the protocol has any. */
   readonly events?: Events<TargetEvents>
-  /** Lists every path of every volume that can be reached now. */
+  /**
+   * Lists every path of every volume that hosts may use, also those that cannot be reached just now, where
+   * the storage system tells of them: a path that is no longer listed is taken to be gone for good.
+   * Rejects with CONNECT_FAILED where nothing answers; then the paths stay as they were.
+   */
   discover(options?: SignalOptions): Promise<readonly PathInfo[]>
   /**
    * Opens a path: one try. Rejects with CONNECT_FAILED, DENIED, TIMED_OUT, or IDENTITY_CHANGED

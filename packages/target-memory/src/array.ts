@@ -228,9 +228,11 @@ export class SimulatedArray implements MemoryArray, PathHost {
     return lostWrites(this.#logged(), this.#topology.volume(volume), image)
   }
 
-  /** What can be reached now. */
-  reachable(): Mapping[] {
-    return this.#topology.ports.filter(({ up, hung }) => up && !hung).flatMap(({ mappings }) => [...mappings.values()])
+  /** What is mapped, as any port tells of all; undefined where no port answers. */
+  mappings(): Mapping[] | undefined {
+    const { ports } = this.#topology
+    if (!ports.some(({ up, hung }) => up && !hung)) return undefined
+    return ports.flatMap(({ mappings }) => [...mappings.values()])
   }
 
   /** The port of that number, if there is one. */

@@ -61,7 +61,9 @@ class ArrayTarget implements MemoryTarget {
 
   async discover(options: SignalOptions = {}): Promise<readonly PathInfo[]> {
     await this.#turn(options.signal)
-    return this.array.reachable().map((mapping) => this.#info(mapping))
+    const mappings = this.array.mappings()
+    if (mappings === undefined) throw new BlockError('CONNECT_FAILED', `no port of ${this.array.name} answers`)
+    return mappings.map((mapping) => this.#info(mapping))
   }
 
   async connect(info: PathInfo, options: SignalOptions = {}): Promise<Path> {

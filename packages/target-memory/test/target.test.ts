@@ -56,7 +56,7 @@ describe('discover and connect', () => {
     const { target, array } = rig()
     const [info] = await target.discover()
     array.hang(0)
-    expect((await target.discover()).length).toBe(3)
+    expect((await target.discover()).length).toBe(4)
     const abort = new AbortController()
     const aborted = target.connect(info!, { signal: abort.signal })
     await turn()
