@@ -1,11 +1,13 @@
 import type { BlockDevice } from './device.ts'
 import { Io, IoFlag, IoOp, NO_BUFFERS } from './io.ts'
 import type { IoStatus } from './status.ts'
-import { OK } from './status.ts'
+import { NOT_EXECUTED, OK } from './status.ts'
 
 /** Serves Ios that a device cannot take as they are, by smaller or other Ios. */
 export interface CompositeFactory {
   submit(io: Io): void
+  /** Settles when none is under way. */
+  drained(): Promise<void>
 }
 
 // Enough pieces in flight to keep several paths busy, few enough not to crowd out other Ios.
@@ -16,9 +18,24 @@ const zeroes = new Uint8Array(65536)
 /** Splits by `maxTransfer`, writes zeroes where WriteZeroes is missing, flushes after writes where Fua is. */
 export function compositeFactory(device: BlockDevice): CompositeFactory {
   const idle: Composite[] = []
+  let made = 0
+  let onIdle: (() => void) | undefined
+  const make = (): Composite => {
+    made++
+    return new Composite(device, ended)
+  }
+  const ended = (composite: Composite): void => {
+    idle.push(composite)
+    if (idle.length === made) onIdle?.()
+  }
   return {
+    drained: () =>
+      new Promise((resolve) => {
+        if (idle.length === made) resolve()
+        else onIdle = resolve
+      }),
     submit(io) {
-      const composite = idle.pop() ?? new Composite(device, idle)
+      const composite = idle.pop() ?? make()
       composite.start(io)
     },
   }
@@ -26,23 +43,25 @@ export function compositeFactory(device: BlockDevice): CompositeFactory {
 
 class Composite {
   #device: BlockDevice
-  #idle: Composite[]
+  #ended: (composite: Composite) => void
   #children: Io[] = []
   #parent: Io | null = null
   #op: IoOp = IoOp.Read
   #flags = 0
   #pieceLength = 0
   #submitted = 0
+  #pieces = 0
   #inflight = 0
   #status: IoStatus = OK
   #flushAfter = false
+  #zeroes = false
   #source = new BufferCursor()
   // Views that the device supplied, by piece, put in order at the end.
   #supplied: Uint8Array[][] = []
 
-  constructor(device: BlockDevice, idle: Composite[]) {
+  constructor(device: BlockDevice, ended: (composite: Composite) => void) {
     this.#device = device
-    this.#idle = idle
+    this.#ended = ended
   }
 
   start(parent: Io): void {
@@ -56,10 +75,12 @@ class Composite {
     const transfers = this.#op === IoOp.Read || this.#op === IoOp.Write
     this.#pieceLength = transfers ? limits.maxTransfer : parent.length
     this.#submitted = 0
+    this.#pieces = 0
     this.#inflight = 0
     this.#status = OK
     this.#flushAfter = emulateFua && limits.writeCache
-    this.#source.start(emulateZeroes ? zeroViews(parent.length) : parent.buffers)
+    this.#zeroes = emulateZeroes
+    this.#source.start(parent.buffers)
     for (let lane = 0; lane < LANES && this.#submitted < parent.length; lane++) {
       this.#next(this.#children[lane] ?? this.#newChild())
     }
@@ -76,14 +97,20 @@ class Composite {
   #next(child: Io): void {
     const parent = this.#parent as Io
     const length = Math.min(this.#pieceLength, parent.length - this.#submitted)
+    this.#pieces++
     child.op = this.#op
     child.flags = this.#flags
     child.offset = parent.offset + this.#submitted
     child.length = length
-    child.buffers = this.#source.empty ? NO_BUFFERS : this.#source.take(length)
+    child.buffers = this.#buffersFor(length)
     this.#submitted += length
     this.#inflight++
     this.#device.submit(child)
+  }
+
+  #buffersFor(length: number): Uint8Array[] {
+    if (this.#zeroes) return zeroViews(length)
+    return this.#source.empty ? NO_BUFFERS : this.#source.take(length)
   }
 
   childEnded(child: Io, status: IoStatus): void {
@@ -99,6 +126,7 @@ class Composite {
     if (this.#status === OK && this.#flushAfter) {
       this.#flushAfter = false
       this.#inflight++
+      this.#pieces++
       child.op = IoOp.Flush
       child.flags = 0
       child.offset = 0
@@ -114,11 +142,12 @@ class Composite {
       if (this.#status === OK) parent.buffers = this.#supplied.flat()
       this.#supplied = []
     }
-    const status = this.#status
+    // One piece that did not run says nothing of the others.
+    const status = this.#pieces > 1 ? this.#status & ~NOT_EXECUTED : this.#status
     this.#parent = null
     this.#source.start(NO_BUFFERS)
-    this.#idle.push(this)
     parent.done(parent, status)
+    this.#ended(this)
   }
 }
 

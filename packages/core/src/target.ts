@@ -24,7 +24,8 @@ export interface PathEvents {
  *
  * 8. PATH_ERROR only where another path may succeed: never on medium, reservation or argument errors.
  * 9. When `close()` settles, no command sent through the path can change data any more. In-flight Ios
- *    end first, with PATH_ERROR, without waiting for the array.
+ *    end first, with PATH_ERROR, without waiting for the array. As long as it cannot be proven, `close()`
+ *    neither settles nor rejects.
  * 10. `down` is emitted at most once, after every Io in flight is done, and not after `close()` was called.
  */
 export interface Path extends BlockDevice {

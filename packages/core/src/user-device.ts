@@ -1,5 +1,7 @@
 import type { Clock } from './clock.ts'
 import { systemClock } from './clock.ts'
+import type { Closing } from './closing.ts'
+import { closing, orAborted } from './closing.ts'
 import type { BlockDevice, DeviceLimits, Extent, SignalOptions } from './device.ts'
 import type { CompositeFactory } from './emulate.ts'
 import { compositeFactory } from './emulate.ts'
@@ -44,8 +46,7 @@ class FrontDevice implements UserDevice {
   readonly extents?: (offset: number, length: number, options?: SignalOptions) => Promise<readonly Extent[]>
   #device: BlockDevice
   #clock: Clock
-  #close: (options?: SignalOptions) => Promise<void>
-  #closing: Promise<void> | undefined
+  #closing: Closing
   #composites: CompositeFactory
   #innerLimits: DeviceLimits
   #limits: DeviceLimits
@@ -53,8 +54,12 @@ class FrontDevice implements UserDevice {
   constructor(device: BlockDevice, clock: Clock, close: (options?: SignalOptions) => Promise<void>) {
     this.#device = device
     this.#clock = clock
-    this.#close = close
     this.#composites = compositeFactory(device)
+    this.#closing = closing(async (options) => {
+      // Pieces of what was accepted before must still find the device open.
+      await orAborted(this.#composites.drained(), options.signal).catch(() => {})
+      await close(options)
+    })
     this.#innerLimits = device.limits
     this.#limits = frontLimits(device.limits)
     if (device.extents !== undefined) this.extents = device.extents.bind(device)
@@ -70,7 +75,7 @@ class FrontDevice implements UserDevice {
 
   submit(io: Io): void {
     const limits = this.#device.limits
-    if (this.#closing !== undefined) return this.#end(io, Errno.ESHUTDOWN)
+    if (this.#closing.begun) return this.#end(io, Errno.ESHUTDOWN)
     const { op, length, offset } = io
     if (op === IoOp.Flush) {
       if (limits.writeCache) this.#device.submit(io)
@@ -81,9 +86,10 @@ class FrontDevice implements UserDevice {
     // `&` takes a number modulo 2 ** 32, which is exact for the low bits of every integer below 2 ** 53.
     if (
       ((offset | length) & mask) !== 0 ||
-      !(offset >= 0) ||
-      !(length >= 0) ||
-      Math.floor(offset + length) !== offset + length
+      !Number.isInteger(offset) ||
+      !Number.isInteger(length) ||
+      offset < 0 ||
+      length < 0
     ) {
       return this.#end(io, Errno.EINVAL)
     }
@@ -161,8 +167,7 @@ class FrontDevice implements UserDevice {
   }
 
   close(options?: SignalOptions): Promise<void> {
-    this.#closing ??= this.#close(options)
-    return this.#closing
+    return this.#closing.close(options)
   }
 
   [Symbol.asyncDispose](): Promise<void> {

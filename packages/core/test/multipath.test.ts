@@ -1,35 +1,7 @@
-import { virtualHost } from '@blockbraid/testkit'
 import { describe, expect, it } from 'vitest'
-import type { MultipathDevice, OpenMultipathOptions, PathSelector, PathView } from '../src/index.ts'
-import { Errno, IoOp, NO_BUFFERS, NOT_EXECUTED, OK, openMultipath, PATH_ERROR } from '../src/index.ts'
-import { FakeTarget, LIMITS, VOLUME } from './support/fake-target.ts'
-import { send } from './support/submit.ts'
-
-const LOST = Errno.EIO | PATH_ERROR
-const REFUSED = Errno.EAGAIN | PATH_ERROR | NOT_EXECUTED
-
-/** Takes paths in turn: enough of a policy to see what core does with one. */
-function inTurn(): PathSelector {
-  let paths: readonly PathView[] = []
-  let next = 0
-  return {
-    name: 'in-turn',
-    update: (usable) => void (paths = usable),
-    select: () => paths[next++ % paths.length],
-  }
-}
-
-async function open(
-  count = 4,
-  options: OpenMultipathOptions = {},
-  target: FakeTarget = new FakeTarget(count),
-): Promise<{ device: MultipathDevice; target: FakeTarget; host: ReturnType<typeof virtualHost> }> {
-  const host = virtualHost(1)
-  const device = await host.clock.runUntil(
-    openMultipath(VOLUME, target.sources, { selector: inTurn, host, ...options }),
-  )
-  return { device, target, host }
-}
+import type { PathSelector, PathView } from '../src/index.ts'
+import { Errno, IoOp, NO_BUFFERS, OK } from '../src/index.ts'
+import { FakeTarget, LIMITS, LOST, open, REFUSED, send, VOLUME } from './support/rig.ts'
 
 describe('opening', () => {
   it('makes one device of N paths', async () => {

@@ -1,6 +1,8 @@
 import PQueue from 'p-queue'
 import type { Host, Timer } from '../clock.ts'
 import { systemHost } from '../clock.ts'
+import type { Closing } from '../closing.ts'
+import { closing, orAborted } from '../closing.ts'
 import type { SignalOptions } from '../device.ts'
 import type { Emitter } from '../emitter.ts'
 import { createEmitter } from '../emitter.ts'
@@ -42,8 +44,11 @@ class Agent implements HostAgent {
   #pairs = new Map<string, BlockDevicePair>()
   #control = new PQueue({ concurrency: 1 })
   #rescan: Timer | undefined
+  #stop = new AbortController()
+  #scanned = false
+  #fencing = new Map<string, Promise<unknown>>()
   #stopListening: (() => void)[] = []
-  #closing: Promise<void> | undefined
+  #closing: Closing = closing((options) => this.#end(options))
 
   constructor(targets: readonly Target[], host: Host) {
     const names = targets.map(({ name }) => name)
@@ -68,48 +73,53 @@ class Agent implements HostAgent {
   }
 
   rescan(options?: SignalOptions): Promise<ScanReport> {
-    return this.#inTurn(() => this.#scan(options?.signal))
+    return this.#inTurn((signal) => this.#scan(signal), options?.signal)
   }
 
   open(id: string, options: SignalOptions & { multipath?: MultipathOptions } = {}): Promise<UserDevice> {
-    return this.#inTurn(async () => {
-      const { device } = await this.#use(id, undefined, options.multipath, options.signal)
+    return this.#inTurn(async (signal) => {
+      const { device } = await this.#use(id, undefined, options.multipath, signal)
       return this.#front(id, device)
-    })
+    }, options.signal)
   }
 
   pair(spec: PairSpec, options: SignalOptions = {}): Promise<BlockDevicePair> {
-    return this.#inTurn(async () => {
+    return this.#inTurn(async (signal) => {
       if (!NAME.test(spec.name)) {
         throw new TypeError(`name is "${spec.name}"; it must be 1 to 128 of the characters A-Z a-z 0-9 . _ - :`)
       }
       if (this.#pairs.has(spec.name)) throw new BlockError('IN_USE', `there is a pair named ${spec.name} already`)
-      const { device } = await this.#use(spec.device, spec.selector, spec.multipath, options.signal)
+      const { device, users } = await this.#use(spec.device, spec.selector, spec.multipath, signal)
       const user = this.#front(spec.device, device)
+      let pair: BlockDevicePair | undefined
       try {
-        const pair = await makePair(spec, device, user, options.signal, ({ id }) => this.#pairs.delete(id))
-        this.#pairs.set(spec.name, pair)
-        return pair
+        pair = await makePair(spec, device, user, signal, ({ id }) => this.#pairs.delete(id))
+        // A device that others use gets the new policy only once nothing can go wrong any more.
+        if (users > 1 && spec.selector !== undefined) pair.setSelector(spec.selector)
       } catch (error) {
-        await user.close()
+        await (pair ?? user).close({ signal })
         throw error
       }
-    })
+      this.#pairs.set(spec.name, pair)
+      return pair
+    }, options.signal)
   }
 
   /** Control calls change one inventory and one set of devices: one at a time, in their order. */
-  #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
-    return this.#control.add(() => {
-      if (this.#closing !== undefined) throw new BlockError('CLOSED', 'the agent is closed')
-      return work()
-    })
+  #inTurn<Result>(work: (signal: AbortSignal) => Promise<Result>, asked: AbortSignal | undefined): Promise<Result> {
+    if (this.#closing.begun) return Promise.reject(new BlockError('CLOSED', 'the agent is closed'))
+    const signal = asked === undefined ? this.#stop.signal : AbortSignal.any([asked, this.#stop.signal])
+    return this.#control.add(() => work(signal), { signal })
   }
 
   #rescanSoon(): void {
-    if (this.#rescan !== undefined || this.#closing !== undefined || this.#inventory === undefined) return
+    if (this.#rescan !== undefined || this.#closing.begun || !this.#scanned) return
     this.#rescan = this.#host.clock.after(RESCAN_DELAY, () => {
-      this.#rescan = undefined
-      this.rescan().then(
+      // The next news may ask again once this scan has begun, not before.
+      this.#inTurn((signal) => {
+        this.#rescan = undefined
+        return this.#scan(signal)
+      }, undefined).then(
         (report) => this.events.emit('rescanned', report),
         // Closed meanwhile: targets that cannot be asked are in the report.
         () => {},
@@ -118,7 +128,8 @@ class Agent implements HostAgent {
   }
 
   async #scan(signal: AbortSignal | undefined): Promise<ScanReport> {
-    const { inventory, report } = await scan(this.targets, this.#inventory ?? new Map(), signal)
+    this.#scanned = true
+    const { inventory, report } = await scan(this.targets, this.#inventory ?? new Map(), signal, this.#host.clock)
     this.#inventory = inventory
     for (const [id, { device }] of this.#open) this.#follow(id, device, inventory)
     return report
@@ -142,7 +153,6 @@ class Agent implements HostAgent {
   ): Promise<OpenDevice> {
     const open = this.#open.get(id)
     if (open !== undefined) {
-      if (selector !== undefined) open.device.setSelector(selector)
       open.users++
       return open
     }
@@ -152,6 +162,7 @@ class Agent implements HostAgent {
     if (first === undefined) {
       throw new BlockError('NOT_FOUND', `no target offers a volume or path ${id}; rescan lists what there is`)
     }
+    await orAborted(Promise.resolve(this.#fencing.get(first.info.volume)), signal)
     const device = await openMultipath(first.info.volume, sources, { selector, multipath, signal, host: this.#host })
     const made = { device, users: 1 }
     this.#open.set(id, made)
@@ -166,19 +177,27 @@ class Agent implements HostAgent {
     const open = this.#open.get(id)
     if (open === undefined) return
     open.users--
-    if (open.users > 0) return
+    // Its own Ios must be done before it is told so; which of them are its own nobody knows.
+    if (open.users > 0) return orAborted(open.device.settled(), options?.signal)
     this.#open.delete(id)
+    const { volume, fenced } = open.device
+    // Whoever opens the volume again must not write before the old paths are fenced.
+    const all = Promise.all([this.#fencing.get(volume), fenced]).then(() => {
+      if (this.#fencing.get(volume) === all) this.#fencing.delete(volume)
+    })
+    this.#fencing.set(volume, all)
     await open.device.close(options)
   }
 
   close(options?: SignalOptions): Promise<void> {
-    this.#closing ??= this.#end(options)
-    return this.#closing
+    return this.#closing.close(options)
   }
 
-  async #end(options: SignalOptions | undefined): Promise<void> {
+  async #end(options: { signal: AbortSignal }): Promise<void> {
     for (const stop of this.#stopListening) stop()
     this.#rescan?.cancel()
+    this.#stop.abort(new BlockError('CLOSED', 'the agent is closed'))
+    await orAborted(this.#control.onIdle(), options.signal).catch(() => {})
     const pairs = await Promise.allSettled(this.pairs.map((pair) => pair.close(options)))
     const devices = await Promise.allSettled(Array.from(this.#open.values(), ({ device }) => device.close(options)))
     this.#open.clear()

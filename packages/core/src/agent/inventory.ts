@@ -1,8 +1,14 @@
+import type { Clock } from '../clock.ts'
+import { delay } from '../clock.ts'
+import { orAborted } from '../closing.ts'
 import { BlockError } from '../errors.ts'
 import type { PathSource } from '../multipath/path-slot.ts'
 import type { PathInfo, Target } from '../target.ts'
 import { isVolumeId } from '../volume-id.ts'
 import type { DeviceInfo, ScanError, ScanReport } from './types.ts'
+
+// A target that hangs must not stop the others, milliseconds.
+const DISCOVER_TIMEOUT = 10_000
 
 /** Every path that the targets offered when they were last asked, by path id. */
 export type Inventory = ReadonlyMap<string, PathSource>
@@ -12,10 +18,11 @@ export async function scan(
   targets: readonly Target[],
   before: Inventory,
   signal: AbortSignal | undefined,
+  clock: Clock,
 ): Promise<{ inventory: Inventory; report: ScanReport }> {
   const inventory = new Map<string, PathSource>()
   const errors: ScanError[] = []
-  const answers = await Promise.allSettled(targets.map((target) => target.discover({ signal })))
+  const answers = await Promise.allSettled(targets.map((target) => ask(target, clock, signal)))
   for (const [index, answer] of answers.entries()) {
     const target = targets[index] as Target
     if (answer.status === 'rejected') {
@@ -37,6 +44,20 @@ export async function scan(
       removed: [...before.keys()].filter((id) => !isSamePath(before.get(id), inventory.get(id))),
       errors,
     },
+  }
+}
+
+async function ask(target: Target, clock: Clock, signal: AbortSignal | undefined): Promise<readonly PathInfo[]> {
+  const over = new AbortController()
+  const both = signal === undefined ? over.signal : AbortSignal.any([signal, over.signal])
+  const timedOut = delay(clock, DISCOVER_TIMEOUT, both).then(() => {
+    throw new BlockError('TIMED_OUT', `${target.name} did not answer within ${DISCOVER_TIMEOUT} ms`)
+  })
+  try {
+    return await orAborted(Promise.race([target.discover({ signal: both }), timedOut]), signal)
+  } finally {
+    over.abort()
+    timedOut.catch(() => {})
   }
 }
 

@@ -1,3 +1,5 @@
+import type { Closing } from '../closing.ts'
+import { closing } from '../closing.ts'
 import type { SignalOptions } from '../device.ts'
 import type { Emitter } from '../emitter.ts'
 import { createEmitter } from '../emitter.ts'
@@ -19,11 +21,14 @@ export async function makePair(
   signal: AbortSignal | undefined,
   onClosed: (pair: BlockDevicePair) => void,
 ): Promise<BlockDevicePair> {
+  const { size } = device.limits
   const kernel = await spec.transport.attach(user, {
     name: spec.name,
     signal,
     ...(spec.description === undefined ? {} : { description: spec.description }),
   })
+  // It may have grown while the transport was busy.
+  if (device.limits.size !== size) await kernel.resize(device.limits.size)
   return new Pair(spec.name, device, user, kernel, onClosed)
 }
 
@@ -34,7 +39,7 @@ class Pair implements BlockDevicePair {
   readonly events: Emitter<PairEvents> = createEmitter()
   #device: MultipathDevice
   #onClosed: (pair: BlockDevicePair) => void
-  #closing: Promise<void> | undefined
+  #closing: Closing = closing((options) => this.#end(options))
   #unsubscribe: (() => void)[] = []
 
   constructor(
@@ -71,7 +76,7 @@ class Pair implements BlockDevicePair {
   }
 
   get state(): DeviceState {
-    return this.#closing === undefined ? this.#device.state : 'closed'
+    return this.#closing.begun ? 'closed' : this.#device.state
   }
 
   get parked(): number {
@@ -107,18 +112,23 @@ class Pair implements BlockDevicePair {
   }
 
   close(options?: SignalOptions): Promise<void> {
-    this.#closing ??= this.#end(options)
-    return this.#closing
+    return this.#closing.close(options)
   }
 
-  async #end(options: SignalOptions | undefined): Promise<void> {
+  async #end(options: SignalOptions): Promise<void> {
     for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe()
     try {
       await this.kernel.detach(options)
+    } finally {
+      await this.#flushAndClose(options)
+    }
+  }
+
+  async #flushAndClose(options: SignalOptions): Promise<void> {
+    try {
       if (this.user.limits.writeCache && !this.user.limits.readOnly) await this.user.flush(options)
     } finally {
-      await this.user.close(options)
-      this.#onClosed(this)
+      await this.user.close(options).finally(() => this.#onClosed(this))
     }
   }
 

@@ -1,7 +1,15 @@
 import type { Clock } from '../clock.ts'
+import { delay } from '../clock.ts'
+import { orAborted } from '../closing.ts'
 import { BlockError } from '../errors.ts'
 import type { Path } from '../target.ts'
 import type { PathSource } from './path-slot.ts'
+
+/** An open path, and its end where that came before anybody else listened. */
+export interface Connection {
+  readonly path: Path
+  down: Error | undefined
+}
 
 /** One try to open a path, within `timeout` ms; what answers too late or is another volume is closed again. */
 export async function connectOnce(
@@ -9,44 +17,36 @@ export async function connectOnce(
   clock: Clock,
   timeout: number,
   signal: AbortSignal,
-): Promise<Path> {
-  const controller = new AbortController()
-  const connecting = target.connect(info, { signal: controller.signal })
-  let given = false
-  const path = await new Promise<Path>((resolve, reject) => {
-    const giveUp = (error: BlockError): void => {
-      if (given) return
-      given = true
-      finish()
-      controller.abort(error)
-      reject(error)
-    }
-    const onAbort = (): void => giveUp(new BlockError('ABORTED', `connecting ${info.id} was aborted`))
-    const timer = clock.after(timeout, () =>
-      giveUp(new BlockError('TIMED_OUT', `${info.address} did not answer within ${timeout} ms`)),
-    )
-    const finish = (): void => {
-      timer.cancel()
-      signal.removeEventListener('abort', onAbort)
-    }
-    signal.addEventListener('abort', onAbort, { once: true })
-    if (signal.aborted) onAbort()
-    connecting.then(
-      (path) => {
-        if (given) return void path.close().catch(() => {})
-        given = true
-        finish()
-        resolve(path)
-      },
-      (error: unknown) => {
-        if (given) return
-        given = true
-        finish()
-        reject(error)
-      },
-    )
+): Promise<Connection> {
+  const over = new AbortController()
+  const both = AbortSignal.any([signal, over.signal])
+  const connecting = target.connect(info, { signal: both }).then((path): Connection => {
+    const connection: Connection = { path, down: undefined }
+    path.events.once('down', (error) => {
+      connection.down = error
+    })
+    return connection
   })
-  if (path.volume === info.volume) return path
-  await path.close()
-  throw new BlockError('IDENTITY_CHANGED', `${info.id} now leads to volume ${path.volume}, not to ${info.volume}`)
+  const timedOut = delay(clock, timeout, both).then(() => {
+    throw new BlockError('TIMED_OUT', `${info.address} did not answer within ${timeout} ms`)
+  })
+  let connection: Connection
+  try {
+    connection = await orAborted(Promise.race([connecting, timedOut]), signal)
+  } catch (error) {
+    connecting.then(({ path }) => abandon(path)).catch(() => {})
+    throw error
+  } finally {
+    over.abort()
+    timedOut.catch(() => {})
+  }
+  if (connection.path.volume === info.volume) return connection
+  abandon(connection.path)
+  const now = connection.path.volume
+  throw new BlockError('IDENTITY_CHANGED', `${info.id} now leads to volume ${now}, not to ${info.volume}`)
+}
+
+/** Closes a path through which nothing was sent: there is nothing to wait for. */
+export function abandon(path: Path): void {
+  path.close().catch(() => {})
 }

@@ -2,7 +2,7 @@ import type { Clock, Timer } from '../clock.ts'
 import type { BlockDevice } from '../device.ts'
 import { messageOf } from '../errors.ts'
 import type { Io } from '../io.ts'
-import { changesData } from '../io.ts'
+import { changesData, IoOp } from '../io.ts'
 import type { PathSelector } from '../policy.ts'
 import type { IoStatus } from '../status.ts'
 import { describeStatus, Errno, isPathError, NOT_EXECUTED, OK } from '../status.ts'
@@ -12,6 +12,12 @@ import { latencyBucket } from './latency.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { PathEntry } from './path-entry.ts'
 import type { PathSlot } from './path-slot.ts'
+
+/** Somebody who waits for some Ios. */
+interface Barrier {
+  readonly waiting: Set<Io>
+  readonly resolve: () => void
+}
 
 /**
  * The I/O side of a multipath device: picks a path for each I/O, tries again elsewhere, lets I/O wait
@@ -27,7 +33,6 @@ export class Engine {
   #clock: Clock
   #options: ResolvedOptions
   #onPolicyFault: (error: Error) => void
-  #onDrained: () => void
   // What the selector knows, and the slots behind it, at the same places.
   #usable: PathEntry[] = []
   #slots: PathSlot[] = []
@@ -38,21 +43,16 @@ export class Engine {
   #holding = new Set<PathSlot>()
   #expired = 0
   #expiry: Timer | undefined
+  #expiryAt = 0
   #watch: Timer | undefined
   #closed = false
+  #barriers: Barrier[] = []
 
-  constructor(
-    clock: Clock,
-    options: ResolvedOptions,
-    selector: PathSelector,
-    onPolicyFault: (error: Error) => void,
-    onDrained: () => void,
-  ) {
+  constructor(clock: Clock, options: ResolvedOptions, selector: PathSelector, onPolicyFault: (error: Error) => void) {
     this.#clock = clock
     this.#options = options
     this.selector = selector
     this.#onPolicyFault = onPolicyFault
-    this.#onDrained = onDrained
   }
 
   /** Ios waiting for a usable path or for a fence. */
@@ -84,6 +84,8 @@ export class Engine {
     if (this.#usable.length === 0) return this.#park(attempt)
     const parent = attempt.parent as Io
     let entry = this.#select(parent)
+    // A listener of policyFault has taken the last path out.
+    if (entry === undefined) return this.#park(attempt)
     if (entry.inflight >= entry.queueDepth) {
       const other = this.#withRoom()
       if (other === undefined) return this.#queued.push(attempt)
@@ -92,7 +94,7 @@ export class Engine {
     attempt.slot = this.#slots[entry.index] as PathSlot
     attempt.started = this.#clock.now()
     entry.inflight++
-    entry.inflightBytes += parent.length
+    entry.inflightBytes += parent.op <= IoOp.Write ? parent.length : 0
     const io = attempt.io
     io.op = parent.op
     io.flags = parent.flags
@@ -100,10 +102,10 @@ export class Engine {
     io.length = parent.length
     io.buffers = parent.buffers
     if (this.#watch === undefined) this.#startWatch()
-    ;(entry.path as BlockDevice).submit(io)
+    ;(entry.device as BlockDevice).submit(io)
   }
 
-  #select(io: Io): PathEntry {
+  #select(io: Io): PathEntry | undefined {
     let picked: PathEntry | undefined
     try {
       picked = this.selector.select(io) as PathEntry | undefined
@@ -114,13 +116,13 @@ export class Engine {
     return this.#policyFault('select returned what is not in the list of its last update')
   }
 
-  #policyFault(what: string): PathEntry {
+  #policyFault(what: string): PathEntry | undefined {
     this.policyFaults++
     if (!this.#faultSaid) {
       this.#faultSaid = true
       this.#onPolicyFault(new Error(`policy ${this.selector.name}: ${what}; the first path is used`))
     }
-    return this.#usable[0] as PathEntry
+    return this.#usable[0]
   }
 
   #withRoom(): PathEntry | undefined {
@@ -135,18 +137,23 @@ export class Engine {
   #finish(attempt: Attempt, status: IoStatus): void {
     const parent = attempt.parent
     // Abandoned: its path has been fenced, and another attempt serves the I/O.
-    if (parent === null) return this.#pool.give(attempt)
+    if (parent === null) {
+      // An idle one has no slot: a path said its end twice.
+      if (attempt.slot !== null) this.#pool.give(attempt)
+      return
+    }
     const slot = attempt.slot as PathSlot
     const entry = slot.entry
     entry.inflight--
-    entry.inflightBytes -= parent.length
+    const bytes = parent.op <= IoOp.Write ? parent.length : 0
+    entry.inflightBytes -= bytes
     entry.ios++
     if (status === OK) {
       const elapsed = this.#clock.now() - attempt.started
       entry.latency = entry.latency === 0 ? elapsed : entry.latency + (elapsed - entry.latency) * 0.125
       const bucket = latencyBucket(elapsed | 0)
       entry.histogram[bucket] = (entry.histogram[bucket] as number) + 1
-      entry.bytes += parent.length
+      entry.bytes += bytes
       parent.buffers = attempt.io.buffers
       this.#complete(attempt, OK)
     } else {
@@ -160,7 +167,22 @@ export class Engine {
     this.#pool.give(attempt)
     this.inflight--
     parent.done(parent, status)
-    if (this.inflight === 0) this.#onDrained()
+    if (this.#barriers.length > 0) this.#passBarriers(parent)
+  }
+
+  /** Settles when every I/O that is in flight now is done. */
+  settled(): Promise<void> {
+    const waiting = new Set<Io>()
+    for (const { parent } of this.#pool.all) if (parent !== null) waiting.add(parent)
+    if (waiting.size === 0) return Promise.resolve()
+    return new Promise((resolve) => this.#barriers.push({ waiting, resolve }))
+  }
+
+  #passBarriers(parent: Io): void {
+    for (const { waiting, resolve } of this.#barriers) {
+      if (waiting.delete(parent) && waiting.size === 0) resolve()
+    }
+    this.#barriers = this.#barriers.filter(({ waiting }) => waiting.size > 0)
   }
 
   #finishFailed(attempt: Attempt, slot: PathSlot, status: IoStatus): void {
@@ -171,11 +193,14 @@ export class Engine {
     if (executed) slot.fail(`an I/O ended with ${describeStatus(status)}`)
     else slot.rest()
     slot.entry.retries++
+    const first = attempt.deadline === 0
     this.#startDeadline(attempt)
     if (executed && slot.state === 'fencing' && changesData(attempt.io.op) && !this.#closed) {
       slot.held.push(attempt)
       this.#holding.add(slot)
-      this.#startExpiry()
+      this.#startExpiry(attempt.deadline)
+    } else if (first && !this.#closed) {
+      this.#dispatch(attempt)
     } else {
       this.#retry(attempt)
     }
@@ -196,26 +221,29 @@ export class Engine {
   #park(attempt: Attempt): void {
     this.#startDeadline(attempt)
     this.#parked.push(attempt)
-    this.#startExpiry()
+    this.#startExpiry(attempt.deadline)
   }
 
   #startDeadline(attempt: Attempt): void {
     if (attempt.deadline === 0) attempt.deadline = this.#clock.now() + this.#options.noPathTimeout * 1000
   }
 
-  #startExpiry(): void {
-    if (this.#expiry !== undefined) return
-    let earliest = this.#parked.earliest()
-    for (const slot of this.#holding) earliest = Math.min(earliest, slot.held.earliest())
-    if (earliest === Number.POSITIVE_INFINITY) return
-    const wait = Math.max(0, earliest - this.#clock.now()) / 1000
+  #startExpiry(deadline: number): void {
+    if (this.#expiry !== undefined && this.#expiryAt <= deadline) return
+    this.#expiry?.cancel()
+    this.#expiry = undefined
+    if (deadline === Number.POSITIVE_INFINITY) return
+    this.#expiryAt = deadline
+    const wait = Math.max(0, deadline - this.#clock.now()) / 1000
     this.#expiry = this.#clock.after(Math.ceil(wait), () => {
       this.#expiry = undefined
       const now = this.#clock.now()
       const expire = (attempt: Attempt): void => this.#expire(attempt)
       this.#parked.expire(now, expire)
       for (const slot of this.#holding) slot.held.expire(now, expire)
-      this.#startExpiry()
+      let earliest = this.#parked.earliest()
+      for (const slot of this.#holding) earliest = Math.min(earliest, slot.held.earliest())
+      this.#startExpiry(earliest)
     })
   }
 
@@ -243,13 +271,16 @@ export class Engine {
   /** Changes the paths that I/O goes to; returns how many Ios expired while there was none, where there now is one. */
   setUsable(slots: PathSlot[]): number | undefined {
     const resumed = this.#slots.length === 0 && slots.length > 0
+    if (slots.length === 0) this.#expired = 0
     for (const entry of this.#usable) entry.index = -1
     this.#slots = slots
     this.#usable = slots.map((slot) => slot.entry)
     for (const [index, entry] of this.#usable.entries()) entry.index = index
     if (slots.length > 0) this.#update()
     for (let count = resumed ? this.#parked.length : 0; count > 0; count--) {
-      this.#retry(this.#parked.shift() as Attempt)
+      const attempt = this.#parked.shift()
+      if (attempt === null) break
+      this.#retry(attempt)
     }
     this.#pump()
     if (!resumed) return undefined
@@ -288,7 +319,8 @@ export class Engine {
     attempt.parent = late.parent
     attempt.deadline = late.deadline
     slot.entry.inflight--
-    slot.entry.inflightBytes -= (late.parent as Io).length
+    const { op, length } = late.io
+    slot.entry.inflightBytes -= op <= IoOp.Write ? length : 0
     late.parent = null
     this.#startDeadline(attempt)
     this.#retry(attempt)

@@ -17,6 +17,28 @@ export function combineLimits(paths: readonly DeviceLimits[]): DeviceLimits {
   }
 }
 
+/** Whether a path with `limits` takes every I/O that a device with the limits `asked` lets through. */
+export function takesAll(limits: DeviceLimits, asked: DeviceLimits): boolean {
+  return (
+    limits.maxTransfer >= asked.maxTransfer &&
+    (limits.fua || !asked.fua) &&
+    (limits.trim || !asked.trim) &&
+    (limits.writeZeroes || !asked.writeZeroes)
+  )
+}
+
+/** The most that a device has ever let through, now that it lets `limits` through. */
+export function widen(before: DeviceLimits | undefined, limits: DeviceLimits): DeviceLimits {
+  if (before === undefined || takesAll(limits, before)) return limits
+  return {
+    ...limits,
+    maxTransfer: Math.max(before.maxTransfer, limits.maxTransfer),
+    fua: before.fua || limits.fua,
+    trim: before.trim || limits.trim,
+    writeZeroes: before.writeZeroes || limits.writeZeroes,
+  }
+}
+
 /** Why `limits` cannot be those of a path of this device; undefined when they can. */
 export function limitsFault(limits: DeviceLimits, blockSize: number): string | undefined {
   if (limits.blockSize !== blockSize) {

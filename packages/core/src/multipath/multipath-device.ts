@@ -1,5 +1,7 @@
 import type { Host } from '../clock.ts'
 import { delay, systemHost } from '../clock.ts'
+import type { Closing } from '../closing.ts'
+import { closing, orAborted } from '../closing.ts'
 import type { BlockDevice, DeviceLimits, Extent, SignalOptions } from '../device.ts'
 import type { Emitter } from '../emitter.ts'
 import { createEmitter } from '../emitter.ts'
@@ -9,12 +11,15 @@ import type { Io } from '../io.ts'
 import type { DeviceState, PairEvents, PathStatus } from '../pair.ts'
 import type { PathSelector } from '../policy.ts'
 import { Errno } from '../status.ts'
+import type { Path } from '../target.ts'
+import { userDevice } from '../user-device.ts'
 import type { VolumeId } from '../volume-id.ts'
 import { Engine } from './engine.ts'
 import { checkedSelector, firstPath } from './first-path.ts'
-import { combineLimits, limitsFault } from './limits.ts'
+import { combineLimits, limitsFault, takesAll, widen } from './limits.ts'
 import type { MultipathOptions, ResolvedOptions } from './options.ts'
 import { resolveOptions } from './options.ts'
+import type { PathEntry } from './path-entry.ts'
 import type { PathSource, SlotOwner } from './path-slot.ts'
 import { PathSlot } from './path-slot.ts'
 import { activatable, bestTier } from './usable.ts'
@@ -42,6 +47,8 @@ export interface MultipathDevice extends BlockDevice {
   readonly volume: VolumeId
   /** Whether I/O can go on. */
   readonly state: DeviceState
+  /** Settles after `close`, when every path is fenced, even if `close` was hurried. */
+  readonly fenced: Promise<void>
   /** Changes of state. */
   readonly events: Events<MultipathEvents>
   /** Ios waiting for a usable path or for a fence. */
@@ -56,6 +63,8 @@ export interface MultipathDevice extends BlockDevice {
   readonly policyFaults: number
   /** Every path with its counters, as it is now. */
   readonly paths: readonly PathStatus[]
+  /** Settles when every I/O that is in flight now is done. */
+  settled(): Promise<void>
   /** Exchanges the policy under I/O; throws what `create` throws, and then keeps the old one. */
   setSelector(create: () => PathSelector): void
   /** Adds a path of this volume; one that is known already stays as it is. */
@@ -99,11 +108,16 @@ class Multipath implements MultipathDevice, SlotOwner {
   limits: DeviceLimits
   extents?: (offset: number, length: number, options?: SignalOptions) => Promise<readonly Extent[]>
   #slots: PathSlot[] = []
+  #again = new Map<string, PathSource>()
   #engine: Engine
   #activating = false
-  #closing: Promise<void> | undefined
+  #closing: Closing = closing(({ signal }) => this.#end(signal))
   #closed = false
-  #drained: (() => void) | undefined
+  #widest: DeviceLimits | undefined
+  #fenced: () => void = () => {}
+  readonly fenced: Promise<void> = new Promise((resolve) => (this.#fenced = resolve))
+  #ended = new AbortController()
+  #asked: PathSlot | undefined
 
   constructor(
     volume: VolumeId,
@@ -119,15 +133,13 @@ class Multipath implements MultipathDevice, SlotOwner {
       host.clock,
       options,
       selector === undefined ? firstPath() : checkedSelector(selector),
-      (error) => this.events.emit('policyFault', error),
-      () => this.#drained?.(),
+      (error) => this.#emit('policyFault', error),
     )
     this.limits = unknownLimits(sources[0]?.info.size ?? 0, sources[0]?.info.blockSize ?? 512)
     for (const source of sources) this.addPath(source)
   }
 
   async ready(signal: AbortSignal | undefined): Promise<void> {
-    const aborted = whenAborted(signal)
     const stop = new AbortController()
     try {
       const firstUp = Promise.any(
@@ -136,9 +148,9 @@ class Multipath implements MultipathDevice, SlotOwner {
           if (slot.state !== 'up') throw new Error(slot.reason)
         }),
       )
-      await Promise.race([firstUp, aborted])
+      await orAborted(firstUp, signal)
       const others = Promise.all(this.#slots.map((slot) => slot.firstTry))
-      await Promise.race([others, delay(this.host.clock, GRACE, stop.signal), aborted])
+      await orAborted(Promise.race([others, delay(this.host.clock, GRACE, stop.signal)]), signal)
     } catch (error) {
       if (!(error instanceof AggregateError)) throw error
       const reasons = this.#slots.map((slot) => `${slot.entry.id}: ${slot.reason}`)
@@ -146,7 +158,6 @@ class Multipath implements MultipathDevice, SlotOwner {
       throw new BlockError('NO_PATH', `no path to volume ${this.volume} could be opened (${why})`)
     } finally {
       stop.abort()
-      aborted.catch(() => {})
     }
     if (this.#slots.some((slot) => slot.entry.path?.extents !== undefined)) this.extents = this.#extents
   }
@@ -182,8 +193,12 @@ class Multipath implements MultipathDevice, SlotOwner {
   }
 
   submit(io: Io): void {
-    if (this.#closing === undefined) this.#engine.submit(io)
+    if (!this.#closing.begun) this.#engine.submit(io)
     else this.host.clock.defer(() => io.done(io, Errno.ESHUTDOWN))
+  }
+
+  settled(): Promise<void> {
+    return this.#engine.settled()
   }
 
   setSelector(create: () => PathSelector): void {
@@ -191,17 +206,22 @@ class Multipath implements MultipathDevice, SlotOwner {
   }
 
   addPath(source: PathSource): void {
-    if (this.#closing !== undefined) return
+    if (this.#closing.begun) return
     const known = this.#slots.find((slot) => slot.entry.id === source.info.id)
     if (known === undefined) this.#slots = [...this.#slots, new PathSlot(source, this)]
     // Offered again while its end waits for the fence: it comes back as a new path after that.
-    else if (known.ended) void this.removePath(source.info.id).then(() => this.addPath(source))
+    else if (known.ended) this.#again.set(source.info.id, source)
   }
 
   async removePath(id: string): Promise<void> {
     const slot = this.#slot(id)
+    this.#again.delete(id)
     await slot.end('no longer offered by the target')
     this.#slots = this.#slots.filter((other) => other !== slot)
+    const again = this.#again.get(id)
+    if (again === undefined) return
+    this.#again.delete(id)
+    this.addPath(again)
   }
 
   failPath(id: string): Promise<void> {
@@ -225,7 +245,7 @@ class Multipath implements MultipathDevice, SlotOwner {
   slotChanged(slot: PathSlot): void {
     this.#refreshLimits()
     this.#refreshUsable()
-    if (this.events.listenerCount('path') > 0) this.events.emit('path', slot.status())
+    if (this.events.listenerCount('path') > 0) this.#emit('path', slot.status())
   }
 
   slotFenced(slot: PathSlot): void {
@@ -233,11 +253,30 @@ class Multipath implements MultipathDevice, SlotOwner {
   }
 
   #refreshLimits(): void {
-    const connected = this.#slots.filter((slot) => slot.state === 'up')
-    if (connected.length === 0) return
+    const entries = this.#slots.filter((slot) => slot.state === 'up').map((slot) => slot.entry)
+    if (entries.length === 0) return
     const { size } = this.limits
-    this.limits = combineLimits(connected.map((slot) => (slot.entry.path as BlockDevice).limits))
-    if (this.limits.size !== size) this.events.emit('resized', { size: this.limits.size })
+    this.limits = combineLimits(entries.map((entry) => (entry.path as Path).limits))
+    this.#widest = widen(this.#widest, this.limits)
+    for (const entry of entries) this.#chooseFront(entry, entry.path as Path, this.#widest)
+    if (this.limits.size !== size) this.#emit('resized', { size: this.limits.size })
+  }
+
+  // An I/O that was let through while wider paths were up must find its way on a narrower one too.
+  #chooseFront(entry: PathEntry, path: Path, widest: DeviceLimits): void {
+    if (takesAll(path.limits, widest)) entry.device = path
+    else if (entry.device === null || entry.device === path) entry.device = userDevice(path, this.host.clock)
+  }
+
+  // A listener that throws must not leave the device half way through a change.
+  #emit<Name extends keyof MultipathEvents>(event: Name, detail: MultipathEvents[Name]): void {
+    try {
+      this.events.emit(event, detail)
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error
+      })
+    }
   }
 
   #refreshUsable(): void {
@@ -245,22 +284,27 @@ class Multipath implements MultipathDevice, SlotOwner {
     const before = this.#engine.usable
     if (slots.length !== before.length || slots.some((slot, index) => slot !== before[index])) {
       const expired = this.#engine.setUsable(slots)
-      if (slots.length === 0 && !this.#closed) this.events.emit('stalled', { parked: this.parked })
-      if (expired !== undefined) this.events.emit('resumed', { expired })
+      if (slots.length === 0 && !this.#closed) this.#emit('stalled', { parked: this.parked })
+      if (expired !== undefined) this.#emit('resumed', { expired })
     }
     this.#activate()
   }
 
   #activate(): void {
     if (this.#activating || this.#closed || this.#engine.usable.length > 0) return
-    const path = activatable(this.#slots)?.entry.path
+    this.#asked = activatable(this.#slots, this.#asked)
+    const path = this.#asked?.entry.path
     if (path?.activate === undefined) return
     this.#activating = true
-    void path
-      .activate()
-      // Refused or failed: asked again below as long as nothing better comes up.
-      .catch(() => {})
-      .then(() => delay(this.host.clock, this.options.reconnectDelay))
+    const { clock } = this.host
+    const over = new AbortController()
+    // Refused, failed or without an answer: the next one is asked as long as nothing better comes up.
+    void Promise.race([
+      path.activate({ signal: over.signal }).catch(() => {}),
+      delay(clock, this.options.connectTimeout, over.signal),
+    ])
+      .then(() => over.abort())
+      .then(() => delay(clock, this.options.reconnectDelay, this.#ended.signal))
       .then(() => {
         this.#activating = false
         this.#activate()
@@ -273,22 +317,17 @@ class Multipath implements MultipathDevice, SlotOwner {
   }
 
   close(options?: SignalOptions): Promise<void> {
-    this.#closing ??= this.#end(options?.signal)
-    return this.#closing
+    return this.#closing.close(options)
   }
 
-  async #end(signal: AbortSignal | undefined): Promise<void> {
-    const aborted = whenAborted(signal).catch(() => {})
-    if (this.inflight > 0) {
-      const drained = new Promise<void>((resolve) => {
-        this.#drained = resolve
-      })
-      await Promise.race([drained, aborted])
-    }
+  async #end(signal: AbortSignal): Promise<void> {
+    await orAborted(this.settled(), signal).catch(() => {})
     this.#closed = true
+    this.#ended.abort()
     this.#engine.close()
     const ended = Promise.all(this.#slots.map((slot) => slot.end('the device is closed')))
-    await Promise.race([ended, aborted])
+    ended.then(this.#fenced)
+    await orAborted(ended, signal).catch(() => {})
     this.#engine.stopWatch()
   }
 }
@@ -306,14 +345,4 @@ function unknownLimits(size: number, blockSize: number): DeviceLimits {
     writeZeroes: false,
     readOnly: false,
   }
-}
-
-// Rejects when the signal fires; stays pending without one.
-function whenAborted(signal: AbortSignal | undefined): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    if (signal === undefined) return
-    const abort = (): void => reject(new BlockError('ABORTED', 'the call was aborted', { cause: signal.reason }))
-    if (signal.aborted) abort()
-    else signal.addEventListener('abort', abort, { once: true })
-  })
 }

@@ -1,3 +1,4 @@
+import type { BlockDevice } from '../device.ts'
 import type { PathView } from '../policy.ts'
 import type { Access, Path } from '../target.ts'
 import { LATENCY_BUCKETS } from './latency.ts'
@@ -15,6 +16,8 @@ export class PathEntry implements PathView {
   index = -1
   /** The connection; null when there is none. */
   path: Path | null = null
+  /** What takes its I/O: the path itself, or a front where the path takes less than the device lets through. */
+  device: BlockDevice | null = null
   ios = 0
   bytes: number
   errors = 0

@@ -5,7 +5,8 @@ import { BlockError, messageOf } from '../errors.ts'
 import type { PathState, PathStatus } from '../pair.ts'
 import type { Access, Path, PathInfo, Target } from '../target.ts'
 import { AttemptList } from './attempt.ts'
-import { connectOnce } from './connect.ts'
+import type { Connection } from './connect.ts'
+import { abandon, connectOnce } from './connect.ts'
 import type { ResolvedOptions } from './options.ts'
 import { PathEntry } from './path-entry.ts'
 
@@ -72,7 +73,7 @@ export class PathSlot {
 
   /** Keeps I/O away for a moment, after the array refused a command that another path may take. */
   rest(): void {
-    if (this.#resting !== undefined) return
+    if (this.#resting !== undefined || this.state !== 'up') return
     this.#resting = this.#owner.host.clock.after(this.#owner.options.reconnectDelay, () => {
       this.#resting = undefined
       this.#owner.slotChanged(this)
@@ -87,11 +88,14 @@ export class PathSlot {
     this.entry.failures++
     this.#resting?.cancel()
     this.#resting = undefined
-    // Before close: its in-flight Ios may come back from inside it, and must not fail the path again.
+    // Before close: its in-flight Ios may come back from inside it, and must find it out of the list.
     this.state = 'fencing'
-    this.#closing = path.close()
-    this.#change('fencing', reason)
-    this.#failed?.()
+    try {
+      this.#change('fencing', reason)
+    } finally {
+      this.#closing = path.close()
+      this.#failed?.()
+    }
   }
 
   /** Takes the path out until {@link enable}; settles when it is fenced. */
@@ -100,13 +104,14 @@ export class PathSlot {
     this.fail(reason)
     this.#interrupt.abort()
     while (!this.ended && this.#disabled && this.state !== 'disabled') await this.#nextChange()
+    if (this.ended) await this.#run
   }
 
   /** Lets a path that was taken out connect, and one that waits try at once. */
   enable(): void {
     this.#disabled = false
     this.#tries = 0
-    this.#interrupt.abort()
+    if (this.state === 'disabled' || this.state === 'waiting') this.#interrupt.abort()
   }
 
   /** Ends the path for good; settles when it is fenced. */
@@ -114,6 +119,7 @@ export class PathSlot {
     this.ended = true
     this.fail(reason)
     this.#interrupt.abort()
+    this.#wake()
     return this.#run
   }
 
@@ -146,10 +152,9 @@ export class PathSlot {
         await this.#stayOut()
         continue
       }
-      const path = await this.#connect()
+      const connection = await this.#connect()
       this.#tried()
-      if (path === undefined) continue
-      await this.#serve(path)
+      if (connection !== undefined) await this.#serve(connection)
     }
     this.#tried()
   }
@@ -161,15 +166,15 @@ export class PathSlot {
     await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
   }
 
-  async #connect(): Promise<Path | undefined> {
+  async #connect(): Promise<Connection | undefined> {
     const { host, options } = this.#owner
     const signal = this.#fresh()
     this.#change('connecting', this.reason)
     try {
-      const path = await connectOnce(this.source, host.clock, options.connectTimeout, signal)
-      const fault = this.ended || this.#disabled ? 'taken out' : this.#owner.accepts(path.limits)
-      if (fault === undefined) return path
-      await path.close()
+      const connection = await connectOnce(this.source, host.clock, options.connectTimeout, signal)
+      const fault = this.ended || this.#disabled ? 'taken out' : this.#owner.accepts(connection.path.limits)
+      if (fault === undefined) return connection
+      abandon(connection.path)
       throw new BlockError('MISMATCH', `path ${this.entry.id} is not used: ${fault}`)
     } catch (error) {
       this.#tried()
@@ -179,7 +184,7 @@ export class PathSlot {
     }
   }
 
-  async #serve(path: Path): Promise<void> {
+  async #serve({ path, down }: Connection): Promise<void> {
     const { clock } = this.#owner.host
     const upSince = clock.now()
     const failed = new Promise<void>((resolve) => {
@@ -204,12 +209,16 @@ export class PathSlot {
     this.entry.queueDepth = path.limits.queueDepth
     this.everUp = true
     this.#change('up', '')
+    // Asked for between the connect and this moment.
+    if (down !== undefined) this.fail(down.message)
+    if (this.ended || this.#disabled) this.fail('taken out by hand')
     await failed
     await this.#fence(path)
     path.events.off('access', onAccess)
     path.events.off('limits', onLimits)
     path.events.off('down', onDown)
     this.entry.path = null
+    this.entry.device = null
     this.#owner.slotFenced(this)
     // A path that does not stay up for long is asked less and less often.
     if (clock.now() - upSince >= this.#owner.options.reconnectDelayMax * 1000) this.#tries = 0
@@ -232,6 +241,8 @@ export class PathSlot {
       } catch (error) {
         // Not fenced: its writes may not move, and it may not be connected again.
         this.#change('fencing', `the fence failed: ${messageOf(error)}`)
+        // After a close nobody is left who would ask again; the device stays unfenced.
+        if (this.ended) return new Promise(() => {})
         await delay(clock, this.#backOff())
         this.#closing = path.close()
       }
@@ -257,6 +268,10 @@ export class PathSlot {
     this.reason = reason
     this.since = this.#owner.host.clock.now()
     this.#owner.slotChanged(this)
+    this.#wake()
+  }
+
+  #wake(): void {
     for (const wake of this.#waiters.splice(0)) wake()
   }
 

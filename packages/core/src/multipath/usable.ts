@@ -8,8 +8,9 @@ export function bestTier(slots: readonly PathSlot[]): PathSlot[] {
 }
 
 /** A standby path that can be activated, where the device has nothing better. */
-export function activatable(slots: readonly PathSlot[]): PathSlot | undefined {
-  return slots.find(
+export function activatable(slots: readonly PathSlot[], last: PathSlot | undefined): PathSlot | undefined {
+  const able = slots.filter(
     (slot) => slot.state === 'up' && slot.entry.access === 'standby' && slot.entry.path?.activate !== undefined,
   )
+  return able[last === undefined ? 0 : (able.indexOf(last) + 1) % able.length]
 }

@@ -52,6 +52,7 @@ export class FakePath implements Path {
   }
 
   submit(io: Io): void {
+    if (this.closed) return queueMicrotask(() => io.done(io, Errno.ESHUTDOWN))
     this.seen.push([io.op, io.offset, io.length])
     this.held.push(io)
     if (this.auto) queueMicrotask(() => this.complete(OK, 1))
