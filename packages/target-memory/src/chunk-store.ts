@@ -1,21 +1,24 @@
 import type { Extent } from '@blockbraid/core'
-import { CHUNK, Chunk, isZero, ZEROES } from './chunk.ts'
+import { CHUNK, isZero, ZEROES } from './chunk.ts'
 
-// One table covers 64 MiB, so that a terabyte has 16384 of them and an unused one costs nothing.
-const TABLE = 1024
+// Large enough that a busy volume has few of them, whose descriptions stay in the processor's cache. The kernel
+// gives memory to a region page by page as it is written, so that a region costs what was written to it.
+const CHUNKS = 64
+const REGION = CHUNKS * CHUNK
 
 /** Extents of one answer; a range with more is answered in part, which the contract allows. */
 const MAX_EXTENTS = 4096
-const MAX_TABLES = 65_536
 
-interface Table {
-  readonly chunks: (Chunk | undefined)[]
+interface Region {
+  readonly bytes: Uint8Array
+  /** By chunk, 1 where it is allocated; where it is not, its bytes are zero. */
+  readonly allocated: Uint8Array
   used: number
 }
 
-/** Sparse memory: a directory of tables of chunks. Offsets and lengths are bytes, below 2 ** 53. */
+/** Sparse memory: regions of chunks. Offsets and lengths are bytes, below 2 ** 53. */
 export class ChunkStore {
-  readonly #tables = new Map<number, Table>()
+  readonly #regions = new Map<number, Region>()
   #chunks = 0
 
   /** Bytes held by chunks. */
@@ -33,7 +36,7 @@ export class ChunkStore {
     }
   }
 
-  /** Views of the memory itself, in order; they show later writes to the same chunks. */
+  /** Views of the memory itself, in order; they show later writes to the same place. */
   views(offset: number, length: number): Uint8Array[] {
     const first = this.#view(offset, length)
     const views = [first]
@@ -58,67 +61,77 @@ export class ChunkStore {
   /** Zeroes a range and frees the chunks that become zero, unless `keep`: then holes in it get chunks too. */
   zero(offset: number, length: number, keep: boolean): void {
     const end = offset + length
-    let at = offset
-    while (at < end) {
-      const index = Math.floor(at / CHUNK)
-      const start = at - index * CHUNK
-      const run = Math.min(CHUNK - start, end - at)
-      const chunk = this.#find(index)
-      if (keep) (chunk ?? this.#allocate(index)).bytes.fill(0, start, start + run)
-      else if (chunk !== undefined) {
-        if (run < CHUNK) chunk.bytes.fill(0, start, start + run)
-        if (run === CHUNK || isZero(chunk.bytes)) this.#free(index)
-      } else if (!this.#tables.has(Math.floor(index / TABLE))) {
-        at = (Math.floor(index / TABLE) + 1) * TABLE * CHUNK
-        continue
+    if (keep) {
+      for (let at = offset; at < end; at = (Math.floor(at / REGION) + 1) * REGION) {
+        const number = Math.floor(at / REGION)
+        const start = at - number * REGION
+        this.#allocate(this.#regions.get(number) ?? this.#add(number), start, Math.min(REGION - start, end - at))
       }
-      at += run
+    }
+    for (const number of this.#present(offset, end)) {
+      const start = Math.max(0, offset - number * REGION)
+      this.#clear(number, start, Math.min(REGION, end - number * REGION), keep)
     }
   }
 
   /** Allocation of a range, or of its beginning where that has very many extents. */
   extents(offset: number, length: number): Extent[] {
-    const extents: Extent[] = []
     const end = offset + length
+    const extents: Extent[] = []
     let at = offset
-    for (let tables = 0; at < end && tables < MAX_TABLES; tables++) {
-      const number = Math.floor(at / (TABLE * CHUNK))
-      const stop = Math.min(end, (number + 1) * TABLE * CHUNK)
-      const table = this.#tables.get(number)
+    const add = (to: number, hole: boolean): boolean => {
+      const last = extents.at(-1)
+      if (last?.hole === hole) last.length += to - at
+      else if (extents.length === MAX_EXTENTS) return false
+      else extents.push({ length: to - at, hole, zero: hole })
+      at = to
+      return true
+    }
+    for (const number of this.#present(offset, end)) {
+      if (at < number * REGION && !add(number * REGION, true)) return extents
+      const { allocated } = this.#regions.get(number)!
+      const stop = Math.min(end, (number + 1) * REGION)
       while (at < stop) {
         const index = Math.floor(at / CHUNK)
-        const hole = table === undefined || table.chunks[index - number * TABLE] === undefined
-        const to = table === undefined ? stop : Math.min(stop, (index + 1) * CHUNK)
-        const last = extents.at(-1)
-        if (last?.hole === hole) last.length += to - at
-        else if (extents.length === MAX_EXTENTS) return extents
-        else extents.push({ length: to - at, hole, zero: hole })
-        at = to
+        if (!add(Math.min(stop, (index + 1) * CHUNK), allocated[index - number * CHUNKS] === 0)) return extents
       }
     }
+    if (at < end) add(end, true)
     return extents
   }
 
   /** Allocated chunks that touch a range, in order, each with its number. */
   *chunks(offset = 0, length = Number.POSITIVE_INFINITY): Generator<[number, Uint8Array]> {
-    const first = Math.floor(offset / CHUNK)
-    const numbers = [...this.#tables.keys()].sort((a, b) => a - b)
-    for (const number of numbers) {
-      const table = this.#tables.get(number)
-      for (let n = 0; table !== undefined && n < TABLE; n++) {
-        const index = number * TABLE + n
-        if (index * CHUNK >= offset + length) return
-        const chunk = table.chunks[n]
-        if (chunk !== undefined && index >= first) yield [index, chunk.bytes]
+    const end = offset + length
+    for (const number of this.#present(offset, end)) {
+      for (let n = 0; n < CHUNKS; n++) {
+        const index = number * CHUNKS + n
+        const region = this.#regions.get(number)
+        if (region?.allocated[n] !== 1 || (index + 1) * CHUNK <= offset || index * CHUNK >= end) continue
+        yield [index, region.bytes.subarray(n * CHUNK, (n + 1) * CHUNK)]
       }
     }
   }
 
-  // As much as one chunk has.
+  // Numbers of the regions there are from `offset` to `end`, in order.
+  #present(offset: number, end: number): number[] {
+    const first = Math.floor(offset / REGION)
+    const numbers: number[] = []
+    if (end - offset <= this.#regions.size * REGION) {
+      for (let number = first; number * REGION < end; number++) if (this.#regions.has(number)) numbers.push(number)
+      return numbers
+    }
+    for (const number of this.#regions.keys()) if (number >= first && number * REGION < end) numbers.push(number)
+    return numbers.sort((a, b) => a - b)
+  }
+
+  // As much as one region has.
   #view(offset: number, length: number): Uint8Array {
-    const index = Math.floor(offset / CHUNK)
-    const start = offset - index * CHUNK
-    return (this.#find(index) ?? ZEROES).view(start, Math.min(CHUNK - start, length))
+    const number = Math.floor(offset / REGION)
+    const start = offset - number * REGION
+    const region = this.#regions.get(number)
+    if (region === undefined) return ZEROES.subarray(0, Math.min(CHUNK, REGION - start, length))
+    return region.bytes.subarray(start, Math.min(REGION, start + length))
   }
 
   #fill(offset: number, view: Uint8Array): void {
@@ -126,12 +139,12 @@ export class ChunkStore {
     let from = offset
     let at = 0
     while (at < length) {
-      const index = Math.floor(from / CHUNK)
-      const start = from - index * CHUNK
-      const run = Math.min(CHUNK - start, length - at)
-      const chunk = this.#find(index)
-      if (chunk === undefined) view.fill(0, at, at + run)
-      else view.set(run === CHUNK ? chunk.bytes : chunk.view(start, run), at)
+      const number = Math.floor(from / REGION)
+      const start = from - number * REGION
+      const run = Math.min(REGION - start, length - at)
+      const region = this.#regions.get(number)
+      if (region === undefined) view.fill(0, at, at + run)
+      else view.set(region.bytes.subarray(start, start + run), at)
       from += run
       at += run
     }
@@ -142,42 +155,45 @@ export class ChunkStore {
     let to = offset
     let at = 0
     while (at < length) {
-      const index = Math.floor(to / CHUNK)
-      const start = to - index * CHUNK
-      const run = Math.min(CHUNK - start, length - at)
-      const chunk = this.#find(index) ?? this.#allocate(index)
-      chunk.bytes.set(run === length ? view : view.subarray(at, at + run), start)
+      const number = Math.floor(to / REGION)
+      const start = to - number * REGION
+      const run = Math.min(REGION - start, length - at)
+      const region = this.#regions.get(number) ?? this.#add(number)
+      this.#allocate(region, start, run)
+      region.bytes.set(run === length ? view : view.subarray(at, at + run), start)
       to += run
       at += run
     }
   }
 
-  #find(index: number): Chunk | undefined {
-    const number = Math.floor(index / TABLE)
-    const table = this.#tables.get(number)
-    return table === undefined ? undefined : table.chunks[index - number * TABLE]
+  #add(number: number): Region {
+    const region = { bytes: new Uint8Array(REGION), allocated: new Uint8Array(CHUNKS), used: 0 }
+    this.#regions.set(number, region)
+    return region
   }
 
-  #allocate(index: number): Chunk {
-    const number = Math.floor(index / TABLE)
-    let table = this.#tables.get(number)
-    if (table === undefined) {
-      table = { chunks: new Array<Chunk | undefined>(TABLE).fill(undefined), used: 0 }
-      this.#tables.set(number, table)
+  #allocate(region: Region, start: number, length: number): void {
+    const last = Math.floor((start + length - 1) / CHUNK)
+    for (let n = Math.floor(start / CHUNK); n <= last; n++) {
+      if (region.allocated[n] === 1) continue
+      region.allocated[n] = 1
+      region.used++
+      this.#chunks++
     }
-    const chunk = new Chunk()
-    table.chunks[index - number * TABLE] = chunk
-    table.used++
-    this.#chunks++
-    return chunk
   }
 
-  #free(index: number): void {
-    const number = Math.floor(index / TABLE)
-    const table = this.#tables.get(number)!
-    table.chunks[index - number * TABLE] = undefined
-    table.used--
-    this.#chunks--
-    if (table.used === 0) this.#tables.delete(number)
+  #clear(number: number, start: number, end: number, keep: boolean): void {
+    const region = this.#regions.get(number)!
+    for (let n = Math.floor(start / CHUNK); n * CHUNK < end; n++) {
+      if (region.allocated[n] === 0) continue
+      const chunk = region.bytes.subarray(n * CHUNK, (n + 1) * CHUNK)
+      // Reading zeroes costs no memory, writing them does.
+      if (!isZero(chunk)) chunk.fill(0, Math.max(0, start - n * CHUNK), end - n * CHUNK)
+      if (keep || !isZero(chunk)) continue
+      region.allocated[n] = 0
+      region.used--
+      this.#chunks--
+    }
+    if (region.used === 0) this.#regions.delete(number)
   }
 }
