@@ -4,11 +4,10 @@ import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { cpuSeconds } from './servers.ts'
 
 const PAIRS = 100
 const SECONDS = 5
-// Clock ticks of /proc/PID/stat per second, the same on every Linux that Node runs on.
-const TICKS = 100
 
 const folder = await mkdtemp(join(tmpdir(), 'blockbraid-idle-'))
 const control = join(folder, 'control.sock')
@@ -31,9 +30,9 @@ const agent = spawn(process.execPath, [cli, 'up', config], { stdio: ['ignore', '
 const exited = once(agent, 'exit')
 try {
   const { pairs, paths } = await settled()
-  const before = await cpuSeconds()
+  const before = cpuSeconds(agent.pid as number)
   await new Promise((resolve) => setTimeout(resolve, SECONDS * 1000))
-  const used = (await cpuSeconds()) - before
+  const used = cpuSeconds(agent.pid as number) - before
   const status = await readFile(`/proc/${agent.pid}/status`, 'utf8')
   const rss = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024
   console.log(`idle agent, ${pairs} pairs, ${paths} paths: ${rss.toFixed(0)} MiB resident (goal below 150)`)
@@ -63,9 +62,4 @@ function list(): string {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'ignore'],
   })
-}
-
-async function cpuSeconds(): Promise<number> {
-  const fields = (await readFile(`/proc/${agent.pid}/stat`, 'utf8')).split(') ')[1]?.split(' ') ?? []
-  return (Number(fields[11]) + Number(fields[12])) / TICKS
 }

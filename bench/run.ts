@@ -7,7 +7,7 @@ import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { fio, type Job } from './fio.ts'
-import { blockbraid, type Contender, nbdkit, qemuNbd } from './servers.ts'
+import { blockbraid, type Contender, cpuSeconds, nbdkit, qemuNbd } from './servers.ts'
 
 const jobs: readonly (Job & { readonly goal: number })[] = [
   { name: '4k-randread-32', rw: 'randread', blockSize: '4k', depth: 32, goal: 2.5 },
@@ -38,7 +38,7 @@ async function compare(): Promise<void> {
   await writeFile(file, '')
   execFileSync('truncate', ['-s', SIZE.replace('iB', ''), file])
   const ours = await blockbraid(folder, SIZE)
-  const contenders: Contender[] = [ours.multipath, ours.native, await qemuNbd(folder, file), await nbdkit(folder, SIZE)]
+  const contenders: Contender[] = [...ours, await qemuNbd(folder, file), await nbdkit(folder, SIZE)]
   try {
     // Every server reads back real data, none of them holes.
     for (const { uri } of contenders) await fio(uri, SIZE, { name: 'fill', rw: 'write', blockSize: '1m', depth: 4 }, 0)
@@ -50,28 +50,44 @@ async function compare(): Promise<void> {
   }
 }
 
-async function measure(job: Job, contenders: readonly Contender[]): Promise<number[][]> {
-  const results: number[][] = contenders.map(() => [])
+interface Sample {
+  readonly iops: number
+  /** CPU time of the server per I/O, µs. */
+  readonly cpu: number
+}
+
+async function measure(job: Job, contenders: readonly Contender[]): Promise<Sample[][]> {
+  const results: Sample[][] = contenders.map(() => [])
   for (let round = 0; round < rounds; round++) {
     // In turn, so that whatever else the machine does meets all of them.
-    for (const [index, { uri }] of contenders.entries()) results[index]?.push(await fio(uri, SIZE, job, seconds))
+    for (const [index, { uri, pid }] of contenders.entries()) {
+      const before = cpuSeconds(pid)
+      const iops = await fio(uri, SIZE, job, seconds)
+      results[index]?.push({ iops, cpu: ((cpuSeconds(pid) - before) * 1e6) / (iops * seconds) })
+    }
   }
   return results
 }
 
-function print(job: (typeof jobs)[number], contenders: readonly Contender[], results: readonly number[][]): void {
-  const medians = results.map(median)
+function print(job: (typeof jobs)[number], contenders: readonly Contender[], results: readonly Sample[][]): void {
+  const medians = results.map((samples) => median(samples.map(({ iops }) => iops)))
   const ours = medians[0] as number
-  console.log(`\n${job.name}: medians of ${rounds}, I/Os per second (least to most), and blockbraid's multiple`)
+  console.log(`\n${job.name}: medians of ${rounds}`)
+  console.log('                I/Os a second (least to most)      blockbraid   CPU of the server')
   for (const [index, { name }] of contenders.entries()) {
-    const runs = results[index] as number[]
+    const runs = (results[index] as Sample[]).map(({ iops }) => iops)
+    const cpu = median((results[index] as Sample[]).map(({ cpu }) => cpu))
     const range = `(${Math.min(...runs).toFixed(0)} to ${Math.max(...runs).toFixed(0)})`
-    const goal = name === 'qemu-nbd' ? `  goal ${job.goal}` : name === 'nbdkit' ? '  goal 1' : ''
-    const ratio = index === 0 ? '' : `${(ours / (medians[index] as number)).toFixed(2)} x`
-    console.log(
-      `  ${name.padEnd(12)} ${(medians[index] as number).toFixed(0).padStart(8)} ${range.padEnd(20)} ${ratio}${goal}`,
-    )
+    const ratio = index === 0 ? '' : `${(ours / (medians[index] as number)).toFixed(2)} times`
+    const columns = [
+      name.padEnd(14),
+      (medians[index] as number).toFixed(0).padStart(8),
+      range.padEnd(24),
+      ratio.padEnd(12),
+    ]
+    console.log(`  ${columns.join(' ')} ${cpu.toFixed(1).padStart(6)} µs per I/O`)
   }
+  console.log(`  goal: ${job.goal} times qemu-nbd, ahead of nbdkit, at least 0.95 times the native path`)
 }
 
 function median(values: readonly number[]): number {

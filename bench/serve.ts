@@ -1,5 +1,5 @@
-// Serves one volume of a simulated array twice on one socket: `multipath` over four paths, and `native`
-// over one. Prints `ready`, ends with its standard input.
+// Serves one volume of a simulated array: on one socket `multipath` over four paths and `native` over one,
+// on SOCKET.simple `multipath` again, with simple replies only. Prints `ready`, ends with its standard input.
 import { openMultipath, type Target, userDevice } from '@blockbraid/core'
 import { queueDepth } from '@blockbraid/policy-queue-depth'
 import { memory } from '@blockbraid/target-memory'
@@ -19,6 +19,7 @@ const native = await target.connect(first)
 const transport = nbd({ socket })
 await transport.attach(userDevice(multipath), { name: 'multipath' })
 await transport.attach(userDevice(native), { name: 'native' })
+await nbd({ socket: `${socket}.simple`, simpleReplies: true }).attach(userDevice(multipath), { name: 'multipath' })
 console.log('ready')
 process.stdin.resume()
 process.stdin.on('end', () => process.exit(0))

@@ -1,12 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** A server under test: where fio finds it, and how it ends. */
 export interface Contender {
   readonly name: string
   readonly uri: string
+  /** Process id of the server. */
+  readonly pid: number
   stop(): Promise<void>
 }
 
@@ -16,6 +18,15 @@ export const CLIENT_CORE = '1'
 /** Starts `command` on the server's core. */
 export function pinned(command: readonly string[]): ChildProcess {
   return spawn('taskset', ['-c', SERVER_CORE, ...command], { stdio: ['pipe', 'ignore', 'inherit'] })
+}
+
+// Clock ticks of /proc/PID/stat per second, the same on every Linux that Node runs on.
+const TICKS = 100
+
+/** CPU time that a process has used, in user and in kernel, seconds. */
+export function cpuSeconds(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
+  return (Number(fields[11]) + Number(fields[12])) / TICKS
 }
 
 async function stopChild(child: ChildProcess): Promise<void> {
@@ -35,17 +46,25 @@ async function listening(socket: string): Promise<void> {
 async function start(name: string, socket: string, exportName: string, command: readonly string[]): Promise<Contender> {
   const child = pinned(command)
   await listening(socket)
-  return { name, uri: `nbd+unix:///${exportName}?socket=${socket}`, stop: () => stopChild(child) }
+  // taskset becomes the command, so that this is the server itself.
+  return {
+    name,
+    pid: child.pid as number,
+    uri: `nbd+unix:///${exportName}?socket=${socket}`,
+    stop: () => stopChild(child),
+  }
 }
 
-/** blockbraid with its simulated array; `native` is the same server through another export. */
-export async function blockbraid(folder: string, size: string): Promise<{ multipath: Contender; native: Contender }> {
+/** blockbraid with its simulated array; the others are the same server through other exports. */
+export async function blockbraid(folder: string, size: string): Promise<Contender[]> {
   const socket = join(folder, 'blockbraid.sock')
   const multipath = await start('blockbraid', socket, 'multipath', [process.execPath, 'bench/serve.ts', socket, size])
-  return {
+  const other = (name: string, uri: string): Contender => ({ ...multipath, name, uri, stop: async () => {} })
+  return [
     multipath,
-    native: { ...multipath, name: 'native path', uri: `nbd+unix:///native?socket=${socket}`, stop: async () => {} },
-  }
+    other('simple replies', `nbd+unix:///multipath?socket=${socket}.simple`),
+    other('native path', `nbd+unix:///native?socket=${socket}`),
+  ]
 }
 
 /** qemu-nbd over a raw file in memory. */

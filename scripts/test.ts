@@ -68,7 +68,7 @@ async function runSuite(suite: Suite): Promise<Outcome> {
 async function readCounts(report: string): Promise<{ passed: number; failed: number; skipped: string[] }> {
   if (!existsSync(report)) return { passed: 0, failed: 0, skipped: [] }
   const { testResults } = JSON.parse(await readFile(report, 'utf8')) as {
-    testResults: { name: string; status: string; assertionResults: { status: string; fullName: string }[] }[]
+    testResults: { name: string; status: string; assertionResults: { status: string; title: string }[] }[]
   }
   const tests = testResults.flatMap(({ assertionResults }) => assertionResults)
   const broken = testResults.filter(
@@ -77,7 +77,7 @@ async function readCounts(report: string): Promise<{ passed: number; failed: num
   return {
     passed: tests.filter(({ status }) => status === 'passed').length,
     failed: tests.filter(({ status }) => status === 'failed').length + broken.length,
-    skipped: tests.filter(({ status }) => status !== 'passed' && status !== 'failed').map(({ fullName }) => fullName),
+    skipped: tests.filter(({ status }) => status !== 'passed' && status !== 'failed').map(({ title }) => title),
   }
 }
 
@@ -88,7 +88,7 @@ function summarise(all: readonly Outcome[]): void {
     console.log(
       `${missing === undefined ? (failed > 0 ? 'FAILED ' : 'ok     ') : 'NOT RUN'} ${suite.name.padEnd(10)} ${counts}`,
     )
-    for (const name of skipped) console.log(`          skipped: ${name}`)
+    for (const [name, count] of countNames(skipped)) console.log(`          skipped ${count} x ${name}`)
   }
   const missing = all.filter((outcome) => outcome.missing !== undefined).length
   const passed = all.reduce((sum, outcome) => sum + outcome.passed, 0)
@@ -98,6 +98,13 @@ function summarise(all: readonly Outcome[]): void {
   if (missing > 0) console.log(`${missing} suite(s) could not run${strict ? ', which counts as failed in CI' : ''}`)
   console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`)
   process.exitCode = failed > 0 ? 1 : 0
+}
+
+// A suite of testkit runs many times over; the same case is named once.
+function countNames(names: readonly string[]): Map<string, number> {
+  const counts = new Map<string, number>()
+  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1)
+  return counts
 }
 
 function run(command: string, args: readonly string[]): Promise<number> {

@@ -21,6 +21,7 @@ export interface ConnectionContext extends SessionContext {
   readonly exports: ExportDirectory
   readonly tls: ConnectionTls
   readonly handshakeTimeout: number
+  readonly simpleReplies: boolean
   /** The connection is over; `reason` is empty where that is nobody's fault. */
   closed(connection: Connection, reason: string): void
 }
@@ -38,7 +39,7 @@ export class Connection implements HandshakeSink {
   constructor(context: ConnectionContext, socket: Socket) {
     this.#context = context
     this.#socket = socket
-    this.#handshake = new Handshake(this, context.exports, context.tls.mode)
+    this.#handshake = new Handshake(this, context.exports, context.tls.mode, context.simpleReplies)
     this.#timer = context.host.clock.after(context.handshakeTimeout, () => this.destroy('handshake took too long'))
     socket.setNoDelay(true)
     // A client that vanished without a word is noticed within minutes.

@@ -122,6 +122,7 @@ class Server implements NbdServer {
       maxRequests: settings.maxRequests,
       maxInflightBytes: settings.maxInflightBytes,
       handshakeTimeout: settings.handshakeTimeout,
+      simpleReplies: settings.simpleReplies,
       tls: connectionTls(settings.tls),
       exports: this.#directory(),
       closed: (connection, reason) => {

@@ -60,6 +60,7 @@ export class Handshake {
   readonly #sink: HandshakeSink
   readonly #exports: ExportDirectory
   readonly #tls: TlsMode
+  readonly #simpleReplies: boolean
   #state: number
   #buffer = Buffer.alloc(4)
   #have = 0
@@ -73,10 +74,11 @@ export class Handshake {
   /** The export whose `base:allocation` the client selected. */
   #allocationOf: Export | undefined
 
-  constructor(sink: HandshakeSink, exports: ExportDirectory, tls: TlsMode) {
+  constructor(sink: HandshakeSink, exports: ExportDirectory, tls: TlsMode, simpleReplies: boolean) {
     this.#sink = sink
     this.#exports = exports
     this.#tls = tls
+    this.#simpleReplies = simpleReplies
     this.#state = State.ClientFlags
   }
 
@@ -214,7 +216,8 @@ export class Handshake {
         this.#info(data)
         break
       case Option.StructuredReply:
-        if (data.length > 0) this.#reply(OptionReply.ErrInvalid)
+        if (this.#simpleReplies) this.#reply(OptionReply.ErrUnsupported)
+        else if (data.length > 0) this.#reply(OptionReply.ErrInvalid)
         else if (this.#style === ReplyStyle.Extended) this.#reply(OptionReply.ErrExtendedHeadersRequired)
         else {
           this.#style = ReplyStyle.Structured
@@ -222,7 +225,8 @@ export class Handshake {
         }
         break
       case Option.ExtendedHeaders:
-        if (data.length > 0) this.#reply(OptionReply.ErrInvalid)
+        if (this.#simpleReplies) this.#reply(OptionReply.ErrUnsupported)
+        else if (data.length > 0) this.#reply(OptionReply.ErrInvalid)
         else {
           this.#style = ReplyStyle.Extended
           this.#reply(OptionReply.Ack)

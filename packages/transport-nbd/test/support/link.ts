@@ -88,6 +88,7 @@ export function bench(devices: Record<string, TestDevice>, limits: Partial<Conne
     maxRequests: 128,
     maxInflightBytes: 2 ** 26,
     handshakeTimeout: 10_000,
+    simpleReplies: false,
     tls: { mode: 'none', options: {} },
     exports: {
       list: () => exports.values(),
