@@ -30,7 +30,19 @@ export const suites: readonly Suite[] = [
   {
     name: 'peers',
     about: 'NBD clients and servers that others wrote',
-    needs: ['fio', 'qemu-img', 'qemu-io', 'nbdinfo', 'nbdcopy', 'nbdkit', 'mkfs.ext4', 'e2fsck', 'debugfs', 'openssl', 'cmp'],
+    needs: [
+      'fio',
+      'qemu-img',
+      'qemu-io',
+      'nbdinfo',
+      'nbdcopy',
+      'nbdkit',
+      'mkfs.ext4',
+      'e2fsck',
+      'debugfs',
+      'openssl',
+      'cmp',
+    ],
     commands: [['vitest', 'run', '--project', 'peers']],
   },
 ]

@@ -37,11 +37,7 @@ const expectBytes = (actual: Buffer, ...expected: Buffer[]): void => {
 it('refuses structured replies, extended headers and contexts with simpleReplies, and serves simple ones', async () => {
   const on = bench({ a: new TestDevice() }, { simpleReplies: true })
   const { output } = await talk(on, CLIENT_FLAGS, option(OPT.STRUCTURED), option(OPT.EXTENDED), go('a'))
-  expectBytes(
-    output.subarray(0, 40),
-    optionReply(OPT.STRUCTURED, UNSUP),
-    optionReply(OPT.EXTENDED, UNSUP),
-  )
+  expectBytes(output.subarray(0, 40), optionReply(OPT.STRUCTURED, UNSUP), optionReply(OPT.EXTENDED, UNSUP))
   // DF belongs to structured replies.
   expect(output.includes(EXPORT_64K)).toBe(true)
 })
