@@ -142,7 +142,7 @@ devices:
     [transport('sockett: x'), 'bb.yaml:6:7: devices[0].transport.sockett is not a known option: did you mean socket?'],
     [
       transport('kernel: auto'),
-      'bb.yaml:6:7: devices[0].transport.kernel is not a known option: known here: use, socket, socketMode, host, port, tls, readOnly, maxConnections, maxRequests, maxInflightBytes, handshakeTimeout',
+      'bb.yaml:6:7: devices[0].transport.kernel is not a known option: known here: use, socket, socketMode, host, port, tls, readOnly, simpleReplies, maxConnections, maxRequests, maxInflightBytes, handshakeTimeout',
     ],
     [transport('tls: { cert: x }'), 'bb.yaml:6:12: devices[0].transport.tls.key is missing: add a PEM text'],
     [

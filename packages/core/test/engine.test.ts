@@ -2,7 +2,7 @@ import { getEventListeners } from 'node:events'
 import { expect, it, vi } from 'vitest'
 import type { PathSelector, PathView } from '../src/index.ts'
 import { Errno, IoOp, OK, PATH_ERROR, userDevice } from '../src/index.ts'
-import { FakeTarget, inTurn, LIMITS, LOST, open, send, VOLUME } from './support/rig.ts'
+import { FakeTarget, inTurn, LIMITS, LOST, open, openGuarded, send, VOLUME } from './support/rig.ts'
 
 it('queued I/O is never sent to the path that is being closed', async () => {
   const target = new FakeTarget(2)
@@ -245,20 +245,15 @@ it('close leaves no timer of an activation behind', async () => {
   await host.clock.runUntil(device.close())
   expect(host.clock.timers).toBe(0)
 })
-it('a path listener that throws does not end the process', async () => {
-  const { device, target, host } = await open(2)
-  const unhandled: unknown[] = []
-  const on = (e: unknown): void => void unhandled.push(e)
-  process.removeAllListeners('unhandledRejection')
-  process.on('unhandledRejection', on)
+it('a path listener that throws is told to the process, and the path lives on', async () => {
+  const { device, target, host, thrown } = await openGuarded(2)
   device.events.on('path', ({ state }) => {
     if (state === 'waiting') throw new Error('listener')
   })
   target.path(0).events.emit('down', new Error('x'))
   await host.clock.advance(20_000)
-  process.off('unhandledRejection', on)
-  expect(unhandled).toEqual([])
   expect(device.state).toBe('active')
+  expect(thrown).toEqual(['listener'])
 })
 it('Trim does not count as bytes moved', async () => {
   const { device, target } = await open(1)

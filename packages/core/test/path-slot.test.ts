@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { Errno, IoOp, OK } from '../src/index.ts'
-import { FakeTarget, LOST, open, send } from './support/rig.ts'
+import { FakeTarget, LOST, open, openGuarded, send } from './support/rig.ts'
 
 const state = async (p: Promise<unknown>): Promise<string> => {
   let s = 'pending'
@@ -91,17 +91,16 @@ for (let turns = 2; turns <= 12; turns++) {
   })
 }
 it('a listener that throws does not stop a path from being fenced', async () => {
-  const { device, target, host } = await open(2)
+  const { device, target, host, thrown } = await openGuarded(2)
   device.events.on('path', ({ state }) => {
     if (state === 'fencing') throw new Error('listener')
   })
   const sent = send(device, IoOp.Write)
-  try {
-    target.path(0).complete(LOST)
-  } catch {}
+  target.path(0).complete(LOST)
   await host.clock.advance(1000)
   target.path(1).complete()
   expect(sent.status).toBe(OK)
+  expect(thrown).toEqual(['listener'])
 })
 it('after an aborted close nothing of the device goes on for ever', async () => {
   const { device, target, host } = await open(1)

@@ -8,7 +8,7 @@ import { missing, Peer } from './peers.ts'
 
 const noNbdkit = missing('nbdkit')
 const noQemu = missing('qemu-nbd')
-const noOpenssl = missing('openssl') && 'openssl is not installed'
+const noOpenssl = missing('openssl', 'version')
 
 const because = (reason: string): string => (reason === '' ? '' : ` (${reason})`)
 

@@ -7,9 +7,9 @@ import type { NbdClient, NbdConnectOptions } from '../src/index.ts'
 import { connectNbd } from '../src/index.ts'
 
 /** Why a program cannot be used here, or an empty text. */
-export function missing(program: string): string {
+export function missing(program: string, harmless = '--version'): string {
   try {
-    execFileSync(program, ['--version'], { stdio: 'ignore' })
+    execFileSync(program, [harmless], { stdio: 'ignore' })
     return ''
   } catch {
     return `${program} is not installed`

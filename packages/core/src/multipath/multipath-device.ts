@@ -273,7 +273,7 @@ class Multipath implements MultipathDevice, SlotOwner {
     try {
       this.events.emit(event, detail)
     } catch (error) {
-      queueMicrotask(() => {
+      this.host.clock.defer(() => {
         throw error
       })
     }

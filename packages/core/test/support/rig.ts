@@ -27,6 +27,27 @@ export interface Rig {
   host: ReturnType<typeof virtualHost>
 }
 
+/** The same with a clock that keeps what deferred code throws: as `uncaughtException` would tell a process. */
+export async function openGuarded(count: number): Promise<Rig & { thrown: string[] }> {
+  const thrown: string[] = []
+  const inner = virtualHost(1)
+  const clock = {
+    ...inner.clock,
+    now: () => inner.clock.now(),
+    defer: (callback: () => void) =>
+      inner.clock.defer(() => {
+        try {
+          callback()
+        } catch (error) {
+          thrown.push((error as Error).message)
+        }
+      }),
+  }
+  const target = new FakeTarget(count)
+  const opening = openMultipath(VOLUME, target.sources, { selector: inTurn, host: { clock, random: inner.random } })
+  return { device: await inner.clock.runUntil(opening), target, host: inner, thrown }
+}
+
 /** A multipath device over fake paths, in virtual time. */
 export async function open(
   count = 4,
