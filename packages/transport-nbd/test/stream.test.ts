@@ -104,7 +104,7 @@ function damaged(random: () => number): Buffer[] {
 
 describe('damaged streams', () => {
   // NBD_FUZZ sets how many, NBD_FUZZ_SEED the first seed.
-  const streams = Number(process.env['NBD_FUZZ'] ?? 4000)
+  const streams = Number(process.env['NBD_FUZZ'] ?? 100_000)
   const first = Number(process.env['NBD_FUZZ_SEED'] ?? 1)
   const trouble: unknown[] = []
   const onTrouble = (error: unknown): void => {
