@@ -6,7 +6,7 @@ import { nullPath } from './null-device.ts'
 
 const VOLUME: VolumeId = 'naa.60000000000000000000000000000001'
 const DEPTH = 32
-const ROUNDS = 100_000
+const ROUNDS = 400_000
 const RUNS = 5
 
 const paths = [0, 1, 2, 3].map((index) => nullPath(`null:${index}`, VOLUME, DEPTH))
