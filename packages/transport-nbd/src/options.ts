@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { MAX_PAYLOAD, NBD_PORT } from './protocol.ts'
 
 /** TLS of a server; PEM texts, as node:tls takes them. */
@@ -103,11 +104,15 @@ function checkedTls(tls: NbdTlsOptions | undefined): NbdTlsOptions | undefined {
 
 function checkedSocket(socket: string | undefined): string | undefined {
   if (socket === undefined) return undefined
-  const bytes = typeof socket === 'string' ? Buffer.byteLength(socket) : 0
-  if (bytes === 0 || bytes > MAX_SOCKET_PATH || socket.includes('\0')) {
+  if (typeof socket !== 'string' || socket === '' || socket.includes('\0')) {
     throw wrong('socket', socket, `a path of 1 to ${MAX_SOCKET_PATH} bytes without NUL`)
   }
-  return socket
+  // Clients have another working directory.
+  const path = resolve(socket)
+  if (Buffer.byteLength(path) > MAX_SOCKET_PATH) {
+    throw wrong('socket', path, `a path of 1 to ${MAX_SOCKET_PATH} bytes without NUL`)
+  }
+  return path
 }
 
 /** Checks options and fills in what is left out. Throws TypeErrors that name the field. */

@@ -1,7 +1,7 @@
 import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { BlockError } from '@blockbraid/core'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import type { NbdServer } from '../src/index.ts'
@@ -62,6 +62,12 @@ describe('listening', () => {
     await writeFile(file, 'precious')
     expect(await code(createNbdServer({ socket: file }))).toBe('IN_USE')
     expect((await stat(file)).size).toBe(8)
+  })
+
+  it('tells where a relative socket is, for clients in other folders', async () => {
+    const file = relative(process.cwd(), join(folder, 'relative'))
+    await using server = await createNbdServer({ socket: file })
+    expect(server.add(new TestDevice(), { name: 'a' }).uri).toBe(`nbd+unix:///a?socket=${join(folder, 'relative')}`)
   })
 
   it('tells the port that the system chose, and refuses one in use', async () => {
