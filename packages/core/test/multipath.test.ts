@@ -493,6 +493,34 @@ describe('limits', () => {
   })
 })
 
+describe('extents', () => {
+  it('come from another path when the one that was asked fails meanwhile', async () => {
+    const target = new FakeTarget(2)
+    target.prepare = (path) => {
+      path.extents = async (_offset, length) => {
+        if (path.id === 'fake:0') {
+          path.events.emit('down', new Error('gone'))
+          throw new Error('gone')
+        }
+        return [{ length, hole: true, zero: true }]
+      }
+    }
+    const { device } = await open(2, {}, target)
+    expect(await device.extents?.(0, 4096)).toEqual([{ length: 4096, hole: true, zero: true }])
+  })
+
+  it('pass on an error of a path that stays up', async () => {
+    const target = new FakeTarget(2)
+    target.prepare = (path) => {
+      path.extents = async () => {
+        throw new Error('no such page')
+      }
+    }
+    const { device } = await open(2, {}, target)
+    await expect(device.extents?.(0, 4096)).rejects.toThrow('no such page')
+  })
+})
+
 describe('closing', () => {
   it('waits for what is in flight, refuses what is new, then fences every path', async () => {
     const { device, target, host } = await open(2)

@@ -26,6 +26,9 @@ export interface ConnectionContext extends SessionContext {
   closed(connection: Connection, reason: string): void
 }
 
+/** Bytes of replies to options that may wait for the client before the last reply, which may be of any length. */
+const MAX_UNSENT = 256 * 1024
+
 /** One client: first the handshake, perhaps TLS, then a session. */
 export class Connection implements HandshakeSink {
   readonly #context: ConnectionContext
@@ -34,6 +37,7 @@ export class Connection implements HandshakeSink {
   #session: Session | undefined
   #timer: Timer | undefined
   #closed = false
+  #aborted = false
   #reason = ''
 
   constructor(context: ConnectionContext, socket: Socket) {
@@ -57,13 +61,26 @@ export class Connection implements HandshakeSink {
   // HandshakeSink
 
   send(bytes: Buffer): void {
-    if (this.#socket.write(bytes) || this.#closed || this.#socket.isPaused()) return
+    if (this.#closed) return
+    const socket = this.#socket
+    // An option may only follow the last reply to the one before it: this client does not read.
+    if (socket.writableLength > MAX_UNSENT) {
+      this.destroy('replies not fetched')
+      return
+    }
+    if (socket.write(bytes) || this.#closed || socket.isPaused()) return
     // A client that asks and does not read is not read either.
-    this.#socket.pause()
-    this.#socket.once('drain', () => this.#socket.resume())
+    socket.pause()
+    socket.once('drain', () => {
+      // A session that has begun since may be paused for reasons of its own.
+      if (this.#session === undefined) this.#socket.resume()
+      else this.#session.drained()
+    })
   }
 
   abort(): void {
+    this.#aborted = true
+    this.#socket.resume()
     this.#socket.destroySoon()
   }
 
@@ -78,6 +95,7 @@ export class Connection implements HandshakeSink {
   }
 
   enter(target: Export, negotiated: Negotiated): void {
+    if (this.#closed) return
     this.#timer?.cancel()
     this.#timer = undefined
     this.#session = new Session(this.#context, this.#socket, target, negotiated, (reason) => this.destroy(reason))
@@ -113,9 +131,9 @@ export class Connection implements HandshakeSink {
       this.#session.data(chunk)
       return
     }
-    if (this.#closed) return
+    if (this.#closed || this.#aborted) return
     const used = this.#handshake.parse(chunk)
-    if (used === chunk.length || this.#closed) return
+    if (used === chunk.length || this.#closed || this.#aborted) return
     // Cast: parse may have called enter.
     const session = this.#session as Session | undefined
     if (session !== undefined) session.data(chunk.subarray(used))
@@ -133,6 +151,7 @@ export class Connection implements HandshakeSink {
     this.#closed = true
     this.#reason = reason
     this.#timer?.cancel()
+    this.#handshake.stop()
     this.#session?.closed()
     this.#context.closed(this, this.#reason)
   }

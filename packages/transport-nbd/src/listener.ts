@@ -1,8 +1,8 @@
 import { once } from 'node:events'
-import { chmod, lstat, stat, unlink } from 'node:fs/promises'
+import { chmod, link, lstat, rename, stat, unlink } from 'node:fs/promises'
 import type { Server } from 'node:net'
 import { connect } from 'node:net'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { BlockError, messageOf } from '@blockbraid/core'
 import type { ServerSettings } from './options.ts'
 
@@ -34,30 +34,61 @@ async function removeStale(path: string): Promise<void> {
   if (file === undefined) return
   if (!file.isSocket()) throw new BlockError('IN_USE', `${path} exists and is not a socket`)
   if (await answers(path)) throw new BlockError('IN_USE', `another server answers on ${path}`)
-  await unlink(path).catch((error: unknown) => {
-    if (codeOf(error) !== 'ENOENT') throw error
-  })
+  // Moved aside first: of two servers that found it dead, neither may remove what the other has put there since.
+  const aside = beside(path)
+  try {
+    await rename(path, aside)
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return
+    throw error
+  }
+  const moved = await lstat(aside)
+  const same = moved.ino === file.ino && moved.birthtimeMs === file.birthtimeMs
+  if (!same) await link(aside, path).catch(() => {})
+  await unlink(aside)
+  if (!same) throw new BlockError('IN_USE', `another server has just begun to listen on ${path}`)
 }
 
-async function listenUnix(server: Server, path: string, mode: number): Promise<void> {
+let count = 0
+
+/** A name in the same folder that nobody else uses. */
+function beside(path: string): string {
+  return join(dirname(path), `.${process.pid.toString(36)}${(count++).toString(36)}`)
+}
+
+async function listenUnix(server: Server, path: string, mode: number): Promise<() => Promise<void>> {
   // Asked for itself, as libuv reports a folder that is not there as EACCES.
   await stat(dirname(path))
+  // Under a name of its own first: nobody connects before the mode is set, and what libuv unlinks when it
+  // closes is this name, never the file of a server that has come after us.
+  const own = beside(path)
+  await listen(server, { path: own })
   try {
-    await listen(server, { path })
-  } catch (error) {
-    if (codeOf(error) !== 'EADDRINUSE') throw error
-    await removeStale(path)
-    await listen(server, { path })
+    await chmod(own, mode)
+    try {
+      await link(own, path)
+    } catch (error) {
+      if (codeOf(error) !== 'EEXIST') throw error
+      await removeStale(path)
+      await link(own, path)
+    }
+  } finally {
+    await unlink(own)
   }
-  await chmod(path, mode)
+  const { ino, birthtimeMs } = await lstat(path)
+  return async () => {
+    const file = await lstat(path).catch(() => undefined)
+    if (file?.ino === ino && file.birthtimeMs === birthtimeMs) await unlink(path).catch(() => {})
+  }
 }
 
 /** Starts to listen. Rejects with IN_USE, DENIED, NOT_FOUND (no such folder or host), or IO_FAILED. */
-export async function openListener(server: Server, settings: ServerSettings): Promise<void> {
+export async function openListener(server: Server, settings: ServerSettings): Promise<() => Promise<void>> {
   const { socket, host, port } = settings
   try {
-    if (socket === undefined) await listen(server, { host, port })
-    else await listenUnix(server, socket, settings.socketMode)
+    if (socket !== undefined) return await listenUnix(server, socket, settings.socketMode)
+    await listen(server, { host, port })
+    return async () => {}
   } catch (error) {
     server.close()
     if (BlockError.is(error)) throw error
@@ -65,6 +96,7 @@ export async function openListener(server: Server, settings: ServerSettings): Pr
     const message = `cannot listen on ${where}: ${messageOf(error)}`
     switch (codeOf(error)) {
       case 'EADDRINUSE':
+      case 'EEXIST':
         throw new BlockError('IN_USE', message, { cause: error })
       case 'EACCES':
       case 'EPERM':

@@ -97,8 +97,10 @@ function checkedTls(tls: NbdTlsOptions | undefined): NbdTlsOptions | undefined {
   pem('tls.cert', tls.cert)
   pem('tls.key', tls.key)
   if (tls.ca !== undefined) pem('tls.ca', tls.ca)
-  flag('tls.requireClientCert', tls.requireClientCert, false)
-  flag('tls.required', tls.required, true)
+  const certificates = flag('tls.requireClientCert', tls.requireClientCert, false)
+  if (!flag('tls.required', tls.required, true) && certificates) {
+    throw wrong('tls.required', false, 'left out or true where requireClientCert is true')
+  }
   return tls
 }
 

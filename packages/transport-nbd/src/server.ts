@@ -94,7 +94,12 @@ function connectionTls(tls: NbdTlsOptions | undefined): ConnectionTls {
 }
 
 function checkText(field: string, text: string): void {
-  if (typeof text !== 'string' || text.includes('\0') || Buffer.byteLength(text) > MAX_STRING) {
+  if (
+    typeof text !== 'string' ||
+    text.includes('\0') ||
+    /\p{Surrogate}/u.test(text) ||
+    Buffer.byteLength(text) > MAX_STRING
+  ) {
     throw new TypeError(`nbd: ${field} is ${JSON.stringify(text)}; it must be at most ${MAX_STRING} bytes without NUL`)
   }
 }
@@ -108,6 +113,8 @@ class Server implements NbdServer {
   readonly #context: ConnectionContext
   readonly #listener = createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket))
   #port = 0
+  /** Removes the socket file. */
+  #release: () => Promise<void> = async () => {}
   #open = false
   #closing: Promise<void> | undefined
 
@@ -137,7 +144,7 @@ class Server implements NbdServer {
   }
 
   async open(): Promise<void> {
-    await openListener(this.#listener, this.#settings)
+    this.#release = await openListener(this.#listener, this.#settings)
     // Accepting can fail for want of file descriptors; the listener goes on when there are some again.
     this.#listener.on('error', () => {})
     if (this.#settings.socket === undefined) this.#port = (this.#listener.address() as AddressInfo).port
@@ -150,11 +157,12 @@ class Server implements NbdServer {
     checkText('description', description)
     if (this.#closing !== undefined) throw new BlockError('CLOSED', 'the NBD server is closed')
     if (this.#exports.has(name)) throw new BlockError('IN_USE', `an export named ${JSON.stringify(name)} exists`)
+    const uri = exportUri(this.#settings, this.#port, name)
     const target = new Export(device, name, description, this.#settings.readOnly || (options.readOnly ?? false))
     this.#exports.set(name, target)
     return {
       name,
-      uri: exportUri(this.#settings, this.#port, name),
+      uri,
       resize: (size) => {
         const { blockSize } = device.limits
         if (!Number.isSafeInteger(size) || size < 0 || size % blockSize !== 0) {
@@ -190,6 +198,7 @@ class Server implements NbdServer {
 
   async #shut(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#listener.close(() => resolve()))
+    await this.#release()
     const targets = [...this.#exports.values(), ...this.#leaving]
     await Promise.all(targets.map((target) => this.#remove(target)))
     for (const connection of [...this.#connections]) connection.destroy('server closed')

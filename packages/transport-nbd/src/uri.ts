@@ -8,6 +8,6 @@ export function exportUri(settings: ServerSettings, port: number, name: string):
   const scheme = settings.tls === undefined ? 'nbd' : 'nbds'
   const path = encodeURIComponent(name)
   if (settings.socket !== undefined) return `${scheme}+unix:///${path}?socket=${encodePath(settings.socket)}`
-  const host = isIPv6(settings.host) ? `[${settings.host}]` : settings.host
+  const host = isIPv6(settings.host) ? `[${settings.host.replace('%', '%25')}]` : settings.host
   return `${scheme}://${host}:${port}/${path}`
 }

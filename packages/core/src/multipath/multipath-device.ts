@@ -312,8 +312,16 @@ class Multipath implements MultipathDevice, SlotOwner {
   }
 
   #extents = async (offset: number, length: number, options?: SignalOptions): Promise<readonly Extent[]> => {
-    const slot = this.#engine.usable.find(({ entry }) => entry.path?.extents !== undefined)
-    return slot?.entry.path?.extents?.(offset, length, options) ?? [{ length, hole: false, zero: false }]
+    for (const { entry } of this.#engine.usable) {
+      if (entry.path?.extents === undefined) continue
+      try {
+        return await entry.path.extents(offset, length, options)
+      } catch (error) {
+        // A path that fails meanwhile says nothing of the volume: another may know.
+        if (options?.signal?.aborted || entry.index !== -1) throw error
+      }
+    }
+    return [{ length, hole: false, zero: false }]
   }
 
   close(options?: SignalOptions): Promise<void> {

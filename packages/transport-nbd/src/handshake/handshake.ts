@@ -73,6 +73,7 @@ export class Handshake {
   #style: ReplyStyle = ReplyStyle.Simple
   /** The export whose `base:allocation` the client selected. */
   #allocationOf: Export | undefined
+  #stopped = false
 
   constructor(sink: HandshakeSink, exports: ExportDirectory, tls: TlsMode, simpleReplies: boolean) {
     this.#sink = sink
@@ -85,7 +86,7 @@ export class Handshake {
   /** Takes bytes from the start and returns how many it used: all, unless the handshake ended among them. */
   parse(chunk: Buffer): number {
     let at = 0
-    while (at < chunk.length && this.#state !== State.Done) {
+    while (at < chunk.length && this.#state !== State.Done && !this.#stopped) {
       if (this.#state === State.Skip) {
         const size = Math.min(this.#skip, chunk.length - at)
         at += size
@@ -103,6 +104,11 @@ export class Handshake {
       if (this.#have === this.#buffer.length) this.#complete()
     }
     return at
+  }
+
+  /** Looks at nothing any more. */
+  stop(): void {
+    this.#stopped = true
   }
 
   /** TLS runs: nothing negotiated before it counts (STARTTLS, doc/proto.md). */

@@ -3,8 +3,11 @@ import { get32, put32, put64 } from '../bytes.ts'
 import { ALLOCATION_CONTEXT_ID, ExtentFlag } from '../protocol.ts'
 
 // A reply of 2 ** 20 extents is the most the protocol wants; ours stay far below.
-const MAX_EXTENTS = 65536
+const MAX_EXTENTS = 4096
 const MAX_COMPACT_LENGTH = 0xffff_0000
+
+/** Bytes; the longest body of a reply, which counts against the connection's limit while the device is asked. */
+export const MAX_STATUS_REPLY = 8 + 16 * MAX_EXTENTS
 
 /** Bytes; the longest payload of an extended block status that is looked at: one effect length and the ids. */
 export const MAX_STATUS_PAYLOAD = 8 + 16 * 4

@@ -57,6 +57,10 @@ function changesData(command: number): boolean {
   return command === Command.Write || command === Command.Trim || command === Command.WriteZeroes
 }
 
+// Where zeroes are written one by one, a single request must not keep the device busy without end. The
+// kernel's client asks for 4 GiB at most.
+const MAX_EMULATED_ZEROES = 2 ** 32
+
 /** The errno for a range that the export does not have, or 0; for commands that core does not check. */
 export function rangeError(target: Export, offset: number, length: number): number {
   const { size, blockSize } = target.device.limits
@@ -82,6 +86,9 @@ export function headerError(parser: RequestParser, target: Export, style: ReplyS
   if (command === Command.Read && length > MAX_PAYLOAD) {
     // EOVERFLOW is only known to clients that were offered DF.
     return style === ReplyStyle.Simple ? Errno.EINVAL : Errno.EOVERFLOW
+  }
+  if (command === Command.WriteZeroes && length > MAX_EMULATED_ZEROES && !target.device.limits.writeZeroes) {
+    return Errno.EINVAL
   }
   if (command === Command.Write && style === ReplyStyle.Extended && !payload) return Errno.EINVAL
   if (command === Command.BlockStatus && payload && length > MAX_STATUS_PAYLOAD) return Errno.EINVAL

@@ -14,7 +14,7 @@ const ERROR_BODY = 6
 export const COPY_LIMIT = 32 * 1024
 
 /** The NBD error for a status of core; the protocol knows eight. */
-export function nbdError(status: number): number {
+export function nbdError(status: number, fastZero = false): number {
   switch (errnoOf(status)) {
     case 0:
       return 0
@@ -25,10 +25,11 @@ export function nbdError(status: number): number {
     case Errno.ENOMEM:
     case Errno.EINVAL:
     case Errno.ENOSPC:
-    case Errno.EOVERFLOW:
-    case Errno.EOPNOTSUPP:
     case Errno.ESHUTDOWN:
       return errnoOf(status)
+    case Errno.EOPNOTSUPP:
+      // The protocol knows it as the answer to FAST_ZERO alone.
+      return fastZero ? Errno.EOPNOTSUPP : Errno.EINVAL
     default:
       return Errno.EIO
   }

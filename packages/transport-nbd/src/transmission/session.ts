@@ -3,7 +3,7 @@ import type { Host, Timer } from '@blockbraid/core'
 import { BlockError, Errno, IoFlag, IoOp, NO_BUFFERS } from '@blockbraid/core'
 import type { Export, ExportUser } from '../export.ts'
 import { Command, CommandFlag, MAX_PAYLOAD, ReplyStyle } from '../protocol.ts'
-import { blockStatus, statusPayloadLength } from './block-status.ts'
+import { blockStatus, MAX_STATUS_REPLY, statusPayloadLength } from './block-status.ts'
 import type { Negotiated } from './commands.ts'
 import { allowedFlags, headerError, opOf, rangeError } from './commands.ts'
 import type { LatencyPoll } from './latency-poll.ts'
@@ -62,6 +62,8 @@ export class Session implements RequestSink, RequestOwner, ExportUser {
   #tickScheduled = false
   /** Requests answered since the last chunk came. */
   #answers = 0
+  /** The client sends no more, and what it sent before is still in the backlog. */
+  #ended = false
   /** No more requests are taken; the connection ends after the last reply. */
   #ending = false
   #closed = false
@@ -106,8 +108,14 @@ export class Session implements RequestSink, RequestOwner, ExportUser {
 
   /** The client sends no more; what it asked for is still answered. */
   end(): void {
-    // There is no backlog then: a socket that is paused does not end.
-    this.#finish()
+    // A socket that is paused ends all the same where nothing is left in its buffer.
+    if (this.#backlog.length > 0) this.#ended = true
+    else this.#finish()
+  }
+
+  /** What the handshake sent was taken: the socket that it paused is read again, unless the session paused it too. */
+  drained(): void {
+    if (!this.#paused && !this.#closed) this.#socket.resume()
   }
 
   shutdown(): void {
@@ -164,7 +172,10 @@ export class Session implements RequestSink, RequestOwner, ExportUser {
     request.offsetLow = parser.offsetLow
     request.io.length = length
     request.refused = headerError(parser, this.#target, this.#style, this.#allowed)
-    request.held = request.refused === 0 && (payload || command === Command.Read) ? length : 0
+    if (request.refused === 0) {
+      if (command === Command.BlockStatus) request.held = MAX_STATUS_REPLY
+      else if (payload || command === Command.Read) request.held = length
+    }
     this.#inflight++
     this.#inflightBytes += request.held
     if (payload && length > 0) {
@@ -260,7 +271,7 @@ export class Session implements RequestSink, RequestOwner, ExportUser {
     const target = this.#target
     target.inflight--
     if (this.#closed) this.#release(request)
-    else if (status !== 0) this.#fail(request, nbdError(status))
+    else if (status !== 0) this.#fail(request, nbdError(status, (request.flags & CommandFlag.FastZero) !== 0))
     else if (request.command === Command.Read) this.#readDone(request)
     else {
       if (request.command === Command.Write) target.writtenBytes += request.io.length
@@ -331,6 +342,10 @@ export class Session implements RequestSink, RequestOwner, ExportUser {
       if (end < chunk.length) return
       this.#backlog.shift()
       this.#backlogStart = 0
+    }
+    if (this.#ended) {
+      this.#finish()
+      return
     }
     if (this.stalled()) return
     this.#paused = false

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
+import type { BlockDevice } from '@blockbraid/core'
 import type { ConnectionContext } from '../../src/connection.ts'
 import { Connection } from '../../src/connection.ts'
 import { Export } from '../../src/export.ts'
@@ -7,7 +8,6 @@ import { LatencyPoll } from '../../src/transmission/latency-poll.ts'
 import { SlabPool } from '../../src/transmission/output.ts'
 import { RequestPool } from '../../src/transmission/request.ts'
 import { manualHost } from './clock.ts'
-import type { TestDevice } from './device.ts'
 
 /** Stands for a socket: chunks go in exactly as given, what the server writes is collected. */
 class FakeSocket extends Duplex {
@@ -72,7 +72,7 @@ export interface Bench {
 }
 
 /** A server without sockets around `devices`. */
-export function bench(devices: Record<string, TestDevice>, limits: Partial<ConnectionContext> = {}): Bench {
+export function bench(devices: Record<string, BlockDevice>, limits: Partial<ConnectionContext> = {}): Bench {
   const requests = new RequestPool(64)
   const slabs = new SlabPool(4)
   const host = manualHost()
