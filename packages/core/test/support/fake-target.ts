@@ -44,7 +44,7 @@ export class FakePath implements Path {
   /** Ends every Io at once, as an idle array does. */
   auto = false
   activate?: () => Promise<void>
-  extents?: Path['extents']
+  extents?: NonNullable<Path['extents']>
 
   constructor(id: string, volume: VolumeId, limits: DeviceLimits) {
     this.id = id
