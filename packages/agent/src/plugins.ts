@@ -129,8 +129,19 @@ async function entryOf(name: string, folder: string): Promise<string | undefined
   const manifest = findManifest(name, pathToFileURL(join(folder, 'config.yaml')).href)
   if (manifest === undefined) return undefined
   const { exports, main } = JSON.parse(await readFile(manifest, 'utf8')) as { exports?: unknown; main?: string }
-  const entry = pickExport(exports) ?? main ?? 'index.js'
+  const subpath = name
+    .split('/')
+    .slice(name.startsWith('@') ? 2 : 1)
+    .join('/')
+  const entry = subpath === '' ? (pickExport(exports) ?? main ?? 'index.js') : entryBelow(exports, subpath)
+  if (entry === undefined) return undefined
   return pathToFileURL(resolve(manifest, '..', entry)).href
+}
+
+// Without `exports` a package's files are all open, by their names.
+function entryBelow(exports: unknown, subpath: string): string | undefined {
+  if (typeof exports !== 'object' || exports === null) return exports === undefined ? subpath : undefined
+  return pickExport((exports as Record<string, unknown>)[`./${subpath}`])
 }
 
 const conditions = new Set(['import', 'node', 'module-sync', 'default'])

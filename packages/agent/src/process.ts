@@ -9,12 +9,19 @@ export async function run(): Promise<void> {
   }
   process.on('SIGINT', onSignal)
   process.on('SIGTERM', onSignal)
-  // Whoever read our output has gone, such as head(1).
-  process.stdout.on('error', () => process.exit(1))
+  // The terminal was closed.
+  process.on('SIGHUP', onSignal)
+  // Whoever read our output has gone, such as head(1). An agent goes on: its clients have not.
+  const [, , command] = process.argv
+  process.stdout.on('error', () => {
+    if (command !== 'up') process.exit(1)
+  })
+  process.stderr.on('error', () => {})
   process.exitCode = await main(process.argv.slice(2), {
     out: (text) => void process.stdout.write(`${text}\n`),
     err: (text) => void process.stderr.write(`${text}\n`),
-    columns: process.stdout.columns ?? 80,
+    // Some terminals say 0.
+    columns: process.stdout.columns || 80,
     interactive: process.stdout.isTTY === true,
     env: process.env,
     folder: process.cwd(),

@@ -177,12 +177,11 @@ function createRunning(
 
   const shut = async (options?: SignalOptions): Promise<void> => {
     closing.abort(new BlockError('CLOSED', 'the agent is closing'))
-    await control?.close()
-    try {
-      await agent.close(options)
-    } finally {
-      await transports.close(options)
-    }
+    // Each comes to its end though another fails.
+    const [first] = await Promise.allSettled([control?.close()])
+    const [second] = await Promise.allSettled([agent.close(options)])
+    const [third] = await Promise.allSettled([transports.close(options)])
+    for (const end of [first, second, third]) if (end.status === 'rejected') throw end.reason
   }
 
   const running = {

@@ -24,7 +24,7 @@ export function createTransportPool(): TransportPool {
       const address = addressOf(options)
       const member = members.find((one) => address !== undefined && one.address === address)
       if (member) {
-        if (!isDeepStrictEqual(member.options, options))
+        if (!isDeepStrictEqual(withoutAddress(member.options), withoutAddress(options)))
           throw new BlockError('IN_USE', `two devices listen on ${address} with different transport options`)
         return member.transport
       }
@@ -43,5 +43,9 @@ function addressOf(options: Options): string | undefined {
   const { socket, host, port } = options
   if (typeof socket === 'string') return resolve(socket)
   if (port === undefined && host === undefined) return undefined
-  return `${String(host ?? '')}:${String(port ?? '')}`
+  return `${String(host ?? '127.0.0.1')}:${String(port ?? 10809)}`
+}
+
+function withoutAddress({ socket: _socket, host: _host, port: _port, ...rest }: Options): Options {
+  return rest
 }

@@ -1,4 +1,4 @@
-import { lstat, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, lstat, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import type { Socket } from 'node:net'
 import { createConnection, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -43,6 +43,33 @@ function talk(text: string | Uint8Array, lines = Number.POSITIVE_INFINITY): Prom
     socket.on('close', () => resolve(got))
   })
 }
+
+describe('control socket file', () => {
+  it('is had by one of several agents that start at once', async () => {
+    for (let round = 0; round < 10; round++) {
+      const starts = await Promise.allSettled(Array.from({ length: 4 }, () => serveControl(path, echo)))
+      const won = starts.flatMap((start) => (start.status === 'fulfilled' ? [start.value] : []))
+      expect(won.length).toBe(1)
+      expect(await callControl(path, { op: 'ls' })).toMatchObject({ pid: 77 })
+      for (const { close } of won) await close()
+    }
+  })
+
+  it('is refused where its path is too long to connect to', async () => {
+    await expect(serveControl(join(folder, 'c'.repeat(100)), echo)).rejects.toThrow('too long for a socket')
+  })
+
+  it('is not trusted in a folder of /tmp that others may write to', async () => {
+    const shared = `/tmp/blockbraid-test-${process.pid}`
+    await mkdir(shared)
+    await chmod(shared, 0o777)
+    try {
+      await expect(serveControl(join(shared, 'control.sock'), echo)).rejects.toMatchObject({ code: 'DENIED' })
+    } finally {
+      await rm(shared, { recursive: true })
+    }
+  })
+})
 
 describe('control socket', () => {
   it('answers its own user only, in a folder of that user', async () => {

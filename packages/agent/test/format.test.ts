@@ -66,6 +66,10 @@ const listing: Listing = {
 }
 
 describe('ls', () => {
+  it('is printed on any terminal, however narrow', () => {
+    for (const width of [1, 40, 53, 56, 200]) expect(formatListing(listing, new Map(), width).length).toBeGreaterThan(5)
+  })
+
   it('is a tree within 80 columns', () => {
     const rates = new Map([
       [rateKey('vol-0', 'memory:array0/port0/lun0'), 12_345],

@@ -250,6 +250,18 @@ describe('up as a process', () => {
     expect(await readdir(folder)).toEqual(['bb.yaml'])
   })
 
+  it('ends in order when its terminal is closed, and lives on when only its output is', async () => {
+    const { child, ended } = await spawnUp(`{ use: ${reading} }`)
+    child.stdout?.destroy()
+    child.stderr?.destroy()
+    for (const port of [0, 1]) await remote('path', 'fail', 'vol-0', `memory:array0/port${port}/lun0`)
+    for (const port of [0, 1]) await remote('path', 'restore', 'vol-0', `memory:array0/port${port}/lun0`)
+    await expect.poll(async () => (await listing()).pairs[0]?.state, LONG).toBe('active')
+    child.kill('SIGHUP')
+    expect(await ended).toBe(0)
+    expect(await readdir(folder)).toEqual(['bb.yaml'])
+  })
+
   // closeInTime gives up after 1.8 s and then ends with 1: code 0 says that it was faster.
   it('ends with 0 while it is stalled, which ls shows', async () => {
     const { child, ended } = await spawnUp(`{ use: ${reading} }`)

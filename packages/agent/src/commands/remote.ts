@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { callControl } from '../control/client.ts'
-import { defaultControlPath } from '../control/path.ts'
+import { defaultControlPath, refuseForeign } from '../control/path.ts'
 import type { Request } from '../control/protocol.ts'
 import type { Listing, Stats } from '../control/snapshot.ts'
 import type { Rates } from '../format/listing.ts'
@@ -22,9 +22,10 @@ const RATE_INTERVAL = 250
 /** Between two pictures of `top`, milliseconds. */
 const TOP_INTERVAL = 1000
 
-function ask<Result>(terminal: Terminal, options: RemoteOptions, request: Request): Promise<Result> {
+async function ask<Result>(terminal: Terminal, options: RemoteOptions, request: Request): Promise<Result> {
   const path =
     options.control === undefined ? defaultControlPath(terminal.env) : resolve(terminal.folder, options.control)
+  await refuseForeign(path)
   return callControl(path, request, { signal: terminal.interrupted }) as Promise<Result>
 }
 

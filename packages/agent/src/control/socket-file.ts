@@ -1,11 +1,14 @@
-import { chmod, lstat, mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
+import { chmod, link, lstat, mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
 import type { Server } from 'node:net'
 import { dirname, join } from 'node:path'
 import { BlockError } from '@blockbraid/core'
 import { callControl } from './client.ts'
+import { refuseForeign } from './path.ts'
 
 // sun_path of Linux, without its last zero.
 const MAX_PATH = 107
+// Of `/.bb-XXXXXX/s`, where it is bound first.
+const OWN_NAME = 13
 
 /** Makes the folder of a socket, open to this user only, where it is not there. */
 export async function makeFolder(path: string): Promise<void> {
@@ -18,14 +21,15 @@ export async function makeFolder(path: string): Promise<void> {
  */
 export async function listenOnFile(server: Server, path: string): Promise<() => Promise<void>> {
   const folder = dirname(path)
+  if (Math.max(Buffer.byteLength(path), Buffer.byteLength(folder) + OWN_NAME) > MAX_PATH)
+    throw new TypeError(`control: the path ${path} is too long for a socket: keep it below ${MAX_PATH - 10} bytes`)
   await makeFolder(path)
-  await refuseLive(path)
+  await refuseForeign(path)
+  const dead = await refuseLive(path)
   // Bound inside a folder of our own and moved when its mode is set: never open to others, not for a moment.
   const own = await mkdtemp(join(folder, '.bb-'))
   try {
     const bound = join(own, 's')
-    if (Buffer.byteLength(bound) > MAX_PATH)
-      throw new TypeError(`control: the path ${path} is too long for a socket: keep it below ${MAX_PATH - 10} bytes`)
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
       server.listen(bound, () => {
@@ -34,7 +38,12 @@ export async function listenOnFile(server: Server, path: string): Promise<() => 
       })
     })
     await chmod(bound, 0o600)
-    await rename(bound, path)
+    if (dead !== undefined) await moveAside(path, dead, join(own, 'dead'))
+    // Unlike rename, link never replaces what a quicker agent has put there.
+    await link(bound, path).catch(async (error: unknown) => {
+      await refuseLive(path)
+      throw error
+    })
   } finally {
     await rm(own, { recursive: true, force: true })
   }
@@ -45,16 +54,26 @@ export async function listenOnFile(server: Server, path: string): Promise<() => 
   }
 }
 
-async function refuseLive(path: string): Promise<void> {
+async function moveAside(path: string, dead: number, aside: string): Promise<void> {
+  await rename(path, aside).catch(() => {})
+  const moved = await lstat(aside).catch(() => undefined)
+  if (moved === undefined || moved.ino === dead) return
+  // Somebody was quicker: it gets its socket back.
+  await link(aside, path).catch(() => {})
+  await refuseLive(path)
+}
+
+// Returns the inode of the socket of a dead process.
+async function refuseLive(path: string): Promise<number | undefined> {
   const stats = await lstat(path).catch(() => undefined)
-  if (stats === undefined) return
+  if (stats === undefined) return undefined
   if (!stats.isSocket())
     throw new BlockError('IN_USE', `${path} is there and is not a socket: remove it or name another`)
   let pid: unknown
   try {
     pid = ((await callControl(path, { op: 'hello' }, { timeout: 2000 })) as { pid?: unknown }).pid
   } catch (error) {
-    if (BlockError.is(error) && error.code === 'NOT_FOUND') return
+    if (BlockError.is(error) && error.code === 'NOT_FOUND') return stats.ino
     throw new BlockError('IN_USE', `another program listens on ${path}`, { cause: error })
   }
   throw new BlockError('IN_USE', `an agent runs already: pid ${String(pid)} on ${path}`)

@@ -33,7 +33,7 @@ const cellsWidth = cells.reduce((sum, width) => sum + width, 0)
 export function formatListing(listing: Listing, rates: Rates, width: number): string[] {
   if (listing.pairs.length === 0) return ['no pairs']
   const names = listing.pairs.flatMap((pair) => pair.paths.map((path) => path.id.length))
-  const idWidth = Math.min(Math.max(8, ...names), width - cellsWidth - 3)
+  const idWidth = Math.max(8, Math.min(Math.max(8, ...names), width - cellsWidth - 3))
   const title = `${' '.repeat(idWidth + 3)}${row(['access', 'state', 'in flight', 'IOPS', 'latency'])}`
   return [title, ...listing.pairs.flatMap((pair) => formatPair(pair, rates, idWidth, width))]
 }
