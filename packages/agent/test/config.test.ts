@@ -199,8 +199,8 @@ devices:
 devices:
   - volume: "*"
     policy: { use: round-robin, minIos: 2 }
-    transport: { use: nbd, host: 127.0.0.1, port: 0, tls: { cert: a, key: b, ca: c, requireClientCert: true, required: false },
-      readOnly: true, maxConnections: 5, maxRequests: 6, maxInflightBytes: 1MiB, handshakeTimeout: 5s, socketMode: 0o660 }
+    transport: { use: nbd, host: 127.0.0.1, port: 0, tls: { cert: a, key: b, ca: c, requireClientCert: true, required: true },
+      readOnly: true, simpleReplies: true, maxConnections: 5, maxRequests: 6, maxInflightBytes: 1MiB, handshakeTimeout: 5s, socketMode: 0o660 }
   - volume: x
     policy: { use: queue-depth }
     transport: { use: nbd, socket: /tmp/x }
