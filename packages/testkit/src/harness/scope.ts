@@ -166,6 +166,16 @@ export function unevenViews(data: Uint8Array, count: number): Uint8Array[] {
   return views
 }
 
+/** What a call rejects with; undefined where it succeeds. */
+export async function errorOf(scope: Scope, what: string, call: () => Promise<unknown>): Promise<unknown> {
+  try {
+    await awaiting(scope, what, call())
+  } catch (thrown) {
+    return thrown
+  }
+  return undefined
+}
+
 /** Waits until the error of a control call comes, which must be a BlockError with one of these codes. */
 export async function rejectedWith(
   scope: Scope,
@@ -173,12 +183,7 @@ export async function rejectedWith(
   call: () => Promise<unknown>,
   codes: readonly string[],
 ): Promise<void> {
-  let error: unknown
-  try {
-    await awaiting(scope, what, call())
-  } catch (thrown) {
-    error = thrown
-  }
+  const error = await errorOf(scope, what, call)
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   const wanted = codes.join(' or ')
   check(error !== undefined, `${what} succeeded, instead of a BlockError ${wanted}`)

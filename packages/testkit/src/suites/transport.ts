@@ -2,7 +2,7 @@ import type { Attachment, BlockDevice, Transport } from '@blockbraid/core'
 import type { CaseFrame, SuiteRunner, SuiteTiming } from '../harness/runner.ts'
 import { registerCases } from '../harness/runner.ts'
 import type { Scope } from '../harness/scope.ts'
-import { awaiting, check, scopeFrame } from '../harness/scope.ts'
+import { awaiting, check, errorOf, scopeFrame } from '../harness/scope.ts'
 import { createMinimalDevice } from '../minimal/device.ts'
 import type { MinimalStorage } from '../minimal/storage.ts'
 import { createMinimalStorage } from '../minimal/storage.ts'
@@ -99,12 +99,7 @@ export async function failsWith(
   call: () => Promise<unknown>,
   errnos: readonly number[],
 ): Promise<void> {
-  let error: unknown
-  try {
-    await awaiting(scope, what, call())
-  } catch (thrown) {
-    error = thrown
-  }
+  const error = await errorOf(scope, what, call)
   check(error !== undefined, `${what} succeeded, instead of errno ${errnos.join(' or ')}`)
   const errno = error instanceof Error && 'errno' in error ? Number(error.errno) : Number.NaN
   check(
