@@ -1,0 +1,73 @@
+import { put32 } from './bytes.ts'
+import type { ScsiCommand } from './cdb.ts'
+import { checked, make } from './cdb.ts'
+
+/** Service actions of PERSISTENT RESERVE IN (SPC-5). */
+export const ReserveIn = { ReadKeys: 0, ReadReservation: 1, ReportCapabilities: 2, ReadFullStatus: 3 } as const
+
+/** Service actions of PERSISTENT RESERVE OUT (SPC-5) whose parameters have 24 bytes. */
+export const ReserveOut = {
+  Register: 0,
+  Reserve: 1,
+  Release: 2,
+  Clear: 3,
+  Preempt: 4,
+  PreemptAndAbort: 5,
+  RegisterAndIgnore: 6,
+} as const
+
+/** Types of persistent reservations (SPC-5). */
+export const ReservationType = {
+  WriteExclusive: 1,
+  ExclusiveAccess: 3,
+  WriteExclusiveRegistrants: 5,
+  ExclusiveAccessRegistrants: 6,
+  WriteExclusiveAllRegistrants: 7,
+  ExclusiveAccessAllRegistrants: 8,
+} as const
+
+/** Parameters of PERSISTENT RESERVE OUT. Keys are written `0x` and up to 16 hex digits; default 0. */
+export interface ReserveOutOptions {
+  /** Key this host has registered. */
+  key?: string
+  /** Key to register, or the one to preempt. */
+  serviceKey?: string
+  /** One of {@link ReservationType}, for Reserve, Release and Preempt. */
+  type?: number
+  /** Keep registrations over a loss of power. Default false. */
+  persist?: boolean
+  /** Register through every target port. Default false. */
+  allPorts?: boolean
+}
+
+/** PERSISTENT RESERVE IN; `action` is one of {@link ReserveIn}. Default 8 KiB. */
+export function persistentReserveIn(action: number, length = 8192): ScsiCommand {
+  return make(10, length, (cdb) => {
+    cdb[0] = 0x5e
+    cdb[1] = checked('action', action, 0x1f)
+    checked('length', length, 0xffff)
+    cdb[7] = length >>> 8
+    cdb[8] = length
+  })
+}
+
+/** PERSISTENT RESERVE OUT of the whole logical unit; `action` is one of {@link ReserveOut}. */
+export function persistentReserveOut(action: number, options: ReserveOutOptions = {}): ScsiCommand {
+  const data = new Uint8Array(24)
+  putKey(data, 0, 'key', options.key ?? '0x0')
+  putKey(data, 8, 'serviceKey', options.serviceKey ?? '0x0')
+  data[20] = (options.allPorts ? 0x04 : 0) | (options.persist ? 0x01 : 0)
+  return make(10, data, (cdb) => {
+    cdb[0] = 0x5f
+    cdb[1] = checked('action', action, 0x1f)
+    cdb[2] = checked('type', options.type ?? 0, 0x0f)
+    put32(cdb, 5, data.length)
+  })
+}
+
+function putKey(out: Uint8Array, at: number, field: string, key: string): void {
+  if (!/^0x[0-9a-f]{1,16}$/i.test(key)) throw new TypeError(`${field}: ${key} is not 0x and 1 to 16 hex digits`)
+  const digits = key.slice(2).padStart(16, '0')
+  put32(out, at, Number.parseInt(digits.slice(0, 8), 16))
+  put32(out, at + 4, Number.parseInt(digits.slice(8), 16))
+}

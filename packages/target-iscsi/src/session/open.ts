@@ -1,0 +1,133 @@
+import type { SignalOptions } from '@blockbraid/core'
+import { BlockError } from '@blockbraid/core'
+import { parseTargetAddress } from '../login/address.ts'
+import type { LoginOptions } from '../login/login.ts'
+import { Login } from '../login/login.ts'
+import { Response } from '../pdu/opcode.ts'
+import { DataMode, PduParser } from '../pdu/parser.ts'
+import { get32 } from '../scsi/bytes.ts'
+import type { Endpoint } from './connection.ts'
+import { Connection } from './connection.ts'
+import type { SessionOptions } from './session.ts'
+import { Session } from './session.ts'
+
+/** Where to log in, and how. */
+export interface OpenOptions extends SessionOptions {
+  readonly endpoint: Endpoint
+  readonly login: LoginOptions
+  /** Milliseconds for connection and login, redirections included. */
+  readonly loginTimeout: number
+}
+
+const MAX_REDIRECTIONS = 4
+// Login PDUs are no longer than this, whatever is declared (RFC 7143 §13.12).
+const LOGIN_SEGMENT = 8192
+
+/**
+ * Connects and logs in: one try, which follows redirections (RFC 7143 §11.13.5). Rejects with
+ * CONNECT_FAILED, TIMED_OUT, DENIED, NOT_FOUND, PROTOCOL or ABORTED; the message begins with the address.
+ */
+export async function openSession(options: OpenOptions, { signal }: SignalOptions = {}): Promise<Session> {
+  const over = new AbortController()
+  const abort = (): void => over.abort(new BlockError('ABORTED', 'the login was called off', { cause: signal?.reason }))
+  if (signal?.aborted) abort()
+  signal?.addEventListener('abort', abort)
+  let at = addressOf(options.endpoint)
+  const timer = options.clock.after(options.loginTimeout, () =>
+    over.abort(new BlockError('TIMED_OUT', `no login within ${options.loginTimeout} ms`)),
+  )
+  try {
+    let endpoint = options.endpoint
+    for (let redirections = 0; ; redirections++) {
+      const answer = await loginOnce(options, endpoint, over.signal)
+      if (answer instanceof Session) return answer
+      const moved = parseTargetAddress(answer)
+      if (moved === undefined) throw new BlockError('PROTOCOL', `a redirection to ${JSON.stringify(answer)}`)
+      if (redirections === MAX_REDIRECTIONS) {
+        throw new BlockError('CONNECT_FAILED', `redirected more than ${MAX_REDIRECTIONS} times`)
+      }
+      endpoint = { ...endpoint, host: moved.host, port: moved.port }
+      at = `${addressOf(options.endpoint)}, redirected to ${addressOf(endpoint)}`
+    }
+  } catch (error) {
+    if (!BlockError.is(error)) throw error
+    throw new BlockError(error.code, `${at}: ${error.message}`, { cause: error.cause })
+  } finally {
+    timer.cancel()
+    signal?.removeEventListener('abort', abort)
+  }
+}
+
+/** `host:port`, an IPv6 host in brackets. */
+export function addressOf({ host, port }: { readonly host: string; readonly port: number }): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}
+
+/** Resolves to a session, or to the address that the target names instead. */
+async function loginOnce(options: OpenOptions, endpoint: Endpoint, signal: AbortSignal): Promise<Session | string> {
+  signal.throwIfAborted()
+  const connection = new Connection(endpoint, options.clock)
+  try {
+    await connection.opened({ signal })
+    return await exchange(options, connection, signal)
+  } catch (error) {
+    connection.destroy()
+    throw error
+  }
+}
+
+function exchange(options: OpenOptions, connection: Connection, signal: AbortSignal): Promise<Session | string> {
+  return new Promise((resolve, reject) => {
+    const login = new Login(options.login)
+    const onAbort = (): void => fail(signal.reason)
+    const settled = (): void => signal.removeEventListener('abort', onAbort)
+    const fail = (error: unknown): void => {
+      settled()
+      parser.stop()
+      connection.destroy()
+      reject(error)
+    }
+    const take = (header: Buffer, data: Buffer): void => {
+      const step = login.receive(header, data)
+      if (step.kind === 'send') return connection.outbox.raw(step.pdu)
+      settled()
+      if (step.kind === 'moved') {
+        parser.stop()
+        connection.destroy()
+        return resolve(step.address)
+      }
+      // At once: more may stand behind this answer in the same bytes.
+      const session = new Session(connection, parser, step.result, options)
+      parser.sink = session
+      resolve(session)
+    }
+    const parser = new PduParser(
+      {
+        header: () => DataMode.Collect,
+        data: () => {},
+        end: () => {},
+        whole(header, data) {
+          const opcode = (header[0] as number) & 0x3f
+          if (opcode !== Response.Login) {
+            const what = opcode === Response.Reject ? 'a Reject' : `opcode 0x${opcode.toString(16)}`
+            return fail(new BlockError('PROTOCOL', `${what} instead of a login answer, tag ${get32(header, 16)}`))
+          }
+          try {
+            take(header, data)
+          } catch (error) {
+            fail(error)
+          }
+        },
+        broken: (reason) => fail(new BlockError('PROTOCOL', `this is no iSCSI target: ${reason}`)),
+      },
+      LOGIN_SEGMENT,
+    )
+    connection.sink = {
+      bytes: (chunk, start, end) => parser.push(chunk, start, end),
+      ended: (error) => fail(new BlockError('CONNECT_FAILED', `during login ${error.message}`, { cause: error.cause })),
+    }
+    signal.addEventListener('abort', onAbort)
+    if (signal.aborted) return onAbort()
+    connection.outbox.raw(login.start())
+  })
+}

@@ -1,0 +1,37 @@
+import type { Task } from './task.ts'
+
+/** Tasks in order, linked by themselves. */
+export class TaskQueue {
+  head: Task | null = null
+  #tail: Task | null = null
+
+  push(task: Task): void {
+    task.next = null
+    if (this.#tail === null) this.head = task
+    else this.#tail.next = task
+    this.#tail = task
+  }
+
+  shift(): Task | null {
+    const task = this.head
+    if (task === null) return null
+    this.head = task.next
+    if (this.head === null) this.#tail = null
+    task.next = null
+    return task
+  }
+
+  /** Takes tasks out, wherever they stand. */
+  remove(tasks: readonly Task[]): void {
+    const gone = new Set(tasks)
+    let task = this.head
+    this.head = null
+    this.#tail = null
+    while (task !== null) {
+      const { next }: Task = task
+      task.next = null
+      if (!gone.has(task)) this.push(task)
+      task = next
+    }
+  }
+}

@@ -1,0 +1,72 @@
+import { BlockError } from '@blockbraid/core'
+import type { ScsiCommand } from '../scsi/cdb.ts'
+import type { Lun } from '../scsi/lun.ts'
+import { decodeSense, describeSense } from '../scsi/sense.ts'
+import type { Verdict } from '../scsi/status.ts'
+import { Action, judge, ScsiStatus } from '../scsi/status.ts'
+import type { CallOptions } from '../session/call.ts'
+import { call } from '../session/call.ts'
+import type { Session } from '../session/session.ts'
+
+/** Whom to ask. */
+export interface Asker {
+  readonly session: Session
+  /** Whose commands they are. */
+  readonly owner: object
+  readonly lun: Lun
+  readonly options: Omit<CallOptions, 'changes'>
+  /** Hears of the news that came with a status, once per answer. */
+  readonly onNews?: (news: number) => void
+}
+
+const MAX_TRIES = 12
+const PAUSE = 100
+const ILLEGAL_REQUEST = 5
+
+/** An error that the device server answered with, and what it means. */
+export class ScsiError extends BlockError {
+  readonly verdict: Verdict
+  /** Whether the device server does not know the command or a field of it. */
+  readonly notSupported: boolean
+
+  constructor(what: string, verdict: Verdict, sense: ReturnType<typeof decodeSense>) {
+    const detail = sense === undefined ? '' : `: ${describeSense(sense)}`
+    super('IO_FAILED', `${what}: ${verdict.text}${detail}`)
+    this.verdict = verdict
+    this.notSupported = sense?.key === ILLEGAL_REQUEST && sense.asc !== 0x25
+  }
+}
+
+/**
+ * Sends a command that changes nothing until it has an answer that stands: unit attentions are taken,
+ * a busy device is asked again. Rejects with a ScsiError, or as `call` does.
+ */
+export async function ask(asker: Asker, what: string, command: ScsiCommand): Promise<Uint8Array> {
+  const { session, owner, lun, options, onNews } = asker
+  for (let tries = 1; ; tries++) {
+    const { status, sense: bytes, data } = await call(session, owner, lun, command, { ...options, changes: false })
+    if (status === ScsiStatus.Good) return data
+    const sense = decodeSense(bytes)
+    const verdict = judge(status, sense)
+    if (verdict.status === 0) return data
+    if (verdict.news !== 0) onNews?.(verdict.news)
+    if (verdict.action === Action.None || tries === MAX_TRIES) throw new ScsiError(what, verdict, sense)
+    if (verdict.action === Action.RetryLater) await pause(asker)
+  }
+}
+
+/** As `ask`; undefined where the device server does not support the command. */
+export async function askIfKnown(asker: Asker, what: string, command: ScsiCommand): Promise<Uint8Array | undefined> {
+  try {
+    return await ask(asker, what, command)
+  } catch (error) {
+    if (error instanceof ScsiError && error.notSupported) return undefined
+    throw error
+  }
+}
+
+function pause({ options }: Asker): Promise<void> {
+  return new Promise((resolve) => {
+    options.clock.after(PAUSE, resolve)
+  })
+}

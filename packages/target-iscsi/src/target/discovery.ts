@@ -1,0 +1,180 @@
+import type { PathInfo, SignalOptions } from '@blockbraid/core'
+import { BlockError, messageOf } from '@blockbraid/core'
+import { parseSendTargets } from '../login/send-targets.ts'
+import { reportLuns } from '../scsi/cdb.ts'
+import type { Lun } from '../scsi/lun.ts'
+import { lunOf } from '../scsi/lun.ts'
+import { decodeLuns } from '../scsi/luns.ts'
+import type { Session } from '../session/session.ts'
+import type { Asker } from './ask.ts'
+import { ask, ScsiError } from './ask.ts'
+import type { Identity } from './disk.ts'
+import { readCapacity, readIdentity } from './disk.ts'
+import { pathId } from './path-id.ts'
+import type { Portal } from './portal.ts'
+import { portalOf } from './portal.ts'
+
+/** A target at a portal. */
+export interface Place {
+  readonly targetName: string
+  readonly portal: Portal
+  /** Portal group, as SendTargets told; undefined where it did not name this portal. */
+  readonly group: number | undefined
+}
+
+/** What discovery needs of its target. */
+export interface DiscoveryHost {
+  readonly portals: readonly Portal[]
+  readonly target: string | undefined
+  readonly toldPortals: boolean
+  /** One try at a discovery session. */
+  openDiscovery(portal: Portal, options: SignalOptions): Promise<Session>
+}
+
+const TEXT_LIMIT = 4 * 1024 * 1024
+/** Logical units that are taken of one portal. */
+export const MAX_LUNS = 4096
+const MAX_AT_ONCE = 16
+
+/** Where targets are, and which portals did not say so. */
+export interface Places {
+  readonly places: readonly Place[]
+  readonly failures: readonly BlockError[]
+}
+
+/** Asks every portal for its targets (RFC 7143 appendix C). */
+export async function findPlaces(host: DiscoveryHost, options: SignalOptions): Promise<Places> {
+  const places = new Map<string, Place>()
+  const failures: BlockError[] = []
+  const add = (targetName: string, portal: Portal, group: number | undefined): void => {
+    const key = `${targetName} ${portal.address}`
+    if (places.get(key)?.group === undefined) places.set(key, { targetName, portal, group })
+  }
+  const asked = await Promise.allSettled(host.portals.map((portal) => sendTargets(host, portal, options)))
+  const answered = new Set<string>()
+  for (const [index, result] of asked.entries()) {
+    const portal = host.portals[index] as Portal
+    if (result.status === 'rejected') {
+      failures.push(toBlockError(result.reason))
+      continue
+    }
+    answered.add(portal.address)
+    for (const found of result.value) {
+      if (host.target !== undefined && found.name !== host.target) continue
+      add(found.name, portal, found.portals.find((told) => addressOfTold(told) === portal.address)?.tag)
+      for (const told of found.portals) {
+        const other = portalOf(told.host, told.port)
+        const configured = host.portals.some(({ address }) => address === other.address)
+        if (isNowhere(told.host) || (!configured && !host.toldPortals)) continue
+        add(found.name, other, told.tag)
+      }
+    }
+  }
+  return { places: [...places.values()], failures }
+}
+
+async function sendTargets(host: DiscoveryHost, portal: Portal, options: SignalOptions) {
+  const session = await host.openDiscovery(portal, options)
+  try {
+    return parseSendTargets(await session.text(Buffer.from('SendTargets=All\0'), TEXT_LIMIT))
+  } finally {
+    await session.logout()
+  }
+}
+
+function addressOfTold({ host, port }: { readonly host: string; readonly port: number }): string {
+  return portalOf(host, port).address
+}
+
+// What a target that listens everywhere may say of itself.
+function isNowhere(host: string): boolean {
+  return host === '0.0.0.0' || host === '::'
+}
+
+/** Lists the disks that are mapped to us at a place, by asking there. */
+export async function listPaths(
+  place: Place,
+  wanted: readonly number[] | undefined,
+  asker: Omit<Asker, 'lun'>,
+): Promise<readonly PathInfo[]> {
+  const names = wanted === undefined ? undefined : new Set(wanted.map(String))
+  const luns = (await listLuns({ ...asker, lun: lunOf(0) })).filter((lun) => names?.has(lun.name) ?? true)
+  const infos: (PathInfo | undefined)[] = []
+  let next = 0
+  const work = async (): Promise<void> => {
+    while (next < luns.length) {
+      const index = next++
+      infos[index] = await describe(place, luns[index] as Lun, asker)
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(MAX_AT_ONCE, luns.length) }, work))
+  return infos.filter((info) => info !== undefined)
+}
+
+async function listLuns(asker: Asker): Promise<readonly Lun[]> {
+  let { luns, length } = decodeLuns(await ask(asker, 'REPORT LUNS', reportLuns()))
+  const most = 8 + MAX_LUNS * 8
+  if (length > most) {
+    throw new BlockError('TOO_LARGE', `the target reports ${(length - 8) / 8} logical units; ${MAX_LUNS} are the limit`)
+  }
+  if (length > 8192) ({ luns } = decodeLuns(await ask(asker, 'REPORT LUNS', reportLuns(length))))
+  return luns
+}
+
+async function describe(place: Place, lun: Lun, base: Omit<Asker, 'lun'>): Promise<PathInfo | undefined> {
+  const asker = { ...base, lun }
+  try {
+    const identity = await readIdentity(asker)
+    if (identity === undefined) return undefined
+    const { size, blockSize } = await readCapacity(asker).catch((error: unknown) => {
+      // In standby it may not tell its size: another path does.
+      if (error instanceof ScsiError) return { size: 0, blockSize: 512 }
+      throw error
+    })
+    return infoOf(place, lun, identity, size, blockSize)
+  } catch (error) {
+    // One logical unit that fails, or that is of no use here, must not hide the others.
+    if (error instanceof ScsiError || (BlockError.is(error) && error.code !== 'IO_FAILED' && error.code !== 'ABORTED'))
+      return undefined
+    throw error
+  }
+}
+
+function infoOf(place: Place, lun: Lun, { inquiry, volume }: Identity, size: number, blockSize: number): PathInfo {
+  const { portal, targetName } = place
+  return {
+    id: pathId({ targetName, portal, lun }),
+    address: portal.address,
+    volume,
+    size,
+    blockSize,
+    lun: lun.name,
+    product: `${inquiry.vendor} ${inquiry.product}`.trim(),
+  }
+}
+
+/** Puts the lists together: sizes that one path did not tell are those of another; what nobody told is left out. */
+export function complete(infos: readonly PathInfo[]): PathInfo[] {
+  const told = new Map<string, PathInfo>()
+  for (const info of infos) if (info.size > 0) told.set(info.volume, info)
+  return infos.flatMap((info) => {
+    if (info.size > 0) return [info]
+    const other = told.get(info.volume)
+    return other === undefined ? [] : [{ ...info, size: other.size, blockSize: other.blockSize }]
+  })
+}
+
+/** The same paths at another portal of the same group, which cannot be asked now. */
+export function movedTo(place: Place, infos: readonly PathInfo[], lunOfInfo: (info: PathInfo) => Lun): PathInfo[] {
+  const { targetName, portal } = place
+  return infos.map((info) => ({
+    ...info,
+    id: pathId({ targetName, portal, lun: lunOfInfo(info) }),
+    address: portal.address,
+  }))
+}
+
+/** Anything thrown, as a BlockError. */
+export function toBlockError(error: unknown): BlockError {
+  return BlockError.is(error) ? error : new BlockError('CONNECT_FAILED', messageOf(error), { cause: error })
+}

@@ -1,0 +1,268 @@
+import { isIP } from 'node:net'
+import { hostname } from 'node:os'
+import type { ChapAlgorithm, ChapOptions } from '../login/chap.ts'
+import type { Portal } from './portal.ts'
+import { parsePortal } from './portal.ts'
+
+/** Whether a digest is used: always, never, or where the target agrees. */
+export type DigestOption = boolean | 'prefer'
+
+/** Names and secrets for CHAP (RFC 7143 §12.1). */
+export interface ChapCredentials {
+  /** The name that we show the target. */
+  user: string
+  /** The secret that goes with it. */
+  secret: string
+  /** What we accept, in order of preference. @defaultValue ['sha3-256', 'sha256', 'sha1', 'md5'] */
+  algorithms?: readonly ChapAlgorithm[]
+  /** Mutual CHAP: the target must show that it knows this secret, under this name where one is given. */
+  target?: { user?: string; secret: string }
+}
+
+/** Options of {@link iscsi}. Times are milliseconds, lengths bytes. */
+export interface IscsiOptions {
+  /** `host`, `host:port` or `[v6]:port` each; the default port is 3260. */
+  portals: readonly string[]
+  /** iSCSI name of the one target to use. Left out: every target that the portals tell of. */
+  target?: string
+  /** Numbers of the logical units to use. Left out: all. */
+  luns?: readonly number[]
+  /** Name of this target in messages. @defaultValue the first portal */
+  name?: string
+  /** iSCSI name of this host. @defaultValue `iqn.2026-11.io.blockbraid:` and the host's name */
+  initiator?: string
+  /** Credentials of normal sessions, and of discovery where `discoveryChap` is left out. */
+  chap?: ChapCredentials
+  /** Credentials of discovery sessions; false: none. */
+  discoveryChap?: ChapCredentials | false
+  /** CRC32C over headers. @defaultValue false */
+  headerDigest?: DigestOption
+  /** CRC32C over data. @defaultValue false */
+  dataDigest?: DigestOption
+  /** Send the first data of a write with its command. @defaultValue true */
+  immediateData?: boolean
+  /** Wait for the target before any data that is not immediate. @defaultValue false */
+  initialR2T?: boolean
+  /** Data sent unasked, per write, at most. @defaultValue 262144 */
+  firstBurstLength?: number
+  /** Data in one sequence, at most. @defaultValue 1048576 */
+  maxBurstLength?: number
+  /** Data in one PDU that we take, at most. @defaultValue 262144 */
+  maxRecvDataSegmentLength?: number
+  /** Requests for data that the target may have open per write. @defaultValue 1 */
+  maxOutstandingR2T?: number
+  /** Commands in flight per path. @defaultValue 128 */
+  queueDepth?: number
+  /** Largest single read or write, where the volume takes that much. @defaultValue 1048576 */
+  maxTransfer?: number
+  /** Quiet time before a ping; 0: none. @defaultValue 5000 */
+  keepAliveInterval?: number
+  /** Time for a sign of life after a ping. @defaultValue 5000 */
+  keepAliveTimeout?: number
+  /** Time for connecting and logging in. @defaultValue 10000 */
+  loginTimeout?: number
+  /** Time for the answer to a command that is no I/O, and to task management. @defaultValue 5000 */
+  taskTimeout?: number
+  /** How often an idle path asks for news. @defaultValue 5000 */
+  pollInterval?: number
+  /** Address of this host to connect from. */
+  localAddress?: string
+  /** A session for each logical unit, not one for all of a portal. @defaultValue false */
+  sessionPerLun?: boolean
+  /** Use portals that the target tells of beside those listed. @defaultValue true */
+  toldPortals?: boolean
+  /**
+   * `stable`: sessions left by an earlier process of the same initiator name are taken over, as fences need it.
+   * `random`: for a process beside another one of that name. @defaultValue 'stable'
+   */
+  isid?: 'stable' | 'random'
+}
+
+/** {@link IscsiOptions} with every default filled in. */
+export interface Resolved {
+  readonly portals: readonly Portal[]
+  readonly target: string | undefined
+  readonly luns: readonly number[] | undefined
+  readonly name: string
+  readonly initiator: string
+  readonly chap: ChapOptions | undefined
+  readonly discoveryChap: ChapOptions | undefined
+  readonly headerDigest: readonly ('None' | 'CRC32C')[]
+  readonly dataDigest: readonly ('None' | 'CRC32C')[]
+  readonly immediateData: boolean
+  readonly initialR2T: boolean
+  readonly firstBurstLength: number
+  readonly maxBurstLength: number
+  readonly maxRecvDataSegmentLength: number
+  readonly maxOutstandingR2T: number
+  readonly queueDepth: number
+  readonly maxTransfer: number
+  readonly keepAliveInterval: number
+  readonly keepAliveTimeout: number
+  readonly loginTimeout: number
+  readonly taskTimeout: number
+  readonly pollInterval: number
+  readonly localAddress: string | undefined
+  readonly sessionPerLun: boolean
+  readonly toldPortals: boolean
+  readonly isid: 'stable' | 'random'
+}
+
+const ALGORITHMS: readonly ChapAlgorithm[] = ['sha3-256', 'sha256', 'sha1', 'md5']
+const DAY = 86_400_000
+
+const numbers = {
+  firstBurstLength: [512, 0xff_ffff, 262_144],
+  maxBurstLength: [512, 0xff_ffff, 1_048_576],
+  maxRecvDataSegmentLength: [512, 0xff_ffff, 262_144],
+  maxOutstandingR2T: [1, 65_535, 1],
+  queueDepth: [1, 4096, 128],
+  maxTransfer: [4096, 0x1000_0000, 1_048_576],
+  keepAliveInterval: [0, DAY, 5000],
+  keepAliveTimeout: [1, DAY, 5000],
+  loginTimeout: [1, DAY, 10_000],
+  taskTimeout: [1, DAY, 5000],
+  pollInterval: [10, DAY, 5000],
+} as const satisfies Record<string, readonly [least: number, most: number, otherwise: number]>
+
+const flags = { immediateData: true, initialR2T: false, sessionPerLun: false, toldPortals: true } as const
+
+const known = new Set<string>([
+  ...Object.keys(numbers),
+  ...Object.keys(flags),
+  ...['portals', 'target', 'luns', 'name', 'initiator', 'chap', 'discoveryChap'],
+  ...['headerDigest', 'dataDigest', 'localAddress', 'isid'],
+])
+
+/** Checks options and fills the defaults in; throws a TypeError that names the field, never a secret. */
+export function resolveOptions(options: IscsiOptions): Resolved {
+  if (typeof options !== 'object' || options === null) throw new TypeError('options must be an object with portals')
+  for (const field of Object.keys(options)) {
+    if (!known.has(field)) throw new TypeError(`options.${field} is unknown`)
+  }
+  const portals = portalsOf(options.portals)
+  const chap = options.chap === undefined ? undefined : chapOf('chap', options.chap)
+  const { discoveryChap, isid = 'stable', localAddress } = options
+  if (isid !== 'stable' && isid !== 'random') throw wrong('isid', isid, 'stable or random')
+  if (localAddress !== undefined && (typeof localAddress !== 'string' || isIP(localAddress) === 0)) {
+    throw wrong('localAddress', localAddress, 'an IP address of this host')
+  }
+  const resolved = {
+    portals,
+    target: options.target === undefined ? undefined : iscsiName('target', options.target),
+    luns: options.luns === undefined ? undefined : lunsOf(options.luns),
+    name: options.name === undefined ? (portals[0] as Portal).address : text('name', options.name),
+    initiator: iscsiName('initiator', options.initiator ?? defaultInitiator()),
+    chap,
+    discoveryChap:
+      discoveryChap === undefined ? chap : discoveryChap === false ? undefined : chapOf('discoveryChap', discoveryChap),
+    headerDigest: digest('headerDigest', options.headerDigest),
+    dataDigest: digest('dataDigest', options.dataDigest),
+    localAddress,
+    isid,
+    ...(Object.fromEntries(
+      Object.entries(numbers).map(([field, [least, most, otherwise]]) => [
+        field,
+        integer(field, options[field as keyof typeof numbers] ?? otherwise, least, most),
+      ]),
+    ) as Record<keyof typeof numbers, number>),
+    ...(Object.fromEntries(
+      Object.entries(flags).map(([field, otherwise]) => [
+        field,
+        flag(field, options[field as keyof typeof flags] ?? otherwise),
+      ]),
+    ) as Record<keyof typeof flags, boolean>),
+  }
+  if (resolved.firstBurstLength > resolved.maxBurstLength) {
+    throw wrong('firstBurstLength', resolved.firstBurstLength, `at most maxBurstLength, ${resolved.maxBurstLength}`)
+  }
+  return resolved
+}
+
+/** The name of this host where none is given. */
+function defaultInitiator(): string {
+  const host = hostname()
+    .toLowerCase()
+    .replace(/[^a-z0-9.-]/g, '-')
+  return `iqn.2026-11.io.blockbraid:${host === '' ? 'host' : host}`
+}
+
+function portalsOf(value: unknown): readonly Portal[] {
+  if (!Array.isArray(value) || value.length === 0) {
+    throw wrong('portals', value, 'a list of at least one host:port, such as ["192.0.2.1:3260"]')
+  }
+  const portals = new Map<string, Portal>()
+  for (const [index, item] of value.entries()) {
+    const portal = typeof item === 'string' ? parsePortal(item) : undefined
+    if (portal === undefined) throw wrong(`portals[${index}]`, item, 'host, host:port or [v6]:port')
+    portals.set(portal.address, portal)
+  }
+  return [...portals.values()]
+}
+
+function lunsOf(value: unknown): readonly number[] {
+  if (!Array.isArray(value) || value.length === 0) throw wrong('luns', value, 'a list of at least one number')
+  return value.map((lun, index) => integer(`luns[${index}]`, lun, 0, 0xff_ffff))
+}
+
+function chapOf(field: string, value: ChapCredentials): ChapOptions {
+  if (typeof value !== 'object' || value === null) throw new TypeError(`options.${field} must have user and secret`)
+  for (const name of Object.keys(value)) {
+    if (!['user', 'secret', 'algorithms', 'target'].includes(name)) {
+      throw new TypeError(`options.${field}.${name} is unknown`)
+    }
+  }
+  const { user, secret: ours, algorithms = ALGORITHMS, target } = value
+  if (!Array.isArray(algorithms) || algorithms.length === 0 || !algorithms.every((one) => ALGORITHMS.includes(one))) {
+    throw wrong(`${field}.algorithms`, algorithms, `a list of ${ALGORITHMS.join(', ')}`)
+  }
+  const chap = { user: text(`${field}.user`, user), secret: secret(`${field}.secret`, ours), algorithms }
+  if (target === undefined) return chap
+  if (typeof target !== 'object' || target === null) throw new TypeError(`options.${field}.target must have a secret`)
+  const theirs = secret(`${field}.target.secret`, target.secret)
+  if (theirs === ours) throw new TypeError(`options.${field}.target.secret must differ from options.${field}.secret`)
+  return {
+    ...chap,
+    target: {
+      secret: theirs,
+      ...(target.user === undefined ? {} : { user: text(`${field}.target.user`, target.user) }),
+    },
+  }
+}
+
+function secret(field: string, value: unknown): string {
+  if (typeof value === 'string' && value.length >= 1 && Buffer.byteLength(value) <= 255) return value
+  throw new TypeError(`options.${field} must be a text of 1 to 255 bytes`)
+}
+
+function digest(field: string, value: DigestOption = false): readonly ('None' | 'CRC32C')[] {
+  if (value === true) return ['CRC32C']
+  if (value === false) return ['None']
+  if (value === 'prefer') return ['CRC32C', 'None']
+  throw wrong(field, value, 'true, false or prefer')
+}
+
+function iscsiName(field: string, value: unknown): string {
+  if (typeof value === 'string' && /^(iqn|eui|naa)\.[^\s/]{1,219}$/.test(value)) return value
+  throw wrong(field, value, 'an iSCSI name such as iqn.2026-11.io.example:array')
+}
+
+function text(field: string, value: unknown): string {
+  if (typeof value === 'string' && /^[\x20-\x7e]{1,255}$/.test(value)) return value
+  throw wrong(field, value, '1 to 255 printable characters')
+}
+
+function integer(field: string, value: unknown, least: number, most: number): number {
+  if (Number.isInteger(value) && (value as number) >= least && (value as number) <= most) return value as number
+  throw wrong(field, value, `a whole number from ${least} to ${most}`)
+}
+
+function flag(field: string, value: unknown): boolean {
+  if (typeof value === 'boolean') return value
+  throw wrong(field, value, 'true or false')
+}
+
+function wrong(field: string, value: unknown, right: string): TypeError {
+  const shown = typeof value === 'string' ? JSON.stringify(value) : String(value)
+  return new TypeError(`options.${field} is ${shown}; it must be ${right}`)
+}

@@ -1,0 +1,303 @@
+import { randomBytes } from 'node:crypto'
+import type { Emitter, Host, Path, PathInfo, SignalOptions, Target, TargetEvents, Timer } from '@blockbraid/core'
+import { BlockError, createEmitter, systemHost } from '@blockbraid/core'
+import type { ChapOptions } from '../login/chap.ts'
+import type { LoginOptions } from '../login/login.ts'
+import type { Lun } from '../scsi/lun.ts'
+import { openSession } from '../session/open.ts'
+import type { Session } from '../session/session.ts'
+import { abortable } from './abortable.ts'
+import type { Asker } from './ask.ts'
+import { ScsiError } from './ask.ts'
+import type { DiscoveryHost, Place } from './discovery.ts'
+import { complete, findPlaces, listPaths, movedTo, toBlockError } from './discovery.ts'
+import { readAccess, readDisk, readIdentity } from './disk.ts'
+import { isidOf } from './isid.ts'
+import { Nexus } from './nexus.ts'
+import type { IscsiOptions, Resolved } from './options.ts'
+import { resolveOptions } from './options.ts'
+import { IscsiPath } from './path.ts'
+import type { PathPlace } from './path-id.ts'
+import { parsePathId } from './path-id.ts'
+import type { Portal } from './portal.ts'
+
+/** A target over iSCSI: one or more portals of storage systems. */
+export interface IscsiTarget extends Target {
+  /** iSCSI name of this host. */
+  readonly initiator: string
+}
+
+/** Makes a target over iSCSI; throws a TypeError that names a wrong option. Nothing is connected yet. */
+export function iscsi(options: IscsiOptions, host: Host = systemHost): IscsiTarget {
+  return new Initiator(resolveOptions(options), host)
+}
+
+// One change of an array is told by each of its logical units, milliseconds.
+const CHANGED_DELAY = 50
+
+class Initiator implements IscsiTarget, DiscoveryHost {
+  readonly name: string
+  readonly initiator: string
+  readonly portals: readonly Portal[]
+  readonly target: string | undefined
+  readonly toldPortals: boolean
+  readonly events: Emitter<TargetEvents> = createEmitter()
+  readonly #options: Resolved
+  readonly #host: Host
+  readonly #salt: string
+  readonly #nexuses = new Map<string, Nexus>()
+  readonly #paths = new Set<IscsiPath>()
+  /** What each place had when it was asked last. */
+  readonly #known = new Map<string, { readonly place: Place; readonly infos: readonly PathInfo[] }>()
+  readonly #ended = new AbortController()
+  #saysChanged: Timer | undefined
+  #closed: Promise<void> | undefined
+
+  constructor(options: Resolved, host: Host) {
+    this.#options = options
+    this.#host = host
+    this.name = options.name
+    this.initiator = options.initiator
+    this.portals = options.portals
+    this.target = options.target
+    this.toldPortals = options.toldPortals
+    this.#salt = options.isid === 'random' ? randomBytes(16).toString('hex') : ''
+  }
+
+  async discover({ signal }: SignalOptions = {}): Promise<readonly PathInfo[]> {
+    const options = { signal: this.#both(signal) }
+    const { places, failures } = await findPlaces(this, options)
+    this.#throwIfEnded(signal)
+    const asked = await Promise.allSettled(places.map((place) => this.#ask(place, options)))
+    this.#throwIfEnded(signal)
+    const lists = new Map<string, readonly PathInfo[]>()
+    const errors = [...failures]
+    for (const [index, result] of asked.entries()) {
+      const place = places[index] as Place
+      if (result.status === 'rejected') {
+        errors.push(toBlockError(result.reason))
+      } else {
+        lists.set(keyOf(place), result.value)
+        this.#known.set(keyOf(place), { place, infos: result.value })
+      }
+    }
+    const first = errors.find(({ code }) => code === 'DENIED') ?? errors[0]
+    if (lists.size === 0 && first !== undefined) throw nothingAnswers(this.name, first)
+    this.#recall(places, lists, failures.length > 0)
+    return complete([...lists.values()].flat())
+  }
+
+  /** Adds what is known of places that could not be asked this time. */
+  #recall(places: readonly Place[], lists: Map<string, readonly PathInfo[]>, someSilent: boolean): void {
+    for (const [key, { place, infos }] of this.#known) {
+      if (lists.has(key)) continue
+      // Told of, or at a portal that says nothing: it is there, and cannot be reached just now.
+      if (someSilent || places.some((other) => keyOf(other) === key)) lists.set(key, infos)
+      else this.#known.delete(keyOf(place))
+    }
+    for (const place of places) {
+      if (lists.has(keyOf(place)) || place.group === undefined) continue
+      if (!this.portals.some(({ address }) => address === place.portal.address)) continue
+      const like = places.find(
+        (other) =>
+          other.targetName === place.targetName &&
+          other.group === place.group &&
+          (lists.get(keyOf(other))?.length ?? 0) > 0,
+      )
+      if (like === undefined) continue
+      const infos = movedTo(place, lists.get(keyOf(like)) ?? [], (info) => (parsePathId(info.id) as PathPlace).lun)
+      lists.set(keyOf(place), infos)
+      this.#known.set(keyOf(place), { place, infos })
+    }
+  }
+
+  async #ask(place: Place, options: { signal: AbortSignal }): Promise<readonly PathInfo[]> {
+    const nexus = this.#nexus(place, undefined)
+    const session = await nexus.acquire(options)
+    try {
+      return await listPaths(place, this.#options.luns, this.#asker(session, {}, options.signal))
+    } finally {
+      nexus.release()
+    }
+  }
+
+  async connect(info: PathInfo, { signal }: SignalOptions = {}): Promise<Path> {
+    const place = parsePathId(info.id)
+    if (place === undefined) {
+      throw new TypeError(
+        `info.id is ${JSON.stringify(info.id)}; it must be iscsi:TARGET/HOST:PORT/lunN, as discover lists it`,
+      )
+    }
+    this.#throwIfEnded(signal)
+    const both = this.#both(signal)
+    const nexus = this.#nexus(place, place.lun)
+    let session: Session
+    try {
+      session = await nexus.acquire({ signal: both })
+    } catch (error) {
+      this.#throwIfEnded(signal)
+      throw error
+    }
+    try {
+      return await this.#openPath(info, place.lun, nexus, session, both)
+    } catch (error) {
+      nexus.release()
+      this.#throwIfEnded(signal)
+      // A logical unit that refuses, as one that was not sent to: the path cannot be opened now.
+      if (error instanceof ScsiError || (BlockError.is(error) && error.code === 'IO_FAILED')) {
+        throw new BlockError('CONNECT_FAILED', `${info.id}: ${error.message}`, { cause: error })
+      }
+      throw error
+    }
+  }
+
+  async #openPath(info: PathInfo, lun: Lun, nexus: Nexus, session: Session, signal: AbortSignal): Promise<Path> {
+    const asker = { ...this.#asker(session, {}, signal), lun }
+    const identity = await readIdentity(asker)
+    if (identity === undefined) throw new BlockError('CONNECT_FAILED', `${info.id} leads to no disk`)
+    if (identity.volume !== info.volume) {
+      throw new BlockError('IDENTITY_CHANGED', `${info.id} leads to ${identity.volume} and not to ${info.volume}`)
+    }
+    const access = await readAccess(asker, identity)
+    const disk = await readDisk(asker, identity, this.#options)
+    // What answered while the end came is no path any more.
+    signal.throwIfAborted()
+    if (session.error !== undefined)
+      throw new BlockError('CONNECT_FAILED', session.error.message, { cause: session.error })
+    const { clock } = this.#host
+    const path = new IscsiPath(
+      {
+        clock,
+        taskTimeout: this.#options.taskTimeout,
+        pollInterval: this.#options.pollInterval,
+        queueDepth: this.#options.queueDepth,
+        maxTransfer: this.#options.maxTransfer,
+        changed: (why) => this.#changed(why),
+        gone: (gone) => this.#paths.delete(gone),
+      },
+      nexus,
+      session,
+      lun,
+      info.id,
+      { identity, disk, access },
+    )
+    this.#paths.add(path)
+    return path
+  }
+
+  #asker(session: Session, owner: object, signal: AbortSignal): Omit<Asker, 'lun'> {
+    return { session, owner, options: { clock: this.#host.clock, timeout: this.#options.taskTimeout, signal } }
+  }
+
+  #nexus({ targetName, portal }: Pick<Place, 'targetName' | 'portal'>, lun: Lun | undefined): Nexus {
+    const own = this.#options.sessionPerLun && lun !== undefined ? lun.name : ''
+    const key = `${targetName} ${portal.address} ${own}`
+    const known = this.#nexuses.get(key)
+    if (known !== undefined) return known
+    const isid = isidOf(this.initiator, targetName, portal.address, own, this.#salt)
+    const nexus = new Nexus(
+      {
+        clock: this.#host.clock,
+        random: this.#host.random,
+        open: (name, at, id, options) => this.#open(name, at, id, this.#options.chap, options),
+        siblings: (self) =>
+          [...this.#nexuses.values()]
+            .filter((other) => other !== self && other.targetName === targetName && other.session !== undefined)
+            .map((other) => other.portal)
+            .filter((other) => other !== portal),
+      },
+      targetName,
+      portal,
+      isid,
+    )
+    this.#nexuses.set(key, nexus)
+    return nexus
+  }
+
+  openDiscovery(portal: Portal, options: SignalOptions): Promise<Session> {
+    const isid = isidOf(this.initiator, 'discovery', portal.address, this.#salt)
+    return this.#open(undefined, portal, isid, this.#options.discoveryChap, options)
+  }
+
+  #open(
+    targetName: string | undefined,
+    portal: Portal,
+    isid: Uint8Array,
+    chap: ChapOptions | undefined,
+    { signal }: SignalOptions,
+  ): Promise<Session> {
+    const o = this.#options
+    const login: LoginOptions = {
+      initiatorName: o.initiator,
+      targetName,
+      isid,
+      chap,
+      headerDigest: o.headerDigest,
+      dataDigest: o.dataDigest,
+      immediateData: o.immediateData,
+      initialR2T: o.initialR2T,
+      firstBurstLength: o.firstBurstLength,
+      maxBurstLength: o.maxBurstLength,
+      maxRecvDataSegmentLength: o.maxRecvDataSegmentLength,
+      maxOutstandingR2T: o.maxOutstandingR2T,
+      random: randomBytes,
+    }
+    return openSession(
+      {
+        clock: this.#host.clock,
+        keepAlive: { interval: o.keepAliveInterval, timeout: o.keepAliveTimeout },
+        taskTimeout: o.taskTimeout,
+        maxRecvDataSegmentLength: o.maxRecvDataSegmentLength,
+        endpoint: { host: portal.host, port: portal.port, localAddress: o.localAddress },
+        login,
+        loginTimeout: o.loginTimeout,
+      },
+      { signal },
+    )
+  }
+
+  #changed(why: string): void {
+    if (this.#closed !== undefined) return
+    this.#saysChanged ??= this.#host.clock.after(CHANGED_DELAY, () => {
+      this.#saysChanged = undefined
+      this.events.emit('changed', why)
+    })
+  }
+
+  close(options: SignalOptions = {}): Promise<void> {
+    this.#closed ??= this.#close()
+    return abortable(this.#closed, options.signal).finally(() => {
+      // Whoever did not wait for the fences does not want them to go on either.
+      for (const nexus of this.#nexuses.values()) void nexus.close()
+    })
+  }
+
+  async #close(): Promise<void> {
+    this.#saysChanged?.cancel()
+    this.#ended.abort(this.#closedError())
+    await Promise.all([...this.#paths].map((path) => path.close()))
+    await Promise.all([...this.#nexuses.values()].map((nexus) => nexus.close()))
+  }
+
+  #both(signal: AbortSignal | undefined): AbortSignal {
+    return signal === undefined ? this.#ended.signal : AbortSignal.any([signal, this.#ended.signal])
+  }
+
+  #throwIfEnded(signal: AbortSignal | undefined): void {
+    if (this.#ended.signal.aborted) throw this.#closedError()
+    if (signal?.aborted) throw new BlockError('ABORTED', 'the call was aborted', { cause: signal.reason })
+  }
+
+  #closedError(): BlockError {
+    return new BlockError('CLOSED', `${this.name} is closed`)
+  }
+}
+
+function keyOf({ targetName, portal }: Place): string {
+  return `${targetName} ${portal.address}`
+}
+
+function nothingAnswers(name: string, first: BlockError): BlockError {
+  if (first.code === 'DENIED') return first
+  return new BlockError('CONNECT_FAILED', `no portal of ${name} answers: ${first.message}`, { cause: first })
+}

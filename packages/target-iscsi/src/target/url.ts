@@ -1,0 +1,47 @@
+import type { IscsiOptions } from './options.ts'
+import { parsePortal } from './portal.ts'
+
+/**
+ * Options of `iscsi://[user[%secret]@]host[:port]/[target[/lun]]`. A secret that is left out is taken from the
+ * environment, ISCSI_CHAP_SECRET. Throws a TypeError that says what is wrong, without the secret.
+ */
+export function fromUrl(url: URL): IscsiOptions {
+  const address = url.host
+  if (url.protocol !== 'iscsi:' || parsePortal(address) === undefined) {
+    throw new TypeError('an iSCSI address looks like iscsi://[user[%secret]@]host[:port]/[target[/lun]]')
+  }
+  const [target = '', lun = '', ...rest] = decodeURIComponent(url.pathname).split('/').slice(1)
+  if (rest.length > 0) throw new TypeError(`${url.pathname} has too many parts; it must be /target or /target/lun`)
+  if (lun !== '' && !/^\d{1,8}$/.test(lun)) {
+    throw new TypeError(`the LUN of an iSCSI address is ${JSON.stringify(lun)}; it must be a number`)
+  }
+  return {
+    portals: [address],
+    // Beside a running agent of this host, its sessions must not be taken over.
+    isid: 'random',
+    ...(target === '' ? {} : { target }),
+    ...(lun === '' ? {} : { luns: [Number(lun)] }),
+    ...(url.username === '' ? {} : { chap: chapOf(url) }),
+  }
+}
+
+function chapOf(url: URL): { user: string; secret: string } {
+  const at = url.username.indexOf('%')
+  const user = at < 0 ? url.username : url.username.slice(0, at)
+  const given = at < 0 ? url.password : url.username.slice(at + 1)
+  const secret = given === '' ? process.env['ISCSI_CHAP_SECRET'] : decoded(given)
+  if (secret === undefined || secret === '') {
+    const name = JSON.stringify(user)
+    throw new TypeError(`the address has the user ${name} and no secret: write user%secret, or set ISCSI_CHAP_SECRET`)
+  }
+  return { user, secret }
+}
+
+// A URL escapes what it cannot hold; a secret may have a % of its own.
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
