@@ -8,6 +8,8 @@ export interface Auth {
   readonly offer: string
   /** Takes the target's security keys of one exchange, gives ours for the next. Throws DENIED, PROTOCOL. */
   step(keys: ReadonlyMap<string, string>): [key: string, value: string][]
+  /** How far it went, for messages. */
+  describe(): string
   /** Whether we are willing to leave the stage. */
   ready(): boolean
   /** Called when the target leaves the stage. Throws DENIED where it owes us a proof. */
@@ -73,6 +75,11 @@ export function createAuth(chap: Chap | undefined): Auth {
     return []
   }
 
+  function describe(): string {
+    const algorithm = chap?.chosen()
+    return algorithm === undefined ? `AuthMethod=${methods.join(',')} offered` : `after CHAP with ${algorithm}`
+  }
+
   function ready(): boolean {
     return state === 'done' || state === 'proof' || chap === undefined
   }
@@ -84,7 +91,7 @@ export function createAuth(chap: Chap | undefined): Auth {
     state = 'done'
   }
 
-  return { offer: methods.join(','), step, ready, finish }
+  return { offer: methods.join(','), step, describe, ready, finish }
 }
 
 /** `keys`, or undefined where there are none. Throws PROTOCOL for a key that is not among `allowed`. */

@@ -49,6 +49,8 @@ export interface Chap {
   readonly offer: string
   /** Whether the target has to prove itself. */
   readonly mutual: boolean
+  /** The algorithm that the target chose, once it has. */
+  chosen(): ChapAlgorithm | undefined
   /** Answers CHAP_A, CHAP_I and CHAP_C. Throws DENIED, PROTOCOL. */
   respond(keys: ReadonlyMap<string, string>): [key: string, value: string][]
   /** Checks CHAP_N and CHAP_R of the target. Throws DENIED, PROTOCOL. */
@@ -60,10 +62,12 @@ export function createChap(options: ChapOptions, random: (length: number) => Uin
   const { user, secret, target } = options
   const algorithms = [...options.algorithms]
   checkChap(options)
+  let chosen: ChapAlgorithm | undefined
   let expected: Buffer | undefined
 
   function respond(keys: ReadonlyMap<string, string>): [string, string][] {
     const { algorithm, id, challenge } = readChallenge(keys, algorithms)
+    chosen = algorithm
     const pairs: [string, string][] = [
       ['CHAP_N', user],
       ['CHAP_R', encodeBinary(chapResponse(algorithm, id, secret, challenge))],
@@ -88,7 +92,8 @@ export function createChap(options: ChapOptions, random: (length: number) => Uin
     }
   }
 
-  return { offer: algorithms.map((name) => chapNumbers[name]).join(','), mutual: target !== undefined, respond, verify }
+  const offer = algorithms.map((name) => chapNumbers[name]).join(',')
+  return { offer, mutual: target !== undefined, chosen: () => chosen, respond, verify }
 }
 
 function checkChap({ user, secret, target, algorithms }: ChapOptions): void {
@@ -122,7 +127,7 @@ function readChallenge(keys: ReadonlyMap<string, string>, offered: readonly Chap
   const id = parseNumber(required(keys, 'CHAP_I'))
   if (id === undefined || id > 255) throw new BlockError('PROTOCOL', 'CHAP_I of the target is not 0 to 255')
   const challenge = parseBinary(required(keys, 'CHAP_C'))
-  if (challenge === undefined || challenge.length === 0 || challenge.length > maxChallenge) {
+  if (challenge === undefined || challenge.length > maxChallenge) {
     throw new BlockError('PROTOCOL', `CHAP_C of the target is not a binary value of 1 to ${maxChallenge} bytes`)
   }
   return { algorithm, id, challenge }

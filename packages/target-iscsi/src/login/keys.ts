@@ -134,7 +134,8 @@ export function createOperationalKeys(options: OperationalOptions, discovery: bo
   }
 
   function settle(key: string, rule: Rule, value: string): undefined {
-    const result = refusals.has(value) ? fallback(key, rule) : rule.settle(value)
+    // Targets without digests answer None even where it was not offered: tgt does.
+    const result = refusals.has(value) || value === rule.refusal ? fallback(key, rule) : rule.settle(value)
     if (result === undefined) {
       throw new BlockError('PROTOCOL', `the target answers ${key}=${rule.offer} with ${shown(value)}`)
     }

@@ -100,7 +100,9 @@ export class Login {
     const response = readLoginResponse(bhs, data, this.#isid)
     this.#checkLimits(response)
     if (response.statusClass === 1) return redirect(response)
-    if (response.statusClass !== 0) throw loginRefused(response.statusClass, response.statusDetail)
+    if (response.statusClass !== 0) {
+      throw loginRefused(response.statusClass, response.statusDetail, this.#auth.describe())
+    }
     this.#checkStage(response)
     this.#expStatSn = (response.statSn + 1) >>> 0
     const step = this.#take(response)
@@ -125,9 +127,8 @@ export class Login {
     }
     if (!transit) return
     if (more) throw new BlockError('PROTOCOL', 'the target leaves a stage of the login with text still to come')
-    if (this.#asked === undefined) throw new BlockError('PROTOCOL', 'the target leaves a stage of the login unasked')
     if (next !== this.#asked) {
-      throw new BlockError('PROTOCOL', `the target goes on to stage ${next} of the login, not to ${this.#asked}`)
+      throw new BlockError('PROTOCOL', `the target goes on to stage ${next} of the login, unasked`)
     }
   }
 

@@ -4,6 +4,8 @@ import { parseNumber } from './values.ts'
 export interface Rule {
   /** What we propose. */
   readonly offer: string
+  /** An answer that, where it was not open to the target, still means no more than Reject does. */
+  readonly refusal?: string
   /** The result of the target's answer to our proposal; undefined for a value that was not open to it. */
   settle(answer: string): string | undefined
   /** The result of the target's own proposal; undefined where it leads to none. */
@@ -16,6 +18,7 @@ export interface Rule {
 export function listRule(ours: readonly string[], standard: string): Rule {
   return {
     offer: ours.join(','),
+    refusal: standard,
     settle: (answer) => (ours.includes(answer) ? answer : undefined),
     respond: (proposal) => proposal.split(',').find((value) => ours.includes(value)),
     fallback: () => (ours.includes(standard) ? standard : undefined),

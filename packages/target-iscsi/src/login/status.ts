@@ -20,14 +20,14 @@ const refusals: ReadonlyMap<number, readonly [ErrorCode, string]> = new Map([
   [0x0302, ['CONNECT_FAILED', 'the target is out of resources']],
 ])
 
-/** The error for a login response of status class 2 or above. */
-export function loginRefused(statusClass: number, detail: number): BlockError {
+/** The error for a login response of status class 2 or above; `after` tells how far authentication went. */
+export function loginRefused(statusClass: number, detail: number, after: string): BlockError {
   const status = (statusClass << 8) | detail
-  const hex = `0x${status.toString(16).padStart(4, '0')}`
+  const where = `(status 0x${status.toString(16).padStart(4, '0')}, ${after})`
   const known = refusals.get(status)
-  if (known !== undefined) return new BlockError(known[0], `the target refused the login: ${known[1]} (status ${hex})`)
+  if (known !== undefined) return new BlockError(known[0], `the target refused the login: ${known[1]} ${where}`)
   if (statusClass === 2 || statusClass === 3) {
-    return new BlockError('CONNECT_FAILED', `the target refused the login: status ${hex}`)
+    return new BlockError('CONNECT_FAILED', `the target refused the login for a reason of its own ${where}`)
   }
-  return new BlockError('PROTOCOL', `the target answered the login with the unknown status ${hex}`)
+  return new BlockError('PROTOCOL', `the target answered the login with an unknown status ${where}`)
 }

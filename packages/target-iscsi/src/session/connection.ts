@@ -19,12 +19,22 @@ export interface ConnectionSink {
   ended(error: BlockError): void
 }
 
+/** What a session needs of a connection. */
+export interface Wire {
+  readonly outbox: Outbox
+  sink: ConnectionSink | null
+  /** The bytes at hand are kept as views: later ones go elsewhere. */
+  retain(): void
+  /** Ends it at once; nothing that was not sent yet will be. */
+  destroy(): void
+}
+
 // Views of received data keep a whole slab alive: a larger one holds more memory for a single view.
 const SLAB = 512 * 1024
 const SMALLEST_READ = 64 * 1024
 
 /** A TCP connection that reads into slabs of its own, so that data can be handed on as views. */
-export class Connection {
+export class Connection implements Wire {
   readonly outbox: Outbox
   sink: ConnectionSink | null = null
   readonly #socket: Socket
@@ -81,26 +91,13 @@ export class Connection {
     })
   }
 
-  /** The address at the other end, for people. */
-  get remote(): string {
-    return `${this.#socket.remoteAddress ?? '?'}:${this.#socket.remotePort ?? '?'}`
-  }
-
-  /** The bytes at hand are kept as views: later ones go elsewhere. */
   retain(): void {
     this.#retained = true
   }
 
-  /** Ends it at once; nothing that was not sent yet will be. */
   destroy(): void {
     this.sink = null
     this.#socket.destroy()
-  }
-
-  /** Ends it after all that was put into the outbox has left. */
-  end(): void {
-    this.sink = null
-    this.#socket.destroySoon()
   }
 
   // Without a new view the next bytes overwrite the last ones.

@@ -3,6 +3,9 @@ import type { Clock } from '@blockbraid/core'
 import { crc32c } from '../login/crc32c.ts'
 import { HEADER_LENGTH, padding } from '../pdu/opcode.ts'
 
+/** What is needed of a socket. */
+export type OutboxSocket = Pick<Socket, 'cork' | 'uncork' | 'write' | 'writableLength' | 'destroyed'>
+
 const SLAB = 64 * 1024
 const LARGEST = HEADER_LENGTH + 8
 const ZEROES = Buffer.alloc(3)
@@ -23,10 +26,10 @@ export class Outbox {
   #scheduled = false
   #headerDigest = false
   #dataDigest = false
-  readonly #socket: Socket
+  readonly #socket: OutboxSocket
   readonly #clock: Clock
 
-  constructor(socket: Socket, clock: Clock) {
+  constructor(socket: OutboxSocket, clock: Clock) {
     this.#socket = socket
     this.#clock = clock
   }

@@ -8,7 +8,7 @@ import { DataMode } from '../pdu/parser.ts'
 import { get32, put32 } from '../scsi/bytes.ts'
 import type { SendRequest, TaskReference } from './ask-session.ts'
 import { askLogout, askTaskFunction, askText } from './ask-session.ts'
-import type { Connection } from './connection.ts'
+import type { Wire } from './connection.ts'
 import { dataInFault, readyFault } from './faults.ts'
 import type { KeepAliveOptions } from './keep-alive.ts'
 import { KeepAlive } from './keep-alive.ts'
@@ -54,7 +54,7 @@ export class Session implements PduSink {
   error: BlockError | undefined
   /** Owners of commands that changed data and had no answer when the session was lost. */
   readonly unfenced = new Set<object>()
-  readonly #connection: Connection
+  readonly #connection: Wire
   readonly #parser: PduParser
   readonly #options: SessionOptions
   readonly #tasks = new TaskTable()
@@ -72,7 +72,7 @@ export class Session implements PduSink {
   #earlyTimer: Timer | undefined
   #leaving: Timer | undefined
 
-  constructor(connection: Connection, parser: PduParser, negotiated: LoginResult, options: SessionOptions) {
+  constructor(connection: Wire, parser: PduParser, negotiated: LoginResult, options: SessionOptions) {
     this.negotiated = negotiated
     this.#connection = connection
     this.#parser = parser

@@ -100,6 +100,7 @@ describe('one-way CHAP', () => {
     const script = [asksChap, challenges(7), checks('sha256')]
     const error = blockErrorOf(() => play({ chap: { ...oneWay, secret: 'initiator-pass-2' } }, script), 'DENIED')
     expect(error.message).toContain('authentication failed')
+    expect(error.message).toContain('after CHAP with sha256')
   })
 
   it('a target that takes none of the algorithms', () => {

@@ -44,7 +44,7 @@ function calmly<T>(seed: number, call: () => T): T | undefined {
 }
 
 function randomBytes(random: () => number, below: number): Buffer {
-  return Buffer.from({ length: randomInt(random, below) }, () => randomInt(random, 256)) as Buffer
+  return Buffer.from(Array.from({ length: randomInt(random, below) }, () => randomInt(random, 256)))
 }
 
 function randomText(random: () => number): Buffer {

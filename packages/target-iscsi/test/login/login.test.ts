@@ -138,7 +138,9 @@ describe('text in pieces', () => {
     piece.fill(0)
     const [bhs2, rest] = encodeAnswer({ next: 1, text: Buffer.from('od=None\0') }, request)
     const step = login.receive(bhs2, rest)
-    expect(step.kind === 'send' && shape(readRequest(step.pdu))).toBe('1>3')
+    if (step.kind !== 'send') throw new Error(step.kind)
+    expect(shape(readRequest(step.pdu))).toBe('1>3')
+    expect([...readRequest(step.pdu).keys.values()]).not.toContain('NotUnderstood')
   })
 
   it('ours, when it is longer than a target takes', () => {
@@ -171,6 +173,7 @@ describe('limits', () => {
 
   it('a login of 32 exchanges', () => {
     expect(playDone({}, [noAuth, ...Array<Answer>(30).fill({}), { next: 3 }]).requests.length).toBe(32)
+    blockErrorOf(() => play({}, [noAuth, ...Array<Answer>(31).fill({}), { next: 3 }]), 'PROTOCOL')
   })
 
   it('text without end', () => {

@@ -33,6 +33,10 @@ describe('login status', () => {
     expect(blockErrorOf(() => play({}, [noAuth, { status }]), code).message).toContain(shown)
   })
 
+  it('a refusal tells how far authentication went', () => {
+    expect(blockErrorOf(() => play({}, [{ status: 0x0201 }]), 'DENIED').message).toContain('AuthMethod=None offered')
+  })
+
   it('a refusal counts even where the target filled in nothing else', () => {
     blockErrorOf(
       () => play({}, [{ status: 0x0203, isid: new Uint8Array(6), itt: 0xffff_ffff, version: 9 }]),

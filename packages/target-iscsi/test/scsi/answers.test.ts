@@ -129,8 +129,8 @@ describe('REPORT TARGET PORT GROUPS', () => {
     },
     {
       group: 2,
-      access: 'standby',
-      state: 2,
+      access: 'non-optimized',
+      state: 1,
       preferred: false,
       supports: ['optimized', 'non-optimized', 'standby', 'unavailable', 'transitioning'],
       status: 1,
@@ -204,14 +204,23 @@ describe('PERSISTENT RESERVE IN', () => {
       replaceLost: false,
       types: [1, 3, 5, 6, 7, 8],
     })
-    expect(reservations.decodeReservationCapabilities(bytes('0008 80 00 ffff 0000'))).toEqual({
-      allPorts: false,
-      persist: false,
-      persistActive: false,
-      compatible: false,
-      replaceLost: true,
-      types: undefined,
+    const set = ['80 00', '10 00', '04 00', '01 00', '00 01'].map((flags) => {
+      const found = reservations.decodeReservationCapabilities(bytes(`0008 ${flags} ffff 0000`))
+      return Object.entries(found).filter(([, value]) => value !== false)
     })
+    expect(set).toEqual(
+      ['replaceLost', 'compatible', 'allPorts', 'persist', 'persistActive'].map((name) =>
+        expect.arrayContaining([
+          [name, true],
+          ['types', undefined],
+        ]),
+      ),
+    )
+    expect(set.map((entries) => entries.length)).toEqual([2, 2, 2, 2, 2])
+    const types = ['0200', '0800', '2000', '4000', '8000', '0001'].map(
+      (mask) => reservations.decodeReservationCapabilities(bytes(`0008 00 80 ${mask} 0000`)).types,
+    )
+    expect(types).toEqual([[1], [3], [5], [6], [7], [8]])
   })
 
   it('full status', () => {
@@ -239,6 +248,15 @@ describe('PERSISTENT RESERVE IN', () => {
         },
       ],
     })
+  })
+
+  it('full status that is cut has its whole descriptors', () => {
+    const counts = [31, 79, 80, 103, 127].map(
+      (length) =>
+        reservations.decodeReservationStatus(vectors.reservationStatus.subarray(0, length)).registrants.length,
+    )
+    expect(counts).toEqual([0, 0, 1, 1, 1])
+    expect(reservations.decodeReservationStatus(vectors.reservationStatus.subarray(0, 90)).length).toBe(128)
   })
 
   it('full status of an initiator of another protocol', () => {

@@ -28,6 +28,7 @@ describe('I/O commands', () => {
     ['READ(10) with FUA', cdb.READ, false, true, 0xffffffff, 1, '2808ffffffff00000100000000000000'],
     ['WRITE(10)', cdb.WRITE, false, false, 8, 0xffff, '2a000000000800ffff00000000000000'],
     ['READ(16)', cdb.READ, true, false, 0x1_8000_0000, 8, '88000000000180000000000000080000'],
+    ['READ(16) of the last block', cdb.READ, true, false, 2 ** 53 - 1, 1, '8800001fffffffffffff000000010000'],
     ['WRITE(16) with FUA', cdb.WRITE, true, true, 2 ** 44 - 1, 0x10000, '8a0800000fffffffffff000100000000'],
   ])('%s', (_name, op, long, fua, lba, blocks, expected) => {
     expect(put((out, at) => cdb.putReadWrite(out, at, op, long, fua, lba, blocks))).toBe(expected)
@@ -83,6 +84,12 @@ describe('I/O commands', () => {
       '0026002000000000' + '00000001000000020000000300000000' + '0000000000000004ffffffff00000000',
     )
     expect(put((out, at) => cdb.putUnmap(out, at, 2))).toBe('42000000000000002800000000000000')
+    const dirty = new Uint8Array(40).fill(0xee)
+    cdb.putUnmapHead(dirty, 0, 2)
+    ranges.forEach(({ lba, blocks }, index) => {
+      cdb.putUnmapRange(dirty, 0, index, lba, blocks)
+    })
+    expect(dirty).toEqual(command.data)
     expect(cdb.unmapLength(cdb.MAX_UNMAP_RANGES)).toBeLessThan(0x10000)
     expect(cdb.unmapLength(cdb.MAX_UNMAP_RANGES + 1)).toBeGreaterThan(0xffff)
     expect(() => cdb.unmap(new Array(4096).fill({ lba: 0, blocks: 1 }))).toThrow(/ranges: 4096/)
@@ -122,7 +129,8 @@ describe('control commands', () => {
       'a30c029e0010000000400000',
       64,
     ],
-    ['PERSISTENT RESERVE IN', persistentReserveIn(ReserveIn.ReadFullStatus), '5e030000000000200000', 8192],
+    ['PERSISTENT RESERVE IN, keys', persistentReserveIn(ReserveIn.ReadKeys, 0x1234), '5e000000000000123400', 0x1234],
+    ['PERSISTENT RESERVE IN, status', persistentReserveIn(ReserveIn.ReadFullStatus), '5e030000000000200000', 8192],
     [
       'PERSISTENT RESERVE OUT, register',
       persistentReserveOut(ReserveOut.Register, { serviceKey: '0xABCDEF', persist: true, allPorts: true }),
@@ -152,6 +160,7 @@ describe('control commands', () => {
     ['group', () => cdb.setTargetPortGroups([{ group: 65536, state: 0 }])],
     ['opcode', () => cdb.reportSupportedOpcode(1.5)],
     ['action', () => persistentReserveIn(32)],
+    ['serviceAction', () => cdb.reportSupportedOpcode(0x9e, 65536)],
     ['length', () => persistentReserveIn(0, 65536)],
     ['key', () => persistentReserveOut(0, { key: '12' })],
     ['serviceKey', () => persistentReserveOut(0, { serviceKey: '0x11112222333344445' })],

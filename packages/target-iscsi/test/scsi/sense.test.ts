@@ -62,6 +62,20 @@ describe('sense data', () => {
     expect(decodeSense(fixed, 1000)).toEqual(decodeSense(fixed))
   })
 
+  it('of descriptors ends where the caller says', () => {
+    const described = bytes('72 03 11 04 0000000c 000a 8000 0000000312345678')
+    const seen = [...described.keys()].map((length) => decodeSense(described, length))
+    expect(seen.slice(0, 5).map((sense) => sense && [sense.key, sense.asc, sense.ascq])).toEqual([
+      undefined,
+      undefined,
+      [3, 0, 0],
+      [3, 0x11, 0],
+      [3, 0x11, 4],
+    ])
+    expect(seen.every((sense) => sense?.information === undefined)).toBe(true)
+    expect(decodeSense(described)?.information).toBe(0x3_1234_5678)
+  })
+
   it('is described in short', () => {
     expect(describeSense(decodeSense(bytes('72 02 04 0b 00000000'))!)).toBe('not ready (02/04/0b)')
     expect(describeSense(decodeSense(bytes('73 0f 00 00 00000000'))!)).toBe('deferred completed (0f/00/00)')

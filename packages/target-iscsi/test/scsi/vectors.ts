@@ -63,24 +63,24 @@ export const mode10 = bytes(`
   08 12 00 00 ffff 0000 ffff ffff 80 14 00 00 00 00 00 00
 `)
 
-/** REPORT LUNS data: 0, 5, 300 in flat space, 70000 in extended flat space, a two-level LUN, 5 again. */
+/** REPORT LUNS data: 0, 5, 300 in flat space, 70000 in extended flat space, 5 again, a two-level LUN. */
 export const lunList = bytes(`
   00000030 00000000
-  0000000000000000 0005000000000000 412c000000000000 d2011170 00000000 0101000200000000 0005000000000000
+  0000000000000000 0005000000000000 412c000000000000 d2011170 00000000 0005000000000000 0101000200000000
 `)
 
 /** REPORT TARGET PORT GROUPS data: two groups of two ports and one. */
 export const portGroups = bytes(`
   0000001c
   80 8f 0001 00 02 00 02  0000 0001  0000 0002
-  02 8f 0002 00 01 00 01  0000 0003
+  01 8f 0002 00 01 00 01  0000 0003
 `)
 
 /** The same groups behind the head of 8 bytes. */
 export const portGroupsExtended = bytes(`
   00000020 10 3c 0000
   80 8f 0001 00 02 00 02  0000 0001  0000 0002
-  02 8f 0002 00 01 00 01  0000 0003
+  01 8f 0002 00 01 00 01  0000 0003
 `)
 
 /** READ KEYS data: two keys. */

@@ -71,19 +71,25 @@ describe('vital product data', () => {
     expect(vpd.decodeIdentification(vectors.identificationPage.subarray(0, 23))).toHaveLength(0)
     expect(vpd.decodeIdentification(vectors.identificationPage.subarray(0, 24))).toHaveLength(1)
     expect(vpd.vpdLength(vectors.identificationPage.subarray(0, 24))).toBe(vectors.identificationPage.length)
+    expect(vpd.vpdLength(vectors.identificationPage.subarray(0, 4))).toBe(vectors.identificationPage.length)
+    expect(vpd.vpdLength(vectors.identificationPage.subarray(0, 3))).toBe(0)
   })
 
   it('0x83: other designators are named', () => {
-    const page = bytes(`00 83 00 30
+    const page = bytes(`00 83 00 3a
       01 0a 00 12 1000 0123456789abcdef0011223344556677
       01 02 00 08 0011223344556677
       01 06 00 04 00000009
-      01 0c 00 02 abcd`)
+      01 0c 00 02 abcd
+      01 0a 00 02 1000
+      01 03 00 00`)
     expect(vpd.decodeIdentification(page).map((one) => one.text)).toEqual([
       'uuid.01234567-89ab-cdef-0011-223344556677',
       'eui.0011223344556677',
       'logical unit group 9',
       'type 12.abcd',
+      'uuid.1000',
+      'naa.',
     ])
   })
 
@@ -130,6 +136,13 @@ describe('vital product data', () => {
       unmapAlignment: 0x7fff_ffff,
       maxWriteSame: Number.MAX_SAFE_INTEGER,
     })
+  })
+
+  it('0xB0: an alignment of 0 is told, an empty page tells nothing', () => {
+    const page = vectors.blockLimitsPage.slice()
+    page.set([0x80, 0, 0, 0], 32)
+    expect(vpd.decodeBlockLimits(page).unmapAlignment).toBe(0)
+    expect(vpd.decodeBlockLimits(bytes('00 b0 00 00'))).toMatchObject({ wsnz: false, maxTransfer: 0 })
   })
 
   it('0xB1: characteristics', () => {
