@@ -1,5 +1,5 @@
 import { BlockError } from '@blockbraid/core'
-import type { Chap } from './chap.ts'
+import type { Chap, ChapAlgorithm } from './chap.ts'
 import { shown } from './text.ts'
 
 /** The security stage from the initiator's side (RFC 7143 §6.3.3). */
@@ -8,6 +8,8 @@ export interface Auth {
   readonly offer: string
   /** Takes the target's security keys of one exchange, gives ours for the next. Throws DENIED, PROTOCOL. */
   step(keys: ReadonlyMap<string, string>): [key: string, value: string][]
+  /** The hash that CHAP agreed on, if any. */
+  algorithm(): ChapAlgorithm | undefined
   /** How far it went, for messages. */
   describe(): string
   /** Whether we are willing to leave the stage. */
@@ -91,7 +93,7 @@ export function createAuth(chap: Chap | undefined): Auth {
     state = 'done'
   }
 
-  return { offer: methods.join(','), step, describe, ready, finish }
+  return { offer: methods.join(','), step, algorithm: () => chap?.chosen(), describe, ready, finish }
 }
 
 /** `keys`, or undefined where there are none. Throws PROTOCOL for a key that is not among `allowed`. */

@@ -2,7 +2,7 @@ import { BlockError } from '@blockbraid/core'
 import { parseTargetAddress } from './address.ts'
 import type { Auth } from './auth.ts'
 import { createAuth, isSecurityKey } from './auth.ts'
-import type { ChapOptions } from './chap.ts'
+import type { ChapAlgorithm, ChapOptions } from './chap.ts'
 import { createChap } from './chap.ts'
 import type { OperationalKeys, OperationalOptions, OperationalResult } from './keys.ts'
 import { createOperationalKeys } from './keys.ts'
@@ -85,6 +85,11 @@ export class Login {
       ...(targetName === undefined ? [] : [['TargetName', targetName] as [string, string]]),
       ['AuthMethod', this.#auth.offer],
     ]
+  }
+
+  /** The hash that CHAP agreed on, if any. */
+  get chapAlgorithm(): ChapAlgorithm | undefined {
+    return this.#auth.algorithm()
   }
 
   /** The first request. */

@@ -84,7 +84,7 @@ function t10Candidate(codeSet: number, bytes: Uint8Array): Candidate | undefined
 function serialId(serial: Uint8Array | undefined, inquiry: Inquiry | undefined): VolumeId | undefined {
   if (serial === undefined || inquiry === undefined || isBlank(serial)) return undefined
   const text = new Uint8Array(24 + serial.length).fill(0x20)
-  text.set(inquiry.id.subarray(0, 24))
+  text.set(inquiry.id)
   text.set(serial, 24)
   return `serial.${fitted(unpadded(text))}`
 }

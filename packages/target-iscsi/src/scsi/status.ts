@@ -129,7 +129,8 @@ export const statusTable: readonly StatusRow[] = [
   check({ key: 0x5 }, EINVAL, None, 0, 'illegal request'),
 
   check({ key: 0x6, asc: 0x28 }, ELSEWHERE, Retry, ALL, 'became ready, medium may have changed'),
-  check({ key: 0x6, asc: 0x29 }, ELSEWHERE, Retry, ALL | News.Reset, 'power on, reset or nexus loss'),
+  check({ key: 0x6, asc: 0x29, ascq: 0x07 }, ELSEWHERE, Retry, ALL, 'nexus was lost'),
+  check({ key: 0x6, asc: 0x29 }, ELSEWHERE, Retry, ALL | News.Reset, 'power on or reset'),
   check({ key: 0x6, asc: 0x2a, ascq: 0x00 }, ELSEWHERE, Retry, News.Capacity, 'parameters changed'),
   check({ key: 0x6, asc: 0x2a, ascq: 0x01 }, ELSEWHERE, Retry, News.Capacity, 'mode parameters changed'),
   check({ key: 0x6, asc: 0x2a, ascq: 0x06 }, ELSEWHERE, Retry, News.Access, 'access state changed'),

@@ -1,6 +1,7 @@
 import type { SignalOptions } from '@blockbraid/core'
 import { BlockError } from '@blockbraid/core'
 import { parseTargetAddress } from '../login/address.ts'
+import type { ChapAlgorithm } from '../login/chap.ts'
 import type { LoginOptions } from '../login/login.ts'
 import { Login } from '../login/login.ts'
 import { Response } from '../pdu/opcode.ts'
@@ -39,7 +40,7 @@ export async function openSession(options: OpenOptions, { signal }: SignalOption
   try {
     let endpoint = options.endpoint
     for (let redirections = 0; ; redirections++) {
-      const answer = await loginOnce(options, endpoint, over.signal)
+      const answer = await loginTwice(options, endpoint, over.signal)
       if (answer instanceof Session) return answer
       const moved = parseTargetAddress(answer)
       if (moved === undefined) throw new BlockError('PROTOCOL', `a redirection to ${JSON.stringify(answer)}`)
@@ -63,22 +64,49 @@ export function addressOf({ host, port }: { readonly host: string; readonly port
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }
 
+// tgt up to 1.0 takes number 7 of CHAP_A, which IANA has given to SHA-256, for SHA-1, and so refuses a right secret.
+const MISTAKEN: ChapAlgorithm = 'sha256'
+
+/** One login; another one without SHA-256 where the target has refused the credentials after that. */
+async function loginTwice(options: OpenOptions, endpoint: Endpoint, signal: AbortSignal): Promise<Session | string> {
+  const login = new Login(options.login)
+  try {
+    return await loginOnce(options, login, endpoint, signal)
+  } catch (error) {
+    const { chap } = options.login
+    const algorithms = chap?.algorithms.filter((one) => one !== MISTAKEN) ?? []
+    const denied = BlockError.is(error) && error.code === 'DENIED'
+    if (chap === undefined || !denied || login.chapAlgorithm !== MISTAKEN || algorithms.length === 0) throw error
+    const without = new Login({ ...options.login, chap: { ...chap, algorithms } })
+    return await loginOnce(options, without, endpoint, signal)
+  }
+}
+
 /** Resolves to a session, or to the address that the target names instead. */
-async function loginOnce(options: OpenOptions, endpoint: Endpoint, signal: AbortSignal): Promise<Session | string> {
+async function loginOnce(
+  options: OpenOptions,
+  login: Login,
+  endpoint: Endpoint,
+  signal: AbortSignal,
+): Promise<Session | string> {
   signal.throwIfAborted()
   const connection = new Connection(endpoint, options.clock)
   try {
     await connection.opened({ signal })
-    return await exchange(options, connection, signal)
+    return await exchange(options, login, connection, signal)
   } catch (error) {
     connection.destroy()
     throw error
   }
 }
 
-function exchange(options: OpenOptions, connection: Connection, signal: AbortSignal): Promise<Session | string> {
+function exchange(
+  options: OpenOptions,
+  login: Login,
+  connection: Connection,
+  signal: AbortSignal,
+): Promise<Session | string> {
   return new Promise((resolve, reject) => {
-    const login = new Login(options.login)
     const onAbort = (): void => fail(signal.reason)
     const settled = (): void => signal.removeEventListener('abort', onAbort)
     const fail = (error: unknown): void => {

@@ -118,6 +118,29 @@ export async function readDisk(
   }
 }
 
+/** What can be said of a disk that tells nothing now, from what is known of its size. */
+export function untoldDisk(
+  { size, blockSize }: { readonly size: number; readonly blockSize: number },
+  options: { readonly queueDepth: number; readonly maxTransfer: number },
+): Disk {
+  const capacity = {
+    blocks: size / blockSize,
+    blockSize,
+    size,
+    physicalBlockSize: blockSize,
+    alignedLba: 0,
+    thin: false,
+    zeroes: false,
+    protection: 0,
+  }
+  const ranges = rangeCommands(capacity, undefined, undefined, false, false)
+  return {
+    limits: limitsOf(capacity, undefined, undefined, ranges, options),
+    ranges,
+    long: capacity.blocks > 2 ** 32,
+  }
+}
+
 /** Reads the access state of the port through which the logical unit is reached. */
 export async function readAccess(asker: Asker, { inquiry, port }: Identity): Promise<Access> {
   if (inquiry.tpgs === 0) return 'optimized'

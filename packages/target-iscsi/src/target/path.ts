@@ -50,6 +50,8 @@ export interface PathHost {
   readonly maxTransfer: number
   /** Volumes came or went. */
   changed(why: string): void
+  /** What was read of the volume last, through any path; a new reading is told by `disk`. */
+  lastDisk(volume: VolumeId, disk?: Disk): Disk | undefined
   /** The path is closed and fenced. */
   gone(path: IscsiPath): void
 }
@@ -373,6 +375,9 @@ export class IscsiPath implements Path {
     if ((news & (News.Identity | News.Capacity)) !== 0) await this.#readLimits(asker)
     const access = await readAccess(asker, this.#identity)
     if (access === this.access || !this.#open) return
+    // What a port in standby did not tell is to be known before the first I/O.
+    if (takesIo(access) && !takesIo(this.access)) await this.#readLimits(asker)
+    if (!this.#open) return
     this.access = access
     this.#emitter.emit('access', access)
   }
@@ -380,10 +385,11 @@ export class IscsiPath implements Path {
   async #readLimits(asker: Asker): Promise<void> {
     try {
       this.#disk = await readDisk(asker, this.#identity, this.#host)
+      this.#host.lastDisk(this.volume, this.#disk)
     } catch (error) {
-      // In standby it may not tell; it will be asked again when it takes I/O.
       if (!(error instanceof ScsiError)) throw error
-      return
+      // In standby it may not tell; another path has, or it is asked again when it takes I/O.
+      this.#disk = this.#host.lastDisk(this.volume) ?? this.#disk
     }
     const before = this.limits
     const { limits } = this.#disk
@@ -404,12 +410,11 @@ export class IscsiPath implements Path {
 
   /** A path without I/O hears of nothing: unit attentions come with the answer to a command. */
   async #askForNews(): Promise<void> {
-    const takesIo = this.access === 'optimized' || this.access === 'non-optimized'
     const idle = this.#quiet
     this.#quiet = true
     if (idle && !this.#checking) {
       try {
-        if (takesIo)
+        if (takesIo(this.access))
           await ask(
             this.#asker((news) => this.#hear(news)),
             'TEST UNIT READY',
@@ -474,4 +479,8 @@ export class IscsiPath implements Path {
     this.#nexus.release()
     this.#host.gone(this)
   }
+}
+
+function takesIo(access: Access): boolean {
+  return access === 'optimized' || access === 'non-optimized'
 }

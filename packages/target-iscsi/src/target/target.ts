@@ -1,5 +1,16 @@
 import { randomBytes } from 'node:crypto'
-import type { Emitter, Host, Path, PathInfo, SignalOptions, Target, TargetEvents, Timer } from '@blockbraid/core'
+import type {
+  Access,
+  Emitter,
+  Host,
+  Path,
+  PathInfo,
+  SignalOptions,
+  Target,
+  TargetEvents,
+  Timer,
+  VolumeId,
+} from '@blockbraid/core'
 import { BlockError, createEmitter, systemHost } from '@blockbraid/core'
 import type { ChapOptions } from '../login/chap.ts'
 import type { LoginOptions } from '../login/login.ts'
@@ -11,7 +22,8 @@ import type { Asker } from './ask.ts'
 import { ScsiError } from './ask.ts'
 import type { DiscoveryHost, Place } from './discovery.ts'
 import { complete, findPlaces, listPaths, movedTo, toBlockError } from './discovery.ts'
-import { readAccess, readDisk, readIdentity } from './disk.ts'
+import type { Disk, Identity } from './disk.ts'
+import { readAccess, readDisk, readIdentity, untoldDisk } from './disk.ts'
 import { isidOf } from './isid.ts'
 import { Nexus } from './nexus.ts'
 import type { IscsiOptions, Resolved } from './options.ts'
@@ -49,6 +61,7 @@ class Initiator implements IscsiTarget, DiscoveryHost {
   readonly #paths = new Set<IscsiPath>()
   /** What each place had when it was asked last. */
   readonly #known = new Map<string, { readonly place: Place; readonly infos: readonly PathInfo[] }>()
+  readonly #disks = new Map<VolumeId, Disk>()
   readonly #ended = new AbortController()
   #saysChanged: Timer | undefined
   #closed: Promise<void> | undefined
@@ -159,7 +172,7 @@ class Initiator implements IscsiTarget, DiscoveryHost {
       throw new BlockError('IDENTITY_CHANGED', `${info.id} leads to ${identity.volume} and not to ${info.volume}`)
     }
     const access = await readAccess(asker, identity)
-    const disk = await readDisk(asker, identity, this.#options)
+    const disk = await this.#readDisk(asker, identity, info, access)
     // What answered while the end came is no path any more.
     signal.throwIfAborted()
     if (session.error !== undefined)
@@ -173,6 +186,7 @@ class Initiator implements IscsiTarget, DiscoveryHost {
         queueDepth: this.#options.queueDepth,
         maxTransfer: this.#options.maxTransfer,
         changed: (why) => this.#changed(why),
+        lastDisk: this.#lastDisk,
         gone: (gone) => this.#paths.delete(gone),
       },
       nexus,
@@ -183,6 +197,23 @@ class Initiator implements IscsiTarget, DiscoveryHost {
     )
     this.#paths.add(path)
     return path
+  }
+
+  async #readDisk(asker: Asker, identity: Identity, info: PathInfo, access: Access): Promise<Disk> {
+    try {
+      const disk = await readDisk(asker, identity, this.#options)
+      this.#lastDisk(identity.volume, disk)
+      return disk
+    } catch (error) {
+      // A port that takes no I/O may not tell of the disk: it is opened all the same, to be used later.
+      if (!(error instanceof ScsiError) || access === 'optimized' || access === 'non-optimized') throw error
+      return this.#lastDisk(identity.volume) ?? untoldDisk(info, this.#options)
+    }
+  }
+
+  readonly #lastDisk = (volume: VolumeId, disk?: Disk): Disk | undefined => {
+    if (disk !== undefined) this.#disks.set(volume, disk)
+    return this.#disks.get(volume)
   }
 
   #asker(session: Session, owner: object, signal: AbortSignal): Omit<Asker, 'lun'> {

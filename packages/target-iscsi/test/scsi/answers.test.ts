@@ -5,6 +5,7 @@ import { decodeMode6, decodeMode10 } from '../../src/scsi/mode.ts'
 import { decodeCommandSupport } from '../../src/scsi/opcodes.ts'
 import { accessOf, decodePortGroups, groupOf } from '../../src/scsi/ports.ts'
 import * as reservations from '../../src/scsi/reservations.ts'
+import { ReservationType } from '../../src/scsi/reserve.ts'
 import * as vectors from './vectors.ts'
 import { bytes } from './vectors.ts'
 
@@ -85,6 +86,19 @@ describe('MODE SENSE', () => {
       [0x0a, 1, 8],
       [0x08, 0, 20],
     ])
+  })
+
+  it('ends where it says, and its pages without subpages may have any code', () => {
+    const pages = '81 02 0000 8a 01 00'
+    const codes = (mode: { pages: readonly { code: number; subpage: number }[] }): number[][] =>
+      mode.pages.map(({ code, subpage }) => [code, subpage])
+    expect(codes(decodeMode6(bytes(`0a 00 00 00 ${pages}`)))).toEqual([
+      [0x01, 0],
+      [0x0a, 0],
+    ])
+    expect(codes(decodeMode6(bytes(`09 00 00 00 ${pages}`)))).toEqual([[0x01, 0]])
+    expect(codes(decodeMode10(bytes(`000d 00 00 00 00 0000 ${pages}`)))).toHaveLength(2)
+    expect(codes(decodeMode10(bytes(`000c 00 00 00 00 0000 ${pages}`)))).toEqual([[0x01, 0]])
   })
 
   it('without block descriptors', () => {
@@ -220,7 +234,8 @@ describe('PERSISTENT RESERVE IN', () => {
     const types = ['0200', '0800', '2000', '4000', '8000', '0001'].map(
       (mask) => reservations.decodeReservationCapabilities(bytes(`0008 00 80 ${mask} 0000`)).types,
     )
-    expect(types).toEqual([[1], [3], [5], [6], [7], [8]])
+    expect(types).toEqual(Object.values(ReservationType).map((type) => [type]))
+    expect(Object.values(ReservationType)).toEqual([1, 3, 5, 6, 7, 8])
   })
 
   it('full status', () => {

@@ -111,7 +111,7 @@ describe('control commands', () => {
     ['READ CAPACITY(10)', cdb.readCapacity10(), '25000000000000000000', 8],
     ['READ CAPACITY(16)', cdb.readCapacity16(), '9e100000000000000000000000200000', 32],
     ['MODE SENSE(6)', cdb.modeSense6(0x08), '1a080800ff00', 255],
-    ['MODE SENSE(10)', cdb.modeSense10(0x3f, 0x200), '5a083f00000000020000', 0x200],
+    ['MODE SENSE(10)', cdb.modeSense10(cdb.ModePageCode.All, 0x200), '5a083f00000000020000', 0x200],
     ['REPORT TARGET PORT GROUPS', cdb.reportTargetPortGroups(0x400), 'a30a00000000000004000000', 0x400],
     [
       'SET TARGET PORT GROUPS',

@@ -46,7 +46,7 @@ describe('the identity of a logical unit', () => {
     ['name string, iqn', [name('iqn.2003-01.org.x:lun1')], undefined],
     ['name string, t10', [name('t10.LIO-ORG')], undefined],
     ['T10', [t10('IET     00010001\0\0\0\0')], 't10.IET     00010001'],
-    ['T10, odd bytes', [t10('        a%b\xff\x07 c ')], 't10.%20       a%25b%ff%07 c'],
+    ['T10, odd bytes', [t10('        a!%b\xff\x7f\x07~ c ')], 't10.%20       a!%25b%ff%7f%07~ c'],
     ['T10, binary', [unit(1, 1, bytes(`${text('VENDOR', 8)}010020`))], 't10.VENDOR  %01%00%20'],
     ['NAA of another kind', [naa('4001405a1b2c3d4e')], undefined],
     ['NAA of a wrong length', [naa(NAA5 + NAA5), naa(NAA6.slice(0, 16)), naa('60'), naa('')], undefined],

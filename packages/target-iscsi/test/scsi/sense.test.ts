@@ -78,6 +78,6 @@ describe('sense data', () => {
 
   it('is described in short', () => {
     expect(describeSense(decodeSense(bytes('72 02 04 0b 00000000'))!)).toBe('not ready (02/04/0b)')
-    expect(describeSense(decodeSense(bytes('73 0f 00 00 00000000'))!)).toBe('deferred completed (0f/00/00)')
+    expect(describeSense(decodeSense(bytes('73 0f 3f 1a 00000000'))!)).toBe('deferred completed (0f/3f/1a)')
   })
 })

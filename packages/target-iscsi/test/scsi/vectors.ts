@@ -9,7 +9,9 @@ export function text(value: string, length = value.length): string {
 }
 
 /** Standard INQUIRY data of a disk that supports both kinds of ALUA. */
-export const inquiryDisk = bytes(`00 00 06 12 1f 38 00 02 ${text('LIO-ORG', 8)} ${text('disk0', 16)} ${text('4.0', 4)}`)
+export const inquiryDisk = bytes(
+  `00 00 06 12 23 38 00 02 ${text('LIO-ORG', 8)} ${text('disk0', 16)} ${text('4.0', 4)} ${text('0123')}`,
+)
 
 /** VPD page 0x00. */
 export const supportedPages = bytes('00 00 00 06 00 80 83 b0 b1 b2')

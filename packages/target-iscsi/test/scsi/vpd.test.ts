@@ -24,6 +24,13 @@ describe('standard INQUIRY data', () => {
     expect(isDisk(inquiry)).toBe(true)
   })
 
+  it('ends where it says', () => {
+    const short = vectors.inquiryDisk.slice()
+    short[4] = 17 - 5
+    expect(decodeInquiry(short)).toMatchObject({ vendor: 'LIO-ORG', product: 'd', revision: '' })
+    expect(decodeInquiry(short).id).toHaveLength(9)
+  })
+
   it('of no logical unit', () => {
     const inquiry = decodeInquiry(bytes('7f 80 05 02 00'))
     expect(inquiry).toMatchObject({ qualifier: 3, type: 0x1f, removable: true, tpgs: 0, vendor: '', product: '' })
@@ -37,7 +44,7 @@ describe('standard INQUIRY data', () => {
 
   it('shows what a terminal would obey as question marks', () => {
     const hostile = bytes(
-      `00 00 06 02 1f 00 00 00 ${text('\x1b[2J\x07\x9b', 8)} ${text('\x00a\xffb', 16)} ${text('1', 4)}`,
+      `00 00 06 02 1f 00 00 00 ${text('\x1b[2J\x07\x9b', 8)} ${text('\x00a\x7fb', 16)} ${text('1', 4)}`,
     )
     expect(decodeInquiry(hostile)).toMatchObject({ vendor: '?[2J??', product: '?a?b', revision: '1' })
   })
@@ -76,13 +83,14 @@ describe('vital product data', () => {
   })
 
   it('0x83: other designators are named', () => {
-    const page = bytes(`00 83 00 3a
+    const page = bytes(`00 83 00 42
       01 0a 00 12 1000 0123456789abcdef0011223344556677
       01 02 00 08 0011223344556677
       01 06 00 04 00000009
       01 0c 00 02 abcd
       01 0a 00 02 1000
-      01 03 00 00`)
+      01 03 00 00
+      01 00 00 04 00000009`)
     expect(vpd.decodeIdentification(page).map((one) => one.text)).toEqual([
       'uuid.01234567-89ab-cdef-0011-223344556677',
       'eui.0011223344556677',
@@ -90,6 +98,7 @@ describe('vital product data', () => {
       'type 12.abcd',
       'uuid.1000',
       'naa.',
+      'vendor.00000009',
     ])
   })
 
@@ -142,7 +151,30 @@ describe('vital product data', () => {
     const page = vectors.blockLimitsPage.slice()
     page.set([0x80, 0, 0, 0], 32)
     expect(vpd.decodeBlockLimits(page).unmapAlignment).toBe(0)
-    expect(vpd.decodeBlockLimits(bytes('00 b0 00 00'))).toMatchObject({ wsnz: false, maxTransfer: 0 })
+    expect(vpd.decodeBlockLimits(bytes('00 b0 00 00'))).toEqual({
+      wsnz: false,
+      maxCompareAndWrite: 0,
+      optimalGranularity: 0,
+      maxTransfer: 0,
+      optimalTransfer: 0,
+      maxUnmapBlocks: 0,
+      maxUnmapDescriptors: 0,
+      unmapGranularity: 0,
+      unmapAlignment: undefined,
+      maxWriteSame: 0,
+    })
+    const cuts = [19, 20, 23, 24, 43, 44].map((length) => {
+      const { maxTransfer, maxUnmapBlocks, maxWriteSame } = vpd.decodeBlockLimits(page.subarray(0, length))
+      return [maxTransfer, maxUnmapBlocks, maxWriteSame]
+    })
+    expect(cuts).toEqual([
+      [0x10000, 0, 0],
+      [0x10000, 0, 0],
+      [0x10000, 0, 0],
+      [0x10000, 0x3fffff, 0],
+      [0x10000, 0x3fffff, 0],
+      [0x10000, 0x3fffff, 0x10000],
+    ])
   })
 
   it('0xB1: characteristics', () => {
