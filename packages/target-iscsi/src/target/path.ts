@@ -312,10 +312,14 @@ export class IscsiPath implements Path {
     const { portGroup } = this.#identity.port
     if (portGroup === undefined) throw new BlockError('NOT_SUPPORTED', `${this.id} does not tell its port group`)
     const command = setTargetPortGroups([{ group: portGroup, state: 0 }])
-    const answer = await this.#call(command, this.#host.taskTimeout, true, signal)
-    const verdict = judge(answer.status, decodeSense(answer.sense))
-    if (verdict.status !== OK && verdict.action !== Action.Retry) {
-      throw new BlockError('IO_FAILED', `SET TARGET PORT GROUPS: ${verdict.text}`)
+    for (let tries = 1; ; tries++) {
+      const answer = await this.#call(command, this.#host.taskTimeout, true, signal)
+      const verdict = judge(answer.status, decodeSense(answer.sense))
+      if (verdict.news !== 0) this.#hear(verdict.news)
+      if (verdict.status === OK) break
+      if (verdict.action !== Action.Retry || tries > MAX_RETRIES) {
+        throw new BlockError('IO_FAILED', `SET TARGET PORT GROUPS: ${verdict.text}`)
+      }
     }
     this.#hear(News.Access)
   }

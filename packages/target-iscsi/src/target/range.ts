@@ -1,7 +1,7 @@
 import type { Io, IoStatus } from '@blockbraid/core'
 import { Errno, IoFlag, IoOp, OK } from '@blockbraid/core'
 import type { ScsiCommand } from '../scsi/cdb.ts'
-import { make, putWriteSame, unmap, WriteSameFlag } from '../scsi/cdb.ts'
+import { MAX_LONG_BLOCKS, MAX_SHORT_BLOCKS, make, putWriteSame, unmap, WriteSameFlag } from '../scsi/cdb.ts'
 import type { Disk } from './disk.ts'
 
 /** Sends one command of a trim or of a zeroing; resolves to how it ended. */
@@ -13,11 +13,17 @@ export async function runRange(io: Io, disk: Disk, send: SendCommand): Promise<I
   const trims = io.op === IoOp.Trim
   if (trims ? !limits.trim : !limits.writeZeroes) return Errno.EOPNOTSUPP
   if (!trims && (io.flags & IoFlag.Fua) !== 0) return Errno.EOPNOTSUPP
-  const most = trims && ranges.unmap ? ranges.maxUnmapBlocks : ranges.maxWriteSameBlocks
+  const unmaps = unmapsBlocks(disk, trims, io.flags)
+  const form = unmaps ? ranges.writeSameUnmap : ranges.writeSame
+  const sameMost = Math.min(ranges.maxWriteSameBlocks, form === 'long' ? MAX_LONG_BLOCKS : MAX_SHORT_BLOCKS)
+  const most = trims && ranges.unmap ? ranges.maxUnmapBlocks : sameMost
   const end = (io.offset + io.length) / limits.blockSize
   for (let lba = io.offset / limits.blockSize; lba < end; ) {
     const blocks = pieceOf(lba, end, most, ranges.granularity)
-    const command = trims && ranges.unmap ? unmap([{ lba, blocks }]) : writeSame(disk, lba, blocks, trims, io.flags)
+    const command =
+      trims && ranges.unmap
+        ? unmap([{ lba, blocks }])
+        : writeSame(limits.blockSize, form === 'long', unmaps, lba, blocks)
     const status = await send(command)
     if (status !== OK) return status
     lba += blocks
@@ -32,13 +38,14 @@ function pieceOf(lba: number, end: number, most: number, granularity: number): n
   return cut > lba ? cut - lba : most
 }
 
-function writeSame(disk: Disk, lba: number, blocks: number, trims: boolean, flags: number): ScsiCommand {
-  const { ranges, limits } = disk
-  const keeps = (flags & IoFlag.NoUnmap) !== 0 || !ranges.unmapZeroes
-  const unmaps = ranges.writeSameUnmap !== 'none' && (trims || !keeps)
-  const form = unmaps ? ranges.writeSameUnmap : ranges.writeSame
-  const long = form === 'long'
-  return make(long ? 16 : 10, Buffer.alloc(limits.blockSize), (cdb) =>
+/** Whether WRITE SAME may give the blocks back. */
+function unmapsBlocks({ ranges }: Disk, trims: boolean, flags: number): boolean {
+  if (ranges.writeSameUnmap === 'none') return false
+  return trims || (ranges.unmapZeroes && (flags & IoFlag.NoUnmap) === 0)
+}
+
+function writeSame(blockSize: number, long: boolean, unmaps: boolean, lba: number, blocks: number): ScsiCommand {
+  return make(long ? 16 : 10, Buffer.alloc(blockSize), (cdb) =>
     putWriteSame(cdb, 0, long, unmaps ? WriteSameFlag.Unmap : 0, lba, blocks),
   )
 }
