@@ -76,6 +76,13 @@ export interface IscsiOptions {
    * `random`: for a process beside another one of that name. @defaultValue 'stable'
    */
   isid?: 'stable' | 'random'
+  /**
+   * How a write moves on from a path whose portal is gone for good. `session`: only after a login has taken the place
+   * of the lost session, through that portal or another of its group. `lun-reset`: also after a reset of the logical
+   * unit through any other path, which ends the commands of other hosts, and does not reach what is still in the
+   * network. @defaultValue 'session'
+   */
+  fence?: 'session' | 'lun-reset'
 }
 
 /** {@link IscsiOptions} with every default filled in. */
@@ -106,6 +113,7 @@ export interface Resolved {
   readonly sessionPerLun: boolean
   readonly toldPortals: boolean
   readonly isid: 'stable' | 'random'
+  readonly fence: 'session' | 'lun-reset'
 }
 
 const ALGORITHMS: readonly ChapAlgorithm[] = ['sha3-256', 'sha256', 'sha1', 'md5']
@@ -131,7 +139,7 @@ const known = new Set<string>([
   ...Object.keys(numbers),
   ...Object.keys(flags),
   ...['portals', 'target', 'luns', 'name', 'initiator', 'chap', 'discoveryChap'],
-  ...['headerDigest', 'dataDigest', 'localAddress', 'isid'],
+  ...['headerDigest', 'dataDigest', 'localAddress', 'isid', 'fence'],
 ])
 
 /** Checks options and fills the defaults in; throws a TypeError that names the field, never a secret. */
@@ -142,8 +150,9 @@ export function resolveOptions(options: IscsiOptions): Resolved {
   }
   const portals = portalsOf(options.portals)
   const chap = options.chap === undefined ? undefined : chapOf('chap', options.chap)
-  const { discoveryChap, isid = 'stable', localAddress } = options
+  const { discoveryChap, isid = 'stable', fence = 'session', localAddress } = options
   if (isid !== 'stable' && isid !== 'random') throw wrong('isid', isid, 'stable or random')
+  if (fence !== 'session' && fence !== 'lun-reset') throw wrong('fence', fence, 'session or lun-reset')
   if (localAddress !== undefined && (typeof localAddress !== 'string' || isIP(localAddress) === 0)) {
     throw wrong('localAddress', localAddress, 'an IP address of this host')
   }
@@ -160,6 +169,7 @@ export function resolveOptions(options: IscsiOptions): Resolved {
     dataDigest: digest('dataDigest', options.dataDigest),
     localAddress,
     isid,
+    fence,
     ...(Object.fromEntries(
       Object.entries(numbers).map(([field, [least, most, otherwise]]) => [
         field,

@@ -52,6 +52,8 @@ export interface PathHost {
   changed(why: string): void
   /** What was read of the volume last, through any path; a new reading is told by `disk`. */
   lastDisk(volume: VolumeId, disk?: Disk): Disk | undefined
+  /** Settles when a reset through another path has ended what this one has sent; without the option it never does. */
+  fencedByReset(path: IscsiPath, signal: AbortSignal): Promise<void>
   /** The path is closed and fenced. */
   gone(path: IscsiPath): void
 }
@@ -467,6 +469,13 @@ export class IscsiPath implements Path {
     return abortable(this.#closed, options.signal)
   }
 
+  async #fenced(): Promise<void> {
+    if (!this.#session.unfenced.has(this)) return
+    const proven = new AbortController()
+    await Promise.race([this.#nexus.fenced(this.#session, this), this.#host.fencedByReset(this, proven.signal)])
+    proven.abort()
+  }
+
   async #close(): Promise<void> {
     this.#cutAll()
     if (this.#jobs > 0) {
@@ -478,7 +487,7 @@ export class IscsiPath implements Path {
     if (session.error === undefined && !(await session.abort(this))) {
       session.drop(new BlockError('TIMED_OUT', 'the target did not say that aborted commands have ended'))
     }
-    await this.#nexus.fenced(session, this)
+    await this.#fenced()
     session.listeners.delete(this.#listener)
     this.#nexus.release()
     this.#host.gone(this)

@@ -11,7 +11,7 @@ import type {
   Timer,
   VolumeId,
 } from '@blockbraid/core'
-import { BlockError, createEmitter, systemHost } from '@blockbraid/core'
+import { BlockError, createEmitter, delay, systemHost } from '@blockbraid/core'
 import type { ChapOptions } from '../login/chap.ts'
 import type { LoginOptions } from '../login/login.ts'
 import type { Lun } from '../scsi/lun.ts'
@@ -44,6 +44,8 @@ export function iscsi(options: IscsiOptions, host: Host = systemHost): IscsiTarg
   return new Initiator(resolveOptions(options), host)
 }
 
+// Between tries to reset a logical unit, milliseconds.
+const RESET_DELAY = 500
 // One change of an array is told by each of its logical units, milliseconds.
 const CHANGED_DELAY = 50
 
@@ -187,6 +189,7 @@ class Initiator implements IscsiTarget, DiscoveryHost {
         maxTransfer: this.#options.maxTransfer,
         changed: (why) => this.#changed(why),
         lastDisk: this.#lastDisk,
+        fencedByReset: (lost, proven) => this.#fencedByReset(lost, proven),
         gone: (gone) => this.#paths.delete(gone),
       },
       nexus,
@@ -209,6 +212,24 @@ class Initiator implements IscsiTarget, DiscoveryHost {
       if (!(error instanceof ScsiError) || access === 'optimized' || access === 'non-optimized') throw error
       return this.#lastDisk(identity.volume) ?? untoldDisk(info, this.#options)
     }
+  }
+
+  async #fencedByReset(lost: IscsiPath, proven: AbortSignal): Promise<void> {
+    if (this.#options.fence !== 'lun-reset') return new Promise(() => {})
+    const over = AbortSignal.any([proven, this.#ended.signal])
+    while (!over.aborted) {
+      for (const other of this.#paths) {
+        if (other === lost || other.volume !== lost.volume) continue
+        const done = await other.reset().then(
+          () => true,
+          () => false,
+        )
+        if (done) return
+      }
+      await delay(this.#host.clock, RESET_DELAY, over)
+    }
+    // Given up, which proves nothing.
+    return new Promise(() => {})
   }
 
   readonly #lastDisk = (volume: VolumeId, disk?: Disk): Disk | undefined => {
