@@ -6,7 +6,9 @@ export const FINAL = 0x80
 
 const READS = 0x40
 const WRITES = 0x20
-const SIMPLE_QUEUE = 0x01
+// Task attributes (RFC 7143 §11.3.1).
+const SIMPLE = 0x01
+const ORDERED = 0x02
 
 /** What a SCSI Command PDU says (RFC 7143 §11.3), beside its CDB. */
 export interface CommandFields {
@@ -16,6 +18,8 @@ export interface CommandFields {
   readonly length: number
   readonly cdb: Uint8Array
   readonly cmdSn: number
+  /** Executed after all that came before it, and before all that comes after it (SAM-5 §8.6.3). */
+  readonly ordered: boolean
 }
 
 /** SCSI Command (RFC 7143 §11.3). `direction` is 0, 1 to read, 2 to write; `data` the immediate data's length. */
@@ -30,7 +34,11 @@ export function putCommand(
 ): void {
   const { cdb } = fields
   out[at] = Request.Command
-  out[at + 1] = (final ? FINAL : 0) | (direction === 1 ? READS : 0) | (direction === 2 ? WRITES : 0) | SIMPLE_QUEUE
+  out[at + 1] =
+    (final ? FINAL : 0) |
+    (direction === 1 ? READS : 0) |
+    (direction === 2 ? WRITES : 0) |
+    (fields.ordered ? ORDERED : SIMPLE)
   out[at + 2] = 0
   out[at + 3] = 0
   put32(out, at + 4, data)

@@ -24,6 +24,8 @@ export interface CallOptions extends SignalOptions {
   readonly timeout: number
   /** Whether the command may change data, so that it must be fenced. */
   readonly changes: boolean
+  /** Whether it waits in the target for all commands before it. */
+  readonly ordered?: boolean
 }
 
 /**
@@ -61,6 +63,7 @@ export function call(
     )
     signal?.addEventListener('abort', onAbort)
     fill(task, owner, lun, command, options.changes)
+    task.ordered = options.ordered === true
     const { data } = command
     const views = task.buffers
     task.done = () => {

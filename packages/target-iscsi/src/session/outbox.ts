@@ -8,6 +8,7 @@ export type OutboxSocket = Pick<Socket, 'cork' | 'uncork' | 'write' | 'writableL
 
 const SLAB = 64 * 1024
 const LARGEST = HEADER_LENGTH + 8
+const MAX_HEADS = 256
 const ZEROES = Buffer.alloc(3)
 
 /**
@@ -20,6 +21,8 @@ export class Outbox {
   #at = 0
   /** First byte of the slab that no piece covers. */
   #start = 0
+  // Views of the first headers of a fresh slab, by their number: what most turns send.
+  #heads: Uint8Array[] = []
   #pieces: Uint8Array[] = []
   #pieceBytes = 0
   #given = 0
@@ -119,12 +122,25 @@ export class Outbox {
 
   /** Makes a piece of the headers that stand in the slab since the last one. */
   #cover(): void {
-    if (this.#at > this.#start) this.#push(this.slab.subarray(this.#start, this.#at))
+    const start = this.#start
+    if (this.#at === start) return
+    this.#push(start === 0 ? this.#head(this.#at) : this.slab.subarray(start, this.#at))
     this.#start = this.#at
+  }
+
+  #head(length: number): Uint8Array {
+    if (length % HEADER_LENGTH !== 0 || length > MAX_HEADS * HEADER_LENGTH) return this.slab.subarray(0, length)
+    const count = length / HEADER_LENGTH
+    const known = this.#heads[count]
+    if (known !== undefined) return known
+    const view = this.slab.subarray(0, length)
+    this.#heads[count] = view
+    return view
   }
 
   #renew(): void {
     this.#cover()
+    this.#heads = []
     this.slab = Buffer.allocUnsafeSlow(SLAB)
     this.#at = 0
     this.#start = 0

@@ -57,6 +57,8 @@ export class Task {
   lends = false
   /** Whether it may change data: it must be fenced when its path fails. */
   changes = false
+  /** Whether it waits for all commands before it. */
+  ordered = false
   /** Path or call that it belongs to. */
   owner: object | null = null
   io: Io | null = null
@@ -147,6 +149,7 @@ export class Task {
     this.done = nobody
     this.tries = 0
     this.lends = false
+    this.ordered = false
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Clock, SignalOptions, Timer } from '@blockbraid/core'
 import { BlockError, delay } from '@blockbraid/core'
+import type { Lun } from '../scsi/lun.ts'
 import type { Session } from '../session/session.ts'
 import type { Portal } from './portal.ts'
 
@@ -9,8 +10,17 @@ export interface NexusHost {
   readonly random: () => number
   /** One try to log in to `targetName` at `portal` under `isid`. */
   open(targetName: string, portal: Portal, isid: Uint8Array, options: SignalOptions): Promise<Session>
+  /** Whether a logical unit has worked off all that was sent to it before. */
+  workedOff(session: Session, lun: Lun): Promise<boolean>
   /** Other portals of the target that have a session now, and may lead to the same portal group. */
   siblings(nexus: Nexus): readonly Portal[]
+}
+
+/** Whose commands are not known to have ended. */
+interface Unproven {
+  readonly session: Session
+  readonly lun: Lun
+  readonly resolve: () => void
 }
 
 /** A login that is under way, and how many wait for it. */
@@ -41,8 +51,8 @@ export class Nexus {
   // Logins under one id must not overlap: a late one would end the session of an earlier one.
   #turn: Promise<unknown> = Promise.resolve()
   #opening: Opening | undefined
-  readonly #proven = new WeakSet<Session>()
-  #unproven: { readonly session: Session; readonly resolve: () => void }[] = []
+  readonly #replaced = new WeakSet<Session>()
+  #unproven: Unproven[] = []
   #proving = false
   readonly #ended = new AbortController()
 
@@ -134,13 +144,14 @@ export class Nexus {
   }
 
   /**
-   * Settles when nothing that `owner` has sent through `session` can change data any more: at once where nothing
-   * was open when the session was lost, else after a login that took its place. Never settles without proof.
+   * Settles when nothing that `owner` has sent to `lun` through `session` can change data any more: at once where
+   * nothing was open when the session was lost, else after a login that took its place, and after the logical unit
+   * has worked off what it had begun. Never settles without proof.
    */
-  fenced(session: Session, owner: object): Promise<void> {
-    if (!session.unfenced.has(owner) || this.#proven.has(session)) return Promise.resolve()
+  fenced(session: Session, owner: object, lun: Lun): Promise<void> {
+    if (!session.unfenced.has(owner)) return Promise.resolve()
     return new Promise((resolve) => {
-      this.#unproven.push({ session, resolve })
+      this.#unproven.push({ session, lun, resolve })
       if (!this.#proving) void this.#prove()
     })
   }
@@ -159,11 +170,13 @@ export class Nexus {
 
   /** Tries a portal of the same group that works, where there is one, and then its own. */
   async #tryToProve(): Promise<void> {
+    if (this.session?.usable) return this.#workOff(this.session)
     for (const portal of this.#host.siblings(this)) {
       if (this.#unproven.length === 0) return
       try {
         const session = await this.#host.open(this.targetName, portal, this.isid, {})
         this.#takesPlace(session, true)
+        await this.#workOff(session)
         await session.logout()
       } catch {
         // Another one may do.
@@ -171,7 +184,7 @@ export class Nexus {
     }
     if (this.#unproven.length === 0) return
     try {
-      await this.#login(undefined)
+      await this.#workOff(await this.#login(undefined))
       this.#lingerIfIdle()
     } catch {
       // It is tried again.
@@ -197,13 +210,25 @@ export class Nexus {
 
   /** A login has ended every session before it under this id in the same portal group. */
   #takesPlace({ negotiated: { targetPortalGroupTag: now } }: Session, strict: boolean): void {
-    this.#unproven = this.#unproven.filter(({ session, resolve }) => {
+    for (const { session } of this.#unproven) {
       const before = session.negotiated.targetPortalGroupTag
       // Without tags only the portal itself is known to lead to the same group.
-      const same = before === undefined || now === undefined ? !strict : before === now
-      if (!same) return true
-      this.#proven.add(session)
-      resolve()
+      if (before === undefined || now === undefined ? !strict : before === now) this.#replaced.add(session)
+    }
+  }
+
+  /**
+   * Not every target ends, at a login, what its storage is executing by then: tgt does not. An ordered command waits
+   * for all that was there before it (SAM-5 §8.6.3).
+   */
+  async #workOff(session: Session): Promise<void> {
+    const ready = this.#unproven.filter((one) => this.#replaced.has(one.session))
+    const luns = new Map(ready.map(({ lun }) => [lun.name, lun]))
+    const worked = new Set<string>()
+    for (const [name, lun] of luns) if (await this.#host.workedOff(session, lun)) worked.add(name)
+    this.#unproven = this.#unproven.filter((one) => {
+      if (!ready.includes(one) || !worked.has(one.lun.name)) return true
+      one.resolve()
       return false
     })
   }

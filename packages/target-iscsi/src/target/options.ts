@@ -183,6 +183,10 @@ export function resolveOptions(options: IscsiOptions): Resolved {
       ]),
     ) as Record<keyof typeof flags, boolean>),
   }
+  // Some targets, tgt for one, send wrong bytes where segments end amid a word.
+  if (resolved.maxRecvDataSegmentLength % 4 !== 0) {
+    throw wrong('maxRecvDataSegmentLength', resolved.maxRecvDataSegmentLength, 'a multiple of 4')
+  }
   if (resolved.firstBurstLength > resolved.maxBurstLength) {
     throw wrong('firstBurstLength', resolved.firstBurstLength, `at most maxBurstLength, ${resolved.maxBurstLength}`)
   }

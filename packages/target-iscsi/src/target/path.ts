@@ -37,7 +37,7 @@ import { abortable } from './abortable.ts'
 import type { Asker } from './ask.ts'
 import { ask, ScsiError } from './ask.ts'
 import type { Disk, Identity } from './disk.ts'
-import { EXPLICIT_ACCESS, readAccess, readDisk, readIdentity } from './disk.ts'
+import { EXPLICIT_ACCESS, readAccess, readCapacity, readDisk, readIdentity } from './disk.ts'
 import type { Nexus } from './nexus.ts'
 import { runRange } from './range.ts'
 
@@ -70,6 +70,8 @@ const NEVER_SENT: IoStatus = Errno.EIO | PATH_ERROR | NOT_EXECUTED
 const CLOSED: IoStatus = Errno.ESHUTDOWN | PATH_ERROR | NOT_EXECUTED
 const BUSY: IoStatus = Errno.EAGAIN | PATH_ERROR | NOT_EXECUTED
 const RANGE_TIMEOUT = 120_000
+// With each of so many polls the size is read, also of a path that is busy.
+const POLLS_TO_LOOK = 6
 const MAX_RETRIES = 5
 const MAX_PAUSES = 8
 const FIRST_PAUSE = 10
@@ -105,6 +107,7 @@ export class IscsiPath implements Path {
   #onIdle: (() => void) | undefined
   #quiet = true
   #poll: Timer | undefined
+  #polls = 0
   #writeLost = false
   readonly #ending = new AbortController()
   readonly #listener: SessionListener
@@ -342,6 +345,11 @@ export class IscsiPath implements Path {
     }
   }
 
+  /** Reads size and limits again. */
+  lookAgain(): void {
+    this.#hear(News.Capacity)
+  }
+
   /** Something may have changed: it is read again, and until then nothing is sent. */
   #hear(news: number): void {
     if (news === 0 || !this.#open) return
@@ -418,14 +426,10 @@ export class IscsiPath implements Path {
   async #askForNews(): Promise<void> {
     const idle = this.#quiet
     this.#quiet = true
-    if (idle && !this.#checking) {
+    this.#polls++
+    if ((idle || this.#polls % POLLS_TO_LOOK === 0) && !this.#checking) {
       try {
-        if (takesIo(this.access))
-          await ask(
-            this.#asker((news) => this.#hear(news)),
-            'TEST UNIT READY',
-            testUnitReady(),
-          )
+        if (takesIo(this.access)) await this.#look()
         else this.#hear(News.Access | News.Capacity)
       } catch (error) {
         // The news is heard; a lost session tells of itself.
@@ -433,6 +437,14 @@ export class IscsiPath implements Path {
       }
     }
     if (this.#open) this.#schedulePoll()
+  }
+
+  /** Hears of what is queued for this path, and now and then of a new size that no unit attention tells. */
+  async #look(): Promise<void> {
+    const asker = this.#asker((news) => this.#hear(news))
+    if (this.#polls % POLLS_TO_LOOK !== 0) return void (await ask(asker, 'TEST UNIT READY', testUnitReady()))
+    const { size } = await readCapacity(asker)
+    if (size !== this.limits.size) this.lookAgain()
   }
 
   #fail(failure: BlockError): void {
@@ -472,7 +484,10 @@ export class IscsiPath implements Path {
   async #fenced(): Promise<void> {
     if (!this.#session.unfenced.has(this)) return
     const proven = new AbortController()
-    await Promise.race([this.#nexus.fenced(this.#session, this), this.#host.fencedByReset(this, proven.signal)])
+    await Promise.race([
+      this.#nexus.fenced(this.#session, this, this.#lun),
+      this.#host.fencedByReset(this, proven.signal),
+    ])
     proven.abort()
   }
 

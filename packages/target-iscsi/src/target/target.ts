@@ -14,12 +14,14 @@ import type {
 import { BlockError, createEmitter, delay, systemHost } from '@blockbraid/core'
 import type { ChapOptions } from '../login/chap.ts'
 import type { LoginOptions } from '../login/login.ts'
+import { testUnitReady } from '../scsi/cdb.ts'
 import type { Lun } from '../scsi/lun.ts'
+import { Action } from '../scsi/status.ts'
 import { openSession } from '../session/open.ts'
 import type { Session } from '../session/session.ts'
 import { abortable } from './abortable.ts'
 import type { Asker } from './ask.ts'
-import { ScsiError } from './ask.ts'
+import { ask, ScsiError } from './ask.ts'
 import type { DiscoveryHost, Place } from './discovery.ts'
 import { complete, findPlaces, listPaths, movedTo, toBlockError } from './discovery.ts'
 import type { Disk, Identity } from './disk.ts'
@@ -44,6 +46,7 @@ export function iscsi(options: IscsiOptions, host: Host = systemHost): IscsiTarg
   return new Initiator(resolveOptions(options), host)
 }
 
+const NO_DIGEST = ['None'] as const
 // Between tries to reset a logical unit, milliseconds.
 const RESET_DELAY = 500
 // One change of an array is told by each of its logical units, milliseconds.
@@ -99,7 +102,18 @@ class Initiator implements IscsiTarget, DiscoveryHost {
     const first = errors.find(({ code }) => code === 'DENIED') ?? errors[0]
     if (lists.size === 0 && first !== undefined) throw nothingAnswers(this.name, first)
     this.#recall(places, lists, failures.length > 0)
-    return complete([...lists.values()].flat())
+    const infos = complete([...lists.values()].flat())
+    this.#compare(infos)
+    return infos
+  }
+
+  /** Lets open paths look again where the array tells another size than they know. */
+  #compare(infos: readonly PathInfo[]): void {
+    const sizes = new Map(infos.map(({ id, size }) => [id, size]))
+    for (const path of this.#paths) {
+      const size = sizes.get(path.id)
+      if (size !== undefined && size !== path.limits.size) path.lookAgain()
+    }
   }
 
   /** Adds what is known of places that could not be asked this time. */
@@ -252,6 +266,7 @@ class Initiator implements IscsiTarget, DiscoveryHost {
         clock: this.#host.clock,
         random: this.#host.random,
         open: (name, at, id, options) => this.#open(name, at, id, this.#options.chap, options),
+        workedOff: (session, other) => this.#workedOff(session, other),
         siblings: (self) =>
           [...this.#nexuses.values()]
             .filter((other) => other !== self && other.targetName === targetName && other.session !== undefined)
@@ -264,6 +279,17 @@ class Initiator implements IscsiTarget, DiscoveryHost {
     )
     this.#nexuses.set(key, nexus)
     return nexus
+  }
+
+  async #workedOff(session: Session, lun: Lun): Promise<boolean> {
+    const asker = this.#asker(session, {}, this.#ended.signal)
+    try {
+      await ask({ ...asker, lun, options: { ...asker.options, ordered: true } }, 'TEST UNIT READY', testUnitReady())
+      return true
+    } catch (error) {
+      // A logical unit that is not there, or takes no commands here, executes none.
+      return error instanceof ScsiError && error.verdict.action === Action.None
+    }
   }
 
   openDiscovery(portal: Portal, options: SignalOptions): Promise<Session> {
@@ -284,8 +310,9 @@ class Initiator implements IscsiTarget, DiscoveryHost {
       targetName,
       isid,
       chap,
-      headerDigest: o.headerDigest,
-      dataDigest: o.dataDigest,
+      // Discovery carries no data of volumes, and tgt knows no digests there.
+      headerDigest: targetName === undefined ? NO_DIGEST : o.headerDigest,
+      dataDigest: targetName === undefined ? NO_DIGEST : o.dataDigest,
       immediateData: o.immediateData,
       initialR2T: o.initialR2T,
       firstBurstLength: o.firstBurstLength,

@@ -58,7 +58,7 @@ export async function rig(
     const made = iscsi({
       portals: array.portals.map(({ address }) => address),
       initiator: 'iqn.2026-11.io.blockbraid:host',
-      taskTimeout: 300,
+      taskTimeout: 2000,
       loginTimeout: 2000,
       ...options.initiator,
       ...more,
