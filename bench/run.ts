@@ -1,6 +1,7 @@
 // `npm run bench`: blockbraid beside qemu-nbd and nbdkit with the same fio jobs, in the same run, each
-// server pinned to one core and fio to the other; then what the layers cost by themselves.
-//   --rounds N (5)   --seconds N (3)   names of jobs, or `micro`, to run only these
+// server pinned to one core and fio to the other; then what the layers cost by themselves; then the iSCSI initiator
+// beside libiscsi and qemu-nbd (bench/iscsi/compare.ts, where tgt and libiscsi are installed).
+//   --rounds N (5)   --seconds N (3)   names of jobs, `micro`, `idle` or `iscsi`, to run only these
 import { execFileSync } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { cpus, tmpdir } from 'node:os'
@@ -31,6 +32,7 @@ console.log(`${versions.join(', ')}; ${cpus().length} CPUs ${cpus()[0]?.model}`)
 if (chosen.length > 0) await compare()
 if (positionals.length === 0 || positionals.includes('micro')) await script('bench/micro.ts')
 if (positionals.length === 0 || positionals.includes('idle')) await script('bench/idle.ts')
+if (positionals.length === 0 || positionals.includes('iscsi')) iscsi()
 
 async function compare(): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'blockbraid-bench-'))
@@ -98,4 +100,10 @@ function median(values: readonly number[]): number {
 async function script(file: string): Promise<void> {
   console.log('')
   execFileSync('taskset', ['-c', '0', process.execPath, '--expose-gc', file], { stdio: 'inherit' })
+}
+
+// It pins what it starts by itself.
+function iscsi(): void {
+  const length = ['--rounds', String(rounds), '--seconds', String(seconds)]
+  execFileSync(process.execPath, ['bench/iscsi/compare.ts', ...length], { stdio: 'inherit' })
 }

@@ -43,7 +43,13 @@ async function listening(socket: string): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, 50))
 }
 
-async function start(name: string, socket: string, exportName: string, command: readonly string[]): Promise<Contender> {
+/** Starts a server on its core, and waits until it listens on its socket. */
+export async function startServer(
+  name: string,
+  socket: string,
+  exportName: string,
+  command: readonly string[],
+): Promise<Contender> {
   const child = pinned(command)
   await listening(socket)
   // taskset becomes the command, so that this is the server itself.
@@ -58,7 +64,12 @@ async function start(name: string, socket: string, exportName: string, command: 
 /** blockbraid with its simulated array; the others are the same server through other exports. */
 export async function blockbraid(folder: string, size: string): Promise<Contender[]> {
   const socket = join(folder, 'blockbraid.sock')
-  const multipath = await start('blockbraid', socket, 'multipath', [process.execPath, 'bench/serve.ts', socket, size])
+  const multipath = await startServer('blockbraid', socket, 'multipath', [
+    process.execPath,
+    'bench/serve.ts',
+    socket,
+    size,
+  ])
   const other = (name: string, uri: string): Contender => ({ ...multipath, name, uri, stop: async () => {} })
   return [
     multipath,
@@ -70,11 +81,11 @@ export async function blockbraid(folder: string, size: string): Promise<Contende
 /** qemu-nbd over a raw file in memory. */
 export function qemuNbd(folder: string, file: string): Promise<Contender> {
   const socket = join(folder, 'qemu.sock')
-  return start('qemu-nbd', socket, 'x', ['qemu-nbd', '-f', 'raw', '-t', '-e', '8', '-x', 'x', '-k', socket, file])
+  return startServer('qemu-nbd', socket, 'x', ['qemu-nbd', '-f', 'raw', '-t', '-e', '8', '-x', 'x', '-k', socket, file])
 }
 
 /** nbdkit's memory plugin. */
 export function nbdkit(folder: string, size: string): Promise<Contender> {
   const socket = join(folder, 'nbdkit.sock')
-  return start('nbdkit', socket, '', ['nbdkit', '-f', '-U', socket, 'memory', size.replace('iB', '')])
+  return startServer('nbdkit', socket, '', ['nbdkit', '-f', '-U', socket, 'memory', size.replace('iB', '')])
 }

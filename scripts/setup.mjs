@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url'
 const root = fileURLToPath(new URL('..', import.meta.url))
 process.chdir(root)
 
+// By a command of the package, or a file where it has none.
 const debian = {
   fio: 'fio',
   qemuimg: 'qemu-utils',
@@ -17,6 +18,9 @@ const debian = {
   nbdkit: 'nbdkit',
   'mkfs.ext4': 'e2fsprogs',
   openssl: 'openssl',
+  tgtd: 'tgt',
+  'iscsi-perf': 'libiscsi-bin',
+  '/usr/share/doc/qemu-block-extra': 'qemu-block-extra',
 }
 const commands = { qemuimg: 'qemu-img' }
 
@@ -92,6 +96,7 @@ function hash(files, seed = '') {
 }
 
 function onPath(command) {
+  if (command.startsWith('/')) return existsSync(command)
   const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin']
   return folders.some((folder) => existsSync(join(folder, command)))
 }

@@ -29,7 +29,7 @@ export const suites: readonly Suite[] = [
   },
   {
     name: 'peers',
-    about: 'NBD clients and servers that others wrote',
+    about: 'NBD clients and iSCSI targets that others wrote',
     needs: [
       'fio',
       'qemu-img',
@@ -42,6 +42,9 @@ export const suites: readonly Suite[] = [
       'debugfs',
       'openssl',
       'cmp',
+      'tgtd',
+      'tgtadm',
+      'setpriv',
     ],
     commands: [['vitest', 'run', '--project', 'peers']],
   },

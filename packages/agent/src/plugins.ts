@@ -1,5 +1,5 @@
-import { readFile, stat } from 'node:fs/promises'
-import { findPackageJSON } from 'node:module'
+import { readFile, realpath, stat } from 'node:fs/promises'
+import { createRequire, findPackageJSON } from 'node:module'
 import { isAbsolute, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type {
@@ -13,7 +13,7 @@ import type {
 } from '@blockbraid/core'
 import { BlockError, messageOf } from '@blockbraid/core'
 import type { PluginUse } from './config/config.ts'
-import { hideSecrets } from './config/secrets.ts'
+import { hiderOf } from './config/secrets.ts'
 import { ConfigError } from './config/source.ts'
 
 /** What a plugin makes. Its packages are named `@blockbraid/KIND-NAME`. */
@@ -84,7 +84,7 @@ export async function loadModule(
     const file = isAbsolute(use) ? use : resolve(folder, use)
     const stats = await stat(file).catch(() => undefined)
     if (!stats?.isFile()) throw mistake(plugin, `there is no file ${file}`)
-    return importModule(kind, plugin, `${pathToFileURL(file).href}${editionOf(file, stats.mtimeMs)}`)
+    return importModule(kind, plugin, `${pathToFileURL(file).href}${await editionOf(file, stats.mtimeMs)}`)
   }
   const names = /^[a-z0-9-]+$/.test(use) ? [`@blockbraid/${kind}-${use}`, use] : [use]
   for (const name of names) {
@@ -95,13 +95,16 @@ export async function loadModule(
 }
 
 // Time of the first import of each file. Node keeps what it imported: after an edit, only another
-// address makes it read the file again.
+// address makes it read the file again, and of CommonJS it keeps the exports by file name beside that.
 const firstImports = new Map<string, number>()
+const { cache } = createRequire(import.meta.url)
 
-function editionOf(file: string, changed: number): string {
+async function editionOf(file: string, changed: number): Promise<string> {
   const first = firstImports.get(file) ?? changed
   firstImports.set(file, first)
-  return first === changed ? '' : `?changed=${changed}`
+  if (first === changed) return ''
+  delete cache[await realpath(file)]
+  return `?changed=${changed}`
 }
 
 async function importModule(kind: PluginKind, plugin: PluginUse, specifier: string): Promise<Record<string, unknown>> {
@@ -158,8 +161,10 @@ function pickExport(exports: unknown): string | undefined {
 }
 
 function mistake(plugin: PluginUse, text: string, cause?: unknown): Error {
-  const options = cause === undefined ? undefined : { cause }
-  const told = hideSecrets(text, plugin.options)
+  const hider = hiderOf(plugin.options)
+  const told = hider.hide(text)
+  const harmless = hider.cause(cause)
+  const options = harmless === undefined ? undefined : { cause: harmless }
   if (plugin.at === undefined) return new BlockError('NOT_FOUND', told, options)
   return new ConfigError(`${plugin.at}: ${told}`, options)
 }

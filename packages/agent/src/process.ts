@@ -20,8 +20,8 @@ export async function run(): Promise<void> {
   process.exitCode = await main(process.argv.slice(2), {
     out: (text) => void process.stdout.write(`${text}\n`),
     err: (text) => void process.stderr.write(`${text}\n`),
-    // Some terminals say 0.
-    columns: process.stdout.columns || 80,
+    // Some terminals say 0. What is piped is read by programs: nothing is cut.
+    columns: process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY,
     interactive: process.stdout.isTTY === true,
     env: process.env,
     folder: process.cwd(),

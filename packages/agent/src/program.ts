@@ -1,9 +1,11 @@
 import { BlockError, messageOf } from '@blockbraid/core'
 import { Command, CommanderError } from 'commander'
+import manifest from '../package.json' with { type: 'json' }
 import { demo } from './commands/demo.ts'
 import { discover } from './commands/discover.ts'
 import { down, failPath, ls, policy, rescan, restorePath, stats, top } from './commands/remote.ts'
 import { up } from './commands/up.ts'
+import { defaultType, forms, reservationTypes } from './scsi/forms.ts'
 import type { Terminal } from './terminal.ts'
 import { UsageError } from './terminal.ts'
 
@@ -24,6 +26,20 @@ export async function main(args: readonly string[], terminal: Terminal): Promise
   }
 }
 
+const addressHelp = `
+Addresses:
+  memory:[name]?volumes=2&size=1GiB&ports=4        the simulated array
+  iscsi://[user[%secret]@]host[:3260]/[iqn[/lun]]  a secret that is left out is
+                                                   taken from ISCSI_CHAP_SECRET`
+
+function scsiHelp(): string {
+  const width = Math.max(...forms.map(([words]) => words.length)) + 2
+  const lines = forms.map(([words, what]) => `  ${words.padEnd(width)}${what}`)
+  return `\nWhat:\n${lines.join('\n')}\n\nTypes:\n${Object.keys(reservationTypes)
+    .map((name) => `  ${name}${name === defaultType ? ' (where none is named)' : ''}`)
+    .join('\n')}`
+}
+
 function isAbort(error: unknown): boolean {
   return BlockError.is(error) ? error.code === 'ABORTED' : error instanceof Error && error.name === 'AbortError'
 }
@@ -31,6 +47,7 @@ function isAbort(error: unknown): boolean {
 function build(terminal: Terminal): Command {
   const program = new Command('blockbraid')
     .description('User-space multipath block storage: several paths to a volume, one device.')
+    .version(manifest.version, '-V, --version', 'show the version')
     .helpCommand(false)
     .helpOption('-h, --help', 'show this, or the help of a command')
     .configureHelp({
@@ -60,9 +77,9 @@ function build(terminal: Terminal): Command {
   json(program.command('demo').description('show it on a simulated array: I/O while paths fail')).action((options) =>
     demo(terminal, options),
   )
-  json(program.command('discover <url...>').description('list volumes at memory:, iscsi:, nvme-tcp: addresses')).action(
-    (urls, options) => discover(terminal, options, urls),
-  )
+  json(program.command('discover <url...>').description('list volumes at memory:, iscsi:, nvme-tcp: addresses'))
+    .addHelpText('after', addressHelp)
+    .action((urls, options) => discover(terminal, options, urls))
   json(program.command('up <config>').description('run an agent as a YAML file says, until Ctrl-C'))
     .option('--control <path>', 'control socket to listen on')
     .action((file, options) => up(terminal, options, file))
@@ -89,9 +106,19 @@ function build(terminal: Terminal): Command {
   remote(program.command('down <pair>').description('end a pair until the agent is started again')).action(
     (pair, options) => down(terminal, options, pair),
   )
-  program.addHelpText(
-    'after',
-    '\nExit codes: 0 done, 1 failed, 2 wrong usage. --json prints for programs;\n--control <path> names the agent to talk to.',
-  )
+  remote(program.command('scsi <pair> <what...>').description('send a SCSI command, show the answer in words'))
+    .option('--path <id>', 'send it through this path only')
+    .option('--key <hex>', 'pr: key of this host')
+    .option('--victim <hex>', 'pr preempt: key of the other host')
+    .option('--type <name>', 'pr: type of the reservation')
+    .option('--in <bytes>', 'raw: how many bytes to receive')
+    .option('--out <hex>', 'raw: bytes to send')
+    .addHelpText('after', scsiHelp())
+    .action(async (pair, words, options) => {
+      // Its decoders are only read in where they are needed.
+      const { scsi } = await import('./commands/scsi.ts')
+      await scsi(terminal, options, pair, words)
+    })
+  program.addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 wrong usage. Options: --json, --control <path>')
   return program
 }

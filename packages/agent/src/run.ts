@@ -8,7 +8,10 @@ import type {
   Target,
 } from '@blockbraid/core'
 import { BlockError, createHostAgent, messageOf, systemHost } from '@blockbraid/core'
+import { closePair } from './close-pair.ts'
 import type { Config, DeviceConfig, PluginUse } from './config/config.ts'
+import type { Hider } from './config/secrets.ts'
+import { hiderOf } from './config/secrets.ts'
 import { ConfigError } from './config/source.ts'
 import { serveAgent } from './control/handlers.ts'
 import type { ControlServer } from './control/server.ts'
@@ -51,8 +54,11 @@ export interface RunningAgent extends AsyncDisposable {
   rescan(): Promise<RescanResult>
   /** Exchanges the policy of a pair under I/O. A `./file` is looked up from the config's folder. */
   setPolicy(pair: string, policy: PluginUse): Promise<void>
-  /** Ends a pair until the agent is started again. */
-  down(pair: string): Promise<void>
+  /**
+   * Ends a pair until the agent is started again. I/O in flight is drained; where no path is usable it is
+   * dropped at once. Resolves to whether that was so.
+   */
+  down(pair: string): Promise<boolean>
   /** Ends the control socket, the pairs, the targets and the transports; drops I/O when the signal fires. */
   close(options?: SignalOptions): Promise<void>
 }
@@ -68,7 +74,11 @@ export async function runAgent(config: Config, options: RunOptions = {}): Promis
   const host = options.host ?? systemHost
   const loaded = await loadDevices(config, host)
   const targets = await loadTargets(config, host)
-  const running = createRunning(config, loaded, createHostAgent({ targets, host }), host, options.report ?? ignore)
+  const hider = hiderOf([config.targets, config.devices])
+  const { report = ignore } = options
+  const running = createRunning(config, loaded, createHostAgent({ targets, host }), host, hider, (line) =>
+    report(hider.hide(line)),
+  )
   try {
     await running.start(options.signal)
     return running
@@ -78,11 +88,13 @@ export async function runAgent(config: Config, options: RunOptions = {}): Promis
   }
 }
 
-/** The error with the pair it is about; a {@link ConfigError} tells its place already. */
-function pairError(name: string, error: unknown): Error {
+/** The error with the pair it is about and its place; a {@link ConfigError} tells that already. */
+function pairError({ name, config }: PlannedPair, error: unknown, hider: Hider): Error {
   if (error instanceof ConfigError) return error
   const code = BlockError.is(error) ? error.code : 'CONNECT_FAILED'
-  return new BlockError(code, `pair ${name}: ${messageOf(error)}`, { cause: error })
+  const place = config.at === undefined ? '' : `${config.at}: `
+  const text = hider.hide(`${place}pair ${name}: ${messageOf(error)}`)
+  return new BlockError(code, text, { cause: hider.cause(error) })
 }
 
 function ignore(_line: string): void {}
@@ -112,6 +124,7 @@ function createRunning(
   loaded: ReadonlyMap<DeviceConfig, Loaded>,
   agent: HostAgent,
   host: Host,
+  hider: Hider,
   report: (line: string) => void,
 ): RunningAgent & { start(signal?: AbortSignal): Promise<void> } {
   const transports = createTransportPool()
@@ -122,7 +135,7 @@ function createRunning(
   let closed: Promise<void> | undefined
   let last: Promise<unknown> = Promise.resolve()
 
-  // Rescans and downs change the same lists: one after the other.
+  // Rescans change the same lists: one after the other.
   const inTurn = <Result>(work: () => Promise<Result>): Promise<Result> => {
     const result = last.then(work)
     last = result.catch(() => undefined)
@@ -162,14 +175,15 @@ function createRunning(
   ): Promise<RescanResult & { failures: readonly Error[] }> => {
     const names = new Set(agent.pairs.map((pair) => pair.id))
     const result = { added, removed, paired: [] as string[], errors: [] as string[], failures: [] as Error[] }
-    for (const { target, error } of errors) result.errors.push(`target ${target}: ${messageOf(error)}`)
+    for (const { target, error } of errors) result.errors.push(hider.hide(`target ${target}: ${messageOf(error)}`))
     for (const planned of planPairs(agent.devices(), config.devices, paired, names)) {
       try {
         await makePair(planned, signal)
         result.paired.push(planned.name)
       } catch (error) {
-        result.errors.push(`pair ${planned.name}: ${messageOf(error)}`)
-        result.failures.push(pairError(planned.name, error))
+        const failure = pairError(planned, error, hider)
+        result.errors.push(failure.message)
+        result.failures.push(failure)
       }
     }
     return result
@@ -190,7 +204,7 @@ function createRunning(
     find,
     async start(signal?: AbortSignal): Promise<void> {
       // First of all: another agent that listens there has our sockets too.
-      if (config.control !== undefined) control = await serveAgent(config.control, running)
+      if (config.control !== undefined) control = await serveAgent(config.control, running, hider)
       const both = signal ? AbortSignal.any([signal, closing.signal]) : closing.signal
       const { errors, failures } = await inTurn(async () => pairNew(await agent.rescan({ signal: both }), both))
       if (failures.length > 0) throw failures[0]
@@ -213,10 +227,8 @@ function createRunning(
       const pair = running.find(name)
       pair.setSelector(await loadPolicy(policy, config.folder, host))
     },
-    down: (name: string): Promise<void> =>
-      inTurn(async () => {
-        await find(name).close({ signal: closing.signal })
-      }),
+    // Not in turn: it may take long, and its entry in `paired` keeps rescans from making the pair again.
+    down: (name: string): Promise<boolean> => closePair(find(name), closing.signal),
     close(options?: SignalOptions): Promise<void> {
       closed ??= shut(options)
       return closed

@@ -4,7 +4,7 @@ export interface Terminal {
   out(text: string): void
   /** Prints a line on stderr. */
   err(text: string): void
-  /** Characters a line may have. */
+  /** Characters a line may have; Infinity where stdout is no terminal. */
   readonly columns: number
   /** Whether stdout is looked at by a person, and can be drawn over. */
   readonly interactive: boolean

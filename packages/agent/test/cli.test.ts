@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -26,13 +26,29 @@ describe('help', () => {
     const lines = out.trimEnd().split('\n')
     expect(lines.length).toBeLessThan(24)
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80)
-    for (const name of ['demo', 'discover', 'up', 'ls', 'stats', 'top', 'policy', 'path', 'rescan', 'down'])
+    for (const name of ['demo', 'discover', 'up', 'ls', 'stats', 'top', 'policy', 'path', 'rescan', 'down', 'scsi'])
       expect(out).toMatch(new RegExp(`^ {2}${name} `, 'm'))
   })
 
   it('is there for every command', async () => {
     expect((await run(folder, 'ls', '--help')).out).toContain('--control <path>')
     expect((await run(folder, 'path', 'fail', '--help')).out).toContain('path fail [options] <pair> <path>')
+    for (const [name, words] of [
+      ['scsi', 'pr register --key KEY'],
+      ['discover', 'iscsi://[user[%secret]@]host[:3260]/[iqn[/lun]]'],
+    ] as const) {
+      const { out } = await run(folder, name, '--help')
+      expect(out).toContain(words)
+      expect(Math.max(...out.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80)
+    }
+  })
+})
+
+describe('the version', () => {
+  it.each(['--version', '-V'])('is told by %s', async (option) => {
+    const manifest = await readFile(new URL('../package.json', import.meta.url), 'utf8')
+    const { version } = JSON.parse(manifest) as { version: string }
+    expect(await run(folder, option)).toEqual({ code: 0, out: `${version}\n`, err: '' })
   })
 })
 
@@ -57,9 +73,9 @@ describe('exit codes', () => {
       'blockbraid: foo://x/: unknown scheme: it must be one of memory:, iscsi:, nvme-tcp:',
     ],
     [
-      ['discover', 'iscsi://u:pw@x/'],
+      ['discover', 'nvme-tcp://u:pw@x/'],
       1,
-      'blockbraid: iscsi://x/: there is no target "iscsi": install @blockbraid/target-iscsi',
+      'blockbraid: nvme-tcp://x/: there is no target "nvmeof": install @blockbraid/target-nvmeof',
     ],
     [['discover', 'memory:?ports=x'], 1, 'blockbraid: memory:?ports=x: ports is "x"; it must be a whole number'],
     [['up', 'no.yaml'], 1, 'blockbraid: there is no file '],

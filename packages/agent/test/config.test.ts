@@ -166,6 +166,22 @@ devices:
       'bb.yaml:3:37: targets[0].volumes[0].blockSize is 1: it must be 512 or 4096',
     ],
     [target('ports: 0'), 'bb.yaml:3:12: targets[0].ports is 0: it must be a number of ports, or a list of them'],
+    [
+      'targets: [{ use: iscsi }]\ndevices: [{volume: x, transport: {use: x}}]',
+      'bb.yaml:1:11: targets[0].portals is missing: add a list of host, host:port or [v6]:port such as [192.0.2.1:3260]',
+    ],
+    [
+      'targets: [{ use: iscsi, portals: [a], isid: fixed }]\ndevices: [{volume: x, transport: {use: x}}]',
+      'bb.yaml:1:45: targets[0].isid is "fixed": it must be stable or random',
+    ],
+    [
+      'targets: [{ use: iscsi, portals: [a], initiator: host1 }]\ndevices: [{volume: x, transport: {use: x}}]',
+      'bb.yaml:1:50: targets[0].initiator is "host1": it must be an iSCSI name such as iqn.2026-11.io.example:array',
+    ],
+    [
+      'targets: [{ use: iscsi, portals: [a], keepAliveTimout: 5s }]\ndevices: [{volume: x, transport: {use: x}}]',
+      'bb.yaml:1:39: targets[0].keepAliveTimout is not a known option: did you mean keepAliveTimeout?',
+    ],
     [target('use: iscsi'), 'bb.yaml:3:5: not valid YAML: Map keys must be unique'],
     [
       'targets: [a\n',
@@ -184,7 +200,7 @@ devices:
   })
 
   it('knows every option that the plugins beside it have, by the same name', async () => {
-    const config = parse(`targets:
+    const text = `targets:
   - use: memory
     name: a
     initiator: host1
@@ -196,6 +212,37 @@ devices:
     maxTransfer: 1MiB
     fenceDelay: 5
     log: true
+  - use: iscsi
+    portals: [127.0.0.1:3260, "[::1]:3260", array.example]
+    target: iqn.2026-11.io.example:array
+    luns: [0, 300]
+    name: b
+    initiator: iqn.2026-11.io.example:host1
+    chap: { user: alice, secret: \${CHAP_SECRET}, algorithms: [sha256, md5], target: { user: array, secret: other secret } }
+    discoveryChap: { user: bob, secret: \${CHAP_SECRET} }
+    headerDigest: true
+    dataDigest: prefer
+    immediateData: false
+    initialR2T: true
+    firstBurstLength: 64KiB
+    maxBurstLength: 256KiB
+    maxRecvDataSegmentLength: 8KiB
+    maxOutstandingR2T: 2
+    queueDepth: 32
+    maxTransfer: 512KiB
+    keepAliveInterval: 2s
+    keepAliveTimeout: 3s
+    loginTimeout: 15s
+    taskTimeout: 500ms
+    pollInterval: 1m
+    localAddress: 127.0.0.1
+    sessionPerLun: true
+    toldPortals: false
+    isid: random
+    fence: lun-reset
+  - use: "@blockbraid/target-iscsi"
+    portals: [127.0.0.2]
+    discoveryChap: false
 devices:
   - volume: "*"
     policy: { use: round-robin, minIos: 2 }
@@ -204,11 +251,21 @@ devices:
   - volume: x
     policy: { use: queue-depth }
     transport: { use: nbd, socket: /tmp/x }
-`)
-    const { folder, targets, devices } = config
+`
+    // From a folder where no package is installed: those of this repository are taken from their sources.
+    const { folder, targets, devices } = parseConfig(text, join(tmpdir(), 'bb.yaml'), env)
     const target = await loadTarget(targets[0]!, folder, systemHost)
     expect(await target.discover()).toMatchObject([{ volume: 'naa.6001405000000000000000000000abcd', size: 2 ** 20 }])
     await target.close()
+    expect(targets[1]?.options).toMatchObject({
+      chap: { secret: env.CHAP_SECRET, target: { secret: 'other secret' } },
+      firstBurstLength: 65536,
+      maxTransfer: 512 * 1024,
+      keepAliveInterval: 2000,
+      taskTimeout: 500,
+      pollInterval: 60_000,
+    })
+    for (const iscsi of targets.slice(1)) await (await loadTarget(iscsi, folder, systemHost)).close()
     for (const { policy, transport } of devices) {
       await loadPolicy(policy!, folder, systemHost)
       await (await loadTransport(transport, folder, systemHost))(transport.options).close()

@@ -55,6 +55,24 @@ describe('control socket file', () => {
     }
   })
 
+  it.each([
+    ['/sys/blockbraid/control.sock', /^cannot make the folder \/sys\/blockbraid for the socket \/sys\/\S+: /],
+    ['/sys/control.sock', /^cannot make the control socket \/sys\/control\.sock: /],
+  ])('says so where nobody may write: %s', async (where, words) => {
+    const starting = serveControl(where, echo)
+    await expect(starting).rejects.toMatchObject({ code: 'DENIED' })
+    await expect(starting).rejects.toThrow(words)
+    await expect(starting).rejects.toThrow(/: (not allowed|it would be on a read-only filesystem)$/)
+  })
+
+  it('says so where a file is in the way of its folder', async () => {
+    await writeFile(join(folder, 'file'), '')
+    await expect(serveControl(join(folder, 'file', 'control.sock'), echo)).rejects.toMatchObject({
+      code: 'IN_USE',
+      message: `cannot make the folder ${folder}/file for the socket ${folder}/file/control.sock: a file is in its way`,
+    })
+  })
+
   it('is refused where its path is too long to connect to', async () => {
     await expect(serveControl(join(folder, 'c'.repeat(100)), echo)).rejects.toThrow('too long for a socket')
   })

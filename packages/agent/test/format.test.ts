@@ -3,7 +3,7 @@ import type { Listing, PathListing, Stats } from '../src/control/snapshot.ts'
 import { formatCount, formatMicroseconds, formatSize } from '../src/format/amounts.ts'
 import { formatListing, rateKey, ratesBetween } from '../src/format/listing.ts'
 import { formatStats } from '../src/format/stats.ts'
-import { formatTable, shorten } from '../src/format/table.ts'
+import { formatTable, shorten, shortenAlike } from '../src/format/table.ts'
 import { formatVolumes, groupByVolume } from '../src/format/volumes.ts'
 
 const path = (port: number, change: Partial<PathListing> = {}): PathListing => ({
@@ -98,6 +98,22 @@ describe('ls', () => {
       \`- no paths
       "
     `)
+  })
+
+  it('keeps long ids apart on a terminal, and whole where none is read', () => {
+    const ids = ['10.0.0.1', '10.0.1.1', '10.0.0.11'].map(
+      (portal) => `iscsi:iqn.2026-11.io.blockbraid:array/${portal}:3260/lun1`,
+    )
+    const long: Listing = { pairs: [{ ...listing.pairs[0]!, paths: ids.map((id) => path(0, { id })) }] }
+    const lines = formatListing(long, new Map(), 80)
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80)
+    expect(lines.slice(4).map((line) => line.split(' ')[1])).toEqual([
+      'iscsi../10.0.0.1:3260/lun1',
+      'iscsi../10.0.1.1:3260/lun1',
+      'iscs../10.0.0.11:3260/lun1',
+    ])
+    const whole = formatListing(long, new Map(), Number.POSITIVE_INFINITY)
+    for (const [index, id] of ids.entries()) expect(whole[4 + index]).toContain(`- ${id} `)
   })
 
   it('says so when there is nothing', () => {
@@ -211,6 +227,20 @@ describe('amounts', () => {
       '12.3 ms',
       '3.0 s',
     ])
+  })
+
+  it('texts lose what they begin with alike', () => {
+    expect(shortenAlike([], 10)).toEqual([])
+    expect(shortenAlike(['short', 'abcdefghijkl'], 10)).toEqual(['short', shorten('abcdefghijkl', 10)])
+    expect(shortenAlike(['common-start-A-end-of-it', 'common-start-B-end-of-it'], 16)).toEqual([
+      'com..A-end-of-it',
+      'com..B-end-of-it',
+    ])
+    // They differ from the first letter on: there is nothing to leave out but the middle.
+    expect(shortenAlike(['A-common-end', 'B-common-end'], 8)).toEqual(['A-..-end', 'B-..-end'])
+    for (const width of [0, 1, 2, 3, 4, 5, 9])
+      for (const text of shortenAlike(['common-start-A-end', 'common-start-B-end'], width))
+        expect(text.length).toBeLessThanOrEqual(width)
   })
 
   it('texts lose their middle', () => {

@@ -9,6 +9,7 @@ import { runAgent } from '../src/index.ts'
 
 const LONG = { timeout: 15_000 }
 const reading = fileURLToPath(new URL('fixtures/reading-transport.ts', import.meta.url))
+const holding = fileURLToPath(new URL('fixtures/holding-transport.ts', import.meta.url))
 const deaf = fileURLToPath(new URL('fixtures/deaf-target.ts', import.meta.url))
 let folder: string
 
@@ -86,6 +87,46 @@ describe('runAgent', () => {
     const again = runAgent({ ...configOf(array, { transport }), control: join(folder, 'control.sock') })
     await expect(again).rejects.toThrow(/^pair vol-0: .*nbd\.sock/)
     expect(await readdir(folder)).toEqual(['nbd.sock'])
+  })
+
+  it('ends a pair without a usable path at once, though its I/O might wait for long', async () => {
+    const array = createMemoryArray({ volumes: [{ size: '1MiB' }], ports: 1 })
+    await using running = await runAgent(configOf(array, { multipath: { noPathTimeout: 3_600_000 } }))
+    array.portDown(0)
+    await expect.poll(() => running.find('vol-0').parked, LONG).toBe(2)
+    expect(await running.down('vol-0')).toBe(true)
+    expect(running.agent.pairs).toEqual([])
+    expect((await running.rescan()).paired).toEqual([])
+  })
+
+  it('ends a pair at once when it loses its last path meanwhile', async () => {
+    const array = createMemoryArray({ volumes: [{ size: '1MiB' }], ports: 1 })
+    await using running = await runAgent(configOf(array, { transport: { use: holding, options: {} } }))
+    const ending = running.down('vol-0')
+    array.portDown(0)
+    expect(await ending).toBe(true)
+  })
+
+  it('rescans while a pair takes long to end', async () => {
+    const array = createMemoryArray({ volumes: [{ size: '1MiB' }], ports: 1 })
+    const running = await runAgent(configOf(array, { transport: { use: holding, options: {} } }))
+    const ending = running.down('vol-0')
+    array.addVolume({ size: '1MiB' })
+    expect((await running.rescan()).added).toEqual(['memory:array0/port0/lun1'])
+    expect(running.find('vol-0').state).toBe('closed')
+    await running.close({ signal: AbortSignal.abort() }).catch(() => {})
+    await ending.catch(() => {})
+  })
+
+  it('says where the config has the pair that could not be made', async () => {
+    const array = createMemoryArray({ volumes: [{ size: '1MiB' }] })
+    const transport = { use: 'nbd', options: { socket: folder } }
+    const starting = runAgent(configOf(array, { transport, at: 'bb.yaml:7:5' }))
+    await expect(starting).rejects.toThrow(/^bb\.yaml:7:5: pair vol-0: ./)
+    const later = createMemoryArray({ volumes: [], ports: 1 })
+    await using running = await runAgent(configOf(later, { transport, at: 'bb.yaml:7:5' }))
+    later.addVolume({ size: '1MiB' })
+    expect((await running.rescan()).errors).toEqual([expect.stringMatching(/^bb\.yaml:7:5: pair vol-0: ./)])
   })
 
   it('ends its start when its signal fires', async () => {

@@ -1,5 +1,5 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: variables are part of what is tested
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -42,6 +42,7 @@ devices:
   - volume: "*"
     name: vol-{n}
     policy: round-robin
+    multipath: { noPathTimeout: 1h }
     transport: ${transport}
 `
 const sockets = '{ use: nbd, socket: ${FOLDER}/{name}.sock }'
@@ -159,6 +160,21 @@ describe('up', () => {
     expect(await remote('down', 'vol-0')).toMatchObject({ code: 1 })
   })
 
+  it('ends a stalled pair at once, and says what became of its I/O', async () => {
+    await up(`{ use: ${reading} }`)
+    for (const port of [0, 1]) await remote('path', 'fail', 'vol-0', `memory:array0/port${port}/lun0`)
+    await expect.poll(async () => (await listing()).pairs[0]!.parked, LONG).toBe(4)
+    expect(await remote('down', 'vol-0')).toMatchObject({
+      code: 0,
+      out: 'vol-0 is down; no path was usable: I/O that waited has failed\n',
+    })
+    expect(JSON.parse((await remote('down', 'vol-1', '--json')).out)).toEqual({
+      pair: 'vol-1',
+      down: true,
+      stalled: false,
+    })
+  })
+
   it('rescans what it can where a target fails, and then fails', async () => {
     const deaf = fileURLToPath(new URL('fixtures/deaf-target.ts', import.meta.url))
     await writeFile(join(folder, 'bb.yaml'), config(sockets).replace('targets:', `targets:\n  - use: ${deaf}`))
@@ -215,6 +231,22 @@ describe('up', () => {
     )
   })
 
+  it('shows long path ids whole where no terminal reads them', async () => {
+    await writeFile(
+      join(folder, 'bb.yaml'),
+      config(sockets).replace('- use: memory', `- use: memory\n    name: ${'n'.repeat(60)}`),
+    )
+    agent = begin(folder, ['up', 'bb.yaml', '--json'], { FOLDER: folder })
+    const { output } = agent
+    await expect.poll(() => output.out, LONG).toContain('}\n')
+    const piped = start(['ls', '--control', control], folder)
+    expect(await piped.ended).toBe(0)
+    expect(piped.output.out).toContain(`|- memory:${'n'.repeat(60)}/port0/lun0 optimized     up `)
+    const shown = (await remote('ls')).out
+    expect(shown).toContain('nn/port0/lun0 optimized')
+    expect(Math.max(...shown.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80)
+  })
+
   it('leaves nothing behind when it cannot start', async () => {
     await writeFile(join(folder, 'bb.yaml'), config('{ use: nbd, socket: ${FOLDER}/all.sock, maxConnections: {n} }'))
     const { code } = await begin(folder, ['up', 'bb.yaml'], { FOLDER: folder }).ended
@@ -248,6 +280,24 @@ describe('up as a process', () => {
     expect(await ended).toBe(0)
     expect(output.err).toBe('')
     expect(await readdir(folder)).toEqual(['bb.yaml'])
+  })
+
+  // In a process of its own: what a test runner imports is not what Node keeps.
+  it('reads a policy again after each edit, whatever kind of module it is', async () => {
+    await spawnUp(sockets)
+    for (const [name, exporting] of [
+      ['mine.mjs', 'export default'],
+      ['mine.cjs', 'module.exports ='],
+      ['mine.js', 'module.exports ='],
+    ] as const) {
+      for (const [index, word] of ['first', 'second', 'third'].entries()) {
+        const text = `${exporting} () => { let all = []; return { name: '${word}', update(paths) { all = paths }, select: () => all[0] } }`
+        await writeFile(join(folder, name), text)
+        await utimes(join(folder, name), index, index)
+        expect(await remote('policy', 'vol-0', `./${name}`)).toMatchObject({ code: 0, err: '' })
+        expect((await listing()).pairs[0]!.policy).toBe(word)
+      }
+    }
   })
 
   it('ends in order when its terminal is closed, and lives on when only its output is', async () => {

@@ -1,4 +1,5 @@
 import type { Io } from './io.ts'
+import type { ScsiAnswer, ScsiOptions } from './scsi.ts'
 
 /** Options of control calls. */
 export interface SignalOptions {
@@ -66,4 +67,11 @@ export interface BlockDevice {
    * (at least one), in order from `offset`.
    */
   extents?(offset: number, length: number, options?: SignalOptions): Promise<readonly Extent[]>
+  /**
+   * Sends a SCSI command of 6 to 260 bytes, where the device is one of SCSI. `data` is what to send, or how
+   * many bytes to receive. Every status is an answer. Rejects with ABORTED, TIMED_OUT (it may have run),
+   * CLOSED, NOT_SUPPORTED, and with IO_FAILED where the path failed before an answer, so that it is not
+   * known whether the command ran.
+   */
+  scsi?(cdb: Uint8Array, data?: Uint8Array | number, options?: ScsiOptions): Promise<ScsiAnswer>
 }

@@ -114,6 +114,6 @@ export interface BlockDevicePair extends AsyncDisposable {
   failPath(id: string): Promise<void>
   /** Lets a path that was taken out connect again, and makes one that waits try at once. */
   restorePath(id: string): void
-  /** Detaches, then closes the device unless others use it. */
+  /** Detaches, then closes the device unless others use it; `stalled` is emitted until then. */
   close(options?: SignalOptions): Promise<void>
 }

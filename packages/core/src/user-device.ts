@@ -5,10 +5,13 @@ import { closing, orAborted } from './closing.ts'
 import type { BlockDevice, DeviceLimits, Extent, SignalOptions } from './device.ts'
 import type { CompositeFactory } from './emulate.ts'
 import { compositeFactory } from './emulate.ts'
+import { BlockError } from './errors.ts'
 import type { Io } from './io.ts'
 import { changesData, IoFlag, IoOp, rangeErrno } from './io.ts'
 import type { ReadOptions, WriteOptions, ZeroOptions } from './promises.ts'
 import { promiseIo } from './promises.ts'
+import type { DeviceScsiOptions, ScsiAnswer } from './scsi.ts'
+import { checkScsi } from './scsi.ts'
 import { Errno, OK } from './status.ts'
 
 /**
@@ -28,6 +31,13 @@ export interface UserDevice extends BlockDevice, AsyncDisposable {
   trim(offset: number, length: number, options?: SignalOptions): Promise<void>
   /** Makes a range read as zeroes. */
   writeZeroes(offset: number, length: number, options?: ZeroOptions): Promise<void>
+  /**
+   * Sends a SCSI command through a usable path, or through any that is up where none is usable. It moves to
+   * another path when the answer says that it did not run, and when a path failed before it answered if the
+   * command is idempotent; else it rejects with IO_FAILED then. NOT_SUPPORTED where no path takes SCSI commands,
+   * NO_PATH where none is up.
+   */
+  scsi(cdb: Uint8Array, data?: Uint8Array | number, options?: DeviceScsiOptions): Promise<ScsiAnswer>
 }
 
 /**
@@ -50,6 +60,7 @@ class FrontDevice implements UserDevice {
   #composites: CompositeFactory
   #innerLimits: DeviceLimits
   #limits: DeviceLimits
+  #ended = new AbortController()
 
   constructor(device: BlockDevice, clock: Clock, close: (options?: SignalOptions) => Promise<void>) {
     this.#device = device
@@ -58,6 +69,7 @@ class FrontDevice implements UserDevice {
     this.#closing = closing(async (options) => {
       // Pieces of what was accepted before must still find the device open.
       await orAborted(this.#composites.drained(), options.signal).catch(() => {})
+      this.#ended.abort(new BlockError('CLOSED', 'the device is closed'))
       await close(options)
     })
     this.#innerLimits = device.limits
@@ -164,6 +176,15 @@ class FrontDevice implements UserDevice {
       (options?.noUnmap === true ? IoFlag.NoUnmap : 0) |
       (options?.fastZero === true ? IoFlag.FastZero : 0)
     await promiseIo(this, IoOp.WriteZeroes, flags, offset, length, [], options)
+  }
+
+  async scsi(cdb: Uint8Array, data: Uint8Array | number = 0, options: DeviceScsiOptions = {}): Promise<ScsiAnswer> {
+    checkScsi(cdb, data, options.timeout)
+    if (this.#closing.begun) throw new BlockError('CLOSED', 'the device is closed')
+    if (this.#device.scsi === undefined) throw new BlockError('NOT_SUPPORTED', 'this device takes no SCSI commands')
+    const ended = this.#ended.signal
+    const signal = options.signal === undefined ? ended : AbortSignal.any([options.signal, ended])
+    return orAborted(this.#device.scsi(cdb, data, { ...options, signal }), signal)
   }
 
   close(options?: SignalOptions): Promise<void> {

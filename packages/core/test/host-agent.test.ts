@@ -282,6 +282,30 @@ describe('close', () => {
     expect(host.clock.timers).toBe(0)
   })
 
+  it('of a pair tells that it waits for a path, and nothing of paths that it ends', async () => {
+    const target = new FakeTarget(2)
+    const { agent, host, transport } = setUp(target)
+    const pair = await host.clock.runUntil(agent.pair({ name: 'v', device: VOLUME, transport }))
+    const direct = await agent.open(VOLUME)
+    const seen: string[] = []
+    for (const event of ['stalled', 'resumed', 'path'] as const) pair.events.on(event, () => seen.push(event))
+    const hurry = new AbortController()
+    const closing = pair.close({ signal: hurry.signal }).catch((error: unknown) => error)
+    await host.clock.advance(0)
+    for (const index of [0, 1]) {
+      target.refuse.set(`fake:${index}`, 'down')
+      target.path(index).events.emit('down', new Error('gone'))
+    }
+    expect(seen).toEqual(['stalled'])
+    hurry.abort()
+    await host.clock.runUntil(closing)
+    target.refuse.clear()
+    await host.clock.advance(1000)
+    expect(direct.limits.size).toBe(LIMITS.size)
+    expect(seen).toEqual(['stalled'])
+    await host.clock.runUntil(agent.close({ signal: AbortSignal.abort() }).catch(() => {}))
+  })
+
   it('ends though every path is down, when the signal fires', async () => {
     const target = new FakeTarget(1)
     const { agent, host, transport } = setUp(target)

@@ -2,7 +2,8 @@ import { join } from 'node:path'
 import type { Running } from './tools.ts'
 import { start, succeed } from './tools.ts'
 
-const command = join(import.meta.dirname, '../../../packages/agent/dist/cli.js')
+/** The file of `blockbraid`. */
+export const command = join(import.meta.dirname, '../../../packages/agent/dist/cli.js')
 
 /** Starts `blockbraid`. */
 export function startBlockbraid(cwd: string, ...args: string[]): Running {

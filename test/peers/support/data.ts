@@ -32,3 +32,8 @@ export async function fileChecksum(path: string): Promise<string> {
   for await (const chunk of createReadStream(path)) sum.update(chunk as Buffer)
   return sum.digest()
 }
+
+/** Whether every byte is `value`. */
+export function allAre(bytes: Uint8Array, value: number): boolean {
+  return bytes.every((byte) => byte === value)
+}

@@ -32,8 +32,8 @@ export const verifiedMix: readonly string[] = [
   '--fsync=32',
 ]
 
-/** Starts fio with one job on an export, in one process, so that a kill ends all of it. */
-export function startFio(uri: string, cwd: string, args: readonly string[]): Running {
+/** Starts fio with one job on an export, in one process, so that a kill ends all of it; after `limit` ms it is. */
+export function startFio(uri: string, cwd: string, args: readonly string[], limit = 60_000): Running {
   const shared = [
     '--name=job',
     '--ioengine=nbd',
@@ -42,7 +42,7 @@ export function startFio(uri: string, cwd: string, args: readonly string[]): Run
     '--output-format=json',
     '--thread',
   ]
-  return start('fio', [...shared, ...args], { cwd })
+  return start('fio', [...shared, ...args], { cwd, limit })
 }
 
 /** What fio did; throws where it failed or reports an error. */

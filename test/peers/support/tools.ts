@@ -31,6 +31,8 @@ export interface ToolOptions {
   readonly cwd?: string
   /** Milliseconds; then it is killed, which no test expects. @defaultValue 60000 */
   readonly limit?: number
+  /** Variables beside those of this process. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 const environment = { ...process.env, LC_ALL: 'C', PATH: `${process.env['PATH']}:/usr/sbin:/sbin` }
@@ -41,8 +43,9 @@ afterEach(() => {
 })
 
 /** Starts a program. */
-export function start(command: string, args: readonly string[], { cwd, limit = 60_000 }: ToolOptions = {}): Running {
-  const child = spawn(command, args, { cwd, env: environment, stdio: ['pipe', 'pipe', 'pipe'] })
+export function start(command: string, args: readonly string[], options: ToolOptions = {}): Running {
+  const { cwd, limit = 60_000, env } = options
+  const child = spawn(command, args, { cwd, env: { ...environment, ...env }, stdio: ['pipe', 'pipe', 'pipe'] })
   children.add(child)
   let stdout = ''
   let stderr = ''

@@ -1,4 +1,5 @@
 import { messageOf, systemHost } from '@blockbraid/core'
+import { hiderOf } from '../config/secrets.ts'
 import { formatVolumes, groupByVolume } from '../format/volumes.ts'
 import { loadModule, loadTarget } from '../plugins.ts'
 import type { Terminal } from '../terminal.ts'
@@ -44,6 +45,8 @@ async function discoverAt(url: URL, { folder, interrupted }: Terminal) {
   const target = await loadTarget({ use, options }, folder, systemHost)
   try {
     return { target: target.name, paths: await target.discover({ signal: interrupted }) }
+  } catch (error) {
+    throw new Error(hiderOf(options).hide(messageOf(error)))
   } finally {
     await target.close({ signal: interrupted })
   }
@@ -53,7 +56,7 @@ function withoutSecret(url: URL): string {
   return hide(url.href)
 }
 
-/** An address without the secrets before its @: `user%secret@host`, `user:secret@host`. */
+/** An address without what stands before its last @: `user%secret@host`, `user:secret@host`. */
 function hide(text: string): string {
-  return text.replace(/\/\/[^/@]*@/, '//')
+  return text.replace(/^([a-z-]*:)?(\/\/)?.*@/is, '$1$2')
 }

@@ -22,7 +22,8 @@ const RATE_INTERVAL = 250
 /** Between two pictures of `top`, milliseconds. */
 const TOP_INTERVAL = 1000
 
-async function ask<Result>(terminal: Terminal, options: RemoteOptions, request: Request): Promise<Result> {
+/** Asks the agent that the options name. */
+export async function ask<Result>(terminal: Terminal, options: RemoteOptions, request: Request): Promise<Result> {
   const path =
     options.control === undefined ? defaultControlPath(terminal.env) : resolve(terminal.folder, options.control)
   await refuseForeign(path)
@@ -110,6 +111,8 @@ export async function rescan(terminal: Terminal, options: RemoteOptions): Promis
 
 /** `blockbraid down PAIR` */
 export async function down(terminal: Terminal, options: RemoteOptions, pair: string): Promise<void> {
-  await ask(terminal, options, { op: 'down', pair })
-  print(terminal, options.json, { pair, down: true }, () => [`${pair} is down`])
+  const { stalled } = await ask<{ stalled: boolean }>(terminal, options, { op: 'down', pair })
+  print(terminal, options.json, { pair, down: true, stalled }, () => [
+    stalled ? `${pair} is down; no path was usable: I/O that waited has failed` : `${pair} is down`,
+  ])
 }

@@ -1,32 +1,45 @@
+import { messageOf } from '@blockbraid/core'
+import type { Hider } from '../config/secrets.ts'
 import type { RunningAgent } from '../run.ts'
+import type { Request } from './protocol.ts'
+import { sendScsi } from './scsi.ts'
 import type { ControlServer } from './server.ts'
 import { serveControl } from './server.ts'
 import { countPairs, listPairs } from './snapshot.ts'
 
 /** Serves the commands that talk to a running agent. */
-export function serveAgent(path: string, running: RunningAgent): Promise<ControlServer> {
+export function serveAgent(path: string, running: RunningAgent, hider: Hider): Promise<ControlServer> {
   return serveControl(path, async (request) => {
-    switch (request.op) {
-      case 'hello':
-        return { pid: process.pid }
-      case 'ls':
-        return listPairs(running.agent.pairs, running.host.clock, Date.now())
-      case 'stats':
-        return countPairs(running.agent.pairs)
-      case 'rescan':
-        return running.rescan()
-      case 'policy':
-        await running.setPolicy(request.pair, { use: request.use, options: {} })
-        return {}
-      case 'path-fail':
-        await running.find(request.pair).failPath(request.path)
-        return {}
-      case 'path-restore':
-        running.find(request.pair).restorePath(request.path)
-        return {}
-      case 'down':
-        await running.down(request.pair)
-        return {}
+    try {
+      return await handle(running, request, hider)
+    } catch (error) {
+      throw new Error(hider.hide(messageOf(error)), { cause: hider.cause(error) })
     }
   })
+}
+
+async function handle(running: RunningAgent, request: Request, hider: Hider): Promise<unknown> {
+  switch (request.op) {
+    case 'hello':
+      return { pid: process.pid }
+    case 'ls':
+      return listPairs(running.agent.pairs, running.host.clock, Date.now(), hider.hide)
+    case 'stats':
+      return countPairs(running.agent.pairs)
+    case 'rescan':
+      return running.rescan()
+    case 'policy':
+      await running.setPolicy(request.pair, { use: request.use, options: {} })
+      return {}
+    case 'path-fail':
+      await running.find(request.pair).failPath(request.path)
+      return {}
+    case 'path-restore':
+      running.find(request.pair).restorePath(request.path)
+      return {}
+    case 'down':
+      return { stalled: await running.down(request.pair) }
+    case 'scsi':
+      return sendScsi(running.find(request.pair).user, request)
+  }
 }

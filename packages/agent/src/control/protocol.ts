@@ -10,7 +10,7 @@ export const MAX_REQUEST = 64 * 1024
 /** Bytes; a client gives up on a longer reply. */
 export const MAX_REPLY = 64 * 1024 * 1024
 
-/** What can be asked, and with which texts. */
+/** What can be asked, and with which texts; one that ends in ? may be left out. */
 export const operations = {
   /** Answers with the agent's `pid`. */
   hello: [],
@@ -26,15 +26,24 @@ export const operations = {
   'path-fail': ['pair', 'path'],
   /** Lets a path connect again. */
   'path-restore': ['pair', 'path'],
-  /** Ends a pair. */
+  /** Ends a pair; answers with whether it was `stalled`, so that waiting I/O failed. */
   down: ['pair'],
+  /**
+   * Sends a SCSI command: `cdb` and `out`, what to send, in hex digits; `in`: how many bytes to receive;
+   * `path`: through that path alone. Answers with a {@link ScsiResult}.
+   */
+  scsi: ['pair', 'cdb', 'in?', 'out?', 'path?'],
 } as const satisfies Record<string, readonly string[]>
 
 /** Name of an operation. */
 export type Operation = keyof typeof operations
 
 /** Texts that go with an operation. */
-export type Arguments<Name extends Operation> = { readonly [Field in (typeof operations)[Name][number]]: string }
+export type Arguments<Name extends Operation> = {
+  readonly [Key in Exclude<(typeof operations)[Name][number], `${string}?`>]: string
+} & {
+  readonly [Key in (typeof operations)[Name][number] as Key extends `${infer Plain}?` ? Plain : never]?: string
+}
 
 /** A request that was understood. */
 export type Request = {
@@ -43,6 +52,18 @@ export type Request = {
     readonly op: Name
   } & Arguments<Name>
 }[Operation]
+
+/** What a SCSI command was answered; bytes are hex digits. */
+export interface ScsiResult {
+  /** Status byte; 0 is GOOD. */
+  readonly status: number
+  /** Sense data; an empty text where there is none. */
+  readonly sense: string
+  /** What was received. */
+  readonly data: string
+  /** Bytes asked for or offered that were not transferred. */
+  readonly residual: number
+}
 
 /** A reply: what was asked for, or why not. */
 export type Reply =
@@ -69,12 +90,14 @@ export function decodeRequest(line: string): Request | string {
   const op = fields['op']
   if (typeof op !== 'string' || !Object.hasOwn(operations, op)) return 'the request has no known op'
   const request: Record<string, string> = { op }
-  for (const name of operations[op as Operation]) {
+  for (const field of operations[op as Operation]) {
+    const name = field.replace('?', '')
     const text = fields[name]
+    if (text === undefined && field !== name) continue
     if (typeof text !== 'string' || text === '') return `${op}: ${name} must be a text that is not empty`
     request[name] = text
   }
-  return request as Request
+  return request as unknown as Request
 }
 
 /** A line for a result. */

@@ -105,8 +105,16 @@ export interface Stats {
   readonly pairs: readonly PairStats[]
 }
 
-/** The listing of pairs; `wall` is the time of day in milliseconds, to date what `clock` dated. */
-export function listPairs(pairs: readonly BlockDevicePair[], clock: Clock, wall: number): Listing {
+/**
+ * The listing of pairs; `wall` is the time of day in milliseconds, to date what `clock` dated. `hide`
+ * takes secrets out of the words of targets.
+ */
+export function listPairs(
+  pairs: readonly BlockDevicePair[],
+  clock: Clock,
+  wall: number,
+  hide: (text: string) => string,
+): Listing {
   const now = clock.now()
   return {
     pairs: pairs.map((pair) => ({
@@ -130,7 +138,7 @@ export function listPairs(pairs: readonly BlockDevicePair[], clock: Clock, wall:
         errors: path.errors,
         latencyUs: Math.round(path.latency),
         since: new Date(wall - (now - path.since) / 1000).toISOString(),
-        reason: path.reason,
+        reason: hide(path.reason),
       })),
     })),
   }

@@ -1,7 +1,7 @@
 import { chmod, link, lstat, mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
 import type { Server } from 'node:net'
 import { dirname, join } from 'node:path'
-import { BlockError } from '@blockbraid/core'
+import { BlockError, messageOf } from '@blockbraid/core'
 import { callControl } from './client.ts'
 import { refuseForeign } from './path.ts'
 
@@ -12,7 +12,22 @@ const OWN_NAME = 13
 
 /** Makes the folder of a socket, open to this user only, where it is not there. */
 export async function makeFolder(path: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+  const folder = dirname(path)
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+  } catch (error) {
+    throw folderError(`cannot make the folder ${folder} for the socket ${path}`, error)
+  }
+}
+
+function folderError(what: string, error: unknown): BlockError {
+  const { code } = error as NodeJS.ErrnoException
+  if (code === 'EACCES' || code === 'EPERM') return new BlockError('DENIED', `${what}: not allowed`, { cause: error })
+  if (code === 'EROFS')
+    return new BlockError('DENIED', `${what}: it would be on a read-only filesystem`, { cause: error })
+  if (code === 'ENOTDIR' || code === 'EEXIST')
+    return new BlockError('IN_USE', `${what}: a file is in its way`, { cause: error })
+  return new BlockError('NOT_FOUND', `${what}: ${messageOf(error)}`, { cause: error })
 }
 
 /**
@@ -27,7 +42,9 @@ export async function listenOnFile(server: Server, path: string): Promise<() => 
   await refuseForeign(path)
   const dead = await refuseLive(path)
   // Bound inside a folder of our own and moved when its mode is set: never open to others, not for a moment.
-  const own = await mkdtemp(join(folder, '.bb-'))
+  const own = await mkdtemp(join(folder, '.bb-')).catch((error: unknown) => {
+    throw folderError(`cannot make the control socket ${path}`, error)
+  })
   try {
     const bound = join(own, 's')
     await new Promise<void>((resolve, reject) => {

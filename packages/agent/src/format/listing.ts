@@ -1,6 +1,6 @@
 import type { Listing, PairListing } from '../control/snapshot.ts'
 import { formatCount, formatMicroseconds, formatSize } from './amounts.ts'
-import { printable, shorten } from './table.ts'
+import { printable, shorten, shortenAlike } from './table.ts'
 
 /** I/Os a second by pair name and path id; empty where it is not known. */
 export type Rates = ReadonlyMap<string, number>
@@ -46,6 +46,10 @@ function formatPair(pair: PairListing, rates: Rates, idWidth: number, width: num
     state,
   ]
   const lines = [`${pair.name}  ${pair.volume}`, `  ${facts.join(', ')}`, `  ${pair.node}`]
+  const ids = shortenAlike(
+    pair.paths.map((path) => path.id),
+    idWidth,
+  )
   pair.paths.forEach((path, index) => {
     const last = index === pair.paths.length - 1
     const text = row([
@@ -55,7 +59,7 @@ function formatPair(pair: PairListing, rates: Rates, idWidth: number, width: num
       formatCount(rates.get(rateKey(pair.name, path.id)) ?? 0),
       formatMicroseconds(path.latencyUs),
     ])
-    lines.push(`${last ? '`- ' : '|- '}${shorten(path.id, idWidth).padEnd(idWidth)}${text}`)
+    lines.push(`${last ? '`- ' : '|- '}${ids[index]!.padEnd(idWidth)}${text}`)
     if (path.reason !== '') lines.push(`${last ? '   ' : '|  '}  ${path.reason}`)
   })
   if (pair.paths.length === 0) lines.push('`- no paths')

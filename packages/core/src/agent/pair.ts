@@ -3,7 +3,7 @@ import { closing } from '../closing.ts'
 import type { SignalOptions } from '../device.ts'
 import type { Emitter } from '../emitter.ts'
 import { createEmitter } from '../emitter.ts'
-import type { MultipathDevice } from '../multipath/multipath-device.ts'
+import type { MultipathDevice, MultipathEvents } from '../multipath/multipath-device.ts'
 import type { BlockDevicePair, DeviceState, PairEvents, PathStatus } from '../pair.ts'
 import type { PathSelector } from '../policy.ts'
 import type { Attachment } from '../transport.ts'
@@ -11,7 +11,9 @@ import type { UserDevice } from '../user-device.ts'
 import type { VolumeId } from '../volume-id.ts'
 import type { PairSpec } from './types.ts'
 
-const FORWARDED = ['stalled', 'resumed', 'path', 'policyFault', 'resized'] as const
+const FORWARDED = ['path', 'policyFault', 'resized'] as const
+// Told to the very end: whoever closes a pair may not want to wait for a path.
+const FORWARDED_LAST = ['stalled', 'resumed'] as const
 
 /** Attaches an open device; `onClosed` hears when the pair has ended. */
 export async function makePair(
@@ -41,6 +43,7 @@ class Pair implements BlockDevicePair {
   #onClosed: (pair: BlockDevicePair) => void
   #closing: Closing = closing((options) => this.#end(options))
   #unsubscribe: (() => void)[] = []
+  #unsubscribeLast: (() => void)[] = []
 
   constructor(
     id: string,
@@ -54,7 +57,8 @@ class Pair implements BlockDevicePair {
     this.kernel = kernel
     this.#device = device
     this.#onClosed = onClosed
-    for (const event of FORWARDED) this.#forward(event)
+    for (const event of FORWARDED) this.#unsubscribe.push(this.#forward(event))
+    for (const event of FORWARDED_LAST) this.#unsubscribeLast.push(this.#forward(event))
     const onResized = ({ size }: { size: number }): void => void kernel.resize(size).catch(onLost)
     const onLost = (error: Error): void => void this.events.emit('lost', error)
     device.events.on('resized', onResized)
@@ -65,10 +69,10 @@ class Pair implements BlockDevicePair {
     )
   }
 
-  #forward(event: (typeof FORWARDED)[number]): void {
+  #forward(event: keyof MultipathEvents): () => void {
     const listener = (detail: unknown): void => void this.events.emit(event, detail as never)
     this.#device.events.on(event, listener)
-    this.#unsubscribe.push(() => this.#device.events.off(event, listener))
+    return () => this.#device.events.off(event, listener)
   }
 
   get volume(): VolumeId {
@@ -128,7 +132,10 @@ class Pair implements BlockDevicePair {
     try {
       if (this.user.limits.writeCache && !this.user.limits.readOnly) await this.user.flush(options)
     } finally {
-      await this.user.close(options).finally(() => this.#onClosed(this))
+      await this.user.close(options).finally(() => {
+        for (const unsubscribe of this.#unsubscribeLast) unsubscribe()
+        this.#onClosed(this)
+      })
     }
   }
 

@@ -10,6 +10,8 @@ import type { Events } from '../events.ts'
 import type { Io } from '../io.ts'
 import type { DeviceState, PairEvents, PathStatus } from '../pair.ts'
 import type { PathSelector } from '../policy.ts'
+import type { DeviceScsiOptions, ScsiAnswer } from '../scsi.ts'
+import { SCSI_TIMEOUT } from '../scsi.ts'
 import { Errno } from '../status.ts'
 import type { Path } from '../target.ts'
 import { userDevice } from '../user-device.ts'
@@ -19,6 +21,7 @@ import { checkedSelector, firstPath } from './first-path.ts'
 import { combineLimits, limitsFault, takesAll, widen } from './limits.ts'
 import type { MultipathOptions, ResolvedOptions } from './options.ts'
 import { resolveOptions } from './options.ts'
+import { anyRoute, oneRoute, passThrough } from './pass-through.ts'
 import type { PathEntry } from './path-entry.ts'
 import type { PathSource, SlotOwner } from './path-slot.ts'
 import { PathSlot } from './path-slot.ts'
@@ -75,6 +78,8 @@ export interface MultipathDevice extends BlockDevice {
   failPath(id: string): Promise<void>
   /** Lets a path that was taken out connect again, and makes one that waits try at once. */
   restorePath(id: string): void
+  /** Sends a SCSI command as {@link UserDevice.scsi} says; the arguments are not checked. */
+  scsi(cdb: Uint8Array, data?: Uint8Array | number, options?: DeviceScsiOptions): Promise<ScsiAnswer>
 }
 
 // How long the other paths are waited for once the first is up, milliseconds.
@@ -324,6 +329,23 @@ class Multipath implements MultipathDevice, SlotOwner {
     return [{ length, hole: false, zero: false }]
   }
 
+  async scsi(
+    cdb: Uint8Array,
+    data: Uint8Array | number = 0,
+    { timeout = SCSI_TIMEOUT, signal, path }: DeviceScsiOptions = {},
+  ): Promise<ScsiAnswer> {
+    if (this.#closing.begun) throw new BlockError('CLOSED', 'the device is closed')
+    const signals = signal === undefined ? [this.#ended.signal] : [signal, this.#ended.signal]
+    const route = path === undefined ? anyRoute(this.volume, () => this.#upSlots()) : oneRoute(this.#slot(path))
+    return passThrough(route, cdb, data, { timeout, signals }, this.host.clock)
+  }
+
+  // The usable ones first.
+  #upSlots(): PathSlot[] {
+    const usable = this.#engine.usable
+    return [...usable, ...this.#slots.filter((slot) => slot.state === 'up' && !usable.includes(slot))]
+  }
+
   close(options?: SignalOptions): Promise<void> {
     return this.#closing.close(options)
   }
@@ -331,7 +353,7 @@ class Multipath implements MultipathDevice, SlotOwner {
   async #end(signal: AbortSignal): Promise<void> {
     await orAborted(this.settled(), signal).catch(() => {})
     this.#closed = true
-    this.#ended.abort()
+    this.#ended.abort(new BlockError('CLOSED', 'the device is closed'))
     this.#engine.close()
     const ended = Promise.all(this.#slots.map((slot) => slot.end('the device is closed')))
     ended.then(this.#fenced)

@@ -45,6 +45,7 @@ export class FakePath implements Path {
   auto = false
   activate?: () => Promise<void>
   extents?: NonNullable<Path['extents']>
+  scsi?: NonNullable<Path['scsi']>
 
   constructor(id: string, volume: VolumeId, limits: DeviceLimits) {
     this.id = id

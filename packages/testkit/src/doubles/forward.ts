@@ -14,7 +14,10 @@ function forwardDevice(device: BlockDevice, changes: Partial<BlockDevice>): Bloc
     close: changes.close ?? ((options) => device.close(options)),
   }
   const extents = changes.extents ?? device.extents?.bind(device)
-  return extents === undefined ? front : Object.defineProperty(front, 'extents', { value: extents, enumerable: true })
+  if (extents !== undefined) Object.defineProperty(front, 'extents', { value: extents, enumerable: true })
+  const scsi = changes.scsi ?? device.scsi?.bind(device)
+  if (scsi !== undefined) Object.defineProperty(front, 'scsi', { value: scsi, enumerable: true })
+  return front
 }
 
 function forwardPath(path: Path, changes: Partial<Path>): Path {

@@ -1,0 +1,126 @@
+// Initiators beside one another on one logical unit, each in turn on one core, the target on the other; then
+// through NBD exports with fio beside qemu-nbd. Medians; the first row is what the others are compared with.
+//   compare.ts --rounds N (5) --seconds N (3) [perf] [array] [nbd] [garbage]
+import { execFileSync } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { cpus, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { fio, type Job } from '../fio.ts'
+import { CLIENT_CORE, cpuSeconds, SERVER_CORE, startServer } from '../servers.ts'
+import { startArray } from './array.ts'
+import { printGarbage } from './garbage.ts'
+import type { Initiator, Reads } from './initiators.ts'
+import { blockbraid, blockbraidInto, iscsiPerf } from './initiators.ts'
+import type { Load } from './load.ts'
+import type { Lun } from './lun.ts'
+import { urlOf } from './lun.ts'
+import { startTgt } from './tgt.ts'
+
+const INITIATOR_CORE = '0'
+const TARGET_CORE = '1'
+// Behind an export three programs work: where there is no third core, the target shares fio's.
+const FAR_CORE = cpus().length > 2 ? '2' : CLIENT_CORE
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { rounds: { type: 'string', default: '5' }, seconds: { type: 'string', default: '3' } },
+})
+const rounds = Number(values.rounds)
+const seconds = Number(values.seconds)
+const wanted = (name: string): boolean => positionals.length === 0 || positionals.includes(name)
+
+const peers = execFileSync('dpkg-query', ['-W', 'libiscsi-bin', 'tgt', 'qemu-utils'], { encoding: 'utf8' })
+console.log(
+  `${peers.trim().replaceAll(/\s+/g, ' ')}, node ${process.version}; ${cpus().length} CPUs ${cpus()[0]?.model}`,
+)
+const folder = await mkdtemp(join(tmpdir(), 'blockbraid-bench-iscsi-'))
+try {
+  if (wanted('perf')) await onLun(() => startTgt(folder, TARGET_CORE), perf)
+  if (wanted('array')) await onLun(() => startArray(TARGET_CORE), perf)
+  if (wanted('nbd')) await onLun(() => startTgt(folder, FAR_CORE), exports)
+  if (wanted('garbage'))
+    await onLun(
+      () => startTgt(folder, TARGET_CORE),
+      (lun) => printGarbage(lun, INITIATOR_CORE),
+    )
+} finally {
+  await rm(folder, { recursive: true })
+}
+
+async function onLun(start: () => Promise<Lun>, use: (lun: Lun) => Promise<void>): Promise<void> {
+  const lun = await start()
+  try {
+    await use(lun)
+  } finally {
+    await lun.stop()
+  }
+}
+
+async function perf(lun: Lun): Promise<void> {
+  const initiators: readonly Initiator[] = [blockbraid, blockbraidInto, iscsiPerf]
+  for (const random of [true, false]) {
+    for (const depth of [1, 32, 128]) {
+      const reads: Reads = { depth, random }
+      const results = await inTurn(initiators, ({ read }) => read(lun, reads, seconds, INITIATOR_CORE))
+      const title = `${lun.name}: 4k ${random ? 'random' : 'sequential'} reads, depth ${depth}`
+      const goal = depth === 1 ? 'no slower than iscsi-perf' : '1.1 times iscsi-perf'
+      print(title, goal, initiators, results)
+    }
+  }
+}
+
+async function exports(lun: Lun): Promise<void> {
+  const sockets = { ours: join(folder, 'nbd.sock'), qemu: join(folder, 'qemu.sock') }
+  const servers = [
+    await startServer('blockbraid', sockets.ours, 'disk', [
+      ...[process.execPath, 'bench/iscsi/export.ts', lun.portal, lun.target, lun.lun, sockets.ours],
+    ]),
+    await startServer('qemu-nbd', sockets.qemu, 'x', [
+      ...['qemu-nbd', '-f', 'raw', '-t', '-e', '8', '-x', 'x', '-k', sockets.qemu, urlOf(lun)],
+    ]),
+  ]
+  try {
+    for (const depth of [1, 32]) {
+      const job: Job = { name: 'read', rw: 'randread', blockSize: '4k', depth }
+      const results = await inTurn(servers, async ({ uri, pid }) => {
+        const before = cpuSeconds(pid)
+        const iops = await fio(uri, '64GiB', job, seconds)
+        return { iops, cpu: ((cpuSeconds(pid) - before) * 1e6) / (iops * seconds) }
+      })
+      const place = `server on core ${SERVER_CORE}, fio on ${CLIENT_CORE}, target on ${FAR_CORE}`
+      const goal = depth === 1 ? 'faster than qemu-nbd' : '2.5 times qemu-nbd'
+      print(`${lun.name}, through NBD: 4k randread, depth ${depth} (${place})`, goal, servers, results)
+    }
+  } finally {
+    for (const { stop } of servers) await stop()
+  }
+}
+
+/** `rounds` runs of each, in turn, so that whatever else the machine does meets all of them. */
+async function inTurn<Item>(items: readonly Item[], run: (item: Item) => Promise<Load>): Promise<Load[][]> {
+  const results: Load[][] = items.map(() => [])
+  for (let round = 0; round < rounds; round++) {
+    for (const [index, item] of items.entries()) results[index]!.push(await run(item))
+  }
+  return results
+}
+
+function print(title: string, goal: string, who: readonly { name: string }[], results: readonly Load[][]): void {
+  const medians = results.map((loads) => median(loads.map(({ iops }) => iops)))
+  console.log(`\n${title}: medians of ${rounds}`)
+  console.log('                I/Os a second (least to most)      blockbraid   CPU')
+  for (const [index, { name }] of who.entries()) {
+    const iops = results[index]!.map((load) => load.iops)
+    const range = `(${Math.min(...iops).toFixed(0)} to ${Math.max(...iops).toFixed(0)})`
+    const ratio = index === 0 ? '' : `${(medians[0]! / medians[index]!).toFixed(2)} times`
+    const cpu = median(results[index]!.map((load) => load.cpu))
+    const columns = [name.padEnd(14), medians[index]!.toFixed(0).padStart(8), range.padEnd(24), ratio.padEnd(12)]
+    console.log(`  ${columns.join(' ')} ${cpu.toFixed(1).padStart(6)} µs per I/O`)
+  }
+  console.log(`  goal: ${goal}`)
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] as number
+}
