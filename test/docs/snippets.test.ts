@@ -30,8 +30,12 @@ function snippets(file: string, markdown: string, language: string): Snippet[] {
 
 async function pages(): Promise<string[]> {
   const packages = (await readdir('packages')).map((name) => `packages/${name}/README.md`)
-  const docs = (await readdir('docs')).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)
+  const docs = (await Promise.all(['docs', 'docs/targets'].map(pagesOf))).flat()
   return ['README.md', ...docs, ...packages]
+}
+
+async function pagesOf(folder: string): Promise<string[]> {
+  return (await readdir(folder)).filter((name) => name.endsWith('.md')).map((name) => `${folder}/${name}`)
 }
 
 const texts = await Promise.all((await pages()).map(async (file) => ({ file, text: await readFile(file, 'utf8') })))
