@@ -45,8 +45,8 @@ let place = 1
 let ended = (): void => {}
 
 function next(io: Io): void {
-  // A linear congruential generator is enough to jump about.
-  place = values.random ? (Math.imul(place, 1_103_515_245) + 12_345) >>> 0 : place + 1
+  // A linear congruential generator is enough to jump about; above 31 bits each number would be garbage of its own.
+  place = values.random ? (Math.imul(place, 1_103_515_245) + 12_345) & 0x7fff_ffff : place + 1
   io.offset = (place % blocks) * BLOCK
   io.length = BLOCK
   if (!values.into) io.buffers = NO_BUFFERS

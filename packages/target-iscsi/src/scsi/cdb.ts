@@ -4,6 +4,7 @@ import { put16, put32, put64 } from './bytes.ts'
 export interface ScsiCommand {
   /** 6, 10, 12 or 16 bytes. */
   readonly cdb: Uint8Array
+  /** Bytes to send, or how many to receive at most; 0: no data. */
   readonly data: Uint8Array | number
 }
 
@@ -212,7 +213,9 @@ export function reportTargetPortGroups(length = 4096): ScsiCommand {
 
 /** A state to set: 0 optimized, 1 non-optimized, 2 standby, 3 unavailable. */
 export interface PortGroupState {
+  /** Number of the target port group, below 65536. */
   readonly group: number
+  /** The state it is to have: one of the numbers above. */
   readonly state: number
 }
 

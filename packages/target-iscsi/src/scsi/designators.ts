@@ -1,23 +1,48 @@
 import { get16, hex, printable } from './bytes.ts'
 
 /** What a designator names (SPC-5). */
-export const Association = { LogicalUnit: 0, TargetPort: 1, TargetDevice: 2 } as const
+export const Association = {
+  /** The logical unit. */
+  LogicalUnit: 0,
+  /** The target port through which the page was read. */
+  TargetPort: 1,
+  /** The target device with all its logical units and ports. */
+  TargetDevice: 2,
+} as const
 
 /** How the bytes of a designator are meant. */
-export const CodeSet = { Binary: 1, Ascii: 2, Utf8: 3 } as const
+export const CodeSet = {
+  /** Binary values. */
+  Binary: 1,
+  /** Printable ASCII. */
+  Ascii: 2,
+  /** Text in UTF-8. */
+  Utf8: 3,
+} as const
 
 /** Types of designators. */
 export const DesignatorType = {
+  /** Of a form that the vendor made up. */
   Vendor: 0x0,
+  /** Eight bytes of vendor, then what the vendor made unique. */
   T10: 0x1,
+  /** EUI-64: 8, 12 or 16 bytes. */
   Eui64: 0x2,
+  /** NAA: 8 or 16 bytes; the first four bits tell the format. */
   Naa: 0x3,
+  /** Relative target port identifier. */
   RelativePort: 0x4,
+  /** Number of the target port group. */
   PortGroup: 0x5,
+  /** Number of the logical unit group. */
   UnitGroup: 0x6,
+  /** MD5 logical unit identifier: 16 bytes. */
   Md5: 0x7,
+  /** SCSI name string: UTF-8, such as an iSCSI name. */
   Name: 0x8,
+  /** Port identifier of a form that the protocol defines. */
   Protocol: 0x9,
+  /** UUID: two bytes of head, then 16 bytes. */
   Uuid: 0xa,
 } as const
 
@@ -31,6 +56,7 @@ export interface Designator {
   readonly type: number
   /** SCSI protocol it belongs to, 5 is iSCSI; undefined where not told. */
   readonly protocol: number | undefined
+  /** The designator itself as sent, without its head of 4 bytes. */
   readonly bytes: Uint8Array
   /** For people, such as `naa.6001405…` or `relative port 2`. */
   readonly text: string

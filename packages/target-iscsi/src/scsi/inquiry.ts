@@ -7,6 +7,7 @@ export interface Inquiry {
   readonly qualifier: number
   /** Peripheral device type: 0 is a disk; see {@link deviceTypeName}. */
   readonly type: number
+  /** The medium can be removed (RMB). */
   readonly removable: boolean
   /** Version of SPC: 5 is SPC-3, 6 SPC-4, 7 SPC-5. */
   readonly version: number
@@ -16,9 +17,11 @@ export interface Inquiry {
   readonly thirdPartyCopy: boolean
   /** Protection information is supported. */
   readonly protect: boolean
-  /** Vendor, product and revision, for people. */
+  /** Vendor, for people. */
   readonly vendor: string
+  /** Product, for people. */
   readonly product: string
+  /** Revision of the product, for people. */
   readonly revision: string
   /** Vendor and product as sent: 24 bytes, fewer in a short answer. */
   readonly id: Uint8Array

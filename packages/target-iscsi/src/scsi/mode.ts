@@ -4,6 +4,7 @@ import { ModePageCode } from './cdb.ts'
 
 /** A mode page as sent. */
 export interface ModePage {
+  /** Page code, below 64: 0x08 is caching, 0x0a control. */
   readonly code: number
   /** 0 for a page without subpages. */
   readonly subpage: number
@@ -19,6 +20,7 @@ export interface Mode {
   readonly dpofua: boolean
   /** A volatile write cache is on (WCE); undefined where the caching page is not there. */
   readonly writeCache: boolean | undefined
+  /** The pages in the order of the answer. */
   readonly pages: readonly ModePage[]
 }
 

@@ -22,6 +22,7 @@ export interface PortGroup {
 
 /** What REPORT TARGET PORT GROUPS tells. */
 export interface PortGroups {
+  /** The groups in the order of the answer. */
   readonly groups: readonly PortGroup[]
   /** Bytes of the whole answer: with more than were received the list is cut. */
   readonly length: number

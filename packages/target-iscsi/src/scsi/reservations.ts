@@ -5,6 +5,7 @@ import { get16, get32, hex, printable, slice } from './bytes.ts'
 export interface ReservationKeys {
   /** Counts changes of the registrations. */
   readonly generation: number
+  /** One key for each registered I_T nexus, so that a key can be there more than once. */
   readonly keys: readonly string[]
   /** Bytes of the whole answer: with more than were received the list is cut. */
   readonly length: number
@@ -12,17 +13,28 @@ export interface ReservationKeys {
 
 /** A reservation that is held. */
 export interface Reservation {
+  /** Counts changes of the registrations. */
   readonly generation: number
   /** Undefined where nobody holds one. */
-  readonly held: { readonly key: string; readonly type: number; readonly scope: number } | undefined
+  readonly held:
+    | {
+        /** Key of the holder, `0x` and 16 hex digits; zero where all registrants hold it. */
+        readonly key: string
+        /** One of {@link ReservationType}. */
+        readonly type: number
+        /** What is reserved: 0 is the whole logical unit. */
+        readonly scope: number
+      }
+    | undefined
 }
 
 /** What the array can do with reservations. */
 export interface ReservationCapabilities {
   /** Registration through every target port at once. */
   readonly allPorts: boolean
-  /** Registrations can be kept over a loss of power, and now are. */
+  /** Registrations can be kept over a loss of power (PTPL_C). */
   readonly persist: boolean
+  /** Registrations now are kept over a loss of power (PTPL_A). */
   readonly persistActive: boolean
   /** RESERVE(6) by a holder is answered as SPC-2 wants it. */
   readonly compatible: boolean
@@ -34,13 +46,17 @@ export interface ReservationCapabilities {
 
 /** One registered I_T nexus. */
 export interface Registrant {
+  /** Its key, `0x` and 16 hex digits. */
   readonly key: string
   /** It holds the reservation, with this type and scope. */
   readonly holder: boolean
+  /** One of {@link ReservationType}; means nothing where it is no holder. */
   readonly type: number
+  /** What is reserved: 0 is the whole logical unit; means nothing where it is no holder. */
   readonly scope: number
   /** Registered through every target port. */
   readonly allPorts: boolean
+  /** Relative target port identifier of its target port; means nothing with `allPorts`. */
   readonly relativePort: number
   /** The initiator: an iSCSI name, with its ISID where told; hex digits of a TransportID of another kind. */
   readonly initiator: string
@@ -48,7 +64,9 @@ export interface Registrant {
 
 /** Every registered I_T nexus. */
 export interface ReservationStatus {
+  /** Counts changes of the registrations. */
   readonly generation: number
+  /** The registrants in the order of the answer. */
   readonly registrants: readonly Registrant[]
   /** Bytes of the whole answer: with more than were received the list is cut. */
   readonly length: number

@@ -3,26 +3,48 @@ import type { ScsiCommand } from './cdb.ts'
 import { checked, make } from './cdb.ts'
 
 /** Service actions of PERSISTENT RESERVE IN (SPC-5). */
-export const ReserveIn = { ReadKeys: 0, ReadReservation: 1, ReportCapabilities: 2, ReadFullStatus: 3 } as const
+export const ReserveIn = {
+  /** Registered keys; the answer is for {@link decodeReservationKeys}. */
+  ReadKeys: 0,
+  /** The reservation that is held; the answer is for {@link decodeReservation}. */
+  ReadReservation: 1,
+  /** What the array can do; the answer is for {@link decodeReservationCapabilities}. */
+  ReportCapabilities: 2,
+  /** Every registered I_T nexus; the answer is for {@link decodeReservationStatus}. */
+  ReadFullStatus: 3,
+} as const
 
 /** Service actions of PERSISTENT RESERVE OUT (SPC-5) whose parameters have 24 bytes. */
 export const ReserveOut = {
+  /** Registers `serviceKey` in place of `key`, or ends the registration where it is 0. */
   Register: 0,
+  /** Makes a reservation of `type`. */
   Reserve: 1,
+  /** Gives the reservation up; registrations stay. */
   Release: 2,
+  /** Ends the reservation and every registration. */
   Clear: 3,
+  /** Ends the registrations with `serviceKey`, and takes over the reservation where they held it. */
   Preempt: 4,
+  /** As Preempt, and aborts the commands of those whose registrations end. */
   PreemptAndAbort: 5,
+  /** As Register, whatever key is registered; `key` is ignored. */
   RegisterAndIgnore: 6,
 } as const
 
 /** Types of persistent reservations (SPC-5). */
 export const ReservationType = {
+  /** The holder alone writes; everyone reads. */
   WriteExclusive: 1,
+  /** The holder alone reads and writes. */
   ExclusiveAccess: 3,
+  /** Registrants alone write; everyone reads; one of them is the holder. */
   WriteExclusiveRegistrants: 5,
+  /** Registrants alone read and write; one of them is the holder. */
   ExclusiveAccessRegistrants: 6,
+  /** Registrants alone write; everyone reads; every registrant is a holder. */
   WriteExclusiveAllRegistrants: 7,
+  /** Registrants alone read and write; every registrant is a holder. */
   ExclusiveAccessAllRegistrants: 8,
 } as const
 

@@ -4,9 +4,11 @@ import { get32, get64 } from './bytes.ts'
 export interface Sense {
   /** It tells of an earlier command; the one it came with was not processed. */
   readonly deferred: boolean
+  /** Sense key, from 0 to 15; {@link describeSense} names it. */
   readonly key: number
-  /** Additional sense code and its qualifier. */
+  /** Additional sense code; 0 where not told. */
   readonly asc: number
+  /** Additional sense code qualifier; 0 where not told. */
   readonly ascq: number
   /** The LBA that a medium error is about, where told and below 2 ** 53. */
   readonly information: number | undefined

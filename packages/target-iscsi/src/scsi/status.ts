@@ -35,6 +35,7 @@ export const News = {
 export interface Verdict {
   /** For the Io when the action is None, or when its retries are used up. */
   readonly status: IoStatus
+  /** What to do with the command. */
   readonly action: Action
   /** Bits of {@link News}. */
   readonly news: number
@@ -44,13 +45,21 @@ export interface Verdict {
 
 /** Status codes (SAM-5 §5.3.1). */
 export const ScsiStatus = {
+  /** The command succeeded. */
   Good: 0x00,
+  /** Sense data tells what happened. */
   CheckCondition: 0x02,
+  /** Success of a command that tests a condition, such as PRE-FETCH. */
   ConditionMet: 0x04,
+  /** The logical unit cannot take the command now. */
   Busy: 0x08,
+  /** A reservation of another host forbids the command. */
   ReservationConflict: 0x18,
+  /** The logical unit has no room for one more command. */
   TaskSetFull: 0x28,
+  /** An auto contingent allegiance (ACA) keeps the command out. */
   AcaActive: 0x30,
+  /** Something from another I_T nexus aborted the command. */
   TaskAborted: 0x40,
 } as const
 
@@ -60,9 +69,13 @@ export interface StatusRow {
   readonly status: number | undefined
   /** Sense key; `none`: no sense data came. */
   readonly key?: number | 'none'
+  /** Whether the sense data is of an earlier command. */
   readonly deferred?: boolean
+  /** Additional sense code. */
   readonly asc?: number
+  /** Additional sense code qualifier. */
   readonly ascq?: number
+  /** What {@link judge} gives where this row is the first that fits. */
   readonly verdict: Verdict
 }
 

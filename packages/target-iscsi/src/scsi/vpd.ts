@@ -5,11 +5,17 @@ import { decodeDesignators } from './designators.ts'
 
 /** Codes of the vital product data pages that are decoded here (SPC-5, SBC-4). */
 export const VpdPage = {
+  /** Supported pages. */
   Supported: 0x00,
+  /** Unit serial number. */
   Serial: 0x80,
+  /** Device identification: the designators. */
   Identification: 0x83,
+  /** Block limits. */
   BlockLimits: 0xb0,
+  /** Block device characteristics. */
   Characteristics: 0xb1,
+  /** Logical block provisioning. */
   Provisioning: 0xb2,
 } as const
 
@@ -57,13 +63,19 @@ export function decodeIdentification(bytes: Uint8Array): readonly Designator[] {
 export interface BlockLimits {
   /** WRITE SAME of zero blocks is refused. */
   readonly wsnz: boolean
+  /** Blocks of one COMPARE AND WRITE, at most; 0: it is not supported, or not told. */
   readonly maxCompareAndWrite: number
+  /** Transfers are best a multiple of this. */
   readonly optimalGranularity: number
+  /** Blocks of one transfer, at most. */
   readonly maxTransfer: number
+  /** Blocks of one transfer beyond which it may become slow. */
   readonly optimalTransfer: number
   /** Blocks of one UNMAP in all its descriptors; 0: UNMAP is not supported, or not told by an old page. */
   readonly maxUnmapBlocks: number
+  /** Descriptors of one UNMAP, at most; 0: UNMAP is not supported, or not told by an old page. */
   readonly maxUnmapDescriptors: number
+  /** Blocks of a granule: ranges to unmap are best a multiple of this. */
   readonly unmapGranularity: number
   /** First block of a granule; undefined where not told. */
   readonly unmapAlignment: number | undefined
@@ -139,13 +151,48 @@ export function decodeProvisioning(bytes: Uint8Array): Provisioning {
 
 /** A decoded page of any code; one that is not known here has its bytes alone. */
 export type Vpd =
-  | { readonly page: 0x00; readonly supported: readonly number[] }
-  | { readonly page: 0x80; readonly serial: Serial }
-  | { readonly page: 0x83; readonly designators: readonly Designator[] }
-  | { readonly page: 0xb0; readonly limits: BlockLimits }
-  | { readonly page: 0xb1; readonly characteristics: Characteristics }
-  | { readonly page: 0xb2; readonly provisioning: Provisioning }
-  | { readonly page: number; readonly bytes: Uint8Array }
+  | {
+      /** `VpdPage.Supported`. */
+      readonly page: 0x00
+      /** Codes of the pages there are. */
+      readonly supported: readonly number[]
+    }
+  | {
+      /** `VpdPage.Serial`. */
+      readonly page: 0x80
+      /** Unit serial number. */
+      readonly serial: Serial
+    }
+  | {
+      /** `VpdPage.Identification`. */
+      readonly page: 0x83
+      /** The designators in the order of the page. */
+      readonly designators: readonly Designator[]
+    }
+  | {
+      /** `VpdPage.BlockLimits`. */
+      readonly page: 0xb0
+      /** Block limits. */
+      readonly limits: BlockLimits
+    }
+  | {
+      /** `VpdPage.Characteristics`. */
+      readonly page: 0xb1
+      /** Block device characteristics. */
+      readonly characteristics: Characteristics
+    }
+  | {
+      /** `VpdPage.Provisioning`. */
+      readonly page: 0xb2
+      /** Logical block provisioning. */
+      readonly provisioning: Provisioning
+    }
+  | {
+      /** Code of the page. */
+      readonly page: number
+      /** The page behind its head of 4 bytes. */
+      readonly bytes: Uint8Array
+    }
 
 /** Decodes the page `page`. PROTOCOL where another one came. */
 export function decodeVpd(page: number, bytes: Uint8Array): Vpd {

@@ -23,7 +23,9 @@ export class Outbox {
   #start = 0
   // Views of the first headers of a fresh slab, by their number: what most turns send.
   #heads: Uint8Array[] = []
-  #pieces: Uint8Array[] = []
+  // The first `#count` are to be sent; the array is never cut, which would give its memory back.
+  readonly #pieces: Uint8Array[] = []
+  #count = 0
   #pieceBytes = 0
   #given = 0
   #scheduled = false
@@ -110,7 +112,7 @@ export class Outbox {
   }
 
   #push(piece: Uint8Array): void {
-    this.#pieces.push(piece)
+    this.#pieces[this.#count++] = piece
     this.#pieceBytes += piece.length
   }
 
@@ -150,17 +152,16 @@ export class Outbox {
     this.#scheduled = false
     this.#cover()
     const socket = this.#socket
-    const pieces = this.#pieces
+    const count = this.#count
+    this.#count = 0
     this.#given += this.#pieceBytes
     this.#pieceBytes = 0
-    if (socket.destroyed) {
-      pieces.length = 0
-      return
+    if (count > 1) socket.cork()
+    for (let index = 0; index < count; index++) {
+      if (!socket.destroyed) socket.write(this.#pieces[index] as Uint8Array)
+      this.#pieces[index] = ZEROES
     }
-    if (pieces.length > 1) socket.cork()
-    for (let index = 0; index < pieces.length; index++) socket.write(pieces[index] as Uint8Array)
-    if (pieces.length > 1) socket.uncork()
-    pieces.length = 0
+    if (count > 1) socket.uncork()
     // All of the slab has left: it can be filled again.
     if (socket.writableLength === 0) {
       this.#at = 0

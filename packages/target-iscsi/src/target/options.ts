@@ -16,7 +16,12 @@ export interface ChapCredentials {
   /** What we accept, in order of preference. @defaultValue ['sha3-256', 'sha256', 'sha1', 'md5'] */
   algorithms?: readonly ChapAlgorithm[]
   /** Mutual CHAP: the target must show that it knows this secret, under this name where one is given. */
-  target?: { user?: string; secret: string }
+  target?: {
+    /** The name that the target must show us. Left out: any. */
+    user?: string
+    /** The secret that the target must know; it differs from ours. */
+    secret: string
+  }
 }
 
 /** Options of {@link iscsi}. Times are milliseconds, lengths bytes. */
