@@ -106,7 +106,8 @@ export class Login {
     this.#checkLimits(response)
     if (response.statusClass === 1) return redirect(response)
     if (response.statusClass !== 0) {
-      throw loginRefused(response.statusClass, response.statusDetail, this.#auth.describe())
+      const answered = this.chapAlgorithm !== undefined && this.#stage === Stage.Security
+      throw loginRefused(response.statusClass, response.statusDetail, this.#auth.describe(), answered)
     }
     this.#checkStage(response)
     this.#expStatSn = (response.statSn + 1) >>> 0

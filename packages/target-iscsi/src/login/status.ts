@@ -20,10 +20,14 @@ const refusals: ReadonlyMap<number, readonly [ErrorCode, string]> = new Map([
   [0x0302, ['CONNECT_FAILED', 'the target is out of resources']],
 ])
 
-/** The error for a login response of status class 2 or above; `after` tells how far authentication went. */
-export function loginRefused(statusClass: number, detail: number, after: string): BlockError {
-  const status = (statusClass << 8) | detail
-  const where = `(status 0x${status.toString(16).padStart(4, '0')}, ${after})`
+/**
+ * The error for a login response of status class 2 or above; `after` tells how far authentication went, `answered`
+ * whether it was the answer to credentials: then an error of the initiator is that they are wrong.
+ */
+export function loginRefused(statusClass: number, detail: number, after: string, answered = false): BlockError {
+  const told = (statusClass << 8) | detail
+  const status = answered && told === 0x0200 ? 0x0201 : told
+  const where = `(status 0x${told.toString(16).padStart(4, '0')}, ${after})`
   const known = refusals.get(status)
   if (known !== undefined) return new BlockError(known[0], `the target refused the login: ${known[1]} ${where}`)
   if (statusClass === 2 || statusClass === 3) {

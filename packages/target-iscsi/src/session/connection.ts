@@ -100,15 +100,16 @@ export class Connection implements Wire {
     this.#socket.destroy()
   }
 
-  // Without a new view the next bytes overwrite the last ones.
+  // Without a new view the next bytes overwrite the last ones. Before the first bytes it may be asked more than
+  // once: for each address of a name that is tried.
   readonly #nextBuffer = (): Uint8Array => {
     if (!this.#fresh) return undefined as unknown as Uint8Array
-    this.#fresh = false
     return this.#slab.subarray(this.#window)
   }
 
   readonly #onRead = (count: number): boolean => {
     const start = this.#window
+    this.#fresh = false
     this.sink?.bytes(this.#slab, start, start + count)
     if (this.#retained) {
       this.#retained = false

@@ -21,6 +21,8 @@ export function readyFault(
   if (task === undefined) return `R2T for tag ${tag}, which no command has`
   if (task.direction !== Direction.Write) return 'R2T for a command that writes nothing'
   if (length === 0 || length > maxBurst) return `R2T for ${length} bytes; 1 to ${maxBurst} were agreed on`
-  if (offset + length <= task.length) return undefined
-  return `R2T up to byte ${offset + length} of a command of ${task.length} bytes`
+  if (offset + length > task.length) return `R2T up to byte ${offset + length} of a command of ${task.length} bytes`
+  // In order and without overlap, as DataSequenceInOrder=Yes says (§13.19): no byte is sent twice.
+  if (offset >= task.sent) return undefined
+  return `R2T at byte ${offset} of a command of which ${task.sent} bytes were sent`
 }

@@ -16,6 +16,7 @@ export class KeepAlive {
   readonly #dead: () => void
   #heard: number
   #timer: Timer | undefined
+  #stopped = false
 
   constructor(clock: Clock, options: KeepAliveOptions, ping: () => void, dead: () => void) {
     this.#clock = clock
@@ -32,6 +33,7 @@ export class KeepAlive {
   }
 
   stop(): void {
+    this.#stopped = true
     this.#timer?.cancel()
   }
 
@@ -42,10 +44,27 @@ export class KeepAlive {
       if (quiet < interval) return this.#wait(Math.ceil(interval - quiet))
       const asked = this.#heard
       this.#ping()
-      this.#timer = this.#clock.after(timeout, () => {
-        if (this.#heard === asked) this.#dead()
-        else this.#wait(Math.max(1, Math.ceil(interval - (this.#clock.now() - this.#heard) / 1000)))
-      })
+      if (this.#stopped) return
+      this.#listen(asked, timeout)
+    })
+  }
+
+  /** Waits for a sign of life after the last one, but looks after `interval`: it may be quiet since. */
+  #listen(asked: number, left: number): void {
+    const { interval } = this.#options
+    const step = Math.min(interval, left)
+    this.#timer = this.#clock.after(step, () => {
+      if (this.#heard !== asked) {
+        this.#wait(Math.max(1, Math.ceil(interval - (this.#clock.now() - this.#heard) / 1000)))
+      } else if (left > step) {
+        this.#listen(asked, left - step)
+      } else {
+        // Where this process was held up, the answer may stand in the socket: it is read before this fires.
+        this.#timer = this.#clock.after(1, () => {
+          if (this.#heard === asked) this.#dead()
+          else this.#wait(interval)
+        })
+      }
     })
   }
 }

@@ -28,10 +28,8 @@ export class Requests {
     this.#clock = clock
   }
 
-  /** Begins one: `send` is called with its tag. Rejects with TIMED_OUT after `timeout` ms. */
-  ask(what: string, timeout: number, send: (tag: number) => void): Promise<RequestAnswer> {
-    this.#last = (this.#last % 0x7fff_fffe) + 1
-    const tag = (TAG_BIT | this.#last) >>> 0
+  /** Begins one, or goes on with that of `tag`: `send` is called with its tag. Rejects with TIMED_OUT after `timeout` ms. */
+  ask(what: string, timeout: number, send: (tag: number) => void, tag = this.#newTag()): Promise<RequestAnswer> {
     return new Promise<RequestAnswer>((resolve, reject) => {
       const timer = this.#clock.after(timeout, () => {
         this.#waiting.delete(tag)
@@ -49,6 +47,11 @@ export class Requests {
       })
       send(tag)
     })
+  }
+
+  #newTag(): number {
+    this.#last = (this.#last % 0x7fff_fffe) + 1
+    return (TAG_BIT | this.#last) >>> 0
   }
 
   /** Whether a tag is of this kind. */

@@ -45,6 +45,7 @@ const OVERFLOW = 0x04
 // A target that answers before it has taken all data is rare: then the buffers are looked after this often, ms.
 const EARLY_WAIT = 2
 const MANY_TASKS = 4
+const MANY_PONGS = 1024
 
 /** A session in full feature phase over its one connection, error recovery level 0 (RFC 7143 §4.2). */
 export class Session implements PduSink {
@@ -71,6 +72,10 @@ export class Session implements PduSink {
   #early: Task[] = []
   #earlyTimer: Timer | undefined
   #leaving: Timer | undefined
+  #negotiating = false
+  // Answers to pings since all of them had left, and where the last one ends.
+  #pongs = 0
+  #pongsUpTo = 0
 
   constructor(connection: Wire, parser: PduParser, negotiated: LoginResult, options: SessionOptions) {
     this.negotiated = negotiated
@@ -148,20 +153,35 @@ export class Session implements PduSink {
    * of each that it has ended; false where it did not, or the session is lost.
    */
   async abort(owner: object): Promise<boolean> {
-    const mustEnd = (task: Task): boolean => task.owner === owner && task.state === TaskState.Orphan && task.changes
-    const orphans = this.#tasks.all.filter(mustEnd)
+    const orphans = this.#orphans((task) => task.owner === owner && task.changes)
     const first = orphans[0]
     if (first === undefined) return true
-    if (orphans.length > MANY_TASKS && (await this.#taskFunction(TaskFunction.AbortTaskSet, first))) {
-      for (const task of orphans) this.#forget(task)
-      return true
+    if (orphans.length > MANY_TASKS && this.#onlyOrphans(first)) {
+      const set = this.#orphans((task) => sameLun(task, first))
+      if (await this.#taskFunction(TaskFunction.AbortTaskSet, first))
+        for (const { task, tag } of set) this.#forget(task, tag)
     }
-    for (const task of orphans) {
-      if (!mustEnd(task)) continue
-      if (!(await this.#taskFunction(TaskFunction.AbortTask, task))) return false
-      this.#forget(task)
+    for (const reference of orphans) {
+      const { task, tag } = reference
+      if (task.tag !== tag || task.state !== TaskState.Orphan) continue
+      if (!(await this.#taskFunction(TaskFunction.AbortTask, reference))) return false
+      this.#forget(task, tag)
     }
     return true
+  }
+
+  /** Orphans as they are now: a task may have ended and serve another command when the answer of the target comes. */
+  #orphans(which: (task: Task) => boolean): (TaskReference & { readonly task: Task })[] {
+    const orphans = this.#tasks.all.filter((task) => task.state === TaskState.Orphan && which(task))
+    return orphans.map((task) => {
+      const { lunHigh, lunLow, tag, cmdSn } = task
+      return { task, lunHigh, lunLow, tag, cmdSn }
+    })
+  }
+
+  /** ABORT TASK SET ends every command of this session there, and nothing is said to those that somebody waits for. */
+  #onlyOrphans(lun: TaskReference): boolean {
+    return !this.#tasks.all.some((task) => task.state === TaskState.Sent && sameLun(task, lun))
   }
 
   /** Aborts the orphans of `owner`, or drops the session where the target does not say that they have ended. */
@@ -181,7 +201,8 @@ export class Session implements PduSink {
 
   /** Sends text keys and resolves to all text of the answer (RFC 7143 §11.10), at most `limit` bytes. */
   text(payload: Buffer, limit: number): Promise<Buffer> {
-    return askText(this.#request, payload, limit, protocolError)
+    const { clock, taskTimeout } = this.#options
+    return askText(this.#request, payload, { limit, clock, timeout: taskTimeout }, protocolError)
   }
 
   /** Logs out and ends the connection (RFC 7143 §11.14); every task must have ended. */
@@ -219,10 +240,10 @@ export class Session implements PduSink {
       if (task.state >= TaskState.Sent && task.changes && task.owner !== null) this.unfenced.add(task.owner)
     }
     this.#requests.failAll(error)
-    for (const task of this.#early.splice(0)) this.#finish(task, task.outcome)
+    for (const task of this.#early.splice(0)) if (task.state === TaskState.Sent) this.#finish(task, task.outcome)
     for (const task of [...this.#tasks.all]) {
       if (task.state === TaskState.Sent) this.#finish(task, Outcome.Lost)
-      else if (task.state === TaskState.Orphan) this.#forget(task)
+      else if (task.state === TaskState.Orphan) this.#forget(task, task.tag)
     }
     this.#refuseWaiting()
   }
@@ -238,7 +259,12 @@ export class Session implements PduSink {
   }
 
   #refuseWaiting(): void {
-    for (let task = this.#waiting.shift(); task !== null; task = this.#waiting.shift()) {
+    // Those that `done` sends meanwhile are refused later: else one that always tries again would never return.
+    let count = 0
+    for (let task = this.#waiting.head; task !== null; task = task.next) count++
+    for (; count > 0; count--) {
+      const task = this.#waiting.shift()
+      if (task === null) return
       this.#finish(task, Outcome.NotSent)
     }
   }
@@ -262,6 +288,7 @@ export class Session implements PduSink {
     putCommand(outbox.slab, at, task, Direction.Write, immediate, immediate === unsolicited, this.#expStatSn)
     if (immediate > 0) outbox.endWith(at, task.buffers, 0, immediate)
     else outbox.end(at)
+    task.sent = immediate
     if (unsolicited > immediate) this.#sendData(task, NO_TAG, immediate, unsolicited)
     task.sentUpTo = outbox.position
   }
@@ -276,6 +303,7 @@ export class Session implements PduSink {
       outbox.endWith(at, task.buffers, from, count)
       from += count
     }
+    task.sent = to
     task.sentUpTo = outbox.position
   }
 
@@ -344,7 +372,7 @@ export class Session implements PduSink {
         return this.#answer(task)
       }
       case Response.NopIn:
-        return this.#nopIn(header, data, tag)
+        return this.#nopIn(header, tag)
       case Response.TaskManagement:
       case Response.Text:
       case Response.Logout:
@@ -386,7 +414,7 @@ export class Session implements PduSink {
   }
 
   #answer(task: Task): void {
-    if (task.state === TaskState.Orphan) return this.#forget(task)
+    if (task.state === TaskState.Orphan) return this.#forget(task, task.tag)
     if (task.direction === Direction.Write && task.sentUpTo > this.#connection.outbox.flushed) {
       this.#early.push(task)
       this.#earlyTimer ??= this.#options.clock.after(EARLY_WAIT, this.#endEarly)
@@ -418,8 +446,11 @@ export class Session implements PduSink {
     task.buffers = NO_BUFFERS
   }
 
-  #forget(task: Task): void {
-    if (task.state === TaskState.Orphan) this.#tasks.give(task)
+  #forget(task: Task, tag: number): void {
+    if (task.state !== TaskState.Orphan || task.tag !== tag) return
+    // The rest of its data must not become that of the command it serves next.
+    if (this.#current === task) this.#current = null
+    this.#tasks.give(task)
   }
 
   #readyToTransfer(bytes: Buffer, at: number, dataLength: number): void {
@@ -438,14 +469,18 @@ export class Session implements PduSink {
     if (((next - this.#expStatSn) | 0) > 0) this.#expStatSn = next
   }
 
-  #nopIn(header: Buffer, data: Buffer, tag: number): void {
+  #nopIn(header: Buffer, tag: number): void {
     const transferTag = get32(header, 20)
     if (tag !== NO_TAG) this.#sawStatSn(header, 0)
     if (transferTag === NO_TAG) return
+    const { outbox } = this.#connection
+    if (outbox.flushed >= this.#pongsUpTo) this.#pongs = 0
+    if (++this.#pongs > MANY_PONGS) return void this.#refuse('pings whose answers it does not take')
     const answer = requestHeader(Request.NopOut, FINAL, NO_TAG)
     header.copy(answer, 8, 8, 16)
     put32(answer, 20, transferTag)
-    this.#sendRequest(answer, data)
+    this.#sendRequest(answer, undefined)
+    this.#pongsUpTo = outbox.position
   }
 
   #ping(): void {
@@ -454,12 +489,13 @@ export class Session implements PduSink {
     this.#sendRequest(header, undefined)
   }
 
-  readonly #request: SendRequest = (what, opcode, flags, fill) => {
+  readonly #request: SendRequest = (what, opcode, flags, fill, sequence) => {
     if (this.error !== undefined) return Promise.reject(this.error)
-    return this.#requests.ask(what, this.#options.taskTimeout, (tag) => {
+    const send = (tag: number): void => {
       const header = requestHeader(opcode, flags, tag)
       this.#sendRequest(header, fill(header))
-    })
+    }
+    return this.#requests.ask(what, this.#options.taskTimeout, send, sequence)
   }
 
   #sendRequest(header: Buffer, data: Buffer | undefined): void {
@@ -509,16 +545,23 @@ export class Session implements PduSink {
       const busy = this.#tasks.all.some((task) => task.state >= TaskState.Sent)
       if (busy && clock.now() < deadline) this.#leaving = clock.after(10, look)
       else if (busy) this.drop(error)
-      else void this.logout().then(() => this.#tellLost(error))
+      else
+        void askLogout(this.#request).then(
+          () => this.drop(error),
+          () => this.drop(error),
+        )
     }
     this.#leaving = clock.after(0, look)
     this.#refuseWaiting()
   }
 
   #renegotiate(): void {
+    if (this.#negotiating) return
+    this.#negotiating = true
     const keys = `MaxRecvDataSegmentLength=${this.#options.maxRecvDataSegmentLength}\0`
     this.text(Buffer.from(keys), 65_536).then(
       (answer) => {
+        this.#negotiating = false
         const told = /(?:^|\0)MaxRecvDataSegmentLength=(\d{3,8})\0/.exec(answer.toString('latin1'))
         if (told !== null) this.#maxSend = Math.min(Math.max(512, Number(told[1])), 0xff_ffff)
       },
@@ -537,6 +580,10 @@ export class Session implements PduSink {
     this.drop(protocolError(what))
     return DataMode.Stream
   }
+}
+
+function sameLun(task: Task, lun: TaskReference): boolean {
+  return task.lunHigh === lun.lunHigh && task.lunLow === lun.lunLow
 }
 
 function protocolError(what: string): BlockError {

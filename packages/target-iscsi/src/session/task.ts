@@ -74,6 +74,8 @@ export class Task {
   /** Bytes that did not move, as the target said. */
   residual: number
   cmdSn: number
+  /** Bytes of write data that were put into the outbox. */
+  sent = 0
   /** What must have left the process before the write buffers are free, as the outbox counts. */
   sentUpTo: number
   next: Task | null = null

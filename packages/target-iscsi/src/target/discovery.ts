@@ -75,10 +75,15 @@ export async function findPlaces(host: DiscoveryHost, options: SignalOptions): P
 
 async function sendTargets(host: DiscoveryHost, portal: Portal, options: SignalOptions) {
   const session = await host.openDiscovery(portal, options)
+  const { signal } = options
+  const stop = (): void => session.drop(new BlockError('ABORTED', `${portal.address}: discovery was called off`))
+  signal?.addEventListener('abort', stop)
+  if (signal?.aborted) stop()
   try {
     return parseSendTargets(await session.text(Buffer.from('SendTargets=All\0'), TEXT_LIMIT))
   } finally {
     await session.logout()
+    signal?.removeEventListener('abort', stop)
   }
 }
 

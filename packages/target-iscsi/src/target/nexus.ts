@@ -54,6 +54,8 @@ export class Nexus {
   readonly #replaced = new WeakSet<Session>()
   #unproven: Unproven[] = []
   #proving = false
+  // Lost with commands that may have changed data, and not replaced: whoever asks for a fence may do so later.
+  readonly #lost = new Set<Session>()
   readonly #ended = new AbortController()
 
   constructor(host: NexusHost, targetName: string, portal: Portal, isid: Uint8Array) {
@@ -112,7 +114,11 @@ export class Nexus {
     const over = (): void => {
       if (this.#opening === opening) this.#opening = undefined
     }
-    session.then(over, over)
+    session.then(() => {
+      over()
+      // Everybody may have left in the same turn.
+      this.#lingerIfIdle()
+    }, over)
     return opening
   }
 
@@ -202,6 +208,7 @@ export class Nexus {
     session.listeners.add({
       lost: () => {
         if (this.session === session) this.session = undefined
+        if (session.unfenced.size > 0) this.#lost.add(session)
       },
       event: () => {},
     })
@@ -210,10 +217,13 @@ export class Nexus {
 
   /** A login has ended every session before it under this id in the same portal group. */
   #takesPlace({ negotiated: { targetPortalGroupTag: now } }: Session, strict: boolean): void {
-    for (const { session } of this.#unproven) {
+    for (const session of new Set([...this.#lost, ...this.#unproven.map((one) => one.session)])) {
       const before = session.negotiated.targetPortalGroupTag
       // Without tags only the portal itself is known to lead to the same group.
-      if (before === undefined || now === undefined ? !strict : before === now) this.#replaced.add(session)
+      if (before === undefined || now === undefined ? !strict : before === now) {
+        this.#replaced.add(session)
+        this.#lost.delete(session)
+      }
     }
   }
 

@@ -212,6 +212,8 @@ export class IscsiPath implements Path {
       const reads = task.direction === Direction.Read
       const whole = reads ? task.received === task.length : task.residual === 0 || task.length === 0
       if (whole && task.lends) io.buffers = task.buffers
+      // The target does not say that anything is missing: it was lost on the way.
+      if (reads && !whole && task.residual === 0) return this.#end(io, CUT)
       return this.#end(io, whole ? OK : Errno.EIO)
     }
     const tries = (this.#tries.get(io) ?? 0) + 1

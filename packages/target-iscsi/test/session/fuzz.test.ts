@@ -16,6 +16,7 @@ const LENGTH = 1024
 interface Running {
   readonly tag: number
   readonly direction: Direction
+  asked: boolean
 }
 
 function start(session: Session, direction: Direction, lends: boolean, running: Running[]): void {
@@ -33,16 +34,20 @@ function start(session: Session, direction: Direction, lends: boolean, running: 
     running.splice(at, 1)
   }
   session.send(task)
-  const call = { tag: task.tag, direction }
+  const call = { tag: task.tag, direction, asked: false }
   running.push(call)
 }
 
 /** What a target could say of a task. */
-function fitting({ tag, direction }: Running, payload: Buffer, pick: (count: number) => number): Fields {
+function fitting(running: Running, payload: Buffer, pick: (count: number) => number): Fields {
+  const { tag, direction } = running
   if (direction === Direction.Read && pick(4) > 0) {
     return { opcode: 0x25, flags: 0x81, tag, data: payload.subarray(0, LENGTH) }
   }
-  if (direction === Direction.Write && pick(4) > 0) return { opcode: 0x31, tag, transferTag: 1, word44: LENGTH }
+  if (direction === Direction.Write && !running.asked && pick(4) > 0) {
+    running.asked = true
+    return { opcode: 0x31, tag, transferTag: 1, word44: LENGTH }
+  }
   return { opcode: 0x21, tag, status: pick(2) * 2, data: payload.subarray(0, pick(2) * 20) }
 }
 
@@ -82,7 +87,7 @@ test('a million PDUs, right and wrong ones: no exception, every task ends once, 
     return heapUsed + arrayBuffers
   }
   for (let sent = 0; sent < PDUS; sessions++) {
-    const { wire, session } = fakeSession({ maxCmdSn: 0x7fff_0000 })
+    const { wire, session } = fakeSession({ maxCmdSn: 0x7fff_0000, immediateData: false, initialR2T: true })
     const running: Running[] = []
     try {
       for (let round = 0; round < 2000 && session.error === undefined; round++) {
