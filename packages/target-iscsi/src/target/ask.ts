@@ -15,8 +15,8 @@ export interface Asker {
   readonly owner: object
   readonly lun: Lun
   readonly options: Omit<CallOptions, 'changes'>
-  /** Hears of the news that came with a status, once per answer. */
-  readonly onNews?: (news: number) => void
+  /** Hears of the news that came with a status, once per answer. @defaultValue `tell` */
+  readonly onNews?: (news: number, sense: Uint8Array) => void
 }
 
 const MAX_TRIES = 12
@@ -37,19 +37,25 @@ export class ScsiError extends BlockError {
   }
 }
 
+/** Lets the paths of a session hear what was told to somebody else: each piece of news is told once per nexus. */
+export function tell(session: Session, lun: Lun, sense: Uint8Array): void {
+  for (const listener of [...session.listeners]) listener.event(lun.high, lun.low, sense)
+}
+
 /**
  * Sends a command that changes nothing until it has an answer that stands: unit attentions are taken,
  * a busy device is asked again. Rejects with a ScsiError, or as `call` does.
  */
 export async function ask(asker: Asker, what: string, command: ScsiCommand): Promise<Uint8Array> {
-  const { session, owner, lun, options, onNews } = asker
+  const { session, owner, lun, options } = asker
+  const onNews = asker.onNews ?? ((_news, sense) => tell(session, lun, sense))
   for (let tries = 1; ; tries++) {
     const { status, sense: bytes, data } = await call(session, owner, lun, command, { ...options, changes: false })
     if (status === ScsiStatus.Good) return data
     const sense = decodeSense(bytes)
     const verdict = judge(status, sense)
     if (verdict.status === 0) return data
-    if (verdict.news !== 0) onNews?.(verdict.news)
+    if (verdict.news !== 0) onNews(verdict.news, bytes)
     if (verdict.action === Action.None || tries === MAX_TRIES) throw new ScsiError(what, verdict, sense)
     if (verdict.action === Action.RetryLater) await pause(asker)
   }

@@ -1,5 +1,5 @@
 import type { PathInfo, SignalOptions } from '@blockbraid/core'
-import { BlockError, messageOf } from '@blockbraid/core'
+import { BlockError, Errno, errnoOf, messageOf } from '@blockbraid/core'
 import { parseSendTargets } from '../login/send-targets.ts'
 import { reportLuns } from '../scsi/cdb.ts'
 import type { Lun } from '../scsi/lun.ts'
@@ -96,10 +96,14 @@ function isNowhere(host: string): boolean {
   return host === '0.0.0.0' || host === '::'
 }
 
-/** Lists the disks that are mapped to us at a place, by asking there. */
+/**
+ * Lists the disks that are mapped to us at a place, by asking there. A logical unit that is told of and does not say
+ * what it is just now stays what it was `before`.
+ */
 export async function listPaths(
   place: Place,
   wanted: readonly number[] | undefined,
+  before: readonly PathInfo[],
   asker: Omit<Asker, 'lun'>,
 ): Promise<readonly PathInfo[]> {
   const names = wanted === undefined ? undefined : new Set(wanted.map(String))
@@ -109,7 +113,13 @@ export async function listPaths(
   const work = async (): Promise<void> => {
     while (next < luns.length) {
       const index = next++
-      infos[index] = await describe(place, luns[index] as Lun, asker)
+      const lun = luns[index] as Lun
+      infos[index] = await describe(
+        place,
+        lun,
+        before.find((info) => info.lun === lun.name),
+        asker,
+      )
     }
   }
   await Promise.all(Array.from({ length: Math.min(MAX_AT_ONCE, luns.length) }, work))
@@ -126,22 +136,27 @@ async function listLuns(asker: Asker): Promise<readonly Lun[]> {
   return luns
 }
 
-async function describe(place: Place, lun: Lun, base: Omit<Asker, 'lun'>): Promise<PathInfo | undefined> {
+async function describe(
+  place: Place,
+  lun: Lun,
+  before: PathInfo | undefined,
+  base: Omit<Asker, 'lun'>,
+): Promise<PathInfo | undefined> {
   const asker = { ...base, lun }
   try {
     const identity = await readIdentity(asker)
     if (identity === undefined) return undefined
     const { size, blockSize } = await readCapacity(asker).catch((error: unknown) => {
-      // In standby it may not tell its size: another path does.
-      if (error instanceof ScsiError) return { size: 0, blockSize: 512 }
-      throw error
+      if (!(error instanceof ScsiError)) throw error
+      // In standby it may not tell its size: another path does, or has.
+      return before?.volume === identity.volume ? before : { size: 0, blockSize: 512 }
     })
     return infoOf(place, lun, identity, size, blockSize)
   } catch (error) {
     // One logical unit that fails, or that is of no use here, must not hide the others.
-    if (error instanceof ScsiError || (BlockError.is(error) && error.code !== 'IO_FAILED' && error.code !== 'ABORTED'))
-      return undefined
-    throw error
+    if (error instanceof ScsiError) return errnoOf(error.verdict.status) === Errno.ENODEV ? undefined : before
+    if (!BlockError.is(error) || error.code === 'IO_FAILED' || error.code === 'ABORTED') throw error
+    return error.code === 'TIMED_OUT' ? before : undefined
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Access, DeviceLimits, VolumeId } from '@blockbraid/core'
-import { BlockError } from '@blockbraid/core'
+import { BlockError, Errno } from '@blockbraid/core'
 import type { Capacity } from '../scsi/capacity.ts'
 import { decodeCapacity10, decodeCapacity16 } from '../scsi/capacity.ts'
 import * as cdb from '../scsi/cdb.ts'
@@ -23,7 +23,7 @@ import {
   vpdLength,
 } from '../scsi/vpd.ts'
 import type { Asker } from './ask.ts'
-import { ask, askIfKnown } from './ask.ts'
+import { ask, askIfKnown, ScsiError } from './ask.ts'
 
 /** Who a logical unit is. */
 export interface Identity {
@@ -55,6 +55,8 @@ export interface Disk {
   readonly ranges: RangeCommands
   /** Whether 16-byte commands must be used. */
   readonly long: boolean
+  /** Whether it said if it has a volatile write cache. */
+  readonly tellsCache: boolean
 }
 
 /** Reads who the logical unit is; undefined where it is no disk. Rejects where it has no identity to be joined by. */
@@ -115,6 +117,7 @@ export async function readDisk(
     limits: limitsOf(capacity, mode, blockLimits, ranges, options),
     ranges,
     long: capacity.blocks > 2 ** 32,
+    tellsCache: mode?.writeCache !== undefined,
   }
 }
 
@@ -138,6 +141,7 @@ export function untoldDisk(
     limits: limitsOf(capacity, undefined, undefined, ranges, options),
     ranges,
     long: capacity.blocks > 2 ** 32,
+    tellsCache: false,
   }
 }
 
@@ -158,6 +162,16 @@ export async function readAccess(asker: Asker, { inquiry, port }: Identity): Pro
 export const EXPLICIT_ACCESS = 2
 
 async function readMode(asker: Asker): Promise<Mode | undefined> {
+  try {
+    return await askMode(asker)
+  } catch (error) {
+    // Refused where another host has reserved the disk, which this one may join only over an open path.
+    if (error instanceof ScsiError && error.verdict.status === Errno.EBADE) return undefined
+    throw error
+  }
+}
+
+async function askMode(asker: Asker): Promise<Mode | undefined> {
   const long = await askIfKnown(asker, 'MODE SENSE(10)', cdb.modeSense10(cdb.ModePageCode.Caching))
   if (long !== undefined && long.length >= 8) return decodeMode10(long)
   // Targets without a caching page may refuse it, and tell of write protection with any other.

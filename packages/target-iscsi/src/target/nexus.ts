@@ -86,7 +86,10 @@ export class Nexus {
       const leave = (): void => {
         signal?.removeEventListener('abort', onAbort)
         opening.waiting--
-        if (opening.waiting === 0) opening.stop.abort()
+        if (opening.waiting > 0) return
+        opening.stop.abort()
+        // Whoever comes now must not share what nobody waits for any more.
+        if (this.#opening === opening) this.#opening = undefined
       }
       const onAbort = (): void => {
         leave()
@@ -178,9 +181,9 @@ export class Nexus {
   async #tryToProve(): Promise<void> {
     if (this.session?.usable) return this.#workOff(this.session)
     for (const portal of this.#host.siblings(this)) {
-      if (this.#unproven.length === 0) return
+      if (this.#unproven.length === 0 || this.#ended.signal.aborted) return
       try {
-        const session = await this.#host.open(this.targetName, portal, this.isid, {})
+        const session = await this.#host.open(this.targetName, portal, this.isid, { signal: this.#ended.signal })
         this.#takesPlace(session, true)
         await this.#workOff(session)
         await session.logout()
@@ -190,19 +193,17 @@ export class Nexus {
     }
     if (this.#unproven.length === 0) return
     try {
-      await this.#workOff(await this.#login(undefined))
-      this.#lingerIfIdle()
+      await this.#workOff(await this.#login(this.#ended.signal))
     } catch {
       // It is tried again.
     }
   }
 
-  async #login(signal: AbortSignal | undefined): Promise<Session> {
+  async #login(signal: AbortSignal): Promise<Session> {
     if (this.session?.usable) return this.session
     // One that the target has asked to leave: its last commands are ended by this login.
     this.session?.drop(new BlockError('CONNECT_FAILED', 'another session takes its place'))
-    const options = signal === undefined ? {} : { signal }
-    const session = await this.#host.open(this.targetName, this.portal, this.isid, options)
+    const session = await this.#host.open(this.targetName, this.portal, this.isid, { signal })
     this.#takesPlace(session, false)
     this.session = session
     session.listeners.add({
@@ -212,6 +213,8 @@ export class Nexus {
       },
       event: () => {},
     })
+    // Those who asked for it may have gone meanwhile.
+    this.#lingerIfIdle()
     return session
   }
 

@@ -52,6 +52,8 @@ export interface PathHost {
   changed(why: string): void
   /** What was read of the volume last, through any path; a new reading is told by `disk`. */
   lastDisk(volume: VolumeId, disk?: Disk): Disk | undefined
+  /** Volumes of which an acknowledged write has failed; a flush through any path must tell. */
+  readonly writesLost: Set<VolumeId>
   /** Settles when a reset through another path has ended what this one has sent; without the option it never does. */
   fencedByReset(path: IscsiPath, signal: AbortSignal): Promise<void>
   /** The path is closed and fenced. */
@@ -73,6 +75,7 @@ const RANGE_TIMEOUT = 120_000
 // With each of so many polls the size is read, also of a path that is busy.
 const POLLS_TO_LOOK = 6
 const MAX_RETRIES = 5
+const MAX_ROUNDS = 20
 const MAX_PAUSES = 8
 const FIRST_PAUSE = 10
 const LONGEST_PAUSE = 250
@@ -99,6 +102,9 @@ export class IscsiPath implements Path {
   #held: Io[] = []
   #news = 0
   #checking = false
+  // Until it is known who answers, what was answered may have come from another volume.
+  #doubts = false
+  #doubted = new Map<Io, IoStatus>()
   // Ios that are sent again after a pause, and how often each was sent already.
   #pauses = new Map<Io, Timer>()
   #tries = new Map<Io, number>()
@@ -108,7 +114,6 @@ export class IscsiPath implements Path {
   #quiet = true
   #poll: Timer | undefined
   #polls = 0
-  #writeLost = false
   readonly #ending = new AbortController()
   readonly #listener: SessionListener
 
@@ -195,10 +200,10 @@ export class IscsiPath implements Path {
     if (task.direction === Direction.Read) {
       if (task.received !== task.length) return this.#troubled(task, io)
       if (task.lends) io.buffers = task.buffers
-    } else if (this.#writeLost && io.op === IoOp.Flush) {
-      this.#writeLost = false
+    } else if (io.op === IoOp.Flush && this.#host.writesLost.delete(this.volume)) {
       return this.#end(io, Errno.EIO)
     }
+    if (this.#doubts) return void this.#doubted.set(io, OK)
     if (this.#tries.size > 0) this.#tries.delete(io)
     io.done(io, OK)
   }
@@ -214,7 +219,11 @@ export class IscsiPath implements Path {
       if (whole && task.lends) io.buffers = task.buffers
       // The target does not say that anything is missing: it was lost on the way.
       if (reads && !whole && task.residual === 0) return this.#end(io, CUT)
-      return this.#end(io, whole ? OK : Errno.EIO)
+      return this.#answered(io, whole ? OK : Errno.EIO)
+    }
+    // Without a command for it there is no cache either, unless it says so.
+    if (io.op === IoOp.Flush && verdict.status === Errno.EOPNOTSUPP && !this.#disk.tellsCache) {
+      return this.#answered(io, this.#host.writesLost.delete(this.volume) ? Errno.EIO : OK)
     }
     const tries = (this.#tries.get(io) ?? 0) + 1
     if (verdict.news !== 0) this.#hear(verdict.news)
@@ -232,8 +241,13 @@ export class IscsiPath implements Path {
         }),
       )
     } else {
-      this.#end(io, verdict.status)
+      this.#answered(io, verdict.status)
     }
+  }
+
+  #answered(io: Io, status: IoStatus): void {
+    if (this.#doubts) this.#doubted.set(io, status)
+    else this.#end(io, status)
   }
 
   #end(io: Io, status: IoStatus): void {
@@ -261,6 +275,8 @@ export class IscsiPath implements Path {
 
   async #sendRange(command: ScsiCommand): Promise<IoStatus> {
     for (let tries = 1; ; tries++) {
+      // What the path leads to must be known before anything is sent.
+      await this.#checked()
       if (!this.#open) return CUT
       let answer: ScsiAnswer
       try {
@@ -269,15 +285,20 @@ export class IscsiPath implements Path {
         return CUT
       }
       const verdict = judge(answer.status, decodeSense(answer.sense))
-      if (verdict.status === OK) return OK
       if (verdict.news !== 0) this.#hear(verdict.news)
-      if (verdict.action === Action.None || tries > MAX_RETRIES) return verdict.status
+      if (verdict.status === OK || verdict.action === Action.None || tries > MAX_RETRIES) {
+        await this.#checked()
+        return this.#open ? verdict.status : CUT
+      }
       await new Promise<void>((resolve) => {
         this.#host.clock.after(verdict.action === Action.Retry ? 0 : LONGEST_PAUSE, resolve)
       })
-      // What the path leads to must be known before anything is sent again.
-      while (this.#checking && this.#open) await new Promise<void>((resolve) => void this.#host.clock.after(1, resolve))
     }
+  }
+
+  /** Settles when it is known what the path leads to, or the path has ended. */
+  async #checked(): Promise<void> {
+    while (this.#checking && this.#open) await new Promise<void>((resolve) => void this.#host.clock.after(1, resolve))
   }
 
   #jobEnded(): void {
@@ -300,8 +321,12 @@ export class IscsiPath implements Path {
       throw new TypeError(`data is ${data}; it must be bytes to send, or how many to receive, at most 16 MiB`)
     }
     const { signal, timeout = 30_000 } = options
+    await this.#checked()
+    if (!this.#open) throw this.#closedError()
     // What any command may do is not known here.
-    return this.#call({ cdb, data }, timeout, true, signal)
+    const answer = await this.#call({ cdb, data }, timeout, true, signal)
+    if (answer.status !== ScsiStatus.Good) this.#hear(judge(answer.status, decodeSense(answer.sense)).news)
+    return answer
   }
 
   /**
@@ -355,7 +380,8 @@ export class IscsiPath implements Path {
   /** Something may have changed: it is read again, and until then nothing is sent. */
   #hear(news: number): void {
     if (news === 0 || !this.#open) return
-    if ((news & News.WriteLost) !== 0) this.#writeLost = true
+    if ((news & News.WriteLost) !== 0) this.#host.writesLost.add(this.volume)
+    if ((news & (News.Luns | News.Identity)) !== 0) this.#doubts = true
     this.#news |= news & (News.Access | News.Capacity | News.Luns | News.Identity)
     if (this.#news !== 0 && !this.#checking) void this.#check()
   }
@@ -363,7 +389,8 @@ export class IscsiPath implements Path {
   async #check(): Promise<void> {
     this.#checking = true
     try {
-      while (this.#news !== 0 && this.#open) {
+      for (let round = 1; this.#news !== 0 && this.#open; round++) {
+        if (round > MAX_ROUNDS) throw new BlockError('IO_FAILED', `${this.id} reports changes without an end`)
         const news = this.#news
         this.#news = 0
         await this.#readAgain(news)
@@ -372,13 +399,18 @@ export class IscsiPath implements Path {
       if (this.#open) this.#fail(error as BlockError)
     }
     this.#checking = false
-    for (const io of this.#held.splice(0)) this.submit(io)
+    if (!this.#open) return
+    this.#doubts = false
+    const doubted = [...this.#doubted]
+    this.#doubted.clear()
+    const held = this.#held.splice(0)
+    for (const [io, status] of doubted) this.#end(io, status)
+    for (const io of held) this.submit(io)
   }
 
   async #readAgain(news: number): Promise<void> {
-    const asker = this.#asker((more) => {
-      this.#news |= more & ~news & (News.Access | News.Capacity | News.Luns | News.Identity)
-    })
+    // A port in standby says so again with each command; all else is told once, and may be later than what was read.
+    const asker = this.#asker((more) => this.#hear(more & ~(news & News.Access)))
     if ((news & (News.Identity | News.Luns)) !== 0) {
       const identity = await readIdentity(asker)
       if (identity?.volume !== this.volume) {
@@ -469,13 +501,16 @@ export class IscsiPath implements Path {
     if (this.#cut) return
     this.#cut = true
     this.#poll?.cancel()
-    this.#ending.abort(new BlockError('CLOSED', `${this.id} is closed`))
+    this.#ending.abort(this.#closedError())
     const session = this.#session
     const clean = session.detach(session.tasksOf(this))
     if (!clean) session.drop(new BlockError('CONNECT_FAILED', 'a path closed while its data was still being sent'))
     for (const timer of this.#pauses.values()) timer.cancel()
     for (const io of [...this.#pauses.keys(), ...this.#held.splice(0)]) this.#end(io, NEVER_SENT)
     this.#pauses.clear()
+    const doubted = [...this.#doubted.keys()]
+    this.#doubted.clear()
+    for (const io of doubted) this.#end(io, CUT)
   }
 
   close(options: SignalOptions = {}): Promise<void> {

@@ -1,7 +1,7 @@
 import type { Io, IoStatus } from '@blockbraid/core'
 import { Errno, IoFlag, IoOp, OK } from '@blockbraid/core'
 import type { ScsiCommand } from '../scsi/cdb.ts'
-import { MAX_LONG_BLOCKS, MAX_SHORT_BLOCKS, make, putWriteSame, unmap, WriteSameFlag } from '../scsi/cdb.ts'
+import { MAX_LONG_BLOCKS, MAX_SHORT_BLOCKS, make, putWriteSame, syncCache, unmap, WriteSameFlag } from '../scsi/cdb.ts'
 import type { Disk } from './disk.ts'
 
 /** Sends one command of a trim or of a zeroing; resolves to how it ended. */
@@ -12,7 +12,9 @@ export async function runRange(io: Io, disk: Disk, send: SendCommand): Promise<I
   const { ranges, limits } = disk
   const trims = io.op === IoOp.Trim
   if (trims ? !limits.trim : !limits.writeZeroes) return Errno.EOPNOTSUPP
-  if (!trims && (io.flags & IoFlag.Fua) !== 0) return Errno.EOPNOTSUPP
+  // A trim has nothing to be durable; WRITE SAME has no bit for it.
+  const flushes = !trims && (io.flags & IoFlag.Fua) !== 0
+  if (flushes && !limits.fua) return Errno.EOPNOTSUPP
   const unmaps = unmapsBlocks(disk, trims, io.flags)
   const form = unmaps ? ranges.writeSameUnmap : ranges.writeSame
   const sameMost = Math.min(ranges.maxWriteSameBlocks, form === 'long' ? MAX_LONG_BLOCKS : MAX_SHORT_BLOCKS)
@@ -28,7 +30,7 @@ export async function runRange(io: Io, disk: Disk, send: SendCommand): Promise<I
     if (status !== OK) return status
     lba += blocks
   }
-  return OK
+  return flushes && limits.writeCache ? send(syncCache(disk.long)) : OK
 }
 
 /** As many blocks as one command takes, cut where a granule ends. */

@@ -16,12 +16,12 @@ import type { ChapOptions } from '../login/chap.ts'
 import type { LoginOptions } from '../login/login.ts'
 import { testUnitReady } from '../scsi/cdb.ts'
 import type { Lun } from '../scsi/lun.ts'
-import { Action } from '../scsi/status.ts'
+import { Action, News } from '../scsi/status.ts'
 import { openSession } from '../session/open.ts'
 import type { Session } from '../session/session.ts'
 import { abortable } from './abortable.ts'
 import type { Asker } from './ask.ts'
-import { ask, ScsiError } from './ask.ts'
+import { ask, ScsiError, tell } from './ask.ts'
 import type { DiscoveryHost, Place } from './discovery.ts'
 import { complete, findPlaces, listPaths, movedTo, toBlockError } from './discovery.ts'
 import type { Disk, Identity } from './disk.ts'
@@ -67,6 +67,7 @@ class Initiator implements IscsiTarget, DiscoveryHost {
   /** What each place had when it was asked last. */
   readonly #known = new Map<string, { readonly place: Place; readonly infos: readonly PathInfo[] }>()
   readonly #disks = new Map<VolumeId, Disk>()
+  readonly #writesLost = new Set<VolumeId>()
   readonly #ended = new AbortController()
   #saysChanged: Timer | undefined
   #closed: Promise<void> | undefined
@@ -144,7 +145,8 @@ class Initiator implements IscsiTarget, DiscoveryHost {
     const nexus = this.#nexus(place, undefined)
     const session = await nexus.acquire(options)
     try {
-      return await listPaths(place, this.#options.luns, this.#asker(session, {}, options.signal))
+      const before = this.#known.get(keyOf(place))?.infos ?? []
+      return await listPaths(place, this.#options.luns, before, this.#asker(session, {}, options.signal))
     } finally {
       nexus.release()
     }
@@ -181,7 +183,12 @@ class Initiator implements IscsiTarget, DiscoveryHost {
   }
 
   async #openPath(info: PathInfo, lun: Lun, nexus: Nexus, session: Session, signal: AbortSignal): Promise<Path> {
-    const asker = { ...this.#asker(session, {}, signal), lun }
+    let heard = 0
+    const onNews = (news: number, sense: Uint8Array): void => {
+      heard |= news
+      tell(session, lun, sense)
+    }
+    const asker = { ...this.#asker(session, {}, signal), lun, onNews }
     const identity = await readIdentity(asker)
     if (identity === undefined) throw new BlockError('CONNECT_FAILED', `${info.id} leads to no disk`)
     if (identity.volume !== info.volume) {
@@ -189,6 +196,10 @@ class Initiator implements IscsiTarget, DiscoveryHost {
     }
     const access = await readAccess(asker, identity)
     const disk = await this.#readDisk(asker, identity, info, access)
+    // It may have changed while the rest was read; who is asked now has told all that was to be told.
+    if ((heard & (News.Identity | News.Luns)) !== 0 && (await readIdentity(asker))?.volume !== info.volume) {
+      throw new BlockError('IDENTITY_CHANGED', `${info.id} no longer leads to ${info.volume}`)
+    }
     // What answered while the end came is no path any more.
     signal.throwIfAborted()
     if (session.error !== undefined)
@@ -203,6 +214,7 @@ class Initiator implements IscsiTarget, DiscoveryHost {
         maxTransfer: this.#options.maxTransfer,
         changed: (why) => this.#changed(why),
         lastDisk: this.#lastDisk,
+        writesLost: this.#writesLost,
         fencedByReset: (lost, proven) => this.#fencedByReset(lost, proven),
         gone: (gone) => this.#paths.delete(gone),
       },

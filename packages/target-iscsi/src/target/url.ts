@@ -10,7 +10,7 @@ export function fromUrl(url: URL): IscsiOptions {
   if (url.protocol !== 'iscsi:' || parsePortal(address) === undefined) {
     throw new TypeError('an iSCSI address looks like iscsi://[user[%secret]@]host[:port]/[target[/lun]]')
   }
-  const [target = '', lun = '', ...rest] = decodeURIComponent(url.pathname).split('/').slice(1)
+  const [target = '', lun = '', ...rest] = url.pathname.split('/').slice(1).map(decoded)
   if (rest.length > 0) throw new TypeError(`${url.pathname} has too many parts; it must be /target or /target/lun`)
   if (lun !== '' && !/^\d{1,8}$/.test(lun)) {
     throw new TypeError(`the LUN of an iSCSI address is ${JSON.stringify(lun)}; it must be a number`)
