@@ -21,6 +21,10 @@ const debian = {
   tgtd: 'tgt',
   'iscsi-perf': 'libiscsi-bin',
   '/usr/share/doc/qemu-block-extra': 'qemu-block-extra',
+  'qemu-system-x86_64': 'qemu-system-x86',
+  depmod: 'kmod',
+  xz: 'xz-utils',
+  dmsetup: 'dmsetup',
 }
 const commands = { qemuimg: 'qemu-img' }
 

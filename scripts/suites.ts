@@ -48,4 +48,10 @@ export const suites: readonly Suite[] = [
     ],
     commands: [['vitest', 'run', '--project', 'peers']],
   },
+  {
+    name: 'kernel',
+    about: 'inside a Linux kernel of its own, under QEMU: the iSCSI target of the kernel',
+    needs: ['qemu-system-x86_64', 'setpriv', 'apt-get', 'dpkg-deb', 'depmod', 'xz', 'losetup', 'dmsetup'],
+    commands: [['node', 'test/kernel/run.ts']],
+  },
 ]

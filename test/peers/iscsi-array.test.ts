@@ -80,7 +80,8 @@ describe('libiscsi', () => {
 
   // Families of libiscsi's own conformance suite. Those left out are of commands that the array does not have.
   it.each([
-    ['SCSI.GetLBAStatus', 10],
+    ['SCSI.GetLBAStatus.Simple', 10],
+    ['SCSI.GetLBAStatus.BeyondEol', 1],
     ['SCSI.Inquiry', 200],
     ['SCSI.Mandatory', 5],
     ['SCSI.ModeSense6', 30],

@@ -1,0 +1,139 @@
+import type { Access, VolumeId } from '@blockbraid/core'
+import type { IscsiFaults } from './faults/types.ts'
+import type { IscsiLunOptions } from './options.ts'
+
+/** One address of the array. */
+export interface IscsiPortal {
+  /** Its number, from 0. */
+  readonly number: number
+  readonly host: string
+  /** TCP port it listens on. */
+  readonly port: number
+  /** `host:port`. */
+  readonly address: string
+  /** What SendTargets tells of it; to be set where a proxy stands before it. @defaultValue `address` */
+  advertised: string
+  /** Portal group tag and target port group. */
+  readonly group: number
+  /** TCP connections to it. */
+  readonly connections: number
+  /** Cuts every connection. */
+  cut(): void
+  /** Cuts every connection, and refuses new ones until {@link up}. */
+  down(): Promise<void>
+  /** Listens again. */
+  up(): Promise<void>
+  /** Nothing comes in and nothing goes out; what would, waits and is delivered when it ends. */
+  blackhole(on: boolean): void
+}
+
+/** A session at one moment. */
+export interface IscsiSession {
+  readonly initiatorName: string
+  /** 12 hex digits. */
+  readonly isid: string
+  readonly tsih: number
+  readonly discovery: boolean
+  /** Number of its portal. */
+  readonly portal: number
+  readonly headerDigest: boolean
+  readonly dataDigest: boolean
+  readonly initialR2T: boolean
+  readonly immediateData: boolean
+  readonly firstBurstLength: number
+  readonly maxBurstLength: number
+  readonly maxOutstandingR2T: number
+  /** MaxRecvDataSegmentLength of the initiator. */
+  readonly maxSendDataSegmentLength: number
+  /** Commands that are not answered. */
+  readonly inflight: number
+  /** Cuts its connection. */
+  cut(): void
+  /** Nothing comes in and nothing goes out; what would, waits and is delivered when it ends. */
+  blackhole(on: boolean): void
+  /** Sends a NOP-In that asks for an answer; see {@link IscsiCounters.pongs}. */
+  ping(): void
+  /** Sends an Async Message (RFC 7143 §11.9). */
+  message(message: IscsiMessage): void
+}
+
+/** An Async Message. */
+export interface IscsiMessage {
+  /** 0 SCSI, 1 logout asked for, 2 connection dropped, 3 all dropped, 4 negotiation asked for, 5 tasks ended, 255 own. */
+  event: number
+  /** Vendor code. @defaultValue 0 */
+  code?: number
+  /** @defaultValue 0, 0, 0 */
+  parameters?: readonly [number, number, number]
+  /** LUN, for event 0 and 5. @defaultValue 0 */
+  lun?: number
+  /** Sense data of event 0: key << 16 | ASC << 8 | ASCQ. */
+  sense?: number
+}
+
+/** What has happened since the array was made. */
+export interface IscsiCounters {
+  /** TCP connections that were accepted. */
+  readonly connections: number
+  /** Logins that succeeded, discovery sessions included. */
+  readonly logins: number
+  /** Sessions that a new login has ended. */
+  readonly reinstatements: number
+  /** Logouts. */
+  readonly logouts: number
+  /** SCSI commands by opcode. */
+  readonly commands: Readonly<Record<number, number>>
+  /** Task management requests. */
+  readonly taskManagement: number
+  /** Tasks that task management has ended. */
+  readonly aborts: number
+  /** NOP-Ins of the array that were answered. */
+  readonly pongs: number
+  /** Commands that were ignored as their CmdSN was outside of the window. */
+  readonly ignored: number
+  /** Bytes of data for tasks that were no more, thrown away. */
+  readonly strayBytes: number
+}
+
+/** A command whose turn had come. */
+export interface IscsiLogEntry {
+  readonly initiatorName: string
+  readonly tsih: number
+  readonly portal: number
+  /** -1 where there is no such unit. */
+  readonly lun: number
+  readonly cdb: Uint8Array
+  readonly cmdSn: number
+  /** Bytes of data that came with the command itself. */
+  readonly immediateBytes: number
+}
+
+/** A simulated array that speaks iSCSI. */
+export interface IscsiArray extends AsyncDisposable {
+  /** Name of the target. */
+  readonly name: string
+  readonly portals: readonly IscsiPortal[]
+  readonly sessions: readonly IscsiSession[]
+  readonly counters: IscsiCounters
+  /** What initiators did against the standard, a sentence each. Empty, or there is a bug in one. */
+  readonly violations: readonly string[]
+  /** Commands in the order of their turns; empty unless the option `log` is set. */
+  readonly log: readonly IscsiLogEntry[]
+  readonly faults: IscsiFaults
+  /** Puts a volume at a LUN; every session hears of it by a unit attention. */
+  map(lun: IscsiLunOptions): Promise<void>
+  /** Takes a LUN away. */
+  unmap(lun: number, portals?: readonly number[]): Promise<void>
+  /** Sets the access state of a volume, or of all, where its device has none of its own. */
+  setAccess(where: { portal?: number; group?: number; volume?: VolumeId }, access: Access): void
+  /** Queues a unit attention for every session that sees the volume: ASC << 8 | ASCQ. */
+  attention(volume: VolumeId | 'all', code: number): void
+  /** Reserves a volume for a host elsewhere, by a type of SPC-4 table 65, such as 3 for exclusive access. */
+  reserve(volume: VolumeId, type: number): void
+  /** Takes every reservation and registration of a volume away. */
+  clearReservations(volume: VolumeId): void
+  /** Closed, sessions get no new numbers for commands (MaxCmdSN stands still). */
+  setWindowOpen(open: boolean): void
+  /** Ends every connection and stops listening. Devices stay open, but for those that were opened for a session. */
+  close(): Promise<void>
+}
