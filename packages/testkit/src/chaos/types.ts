@@ -4,9 +4,19 @@ export type ChaosDirection = 'up' | 'down'
 /** Options of {@link createChaosProxy}. */
 export interface ChaosProxyOptions {
   /** The real target. */
-  to: { host: string; port: number }
+  to: {
+    /** Name or address. */
+    host: string
+    /** TCP port. */
+    port: number
+  }
   /** @defaultValue a free port of 127.0.0.1 */
-  listen?: { host?: string; port?: number }
+  listen?: {
+    /** Name or address. @defaultValue '127.0.0.1' */
+    host?: string
+    /** TCP port. @defaultValue 0: one that is free */
+    port?: number
+  }
 }
 
 /** A connection through the proxy. */
@@ -27,7 +37,9 @@ export interface ChaosConnection {
 
 /** A TCP proxy that does what networks do on bad days. Faults act on every connection, those to come included. */
 export interface ChaosProxy extends AsyncDisposable {
+  /** Name or address it listens on. */
   readonly host: string
+  /** TCP port it listens on. */
   readonly port: number
   /** `host:port`. */
   readonly address: string

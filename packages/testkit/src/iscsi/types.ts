@@ -6,6 +6,7 @@ import type { IscsiLunOptions } from './options.ts'
 export interface IscsiPortal {
   /** Its number, from 0. */
   readonly number: number
+  /** Name or address it listens on. */
   readonly host: string
   /** TCP port it listens on. */
   readonly port: number
@@ -29,19 +30,29 @@ export interface IscsiPortal {
 
 /** A session at one moment. */
 export interface IscsiSession {
+  /** iSCSI name of the initiator. */
   readonly initiatorName: string
   /** 12 hex digits. */
   readonly isid: string
+  /** Session number that the array has given (TSIH), from 1 to 65535. */
   readonly tsih: number
+  /** Whether it is a discovery session. */
   readonly discovery: boolean
   /** Number of its portal. */
   readonly portal: number
+  /** Whether headers carry a CRC32C digest. */
   readonly headerDigest: boolean
+  /** Whether data segments carry a CRC32C digest. */
   readonly dataDigest: boolean
+  /** Whether Data-Out must wait for an R2T. */
   readonly initialR2T: boolean
+  /** Whether a command may carry data itself. */
   readonly immediateData: boolean
+  /** Bytes of a write that may come unasked, immediate data included. */
   readonly firstBurstLength: number
+  /** Bytes that one R2T may ask for, and of one sequence of Data-In. */
   readonly maxBurstLength: number
+  /** R2Ts that a task may have open at once. */
   readonly maxOutstandingR2T: number
   /** MaxRecvDataSegmentLength of the initiator. */
   readonly maxSendDataSegmentLength: number
@@ -97,12 +108,17 @@ export interface IscsiCounters {
 
 /** A command whose turn had come. */
 export interface IscsiLogEntry {
+  /** iSCSI name of the initiator. */
   readonly initiatorName: string
+  /** {@link IscsiSession.tsih} of its session. */
   readonly tsih: number
+  /** Number of its portal. */
   readonly portal: number
   /** -1 where there is no such unit. */
   readonly lun: number
+  /** Its CDB, 16 bytes; a shorter one has padding behind it. */
   readonly cdb: Uint8Array
+  /** Its CmdSN, unsigned 32 bits. */
   readonly cmdSn: number
   /** Bytes of data that came with the command itself. */
   readonly immediateBytes: number
@@ -112,13 +128,17 @@ export interface IscsiLogEntry {
 export interface IscsiArray extends AsyncDisposable {
   /** Name of the target. */
   readonly name: string
+  /** Its addresses, in the order of their numbers. */
   readonly portals: readonly IscsiPortal[]
+  /** Sessions that have a connection now, discovery sessions included; made anew for each look. */
   readonly sessions: readonly IscsiSession[]
+  /** Counts from its start on; they go on in the same object. */
   readonly counters: IscsiCounters
   /** What initiators did against the standard, a sentence each. Empty, or there is a bug in one. */
   readonly violations: readonly string[]
   /** Commands in the order of their turns; empty unless the option `log` is set. */
   readonly log: readonly IscsiLogEntry[]
+  /** Faults to put in and take out. */
   readonly faults: IscsiFaults
   /** Puts a volume at a LUN; every session hears of it by a unit attention. */
   map(lun: IscsiLunOptions): Promise<void>

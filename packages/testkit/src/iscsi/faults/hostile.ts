@@ -1,7 +1,7 @@
 import { get24, get32, put24, put32 } from '../wire/bytes.ts'
 import { BHS } from '../wire/opcodes.ts'
 
-/** What a PDU is replaced by. */
+/** What a PDU is replaced by. @inline */
 type Replacement = (pdu: Buffer) => readonly Uint8Array[]
 
 /** Changes the header of a copy. */

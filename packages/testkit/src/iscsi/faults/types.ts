@@ -23,17 +23,35 @@ export interface FaultMatch {
 /** What is done to a PDU. */
 export type WireAction =
   /** It is lost. */
-  | { drop: true }
+  | {
+      /** Always `true`. */
+      drop: true
+    }
   /** Only those that go out: so many ms late, while others overtake it. */
-  | { delay: number }
+  | {
+      /** Milliseconds. */
+      delay: number
+    }
   /** The connection ends; one that goes out is sent to this byte first. */
-  | { cut: number }
+  | {
+      /** Bytes of the PDU that are sent before the end; without effect on one that comes in. */
+      cut: number
+    }
   /** Only those that go out: this byte is changed, counted from the end where negative. Digests are not put right. */
-  | { corrupt: number }
+  | {
+      /** Offset in bytes from the PDU's first, or from its end where negative; -1 is the last one. */
+      corrupt: number
+    }
   /** Only those that go out: kept for so many ms, then sent in another order with others of other tasks. */
-  | { reorder: number }
+  | {
+      /** Milliseconds from the first PDU that is kept. */
+      reorder: number
+    }
   /** Only those that go out: this is sent instead. */
-  | { replace: (pdu: Buffer) => readonly Uint8Array[] }
+  | {
+      /** Takes the PDU with its digests, returns the bytes to send in order; an empty list sends none. */
+      replace: (pdu: Buffer) => readonly Uint8Array[]
+    }
 
 /** A rule for PDUs. */
 export type WireRule = FaultMatch & {
@@ -45,6 +63,7 @@ export type WireRule = FaultMatch & {
 
 /** A rule for SCSI commands, when their turn has come. */
 export interface CommandRule extends FaultMatch {
+  /** Only for this LUN. @defaultValue all */
   lun?: number
   /** Opcode, such as 0x2a. */
   opcode?: number
@@ -78,9 +97,13 @@ export interface TaskManagementRule extends FaultMatch {
 
 /** Faults that can be put in and taken out at any time. */
 export interface IscsiFaults {
+  /** Adds a rule for PDUs; throws a TypeError for an unknown kind, or an action that does not fit its direction. */
   wire(rule: WireRule): IscsiFault
+  /** Adds a rule for SCSI commands. */
   command(rule: CommandRule): IscsiFault
+  /** Adds a rule for logins. */
   login(rule: LoginRule): IscsiFault
+  /** Adds a rule for task management requests. */
   taskManagement(rule: TaskManagementRule): IscsiFault
   /** LUNs that REPORT LUNS tells of beside those that are there, such as 10 000. */
   phantomLuns: number

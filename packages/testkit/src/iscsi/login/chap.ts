@@ -12,7 +12,12 @@ export interface IscsiChap {
   /** Those that the target takes. @defaultValue all four */
   algorithms?: readonly ChapAlgorithm[]
   /** What the target answers with where the initiator asks for its proof, too (mutual). */
-  target?: { user: string; secret: string }
+  target?: {
+    /** Name that the target gives. */
+    user: string
+    /** The target's secret. */
+    secret: string
+  }
 }
 
 /** Numbers of the algorithms on the wire. */

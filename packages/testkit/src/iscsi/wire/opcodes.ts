@@ -19,7 +19,7 @@ export const PduOpcode = {
   async: 0x32,
   reject: 0x3f,
 } as const
-/** Name of a kind of PDU. */
+/** Name of a kind of PDU. @useDeclaredType */
 export type PduName = keyof typeof PduOpcode
 
 /** Size of a basic header segment. */
