@@ -2,6 +2,7 @@
  * The contract of blockbraid, the multipath device and the host agent.
  * @packageDocumentation
  */
+export { abortable, throwIfAborted } from './abortable.ts'
 export { createHostAgent } from './agent/host-agent.ts'
 export * from './agent/types.ts'
 export * from './clock.ts'

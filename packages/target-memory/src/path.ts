@@ -10,8 +10,16 @@ import type {
   SignalOptions,
   VolumeId,
 } from '@blockbraid/core'
-import { BlockError, createEmitter, Errno, NOT_EXECUTED, OK, PATH_ERROR } from '@blockbraid/core'
-import { abortable, throwIfAborted } from './abortable.ts'
+import {
+  abortable,
+  BlockError,
+  createEmitter,
+  Errno,
+  NOT_EXECUTED,
+  OK,
+  PATH_ERROR,
+  throwIfAborted,
+} from '@blockbraid/core'
 import type { Command } from './command.ts'
 import type { Fault } from './fault.ts'
 import { judge } from './fault.ts'

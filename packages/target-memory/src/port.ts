@@ -1,6 +1,5 @@
 import type { Clock, IoStatus, Timer } from '@blockbraid/core'
-import { changesData, IoOp, NO_BUFFERS, OK } from '@blockbraid/core'
-import { abortable } from './abortable.ts'
+import { abortable, changesData, IoOp, NO_BUFFERS, OK } from '@blockbraid/core'
 import { Command, CommandHeap } from './command.ts'
 import type { Journal } from './journal.ts'
 import type { Mapping } from './mapping.ts'

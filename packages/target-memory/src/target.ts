@@ -1,6 +1,5 @@
 import type { Emitter, Host, Path, PathInfo, SignalOptions, Target, TargetEvents } from '@blockbraid/core'
-import { BlockError, createEmitter, systemHost } from '@blockbraid/core'
-import { throwIfAborted } from './abortable.ts'
+import { BlockError, createEmitter, systemHost, throwIfAborted } from '@blockbraid/core'
 import { createMemoryArray, SimulatedArray } from './array.ts'
 import type { Mapping } from './mapping.ts'
 import type { MemoryArrayOptions } from './options.ts'

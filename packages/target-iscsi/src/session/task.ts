@@ -160,17 +160,21 @@ const MAX_TASKS = 0x8000
 /** Every task of a session, found by tag. */
 export class TaskTable {
   readonly all: Task[] = []
+  /** How many were taken and not given back. */
+  busy = 0
   #idle: Task | null = null
 
   /** An idle task, or undefined when there are as many as tags. */
   take(): Task | undefined {
     const task = this.#idle
     if (task !== null) {
+      this.busy++
       this.#idle = task.next
       task.next = null
       return task
     }
     if (this.all.length === MAX_TASKS) return undefined
+    this.busy++
     const made = new Task(this.all.length)
     this.all.push(made)
     return made
@@ -178,6 +182,7 @@ export class TaskTable {
 
   /** Gives a task back. */
   give(task: Task): void {
+    this.busy--
     task.clear()
     task.next = this.#idle
     this.#idle = task

@@ -43,7 +43,6 @@ export interface RangeCommands {
   /** Unmapped blocks read as zeroes. */
   readonly unmapZeroes: boolean
   readonly maxUnmapBlocks: number
-  readonly maxUnmapRanges: number
   readonly maxWriteSameBlocks: number
   /** Blocks; ranges are cut at multiples of it where they must be cut. */
   readonly granularity: number
@@ -206,7 +205,6 @@ function rangeCommands(
     writeSame: sames(longSame, shortSame),
     unmapZeroes: provisioning?.lbprz === true || capacity.zeroes,
     maxUnmapBlocks: most(limits?.maxUnmapBlocks, RANGE_LIMIT),
-    maxUnmapRanges: most(limits?.maxUnmapDescriptors, 1),
     maxWriteSameBlocks: most(limits?.maxWriteSame, RANGE_LIMIT),
     granularity: Math.max(1, limits?.unmapGranularity ?? 1),
   }

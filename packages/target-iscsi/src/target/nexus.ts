@@ -12,8 +12,8 @@ export interface NexusHost {
   open(targetName: string, portal: Portal, isid: Uint8Array, options: SignalOptions): Promise<Session>
   /** Whether a logical unit has worked off all that was sent to it before. */
   workedOff(session: Session, lun: Lun): Promise<boolean>
-  /** Other portals of the target that have a session now, and may lead to the same portal group. */
-  siblings(nexus: Nexus): readonly Portal[]
+  /** Other portals of the target that have a session now, and may lead to the portal group of a `lost` one. */
+  siblings(nexus: Nexus, lost: readonly Session[]): readonly Portal[]
 }
 
 /** Whose commands are not known to have ended. */
@@ -180,7 +180,8 @@ export class Nexus {
   /** Tries a portal of the same group that works, where there is one, and then its own. */
   async #tryToProve(): Promise<void> {
     if (this.session?.usable) return this.#workOff(this.session)
-    for (const portal of this.#host.siblings(this)) {
+    const lost = this.#unproven.map((one) => one.session)
+    for (const portal of this.#host.siblings(this, lost)) {
       if (this.#unproven.length === 0 || this.#ended.signal.aborted) return
       try {
         const session = await this.#host.open(this.targetName, portal, this.isid, { signal: this.#ended.signal })

@@ -1,6 +1,5 @@
 import type {
   Access,
-  Clock,
   DeviceLimits,
   Events,
   Io,
@@ -14,6 +13,7 @@ import type {
   VolumeId,
 } from '@blockbraid/core'
 import {
+  abortable,
   BlockError,
   createEmitter,
   Errno,
@@ -25,7 +25,7 @@ import {
   PATH_ERROR,
 } from '@blockbraid/core'
 import type { ScsiCommand } from '../scsi/cdb.ts'
-import { putReadWrite, putSyncCache, READ, setTargetPortGroups, testUnitReady, WRITE } from '../scsi/cdb.ts'
+import { putReadWrite, putSyncCache, READ, WRITE } from '../scsi/cdb.ts'
 import type { Lun } from '../scsi/lun.ts'
 import { decodeSense } from '../scsi/sense.ts'
 import { Action, judge, News, ScsiStatus } from '../scsi/status.ts'
@@ -33,49 +33,29 @@ import { call } from '../session/call.ts'
 import type { Session, SessionListener } from '../session/session.ts'
 import type { Task } from '../session/task.ts'
 import { Direction, Outcome } from '../session/task.ts'
-import { abortable } from './abortable.ts'
 import type { Asker } from './ask.ts'
-import { ask, ScsiError } from './ask.ts'
-import type { Disk, Identity } from './disk.ts'
-import { EXPLICIT_ACCESS, readAccess, readCapacity, readDisk, readIdentity } from './disk.ts'
+import { EXPLICIT_ACCESS } from './disk.ts'
 import type { Nexus } from './nexus.ts'
+import type { CommandHost } from './path-commands.ts'
+import { activate, CUT, MAX_RETRIES, sendByHand, sendRange } from './path-commands.ts'
+import { Poll } from './poll.ts'
 import { runRange } from './range.ts'
+import type { Opened, ReviewTarget } from './review.ts'
+import { Review } from './review.ts'
 
 /** What a path needs of its target. */
-export interface PathHost {
-  readonly clock: Clock
+export interface PathHost extends ReviewTarget {
   readonly taskTimeout: number
   readonly pollInterval: number
-  readonly queueDepth: number
-  readonly maxTransfer: number
-  /** Volumes came or went. */
-  changed(why: string): void
-  /** What was read of the volume last, through any path; a new reading is told by `disk`. */
-  lastDisk(volume: VolumeId, disk?: Disk): Disk | undefined
-  /** Volumes of which an acknowledged write has failed; a flush through any path must tell. */
-  readonly writesLost: Set<VolumeId>
   /** Settles when a reset through another path has ended what this one has sent; without the option it never does. */
   fencedByReset(path: IscsiPath, signal: AbortSignal): Promise<void>
   /** The path is closed and fenced. */
   gone(path: IscsiPath): void
 }
 
-/** What was read when the path was opened. */
-export interface Opened {
-  readonly identity: Identity
-  readonly disk: Disk
-  readonly access: Access
-}
-
-const CUT: IoStatus = Errno.EIO | PATH_ERROR
 const NEVER_SENT: IoStatus = Errno.EIO | PATH_ERROR | NOT_EXECUTED
 const CLOSED: IoStatus = Errno.ESHUTDOWN | PATH_ERROR | NOT_EXECUTED
 const BUSY: IoStatus = Errno.EAGAIN | PATH_ERROR | NOT_EXECUTED
-const RANGE_TIMEOUT = 120_000
-// With each of so many polls the size is read, also of a path that is busy.
-const POLLS_TO_LOOK = 6
-const MAX_RETRIES = 5
-const MAX_ROUNDS = 20
 const MAX_PAUSES = 8
 const FIRST_PAUSE = 10
 const LONGEST_PAUSE = 250
@@ -92,18 +72,16 @@ export class IscsiPath implements Path {
   readonly #nexus: Nexus
   readonly #session: Session
   readonly #lun: Lun
-  #identity: Identity
-  #disk: Disk
+  readonly #review: Review
+  readonly #poll: Poll
+  readonly #commands: CommandHost
   #failure: BlockError | undefined
   #downSaid = false
   #closed: Promise<void> | undefined
   #cut = false
   // Ios that wait until it is known what the path leads to now.
   #held: Io[] = []
-  #news = 0
-  #checking = false
-  // Until it is known who answers, what was answered may have come from another volume.
-  #doubts = false
+  // Answered while it was in doubt who answers.
   #doubted = new Map<Io, IoStatus>()
   // Ios that are sent again after a pause, and how often each was sent already.
   #pauses = new Map<Io, Timer>()
@@ -112,8 +90,6 @@ export class IscsiPath implements Path {
   #jobs = 0
   #onIdle: (() => void) | undefined
   #quiet = true
-  #poll: Timer | undefined
-  #polls = 0
   readonly #ending = new AbortController()
   readonly #listener: SessionListener
 
@@ -123,20 +99,60 @@ export class IscsiPath implements Path {
     this.#session = session
     this.#lun = lun
     this.id = id
-    this.#identity = opened.identity
-    this.#disk = opened.disk
     this.volume = opened.identity.volume
     this.access = opened.access
     this.limits = opened.disk.limits
-    if ((opened.identity.inquiry.tpgs & EXPLICIT_ACCESS) !== 0) this.activate = (options) => this.#activate(options)
+    const { clock, taskTimeout, pollInterval } = host
+    const isOpen = (): boolean => this.#open
+    const fail = (error: BlockError): void => this.#fail(error)
+    this.#commands = {
+      clock,
+      isOpen,
+      closedError: () => this.#closedError(),
+      call: (command, timeout, signal) => this.#call(command, timeout, signal),
+    }
+    const review = new Review(
+      this,
+      host,
+      {
+        isOpen,
+        asker: (onNews) => this.#asker(onNews),
+        accessChanged: (access) => {
+          this.access = access
+          this.#emitter.emit('access', access)
+        },
+        limitsChanged: (limits) => {
+          this.limits = limits
+          this.#emitter.emit('limits', limits)
+        },
+        over: () => this.#goOn(),
+        fail,
+      },
+      opened,
+    )
+    this.#review = review
+    if ((opened.identity.inquiry.tpgs & EXPLICIT_ACCESS) !== 0) {
+      this.activate = ({ signal } = {}) => activate(this.#commands, review, id, taskTimeout, signal)
+    }
     this.#listener = {
-      lost: (error) => this.#fail(error),
+      lost: fail,
       event: (high, low, sense) => {
-        if (high === lun.high && low === lun.low) this.#hear(judge(ScsiStatus.CheckCondition, decodeSense(sense)).news)
+        if (high === lun.high && low === lun.low) review.hear(judge(ScsiStatus.CheckCondition, decodeSense(sense)).news)
       },
     }
     session.listeners.add(this.#listener)
-    this.#schedulePoll()
+    this.#poll = new Poll(this, review, {
+      clock,
+      interval: pollInterval,
+      isOpen,
+      wasQuiet: () => {
+        const quiet = this.#quiet
+        this.#quiet = true
+        return quiet
+      },
+      asker: () => this.#asker((news) => review.hear(news)),
+      fail,
+    })
   }
 
   get events(): Events<PathEvents> {
@@ -149,7 +165,7 @@ export class IscsiPath implements Path {
 
   submit(io: Io): void {
     if (this.#failure !== undefined || this.#closed !== undefined) this.#refuse(io)
-    else if (this.#checking) this.#held.push(io)
+    else if (this.#review.checking) this.#held.push(io)
     else this.#start(io)
   }
 
@@ -159,7 +175,7 @@ export class IscsiPath implements Path {
     const session = this.#session
     const task = session.take()
     if (task === undefined) return this.#host.clock.defer(() => io.done(io, BUSY))
-    const { long, limits } = this.#disk
+    const { long, limits } = this.#review.disk
     task.owner = this
     task.io = io
     task.lunHigh = this.#lun.high
@@ -203,7 +219,7 @@ export class IscsiPath implements Path {
     } else if (io.op === IoOp.Flush && this.#host.writesLost.delete(this.volume)) {
       return this.#end(io, Errno.EIO)
     }
-    if (this.#doubts) return void this.#doubted.set(io, OK)
+    if (this.#review.doubts) return void this.#doubted.set(io, OK)
     if (this.#tries.size > 0) this.#tries.delete(io)
     io.done(io, OK)
   }
@@ -222,11 +238,11 @@ export class IscsiPath implements Path {
       return this.#answered(io, whole ? OK : Errno.EIO)
     }
     // Without a command for it there is no cache either, unless it says so.
-    if (io.op === IoOp.Flush && verdict.status === Errno.EOPNOTSUPP && !this.#disk.tellsCache) {
+    if (io.op === IoOp.Flush && verdict.status === Errno.EOPNOTSUPP && !this.#review.disk.tellsCache) {
       return this.#answered(io, this.#host.writesLost.delete(this.volume) ? Errno.EIO : OK)
     }
     const tries = (this.#tries.get(io) ?? 0) + 1
-    if (verdict.news !== 0) this.#hear(verdict.news)
+    this.#review.hear(verdict.news)
     if (verdict.action === Action.Retry && tries <= MAX_RETRIES && this.#open) {
       this.#tries.set(io, tries)
       this.submit(io)
@@ -246,7 +262,7 @@ export class IscsiPath implements Path {
   }
 
   #answered(io: Io, status: IoStatus): void {
-    if (this.#doubts) this.#doubted.set(io, status)
+    if (this.#review.doubts) this.#doubted.set(io, status)
     else this.#end(io, status)
   }
 
@@ -266,39 +282,12 @@ export class IscsiPath implements Path {
 
   #startRange(io: Io): void {
     this.#jobs++
-    void runRange(io, this.#disk, (command) => this.#sendRange(command)).then((status) => {
+    const review = this.#review
+    void runRange(io, review.disk, (command) => sendRange(this.#commands, review, command)).then((status) => {
       this.#quiet = false
       this.#end(io, status)
       this.#jobEnded()
     })
-  }
-
-  async #sendRange(command: ScsiCommand): Promise<IoStatus> {
-    for (let tries = 1; ; tries++) {
-      // What the path leads to must be known before anything is sent.
-      await this.#checked()
-      if (!this.#open) return CUT
-      let answer: ScsiAnswer
-      try {
-        answer = await this.#call(command, RANGE_TIMEOUT, true)
-      } catch {
-        return CUT
-      }
-      const verdict = judge(answer.status, decodeSense(answer.sense))
-      if (verdict.news !== 0) this.#hear(verdict.news)
-      if (verdict.status === OK || verdict.action === Action.None || tries > MAX_RETRIES) {
-        await this.#checked()
-        return this.#open ? verdict.status : CUT
-      }
-      await new Promise<void>((resolve) => {
-        this.#host.clock.after(verdict.action === Action.Retry ? 0 : LONGEST_PAUSE, resolve)
-      })
-    }
-  }
-
-  /** Settles when it is known what the path leads to, or the path has ended. */
-  async #checked(): Promise<void> {
-    while (this.#checking && this.#open) await new Promise<void>((resolve) => void this.#host.clock.after(1, resolve))
   }
 
   #jobEnded(): void {
@@ -306,27 +295,14 @@ export class IscsiPath implements Path {
     if (this.#jobs === 0) this.#onIdle?.()
   }
 
-  #call(command: ScsiCommand, timeout: number, changes: boolean, signal?: AbortSignal): Promise<ScsiAnswer> {
+  #call(command: ScsiCommand, timeout: number, signal?: AbortSignal): Promise<ScsiAnswer> {
     const { clock } = this.#host
     const both = signal === undefined ? this.#ending.signal : AbortSignal.any([signal, this.#ending.signal])
-    return call(this.#session, this, this.#lun, command, { clock, timeout, changes, signal: both })
+    return call(this.#session, this, this.#lun, command, { clock, timeout, changes: true, signal: both })
   }
 
-  async scsi(cdb: Uint8Array, data: Uint8Array | number = 0, options: ScsiOptions = {}): Promise<ScsiAnswer> {
-    if (!this.#open) throw this.#closedError()
-    if (!(cdb instanceof Uint8Array) || cdb.length < 6 || cdb.length > 16) {
-      throw new TypeError(`cdb has ${cdb?.length} bytes; it must be a Uint8Array of 6 to 16`)
-    }
-    if (typeof data === 'number' && !(Number.isInteger(data) && data >= 0 && data <= 0x100_0000)) {
-      throw new TypeError(`data is ${data}; it must be bytes to send, or how many to receive, at most 16 MiB`)
-    }
-    const { signal, timeout = 30_000 } = options
-    await this.#checked()
-    if (!this.#open) throw this.#closedError()
-    // What any command may do is not known here.
-    const answer = await this.#call({ cdb, data }, timeout, true, signal)
-    if (answer.status !== ScsiStatus.Good) this.#hear(judge(answer.status, decodeSense(answer.sense)).news)
-    return answer
+  scsi(cdb: Uint8Array, data: Uint8Array | number = 0, options: ScsiOptions = {}): Promise<ScsiAnswer> {
+    return sendByHand(this.#commands, this.#review, cdb, data, options)
   }
 
   /**
@@ -335,25 +311,8 @@ export class IscsiPath implements Path {
    */
   async reset(): Promise<void> {
     if (!this.#open) throw this.#closedError()
-    if (await this.#session.resetLun(this.#lun)) return this.#hear(News.Identity | News.Capacity | News.Access)
+    if (await this.#session.resetLun(this.#lun)) return this.#review.hear(News.Identity | News.Capacity | News.Access)
     throw new BlockError('NOT_SUPPORTED', `${this.id}: the target did not reset the logical unit`)
-  }
-
-  async #activate({ signal }: SignalOptions = {}): Promise<void> {
-    if (!this.#open) throw this.#closedError()
-    const { portGroup } = this.#identity.port
-    if (portGroup === undefined) throw new BlockError('NOT_SUPPORTED', `${this.id} does not tell its port group`)
-    const command = setTargetPortGroups([{ group: portGroup, state: 0 }])
-    for (let tries = 1; ; tries++) {
-      const answer = await this.#call(command, this.#host.taskTimeout, true, signal)
-      const verdict = judge(answer.status, decodeSense(answer.sense))
-      if (verdict.news !== 0) this.#hear(verdict.news)
-      if (verdict.status === OK) break
-      if (verdict.action !== Action.Retry || tries > MAX_RETRIES) {
-        throw new BlockError('IO_FAILED', `SET TARGET PORT GROUPS: ${verdict.text}`)
-      }
-    }
-    this.#hear(News.Access)
   }
 
   #closedError(): BlockError {
@@ -374,111 +333,16 @@ export class IscsiPath implements Path {
 
   /** Reads size and limits again. */
   lookAgain(): void {
-    this.#hear(News.Capacity)
+    this.#review.hear(News.Capacity)
   }
 
-  /** Something may have changed: it is read again, and until then nothing is sent. */
-  #hear(news: number): void {
-    if (news === 0 || !this.#open) return
-    if ((news & News.WriteLost) !== 0) this.#host.writesLost.add(this.volume)
-    if ((news & (News.Luns | News.Identity)) !== 0) this.#doubts = true
-    this.#news |= news & (News.Access | News.Capacity | News.Luns | News.Identity)
-    if (this.#news !== 0 && !this.#checking) void this.#check()
-  }
-
-  async #check(): Promise<void> {
-    this.#checking = true
-    try {
-      for (let round = 1; this.#news !== 0 && this.#open; round++) {
-        if (round > MAX_ROUNDS) throw new BlockError('IO_FAILED', `${this.id} reports changes without an end`)
-        const news = this.#news
-        this.#news = 0
-        await this.#readAgain(news)
-      }
-    } catch (error) {
-      if (this.#open) this.#fail(error as BlockError)
-    }
-    this.#checking = false
-    if (!this.#open) return
-    this.#doubts = false
+  /** Ends what was in doubt and sends what was held. */
+  #goOn(): void {
     const doubted = [...this.#doubted]
     this.#doubted.clear()
     const held = this.#held.splice(0)
     for (const [io, status] of doubted) this.#end(io, status)
     for (const io of held) this.submit(io)
-  }
-
-  async #readAgain(news: number): Promise<void> {
-    // A port in standby says so again with each command; all else is told once, and may be later than what was read.
-    const asker = this.#asker((more) => this.#hear(more & ~(news & News.Access)))
-    if ((news & (News.Identity | News.Luns)) !== 0) {
-      const identity = await readIdentity(asker)
-      if (identity?.volume !== this.volume) {
-        const what = identity === undefined ? 'to no disk' : `to volume ${identity.volume}`
-        throw new BlockError('IDENTITY_CHANGED', `${this.id} now leads ${what}, not to ${this.volume}`)
-      }
-      this.#identity = identity
-      if ((news & News.Luns) !== 0) this.#host.changed(`${this.id} reports that logical units came or went`)
-    }
-    if ((news & (News.Identity | News.Capacity)) !== 0) await this.#readLimits(asker)
-    const access = await readAccess(asker, this.#identity)
-    if (access === this.access || !this.#open) return
-    // What a port in standby did not tell is to be known before the first I/O.
-    if (takesIo(access) && !takesIo(this.access)) await this.#readLimits(asker)
-    if (!this.#open) return
-    this.access = access
-    this.#emitter.emit('access', access)
-  }
-
-  async #readLimits(asker: Asker): Promise<void> {
-    try {
-      this.#disk = await readDisk(asker, this.#identity, this.#host)
-      this.#host.lastDisk(this.volume, this.#disk)
-    } catch (error) {
-      if (!(error instanceof ScsiError)) throw error
-      // In standby it may not tell; another path has, or it is asked again when it takes I/O.
-      this.#disk = this.#host.lastDisk(this.volume) ?? this.#disk
-    }
-    const before = this.limits
-    const { limits } = this.#disk
-    if (before.blockSize !== limits.blockSize) {
-      throw new BlockError(
-        'MISMATCH',
-        `${this.id} now has blocks of ${limits.blockSize} bytes, not ${before.blockSize}`,
-      )
-    }
-    if (!this.#open || JSON.stringify(before) === JSON.stringify(limits)) return
-    this.limits = limits
-    this.#emitter.emit('limits', limits)
-  }
-
-  #schedulePoll(): void {
-    this.#poll = this.#host.clock.after(this.#host.pollInterval, () => void this.#askForNews())
-  }
-
-  /** A path without I/O hears of nothing: unit attentions come with the answer to a command. */
-  async #askForNews(): Promise<void> {
-    const idle = this.#quiet
-    this.#quiet = true
-    this.#polls++
-    if ((idle || this.#polls % POLLS_TO_LOOK === 0) && !this.#checking) {
-      try {
-        if (takesIo(this.access)) await this.#look()
-        else this.#hear(News.Access | News.Capacity)
-      } catch (error) {
-        // The news is heard; a lost session tells of itself.
-        if (BlockError.is(error) && error.code === 'TIMED_OUT') this.#fail(error)
-      }
-    }
-    if (this.#open) this.#schedulePoll()
-  }
-
-  /** Hears of what is queued for this path, and now and then of a new size that no unit attention tells. */
-  async #look(): Promise<void> {
-    const asker = this.#asker((news) => this.#hear(news))
-    if (this.#polls % POLLS_TO_LOOK !== 0) return void (await ask(asker, 'TEST UNIT READY', testUnitReady()))
-    const { size } = await readCapacity(asker)
-    if (size !== this.limits.size) this.lookAgain()
   }
 
   #fail(failure: BlockError): void {
@@ -500,7 +364,7 @@ export class IscsiPath implements Path {
   #cutAll(): void {
     if (this.#cut) return
     this.#cut = true
-    this.#poll?.cancel()
+    this.#poll.stop()
     this.#ending.abort(this.#closedError())
     const session = this.#session
     const clean = session.detach(session.tasksOf(this))
@@ -544,8 +408,4 @@ export class IscsiPath implements Path {
     this.#nexus.release()
     this.#host.gone(this)
   }
-}
-
-function takesIo(access: Access): boolean {
-  return access === 'optimized' || access === 'non-optimized'
 }

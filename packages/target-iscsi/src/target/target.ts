@@ -11,7 +11,7 @@ import type {
   Timer,
   VolumeId,
 } from '@blockbraid/core'
-import { BlockError, createEmitter, delay, systemHost } from '@blockbraid/core'
+import { abortable, BlockError, createEmitter, delay, systemHost } from '@blockbraid/core'
 import type { ChapOptions } from '../login/chap.ts'
 import type { LoginOptions } from '../login/login.ts'
 import { testUnitReady } from '../scsi/cdb.ts'
@@ -19,7 +19,6 @@ import type { Lun } from '../scsi/lun.ts'
 import { Action, News } from '../scsi/status.ts'
 import { openSession } from '../session/open.ts'
 import type { Session } from '../session/session.ts'
-import { abortable } from './abortable.ts'
 import type { Asker } from './ask.ts'
 import { ask, ScsiError, tell } from './ask.ts'
 import type { DiscoveryHost, Place } from './discovery.ts'
@@ -279,9 +278,9 @@ class Initiator implements IscsiTarget, DiscoveryHost {
         random: this.#host.random,
         open: (name, at, id, options) => this.#open(name, at, id, this.#options.chap, options),
         workedOff: (session, other) => this.#workedOff(session, other),
-        siblings: (self) =>
+        siblings: (self, lost) =>
           [...this.#nexuses.values()]
-            .filter((other) => other !== self && other.targetName === targetName && other.session !== undefined)
+            .filter((other) => other !== self && other.targetName === targetName && mayShareGroup(other.session, lost))
             .map((other) => other.portal)
             .filter((other) => other !== portal),
       },
@@ -382,6 +381,15 @@ class Initiator implements IscsiTarget, DiscoveryHost {
   #closedError(): BlockError {
     return new BlockError('CLOSED', `${this.name} is closed`)
   }
+}
+
+/** Whether there is a session, and it is not known to be of another portal group than each of the lost ones. */
+function mayShareGroup(live: Session | undefined, lost: readonly Session[]): boolean {
+  if (live === undefined) return false
+  const now = live.negotiated.targetPortalGroupTag
+  return lost.some(({ negotiated: { targetPortalGroupTag: before } }) => {
+    return before === undefined || now === undefined || before === now
+  })
 }
 
 function keyOf({ targetName, portal }: Place): string {

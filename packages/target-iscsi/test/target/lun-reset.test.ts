@@ -36,8 +36,11 @@ test.each(['lun-reset', 'session'] as const)(
       await closed
       expect(array.counters.taskManagement).toBeGreaterThan(0)
     } else {
+      const { logins } = array.counters
       await new Promise((resolve) => setTimeout(resolve, 800))
       expect(fenced).toBe(false)
+      // A login through a portal of another group proves nothing, so none is tried.
+      expect(array.counters.logins).toBe(logins)
       await array.portals[0]!.up()
       await closed
     }

@@ -1,4 +1,4 @@
-import { BlockError } from '@blockbraid/core'
+import { BlockError } from './errors.ts'
 
 /** The error of a signal that fired: TIMED_OUT for one of AbortSignal.timeout, else ABORTED. */
 function abortError(signal: AbortSignal): BlockError {

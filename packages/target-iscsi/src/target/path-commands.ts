@@ -1,0 +1,104 @@
+import type { Clock, IoStatus, ScsiAnswer, ScsiOptions } from '@blockbraid/core'
+import { BlockError, Errno, OK, PATH_ERROR } from '@blockbraid/core'
+import type { ScsiCommand } from '../scsi/cdb.ts'
+import { setTargetPortGroups } from '../scsi/cdb.ts'
+import { decodeSense } from '../scsi/sense.ts'
+import { Action, judge, News, ScsiStatus } from '../scsi/status.ts'
+import type { Review } from './review.ts'
+
+/** What the commands of a path that are no plain I/O need of it. */
+export interface CommandHost {
+  readonly clock: Clock
+  isOpen(): boolean
+  /** Why it is not open. */
+  closedError(): BlockError
+  /** Sends one command that may change data, and resolves to its answer, whatever the status. */
+  call(command: ScsiCommand, timeout: number, signal?: AbortSignal): Promise<ScsiAnswer>
+}
+
+/** How a command ends whose path has failed. */
+export const CUT: IoStatus = Errno.EIO | PATH_ERROR
+
+const MAX_CDB = 16
+const LARGEST_CDB = 260
+const RANGE_TIMEOUT = 120_000
+const RANGE_PAUSE = 250
+/** How often a command is sent again at once. */
+export const MAX_RETRIES = 5
+
+/** Sends a command of a trim or a zeroing until it has an answer that stands; resolves to how it ended. */
+export async function sendRange(path: CommandHost, review: Review, command: ScsiCommand): Promise<IoStatus> {
+  for (let tries = 1; ; tries++) {
+    // What the path leads to must be known before anything is sent.
+    await review.settled()
+    if (!path.isOpen()) return CUT
+    let answer: ScsiAnswer
+    try {
+      answer = await path.call(command, RANGE_TIMEOUT)
+    } catch {
+      return CUT
+    }
+    const verdict = judge(answer.status, decodeSense(answer.sense))
+    review.hear(verdict.news)
+    if (verdict.status === OK || verdict.action === Action.None || tries > MAX_RETRIES) {
+      await review.settled()
+      return path.isOpen() ? verdict.status : CUT
+    }
+    await new Promise<void>((resolve) => {
+      path.clock.after(verdict.action === Action.Retry ? 0 : RANGE_PAUSE, resolve)
+    })
+  }
+}
+
+/**
+ * Sends a command that a user has made, once. Rejects with NOT_SUPPORTED for a command descriptor block of more than
+ * 16 bytes, which would need an additional header segment (RFC 7143 §11.2.2.3).
+ */
+export async function sendByHand(
+  path: CommandHost,
+  review: Review,
+  cdb: Uint8Array,
+  data: Uint8Array | number,
+  { signal, timeout = 30_000 }: ScsiOptions,
+): Promise<ScsiAnswer> {
+  if (!path.isOpen()) throw path.closedError()
+  if (!(cdb instanceof Uint8Array) || cdb.length < 6 || cdb.length > LARGEST_CDB) {
+    throw new TypeError(`cdb has ${cdb?.length} bytes; it must be a Uint8Array of 6 to ${LARGEST_CDB}`)
+  }
+  if (typeof data === 'number' && !(Number.isInteger(data) && data >= 0 && data <= 0x100_0000)) {
+    throw new TypeError(`data is ${data}; it must be bytes to send, or how many to receive, at most 16 MiB`)
+  }
+  if (cdb.length > MAX_CDB) {
+    throw new BlockError('NOT_SUPPORTED', `cdb has ${cdb.length} bytes; over iSCSI no more than ${MAX_CDB} are sent`)
+  }
+  await review.settled()
+  if (!path.isOpen()) throw path.closedError()
+  // What any command may do is not known here.
+  const answer = await path.call({ cdb, data }, timeout, signal)
+  if (answer.status !== ScsiStatus.Good) review.hear(judge(answer.status, decodeSense(answer.sense)).news)
+  return answer
+}
+
+/** Asks that the port group of the path becomes active / optimized (SPC-5, SET TARGET PORT GROUPS). */
+export async function activate(
+  path: CommandHost,
+  review: Review,
+  name: string,
+  timeout: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (!path.isOpen()) throw path.closedError()
+  const { portGroup } = review.identity.port
+  if (portGroup === undefined) throw new BlockError('NOT_SUPPORTED', `${name} does not tell its port group`)
+  const command = setTargetPortGroups([{ group: portGroup, state: 0 }])
+  for (let tries = 1; ; tries++) {
+    const answer = await path.call(command, timeout, signal)
+    const verdict = judge(answer.status, decodeSense(answer.sense))
+    review.hear(verdict.news)
+    if (verdict.status === OK) break
+    if (verdict.action !== Action.Retry || tries > MAX_RETRIES) {
+      throw new BlockError('IO_FAILED', `SET TARGET PORT GROUPS: ${verdict.text}`)
+    }
+  }
+  review.hear(News.Access)
+}

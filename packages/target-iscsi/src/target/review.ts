@@ -1,0 +1,145 @@
+import type { Access, Clock, DeviceLimits, Path, VolumeId } from '@blockbraid/core'
+import { BlockError } from '@blockbraid/core'
+import { News } from '../scsi/status.ts'
+import type { Asker } from './ask.ts'
+import { ScsiError } from './ask.ts'
+import type { Disk, Identity } from './disk.ts'
+import { readAccess, readDisk, readIdentity } from './disk.ts'
+
+/** What was read when the path was opened. */
+export interface Opened {
+  readonly identity: Identity
+  readonly disk: Disk
+  readonly access: Access
+}
+
+/** What a review needs of the target. */
+export interface ReviewTarget {
+  readonly clock: Clock
+  readonly queueDepth: number
+  readonly maxTransfer: number
+  /** Volumes came or went. */
+  changed(why: string): void
+  /** What was read of the volume last, through any path; a new reading is told by `disk`. */
+  lastDisk(volume: VolumeId, disk?: Disk): Disk | undefined
+  /** Volumes of which an acknowledged write has failed; a flush through any path must tell. */
+  readonly writesLost: Set<VolumeId>
+}
+
+/** What a review tells its path, and asks of it. */
+export interface ReviewHost {
+  isOpen(): boolean
+  asker(onNews: (news: number) => void): Asker
+  accessChanged(access: Access): void
+  limitsChanged(limits: DeviceLimits): void
+  /** It is known again what the path leads to: what waited for that goes on. */
+  over(): void
+  fail(error: BlockError): void
+}
+
+/** The path that is reviewed, as it is now. */
+export type Reviewed = Readonly<Pick<Path, 'id' | 'volume' | 'access' | 'limits'>>
+
+const MAX_ROUNDS = 20
+
+/** What a path leads to: read again whenever news says that it may have changed. */
+export class Review {
+  identity: Identity
+  disk: Disk
+  /** Whether it is being read again; until that is over nothing must be sent. */
+  checking = false
+  /** Until it is known who answers, what was answered may have come from another volume. */
+  doubts = false
+  readonly #path: Reviewed
+  readonly #target: ReviewTarget
+  readonly #host: ReviewHost
+  #news = 0
+
+  constructor(path: Reviewed, target: ReviewTarget, host: ReviewHost, { identity, disk }: Opened) {
+    this.#path = path
+    this.#target = target
+    this.#host = host
+    this.identity = identity
+    this.disk = disk
+  }
+
+  /** Something may have changed: it is read again. */
+  hear(news: number): void {
+    if (news === 0 || !this.#host.isOpen()) return
+    if ((news & News.WriteLost) !== 0) this.#target.writesLost.add(this.#path.volume)
+    if ((news & (News.Luns | News.Identity)) !== 0) this.doubts = true
+    this.#news |= news & (News.Access | News.Capacity | News.Luns | News.Identity)
+    if (this.#news !== 0 && !this.checking) void this.#check()
+  }
+
+  /** Settles when it is known what the path leads to, or the path has ended. */
+  async settled(): Promise<void> {
+    while (this.checking && this.#host.isOpen()) {
+      await new Promise<void>((resolve) => void this.#target.clock.after(1, resolve))
+    }
+  }
+
+  async #check(): Promise<void> {
+    const host = this.#host
+    this.checking = true
+    try {
+      for (let round = 1; this.#news !== 0 && host.isOpen(); round++) {
+        if (round > MAX_ROUNDS) throw new BlockError('IO_FAILED', `${this.#path.id} reports changes without an end`)
+        const news = this.#news
+        this.#news = 0
+        await this.#readAgain(news)
+      }
+    } catch (error) {
+      if (host.isOpen()) host.fail(error as BlockError)
+    }
+    this.checking = false
+    if (!host.isOpen()) return
+    this.doubts = false
+    host.over()
+  }
+
+  async #readAgain(news: number): Promise<void> {
+    const host = this.#host
+    const { id, volume, access: before } = this.#path
+    // A port in standby says so again with each command; all else is told once, and may be later than what was read.
+    const asker = host.asker((more) => this.hear(more & ~(news & News.Access)))
+    if ((news & (News.Identity | News.Luns)) !== 0) {
+      const identity = await readIdentity(asker)
+      if (identity?.volume !== volume) {
+        const what = identity === undefined ? 'to no disk' : `to volume ${identity.volume}`
+        throw new BlockError('IDENTITY_CHANGED', `${id} now leads ${what}, not to ${volume}`)
+      }
+      this.identity = identity
+      if ((news & News.Luns) !== 0) this.#target.changed(`${id} reports that logical units came or went`)
+    }
+    if ((news & (News.Identity | News.Capacity)) !== 0) await this.#readLimits(asker)
+    const access = await readAccess(asker, this.identity)
+    if (access === before || !host.isOpen()) return
+    // What a port in standby did not tell is to be known before the first I/O.
+    if (takesIo(access) && !takesIo(before)) await this.#readLimits(asker)
+    if (host.isOpen()) host.accessChanged(access)
+  }
+
+  async #readLimits(asker: Asker): Promise<void> {
+    const { id, volume, limits: before } = this.#path
+    try {
+      this.disk = await readDisk(asker, this.identity, this.#target)
+      this.#target.lastDisk(volume, this.disk)
+    } catch (error) {
+      if (!(error instanceof ScsiError)) throw error
+      // In standby it may not tell; another path has, or it is asked again when it takes I/O.
+      this.disk = this.#target.lastDisk(volume) ?? this.disk
+    }
+    const { limits } = this.disk
+    if (before.blockSize !== limits.blockSize) {
+      throw new BlockError('MISMATCH', `${id} now has blocks of ${limits.blockSize} bytes, not ${before.blockSize}`)
+    }
+    if (!this.#host.isOpen() || JSON.stringify(before) === JSON.stringify(limits)) return
+    this.#host.limitsChanged(limits)
+  }
+}
+
+/** Whether a port in this state executes reads and writes. */
+export function takesIo(access: Access): boolean {
+  return access === 'optimized' || access === 'non-optimized'
+}
