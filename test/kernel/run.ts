@@ -1,0 +1,90 @@
+// node test/kernel/run.ts [options] [suite…]: see --help.
+import { writeFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import type { KernelSuite } from './suites.ts'
+import { suites } from './suites.ts'
+import { kernelSuites, prepareKernel } from './vm/kernels.ts'
+import { inherited, runVisibly } from './vm/visible.ts'
+
+const help = `node test/kernel/run.ts [options] [suite...]
+
+Runs suites inside a Linux kernel of their own, under QEMU; all of them where none is named:
+${suites.map(({ name, about }) => `  ${name.padEnd(16)} ${about}`).join('\n')}
+
+  --kernel NAMES   ${Object.keys(kernelSuites).join(', ')}, several separated by commas (default trixie)
+  --refresh        fetch the newest kernel of that name again
+  --only PATTERN   only tests whose name matches
+  --files PATTERN  only files whose name matches
+  --limit SECONDS  for each suite
+  --report FILE    write the results there, as vitest's JSON reporter would
+  --console        show what the kernel says
+
+Exit code 0 when every test passed and no kernel complained.`
+
+const { values, positionals } = parseArgs({
+  options: {
+    kernel: { type: 'string', default: 'trixie' },
+    refresh: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    files: { type: 'string', default: '' },
+    limit: { type: 'string' },
+    report: { type: 'string' },
+    console: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+  allowPositionals: true,
+})
+const unknown = positionals.filter((name) => !suites.some((suite) => suite.name === name))
+if (values.help || unknown.length > 0) {
+  console.log(unknown.length > 0 ? `no suite named ${unknown.join(', ')}\n\n${help}` : help)
+  process.exit(values.help ? 0 : 2)
+}
+
+/** Results of one test file, in the form of vitest's JSON reporter. */
+interface FileResult {
+  readonly name: string
+  readonly status: string
+  readonly assertionResults: readonly { readonly status: string; readonly title: string }[]
+}
+
+const here = fileURLToPath(new URL('.', import.meta.url))
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const results: FileResult[] = []
+for (const name of values.kernel.split(',')) {
+  const kernel = await prepareKernel(name, values.refresh, (what) => console.log(`vm: ${what}`))
+  for (const suite of suites.filter(({ name }) => positionals.length === 0 || positionals.includes(name))) {
+    console.log(`\n== ${suite.name}: ${suite.about}; Linux ${kernel.release}`)
+    const { code, report, bootTime } = await runVisibly({
+      kernel,
+      command: commandOf(suite),
+      cwd: root,
+      env: inherited(),
+      modules: suite.modules,
+      limit: Number(values.limit ?? suite.limit),
+      console: values.console,
+    })
+    console.log(`(booted in ${bootTime.toFixed(1)} s)`)
+    results.push(...resultsOf(`${suite.name} on Linux ${kernel.release}`, report, code))
+    if (code !== 0) process.exitCode = 1
+  }
+}
+if (values.report !== undefined) await writeFile(values.report, JSON.stringify({ testResults: results }))
+
+function commandOf({ files }: KernelSuite): string[] {
+  const chosen = files.filter((file) => new RegExp(values.files).test(file)).map((file) => `${here}${file}`)
+  const pattern = values.only === undefined ? [] : ['--test-name-pattern', values.only]
+  const options = ['--test-timeout=300000', '--test-force-exit', `--test-reporter=${here}guest/reporter.ts`]
+  return [process.execPath, ...options, ...pattern, `${here}guest/load.ts`, ...chosen]
+}
+
+/** What the reporter in the guest said, and a failure of its own where the machine or its kernel failed. */
+function resultsOf(name: string, report: string, code: number): FileResult[] {
+  const told = report
+    .trim()
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as FileResult)
+  const failed = told.some(({ status }) => status === 'failed')
+  return code === 0 || failed ? told : [...told, { name, status: 'failed', assertionResults: [] }]
+}
