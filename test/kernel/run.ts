@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util'
 import type { KernelSuite } from './suites.ts'
 import { suites } from './suites.ts'
 import { kernelSuites, prepareKernel } from './vm/kernels.ts'
-import { inherited, runVisibly } from './vm/visible.ts'
+import { inherited, MACHINE_FAILED, runVisibly } from './vm/visible.ts'
 
 const help = `node test/kernel/run.ts [options] [suite...]
 
@@ -52,7 +52,12 @@ const here = fileURLToPath(new URL('.', import.meta.url))
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const results: FileResult[] = []
 for (const name of values.kernel.split(',')) {
-  const kernel = await prepareKernel(name, values.refresh, (what) => console.log(`vm: ${what}`))
+  const kernel = await prepareKernel(name, values.refresh, (what) => console.log(`vm: ${what}`)).catch(
+    (error: Error) => {
+      console.error(`vm: ${error.message}`)
+      process.exit(MACHINE_FAILED)
+    },
+  )
   for (const suite of suites.filter(({ name }) => positionals.length === 0 || positionals.includes(name))) {
     console.log(`\n== ${suite.name}: ${suite.about}; Linux ${kernel.release}`)
     const { code, report, bootTime } = await runVisibly({

@@ -1,7 +1,7 @@
 // node test/kernel/vm.ts [options] [--] command [argument…]: see --help.
 import { parseArgs } from 'node:util'
 import { kernelSuites, prepareKernel } from './vm/kernels.ts'
-import { inherited, runVisibly } from './vm/visible.ts'
+import { inherited, MACHINE_FAILED, runVisibly } from './vm/visible.ts'
 
 const help = `node test/kernel/vm.ts [options] [--] command [argument...]
 
@@ -31,8 +31,13 @@ if (values.help || positionals.length === 0) {
   console.log(help)
   process.exit(values.help ? 0 : 2)
 }
+const say = (what: string): void => console.error(`vm: ${what}`)
+const kernel = await prepareKernel(values.kernel, values.refresh, say).catch((error: Error) => {
+  say(error.message)
+  process.exit(MACHINE_FAILED)
+})
 const { code } = await runVisibly({
-  kernel: await prepareKernel(values.kernel, values.refresh, (what) => console.error(`vm: ${what}`)),
+  kernel,
   command: positionals,
   cwd: process.cwd(),
   env: inherited(),

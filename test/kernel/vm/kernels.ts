@@ -38,6 +38,8 @@ export async function prepareKernel(name: string, refresh: boolean, say: (what: 
   if (suite === undefined) {
     throw new TypeError(`kernel is ${name}; it must be one of ${Object.keys(kernelSuites).join(', ')}`)
   }
+  if (process.arch !== 'x64')
+    throw new Error(`this machine is ${process.arch}; its files can run in an x64 kernel only on x64`)
   const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'blockbraid', 'kernels')
   const wanted = createHash('sha256')
     .update(JSON.stringify([FORMAT, bootModules, suiteModules]))

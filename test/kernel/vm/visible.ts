@@ -13,7 +13,8 @@ export interface VisibleEnd extends VmEnd {
 }
 
 const TIMED_OUT = 124
-const MACHINE_FAILED = 125
+/** Exit code where the machine failed. */
+export const MACHINE_FAILED = 125
 const KERNEL_COMPLAINED = 126
 
 /** Runs a command in a machine, its output going where this process's goes. An interrupt ends both. */

@@ -137,7 +137,9 @@ export class IscsiPath implements Path {
     this.#listener = {
       lost: fail,
       event: (high, low, sense) => {
-        if (high === lun.high && low === lun.low) review.hear(judge(ScsiStatus.CheckCondition, decodeSense(sense)).news)
+        const { news } = judge(ScsiStatus.CheckCondition, decodeSense(sense))
+        // That logical units were exchanged concerns every one of them.
+        review.hear(high === lun.high && low === lun.low ? news : news & News.Luns)
       },
     }
     session.listeners.add(this.#listener)
@@ -331,9 +333,9 @@ export class IscsiPath implements Path {
     }
   }
 
-  /** Reads size and limits again. */
+  /** Reads again who answers, how large it is and what it can do. */
   lookAgain(): void {
-    this.#review.hear(News.Capacity)
+    this.#review.hear(News.Identity | News.Capacity)
   }
 
   /** Ends what was in doubt and sends what was held. */

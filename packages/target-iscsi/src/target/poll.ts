@@ -4,7 +4,7 @@ import { testUnitReady } from '../scsi/cdb.ts'
 import { News } from '../scsi/status.ts'
 import type { Asker } from './ask.ts'
 import { ask } from './ask.ts'
-import { readCapacity } from './disk.ts'
+import { readCapacity, readIdentity } from './disk.ts'
 import type { Review, Reviewed } from './review.ts'
 import { takesIo } from './review.ts'
 
@@ -62,11 +62,15 @@ export class Poll {
     if (this.#host.isOpen()) this.#schedule()
   }
 
-  /** Hears of what is queued for this path; with `looks` also of a new size that no unit attention tells. */
+  /**
+   * Hears of what is queued for this path, and of what no unit attention tells: that another volume answers, which
+   * LIO lets happen in silence; with `looks` also of a new size.
+   */
   async #ask(looks: boolean): Promise<void> {
     const asker = this.#host.asker()
-    if (!looks) return void (await ask(asker, 'TEST UNIT READY', testUnitReady()))
-    const { size } = await readCapacity(asker)
-    if (size !== this.#path.limits.size) this.#review.hear(News.Capacity)
+    await ask(asker, 'TEST UNIT READY', testUnitReady())
+    const identity = await readIdentity(asker)
+    if (identity?.volume !== this.#path.volume) return this.#review.hear(News.Identity)
+    if (looks && (await readCapacity(asker)).size !== this.#path.limits.size) this.#review.hear(News.Capacity)
   }
 }

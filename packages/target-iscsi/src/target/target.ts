@@ -107,12 +107,13 @@ class Initiator implements IscsiTarget, DiscoveryHost {
     return infos
   }
 
-  /** Lets open paths look again where the array tells another size than they know. */
+  /** Lets open paths look again where the array tells another volume or another size than they know. */
   #compare(infos: readonly PathInfo[]): void {
-    const sizes = new Map(infos.map(({ id, size }) => [id, size]))
+    const told = new Map(infos.map((info) => [info.id, info]))
     for (const path of this.#paths) {
-      const size = sizes.get(path.id)
-      if (size !== undefined && size !== path.limits.size) path.lookAgain()
+      const info = told.get(path.id)
+      if (info === undefined || (info.size === path.limits.size && info.volume === path.volume)) continue
+      path.lookAgain()
     }
   }
 
