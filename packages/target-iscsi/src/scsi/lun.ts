@@ -6,7 +6,7 @@ export interface Lun {
   readonly high: number
   /** Bytes 4 to 7. */
   readonly low: number
-  /** Decimal where {@link lunOf} gives these bytes, else `0x` and 16 hex digits; two LUNs never share a name. */
+  /** Decimal where the number alone gives these bytes, else `0x` and 16 hex digits; two LUNs never share a name. */
   readonly name: string
 }
 

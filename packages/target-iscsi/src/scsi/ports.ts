@@ -12,7 +12,7 @@ export interface PortGroup {
   readonly state: number
   /** The array would rather have it used. */
   readonly preferred: boolean
-  /** States that the group can be in, without those that {@link Access} does not have. */
+  /** States that the group can be in, without those that core's `Access` does not have. */
   readonly supports: readonly Access[]
   /** Why it is in this state: 0 not told, 1 set by a host, 2 by the array itself. */
   readonly status: number

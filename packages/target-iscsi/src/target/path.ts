@@ -62,6 +62,7 @@ const LONGEST_PAUSE = 250
 
 /** One logical unit through one portal. */
 export class IscsiPath implements Path {
+  /** The id that discovery lists it under. */
   readonly id: string
   readonly volume: VolumeId
   access: Access
