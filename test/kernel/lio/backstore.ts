@@ -1,7 +1,6 @@
-import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Access } from '@blockbraid/core'
-import { get, make, ROOT, remove, set } from './configfs.ts'
+import { change, get, make, ROOT, remove, set } from './configfs.ts'
 import type { Storage, StorageOptions } from './storage.ts'
 import { fileStorage, loopStorage, mappedStorage, ramStorage } from './storage.ts'
 
@@ -39,7 +38,7 @@ export interface Backstore {
   access(group: string): Access
   /** Initiators registered for persistent reservations, and the one that holds the reservation, in LIO's words. */
   reservations(): { readonly registered: string; readonly holder: string }
-  remove(): void
+  remove(): Promise<void>
 }
 
 /** Identity that LIO gives a volume with this serial number. */
@@ -97,7 +96,7 @@ export function createBackstore({ name, kind, size, blockSize = 512, serial }: B
     async transition(group, access, milliseconds) {
       set(groupPath(group), 'trans_delay_msecs', milliseconds)
       // LIO lets whoever asks for it wait until the transition is over.
-      await writeFile(join(groupPath(group), 'alua_access_state'), String(codeOf(access)))
+      await change(groupPath(group), 'alua_access_state', codeOf(access))
       set(groupPath(group), 'trans_delay_msecs', 0)
     },
     access(group) {
@@ -105,9 +104,9 @@ export function createBackstore({ name, kind, size, blockSize = 512, serial }: B
       return states.find(([, value]) => value === state)?.[0] ?? 'unavailable'
     },
     reservations: () => ({ registered: get(path, 'pr/res_pr_registered_i_pts'), holder: get(path, 'pr/res_holder') }),
-    remove() {
-      for (const group of groups) remove(groupPath(group))
-      remove(path)
+    async remove() {
+      for (const group of groups) await remove(groupPath(group))
+      await remove(path)
       storage.remove()
     },
   }

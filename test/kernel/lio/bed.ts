@@ -85,8 +85,8 @@ export function openBed({ luns = [{}], ...options }: BedOptions = {}): Bed {
       // After a test that has failed, what cannot end must not hold the others up.
       for (const { storage } of volumes) storage.setStopped(false)
       for (const target of initiators) await target.close({ signal: AbortSignal.timeout(10_000) }).catch(() => {})
-      lio[Symbol.dispose]()
-      for (const volume of volumes) volume.remove()
+      await lio[Symbol.asyncDispose]()
+      for (const volume of volumes) await volume.remove()
     },
   }
 }

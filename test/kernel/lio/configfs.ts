@@ -1,4 +1,5 @@
-import { existsSync, mkdirSync, readFileSync, rmdirSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { rmdir, unlink as unlinkFile, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 
 /** Where the kernel's target is configured. */
@@ -22,6 +23,11 @@ export function set(path: string, name: string, value: string | number): void {
   }
 }
 
+/** The same where LIO answers only after initiators have been heard, of which this process may be one. */
+export function change(path: string, name: string, value: string | number): Promise<void> {
+  return writeFile(join(path, name), String(value))
+}
+
 /** Reads an attribute. */
 export function get(path: string, name: string): string {
   return readFileSync(join(path, name), 'utf8').trim()
@@ -32,13 +38,13 @@ export function link(target: string, path: string): void {
   symlinkSync(target, join(path, basename(target)))
 }
 
-/** Undoes {@link link}. */
-export function unlink(target: string, path: string): void {
+/** Undoes {@link link}; initiators are heard meanwhile. */
+export async function unlink(target: string, path: string): Promise<void> {
   const name = join(path, basename(target))
-  if (existsSync(name)) unlinkSync(name)
+  if (existsSync(name)) await unlinkFile(name)
 }
 
-/** Removes an object, where it is. */
-export function remove(path: string): void {
-  if (existsSync(path)) rmdirSync(path)
+/** Removes an object, where it is; initiators are heard meanwhile. */
+export async function remove(path: string): Promise<void> {
+  if (existsSync(path)) await rmdir(path)
 }

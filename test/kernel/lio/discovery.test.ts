@@ -74,7 +74,7 @@ test('with one portal down, the paths through it are still listed', async () => 
   await using bed = openBed()
   const target = bed.initiator()
   await target.discover()
-  bed.lio.setEnabled(2, false)
+  await bed.lio.setEnabled(2, false)
   assert.deepEqual((await target.discover()).map(({ address }) => address).sort(), [...PORTALS])
 })
 

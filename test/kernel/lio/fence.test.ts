@@ -49,10 +49,10 @@ test('a session that is lost is taken over under the same name: never two of the
   const device = await openAllPaths(bed.initiator())
   const user = userDevice(device)
   const before = bed.lio.session(1, ALICE)
-  bed.lio.setEnabled(1, false)
+  await bed.lio.setEnabled(1, false)
   await until('the path is gone', () => device.paths.some(({ state }) => state !== 'up'))
   await user.write(0, Buffer.alloc(4096, 1))
-  bed.lio.setEnabled(1, true)
+  await bed.lio.setEnabled(1, true)
   await until('it is back', () => device.paths.every(({ state }) => state === 'up'))
   const after = bed.lio.session(1, ALICE)
   assert.notEqual(after?.id, before?.id)
@@ -79,11 +79,11 @@ test('a portal group is taken out and comes back under load, three times: no err
   const workers = Promise.all(Array.from({ length: 8 }, (_, at) => work(at * MIB)))
   workers.catch(() => {})
   for (const tag of [1, 2, 1]) {
-    bed.lio.setEnabled(tag, false)
+    await bed.lio.setEnabled(tag, false)
     await until('a path is lost', () => device.paths.some(({ state }) => state !== 'up'))
     const soon = done + 50
     await until('the load goes on over the other path', () => done >= soon)
-    bed.lio.setEnabled(tag, true)
+    await bed.lio.setEnabled(tag, true)
     await until('both paths are up', () => device.paths.every(({ state }) => state === 'up'))
   }
   on = false

@@ -50,7 +50,7 @@ test('a LUN that was taken away is no longer listed, and the others stay', async
   await using bed = openBed({ luns: [{}, {}] })
   const target = bed.initiator()
   const paths = [await openPath(target, 0), await openPath(target, 1)]
-  bed.lio.removeLun(1)
+  await bed.lio.removeLun(1)
   assert.deepEqual(
     (await target.discover()).map(({ lun }) => lun),
     ['0', '0'],
@@ -70,7 +70,7 @@ for (const busy of [true, false]) {
     const load = (async () => {
       while (on) await user.read(0, 4096).catch(() => {})
     })()
-    bed.lio.removeLun(1)
+    await bed.lio.removeLun(1)
     if (busy) await until('the load has met the gap', () => device.paths.every(({ state }) => state !== 'up'))
     bed.lio.addLun(1, bed.addVolume())
     await until('no path of the device is up', () => device.paths.every(({ state }) => state !== 'up'))

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Backstore } from './backstore.ts'
-import { get, link, make, ROOT, remove, set, unlink } from './configfs.ts'
+import { change, get, link, make, ROOT, remove, set, unlink } from './configfs.ts'
 
 /** A portal group: one portal, which is one target port of every LUN. */
 export interface GroupOptions {
@@ -42,12 +42,12 @@ export interface LioSession {
 }
 
 /** An iSCSI target of LIO. */
-export interface LioTarget extends Disposable {
+export interface LioTarget extends AsyncDisposable {
   readonly name: string
   /** Portals, as an initiator takes them. */
   readonly portals: readonly string[]
   /** Takes a portal group out, with every session through it, or back in. */
-  setEnabled(tag: number, enabled: boolean): void
+  setEnabled(tag: number, enabled: boolean): Promise<void>
   /** Session of an initiator (one of `initiators`) through a portal group. */
   session(tag: number, initiator: string): LioSession | undefined
   /** Number of sessions, through all portal groups. */
@@ -61,7 +61,7 @@ export interface LioTarget extends Disposable {
   /** Adds a LUN. */
   addLun(lun: number, backstore: Backstore): void
   /** Takes a LUN away. */
-  removeLun(lun: number): void
+  removeLun(lun: number): Promise<void>
 }
 
 /** Name of the target port group that a portal group's ports are in. */
@@ -94,15 +94,15 @@ export function createTarget(options: LioTargetOptions): LioTarget {
     }
     present.set(lun, backstore)
   }
-  const removeLun = (lun: number): void => {
+  const removeLun = async (lun: number): Promise<void> => {
     for (const { tag } of groups) {
       for (const initiator of initiators) {
         const mapped = join(aclPath(tag, initiator), `lun_${lun}`)
-        unlink(lunPath(tag, lun), mapped)
-        remove(mapped)
+        await unlink(lunPath(tag, lun), mapped)
+        await remove(mapped)
       }
-      unlink(present.get(lun)?.path ?? '', lunPath(tag, lun))
-      remove(lunPath(tag, lun))
+      await unlink(present.get(lun)?.path ?? '', lunPath(tag, lun))
+      await remove(lunPath(tag, lun))
     }
     present.delete(lun)
   }
@@ -114,7 +114,7 @@ export function createTarget(options: LioTargetOptions): LioTarget {
   return {
     name: options.name,
     portals: groups.map(({ portal }) => portal),
-    setEnabled: (tag, enabled) => set(groupPath(tag), 'enable', enabled ? 1 : 0),
+    setEnabled: (tag, enabled) => change(groupPath(tag), 'enable', enabled ? 1 : 0),
     session: (tag, initiator) => parseSession(get(aclPath(tag, initiator), 'info')),
     sessions: () => Number(get(root, 'fabric_statistics/iscsi_instance/sessions')),
     statistic: (name) => Number(get(root, `fabric_statistics/${name}`)),
@@ -124,16 +124,16 @@ export function createTarget(options: LioTargetOptions): LioTarget {
     },
     addLun,
     removeLun,
-    [Symbol.dispose]() {
-      for (const { tag } of groups) set(groupPath(tag), 'enable', 0)
-      for (const lun of [...present.keys()]) removeLun(lun)
+    async [Symbol.asyncDispose]() {
+      for (const { tag } of groups) await change(groupPath(tag), 'enable', 0)
+      for (const lun of [...present.keys()]) await removeLun(lun)
       for (const { tag } of groups) {
         for (const kind of ['acls', 'np']) {
-          for (const name of readdirSync(join(groupPath(tag), kind))) remove(join(groupPath(tag), kind, name))
+          for (const name of readdirSync(join(groupPath(tag), kind))) await remove(join(groupPath(tag), kind, name))
         }
-        remove(groupPath(tag))
+        await remove(groupPath(tag))
       }
-      remove(root)
+      await remove(root)
     },
   }
 }

@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:f
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { canRun } from './commands.ts'
-import { bootModules, copyModules, suiteModules } from './modules.ts'
+import { bootModules, copyModules, cryptoModules, suiteModules } from './modules.ts'
 import { unpackPackages } from './packages.ts'
 import { vmlinuxOf } from './vmlinux.ts'
 
@@ -42,7 +42,7 @@ export async function prepareKernel(name: string, refresh: boolean, say: (what: 
     throw new Error(`this machine is ${process.arch}; its files can run in an x64 kernel only on x64`)
   const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'blockbraid', 'kernels')
   const wanted = createHash('sha256')
-    .update(JSON.stringify([FORMAT, bootModules, suiteModules]))
+    .update(JSON.stringify([FORMAT, bootModules, suiteModules, cryptoModules]))
     .digest('hex')
   const folder = join(cache, `${name}-${wanted.slice(0, 12)}`)
   if (refresh || !existsSync(join(folder, 'kernel.json'))) {
