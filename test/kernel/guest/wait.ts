@@ -12,11 +12,11 @@ export async function until(what: string, condition: () => boolean | Promise<boo
   }
 }
 
-/** What a promise resolves to; fails with `what` when that takes a minute. */
-export async function within<Result>(what: string, promise: Promise<Result>): Promise<Result> {
+/** What a promise resolves to; fails with `what` when that takes longer than `limit`, milliseconds. */
+export async function within<Result>(what: string, promise: Promise<Result>, limit: number = LIMIT): Promise<Result> {
   const over = new AbortController()
-  const late = sleep(LIMIT, undefined, { signal: over.signal }).then(() => {
-    throw new Error(`not within ${LIMIT} ms: ${what}`)
+  const late = sleep(limit, undefined, { signal: over.signal }).then(() => {
+    throw new Error(`not within ${limit} ms: ${what}`)
   })
   try {
     return await Promise.race([promise, late])

@@ -2,6 +2,7 @@ import type { MultipathDevice, MultipathOptions, Path, PathInfo, PathSelector, U
 import { openMultipath, userDevice } from '@blockbraid/core'
 import type { IscsiOptions, IscsiTarget } from '@blockbraid/target-iscsi'
 import { iscsi } from '@blockbraid/target-iscsi'
+import { within } from '../guest/wait.ts'
 import type { Backstore, BackstoreOptions } from './backstore.ts'
 import { createBackstore, identityOf } from './backstore.ts'
 import type { LioTarget, LioTargetOptions } from './target.ts'
@@ -85,7 +86,7 @@ export function openBed({ luns = [{}], ...options }: BedOptions = {}): Bed {
       // After a test that has failed, what cannot end must not hold the others up.
       for (const { storage } of volumes) storage.setStopped(false)
       for (const target of initiators) await target.close({ signal: AbortSignal.timeout(10_000) }).catch(() => {})
-      await lio[Symbol.asyncDispose]()
+      await within('LIO has taken the target down', lio[Symbol.asyncDispose](), 20_000)
       for (const volume of volumes) await volume.remove()
     },
   }

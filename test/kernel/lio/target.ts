@@ -56,6 +56,8 @@ export interface LioTarget extends AsyncDisposable {
   statistic(name: string): number
   /** Number of SCSI commands that came for a LUN through a portal group. */
   commands(tag: number, lun: number): number
+  /** MiB of data that writes carried to a LUN through a portal group, rounded down. */
+  written(tag: number, lun: number): number
   /** Makes a LUN read-only for an initiator, or lets it write again. */
   protect(lun: number, initiator: string, readOnly: boolean): void
   /** Adds a LUN. */
@@ -119,6 +121,7 @@ export function createTarget(options: LioTargetOptions): LioTarget {
     sessions: () => Number(get(root, 'fabric_statistics/iscsi_instance/sessions')),
     statistic: (name) => Number(get(root, `fabric_statistics/${name}`)),
     commands: (tag, lun) => Number(get(lunPath(tag, lun), 'statistics/scsi_tgt_port/in_cmds')),
+    written: (tag, lun) => Number(get(lunPath(tag, lun), 'statistics/scsi_tgt_port/write_mbytes')),
     protect(lun, initiator, readOnly) {
       for (const { tag } of groups) set(join(aclPath(tag, initiator), `lun_${lun}`), 'write_protect', readOnly ? 1 : 0)
     },
