@@ -18,5 +18,6 @@ export function reportEvents(pair: BlockDevicePair, report: (line: string) => vo
   )
   pair.events.on('resized', ({ size }) => say(`now has ${size} bytes`))
   pair.events.on('policyFault', (error) => say(`policy: ${error.message}`))
+  pair.events.on('resizeFailed', (error) => say(`${pair.kernel.node} keeps its size: ${error.message}`))
   pair.events.on('lost', (error) => say(`lost: ${error.message}`))
 }

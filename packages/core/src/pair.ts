@@ -1,8 +1,7 @@
-import type { SignalOptions } from './device.ts'
 import type { Events } from './events.ts'
 import type { PathSelector } from './policy.ts'
 import type { Access } from './target.ts'
-import type { Attachment } from './transport.ts'
+import type { Attachment, DetachOptions } from './transport.ts'
 import type { UserDevice } from './user-device.ts'
 import type { VolumeId } from './volume-id.ts'
 
@@ -80,6 +79,8 @@ export interface PairEvents {
   policyFault: Error
   /** The volume has a new size. */
   resized: ResizedDetail
+  /** The attachment could not follow the volume's new size; it keeps the old one. */
+  resizeFailed: Error
   /** The attachment ended by itself. */
   lost: Error
 }
@@ -114,6 +115,9 @@ export interface BlockDevicePair extends AsyncDisposable {
   failPath(id: string): Promise<void>
   /** Lets a path that was taken out connect again, and makes one that waits try at once. */
   restorePath(id: string): void
-  /** Detaches, then closes the device unless others use it; `stalled` is emitted until then. */
-  close(options?: SignalOptions): Promise<void>
+  /**
+   * Detaches, then closes the device unless others use it; `stalled` is emitted until then. Where the
+   * attachment refuses with IN_USE the pair stays as it was.
+   */
+  close(options?: DetachOptions): Promise<void>
 }

@@ -13,6 +13,35 @@ export interface AttachOptions extends SignalOptions {
   name: string
   /** For people: shown by clients that list exports. */
   description?: string
+  /** Identity of the volume. A kernel node that a process left behind is taken over by its name and this. */
+  volume?: string
+}
+
+/**
+ * How an attachment ends. `clean`: refused with IN_USE, which names the users, while the kernel node is in
+ * use. `force`: whoever uses the node gets EIO. `leave`: the node stays, without a server, for whoever
+ * attaches the same volume under the same name next; until then its I/O waits. Exports are always removed.
+ */
+export type DetachMode = 'clean' | 'force' | 'leave'
+
+/** How to end an attachment, a transport or a pair. */
+export interface DetachOptions extends SignalOptions {
+  /** @defaultValue 'clean' */
+  mode?: DetachMode | undefined
+}
+
+/** A kernel block device that blockbraid made, in this process or another. */
+export interface KernelNode {
+  /** Such as `/dev/nbd0`. */
+  readonly node: string
+  /** Name of its pair; an empty text where nothing tells it. */
+  readonly name: string
+  /** Identity of its volume; an empty text where nothing tells it. */
+  readonly volume: string
+  /** Whether a process serves it; if not, its I/O waits for one, or ends with EIO after a limit. */
+  readonly served: boolean
+  /** Who uses it, for people: mount points, holders, processes. */
+  readonly users: readonly string[]
 }
 
 /** What a transport made of a user-space block device. */
@@ -21,10 +50,15 @@ export interface Attachment {
   readonly node: string
   /** News of the other side. */
   readonly events: Events<AttachmentEvents>
-  /** Tells the other side that the device now has `size` bytes. */
+  /** Whether it is a node that another process left behind, I/O in flight included. */
+  readonly tookOver?: boolean
+  /** Tells the other side that the device now has `size` bytes. Rejects with NOT_SUPPORTED where the kernel cannot. */
   resize(size: number): Promise<void>
-  /** Ends it after what it has in flight, or at once when the signal fires; the device stays open. */
-  detach(options?: SignalOptions): Promise<void>
+  /**
+   * Ends it after what it has in flight, or at once when the signal fires; the device stays open. Rejects with
+   * IN_USE as {@link DetachMode} says; it is then attached as before, and may be detached again.
+   */
+  detach(options?: DetachOptions): Promise<void>
 }
 
 /** Makes kernel block devices, or exports, of user-space block devices. */
@@ -33,6 +67,13 @@ export interface Transport {
   readonly name: string
   /** Rejects with IN_USE where the name is taken, with CLOSED after `close()`. */
   attach(device: BlockDevice, options: AttachOptions): Promise<Attachment>
-  /** Ends every attachment that is left, and the transport. */
-  close(options?: SignalOptions): Promise<void>
+  /** Kernel nodes of this transport on this host, of any process. */
+  nodes?(options?: SignalOptions): Promise<readonly KernelNode[]>
+  /** Removes one of `nodes()`. Rejects with IN_USE where it is served or in use and the mode is not `force`. */
+  removeNode?(node: string, options?: DetachOptions): Promise<void>
+  /**
+   * Ends every attachment that is left, and the transport. Where one refuses with IN_USE it rejects; the
+   * others have ended then, and it may be closed again.
+   */
+  close(options?: DetachOptions): Promise<void>
 }

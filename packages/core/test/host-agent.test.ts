@@ -1,7 +1,7 @@
 import { virtualHost } from '@blockbraid/testkit'
 import { describe, expect, it } from 'vitest'
 import type { Attachment, BlockDevice, HostAgent, PathSelector, ScanReport, Transport } from '../src/index.ts'
-import { createEmitter, createHostAgent, Errno, IoOp, OK } from '../src/index.ts'
+import { BlockError, createEmitter, createHostAgent, Errno, IoOp, OK } from '../src/index.ts'
 import { FakeTarget, LIMITS, VOLUME } from './support/fake-target.ts'
 import { send } from './support/submit.ts'
 
@@ -11,6 +11,9 @@ interface FakeTransport extends Transport {
   readonly attached: Map<string, BlockDevice>
   readonly sizes: number[]
   readonly log: string[]
+  /** Names of attachments whose node is in use. */
+  readonly used: Set<string>
+  resizeError: Error | undefined
   lose(name: string, error: Error): void
 }
 
@@ -19,29 +22,38 @@ function fakeTransport(): FakeTransport {
   const events = new Map<string, ReturnType<typeof createEmitter<{ lost: Error }>>>()
   const sizes: number[] = []
   const log: string[] = []
-  return {
+  const used = new Set<string>()
+  const transport: FakeTransport = {
     name: 'fake',
     attached,
     sizes,
     log,
+    used,
+    resizeError: undefined,
     lose: (name, error) => void events.get(name)?.emit('lost', error),
-    async attach(device, { name }): Promise<Attachment> {
+    async attach(device, { name, volume }): Promise<Attachment> {
       if (name === 'refused') throw new Error('no room')
+      if (volume !== VOLUME && volume !== OTHER) throw new Error(`volume ${volume}`)
       attached.set(name, device)
       const emitter = createEmitter<{ lost: Error }>()
       events.set(name, emitter)
       return {
         node: `fake://${name}`,
         events: emitter,
-        resize: async (size) => void sizes.push(size),
-        detach: async () => {
-          log.push(`detach ${name}`)
+        resize: async (size) => {
+          if (transport.resizeError !== undefined) throw transport.resizeError
+          sizes.push(size)
+        },
+        detach: async ({ mode = 'clean' } = {}) => {
+          if (mode === 'clean' && used.has(name)) throw new BlockError('IN_USE', `fake://${name} is mounted at /mnt`)
+          log.push(`${mode === 'clean' ? 'detach' : mode} ${name}`)
           attached.delete(name)
         },
       }
     },
     close: async () => {},
   }
+  return transport
 }
 
 const first = (): PathSelector => {
@@ -177,6 +189,42 @@ describe('pairs', () => {
     expect(seen).toEqual([{ size: 2 * LIMITS.size }, 'removed by hand'])
   })
 
+  it('stays as it was where the attachment refuses to go, until it is forced', async () => {
+    const target = new FakeTarget(1)
+    const { agent, host, transport } = setUp(target)
+    const pair = await host.clock.runUntil(agent.pair({ name: 'v', device: VOLUME, transport }))
+    transport.used.add('v')
+    const refused = pair.close()
+    expect(pair.state).toBe('closed')
+    await expect(refused).rejects.toMatchObject({ code: 'IN_USE', message: 'fake://v is mounted at /mnt' })
+    expect([pair.state, agent.pairs]).toEqual(['active', [pair]])
+    const sent = send(pair.user)
+    await host.clock.advance(0)
+    target.path(0).complete()
+    await host.clock.advance(0)
+    expect(sent.status).toBe(OK)
+    target.path(0).auto = true
+    await host.clock.runUntil(pair.close({ mode: 'force' }))
+    expect([pair.state, agent.pairs, transport.log]).toEqual(['closed', [], ['force v']])
+    expect(target.path(0).closed).toBe(true)
+  })
+
+  it('says where an attachment cannot follow the size', async () => {
+    const target = new FakeTarget(1)
+    const { agent, host, transport } = setUp(target)
+    const pair = await host.clock.runUntil(agent.pair({ name: 'v', device: VOLUME, transport }))
+    const failures: Error[] = []
+    pair.events.on('resizeFailed', (error) => failures.push(error))
+    pair.events.on('lost', () => expect.unreachable())
+    transport.resizeError = new BlockError('NOT_SUPPORTED', 'this kernel cannot')
+    const path = target.path(0)
+    path.limits = { ...LIMITS, size: 2 * LIMITS.size }
+    path.events.emit('limits', path.limits)
+    await host.clock.advance(0)
+    expect(failures).toEqual([transport.resizeError])
+    expect(pair.user.limits.size).toBe(2 * LIMITS.size)
+  })
+
   it('refuses bad names, taken names and unknown volumes in a sentence', async () => {
     const target = new FakeTarget(1)
     const { agent, host, transport } = setUp(target)
@@ -280,6 +328,28 @@ describe('close', () => {
     expect(transport.attached.size).toBe(0)
     await expect(agent.rescan()).rejects.toMatchObject({ code: 'CLOSED' })
     expect(host.clock.timers).toBe(0)
+  })
+
+  it('leaves kernel nodes that are in use, and forces them where it is told so', async () => {
+    for (const [mode, log] of [
+      [undefined, ['detach w', 'leave v']],
+      ['leave', ['leave v', 'leave w']],
+      ['force', ['force v', 'force w']],
+    ] as const) {
+      const [one, two] = [new FakeTarget(1, 'a'), new FakeTarget(1, 'b', OTHER)]
+      const { agent, host, transport } = setUp(one, two)
+      for (const [name, device] of [
+        ['v', VOLUME],
+        ['w', OTHER],
+      ] as const)
+        await host.clock.runUntil(agent.pair({ name, device, transport }))
+      transport.used.add('v')
+      one.path(0).auto = true
+      two.path(0).auto = true
+      await host.clock.runUntil(agent.close({ mode }))
+      expect(transport.log).toEqual(log)
+      expect([one.path(0).closed, two.path(0).closed]).toEqual([true, true])
+    }
   })
 
   it('of a pair tells that it waits for a path, and nothing of paths that it ends', async () => {

@@ -86,7 +86,7 @@ export function openBed({ luns = [{}], ...options }: BedOptions = {}): Bed {
       // After a test that has failed, what cannot end must not hold the others up.
       for (const { storage } of volumes) storage.setStopped(false)
       for (const target of initiators) await target.close({ signal: AbortSignal.timeout(10_000) }).catch(() => {})
-      await within('LIO has taken the target down', lio[Symbol.asyncDispose](), 20_000)
+      await within('LIO has taken the target down', Promise.resolve(lio[Symbol.asyncDispose]()), 20_000)
       for (const volume of volumes) await volume.remove()
     },
   }

@@ -13,6 +13,7 @@ import type { MultipathOptions } from '../multipath/options.ts'
 import type { BlockDevicePair } from '../pair.ts'
 import type { PathSelector } from '../policy.ts'
 import type { Target } from '../target.ts'
+import type { DetachMode, DetachOptions } from '../transport.ts'
 import type { UserDevice } from '../user-device.ts'
 import { userDevice } from '../user-device.ts'
 import type { Inventory } from './inventory.ts'
@@ -48,6 +49,7 @@ class Agent implements HostAgent {
   #scanned = false
   #fencing = new Map<string, Promise<unknown>>()
   #stopListening: (() => void)[] = []
+  #mode: DetachMode | undefined
   #closing: Closing = closing((options) => this.#end(options))
 
   constructor(targets: readonly Target[], host: Host) {
@@ -189,7 +191,8 @@ class Agent implements HostAgent {
     await open.device.close(options)
   }
 
-  close(options?: SignalOptions): Promise<void> {
+  close(options: DetachOptions = {}): Promise<void> {
+    this.#mode ??= options.mode
     return this.#closing.close(options)
   }
 
@@ -198,12 +201,21 @@ class Agent implements HostAgent {
     this.#rescan?.cancel()
     this.#stop.abort(new BlockError('CLOSED', 'the agent is closed'))
     await orAborted(this.#control.onIdle(), options.signal).catch(() => {})
-    const pairs = await Promise.allSettled(this.pairs.map((pair) => pair.close(options)))
+    const pairs = await Promise.allSettled(this.pairs.map((pair) => this.#endPair(pair, options.signal)))
     const devices = await Promise.allSettled(Array.from(this.#open.values(), ({ device }) => device.close(options)))
     this.#open.clear()
     const targets = await Promise.allSettled(this.targets.map((target) => target.close(options)))
     const errors = [...pairs, ...devices, ...targets].flatMap((end) => (end.status === 'rejected' ? [end.reason] : []))
     if (errors.length > 0) throw errors[0]
+  }
+
+  async #endPair(pair: BlockDevicePair, signal: AbortSignal): Promise<void> {
+    try {
+      await pair.close({ signal, mode: this.#mode })
+    } catch (error) {
+      if (!BlockError.is(error) || error.code !== 'IN_USE') throw error
+      await pair.close({ signal, mode: 'leave' })
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {

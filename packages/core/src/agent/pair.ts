@@ -3,10 +3,11 @@ import { closing } from '../closing.ts'
 import type { SignalOptions } from '../device.ts'
 import type { Emitter } from '../emitter.ts'
 import { createEmitter } from '../emitter.ts'
+import { BlockError } from '../errors.ts'
 import type { MultipathDevice, MultipathEvents } from '../multipath/multipath-device.ts'
 import type { BlockDevicePair, DeviceState, PairEvents, PathStatus } from '../pair.ts'
 import type { PathSelector } from '../policy.ts'
-import type { Attachment } from '../transport.ts'
+import type { Attachment, DetachOptions } from '../transport.ts'
 import type { UserDevice } from '../user-device.ts'
 import type { VolumeId } from '../volume-id.ts'
 import type { PairSpec } from './types.ts'
@@ -26,11 +27,17 @@ export async function makePair(
   const { size } = device.limits
   const kernel = await spec.transport.attach(user, {
     name: spec.name,
+    volume: device.volume,
     signal,
     ...(spec.description === undefined ? {} : { description: spec.description }),
   })
-  // It may have grown while the transport was busy.
-  if (device.limits.size !== size) await kernel.resize(device.limits.size)
+  try {
+    // It may have grown while the transport was busy.
+    if (device.limits.size !== size) await kernel.resize(device.limits.size)
+  } catch (error) {
+    await kernel.detach({ mode: 'force' })
+    throw error
+  }
   return new Pair(spec.name, device, user, kernel, onClosed)
 }
 
@@ -42,6 +49,8 @@ class Pair implements BlockDevicePair {
   #device: MultipathDevice
   #onClosed: (pair: BlockDevicePair) => void
   #closing: Closing = closing((options) => this.#end(options))
+  /** Calls of `close` that wait for the attachment. */
+  #detaching = 0
   #unsubscribe: (() => void)[] = []
   #unsubscribeLast: (() => void)[] = []
 
@@ -59,7 +68,8 @@ class Pair implements BlockDevicePair {
     this.#onClosed = onClosed
     for (const event of FORWARDED) this.#unsubscribe.push(this.#forward(event))
     for (const event of FORWARDED_LAST) this.#unsubscribeLast.push(this.#forward(event))
-    const onResized = ({ size }: { size: number }): void => void kernel.resize(size).catch(onLost)
+    const onResized = ({ size }: { size: number }): void =>
+      void kernel.resize(size).catch((error: Error) => this.events.emit('resizeFailed', error))
     const onLost = (error: Error): void => void this.events.emit('lost', error)
     device.events.on('resized', onResized)
     kernel.events.on('lost', onLost)
@@ -80,7 +90,7 @@ class Pair implements BlockDevicePair {
   }
 
   get state(): DeviceState {
-    return this.#closing.begun ? 'closed' : this.#device.state
+    return this.#closing.begun || this.#detaching > 0 ? 'closed' : this.#device.state
   }
 
   get parked(): number {
@@ -115,20 +125,23 @@ class Pair implements BlockDevicePair {
     this.#device.restorePath(id)
   }
 
-  close(options?: SignalOptions): Promise<void> {
-    return this.#closing.close(options)
+  async close(options: DetachOptions = {}): Promise<void> {
+    // A second call goes to the attachment too: its signal or its mode may be what the first one waits for.
+    this.#detaching++
+    try {
+      await this.kernel.detach(options)
+    } catch (error) {
+      if (BlockError.is(error) && error.code === 'IN_USE') throw error
+      await this.#closing.close(options)
+      throw error
+    } finally {
+      this.#detaching--
+    }
+    await this.#closing.close(options)
   }
 
   async #end(options: SignalOptions): Promise<void> {
     for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe()
-    try {
-      await this.kernel.detach(options)
-    } finally {
-      await this.#flushAndClose(options)
-    }
-  }
-
-  async #flushAndClose(options: SignalOptions): Promise<void> {
     try {
       if (this.user.limits.writeCache && !this.user.limits.readOnly) await this.user.flush(options)
     } finally {

@@ -5,7 +5,7 @@ import type { MultipathOptions } from '../multipath/options.ts'
 import type { BlockDevicePair } from '../pair.ts'
 import type { PathSelector } from '../policy.ts'
 import type { Target } from '../target.ts'
-import type { Transport } from '../transport.ts'
+import type { DetachOptions, Transport } from '../transport.ts'
 import type { UserDevice } from '../user-device.ts'
 import type { VolumeId } from '../volume-id.ts'
 
@@ -93,6 +93,9 @@ export interface HostAgent extends AsyncDisposable {
   open(id: string, options?: SignalOptions & { multipath?: MultipathOptions }): Promise<UserDevice>
   /** Pairs a device with an attachment; the device is shared with whoever has opened it. */
   pair(spec: PairSpec, options?: SignalOptions): Promise<BlockDevicePair>
-  /** Ends pairs, devices and targets, in this order. */
-  close(options?: SignalOptions): Promise<void>
+  /**
+   * Ends pairs, devices and targets, in this order. A kernel node that is in use is left as by mode `leave`,
+   * unless the mode is `force`.
+   */
+  close(options?: DetachOptions): Promise<void>
 }

@@ -1,0 +1,93 @@
+import { readFileSync } from 'node:fs'
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+/** What a process has written down about a kernel node that it serves. */
+export interface NodeRecord {
+  /** Name of the pair. */
+  readonly name: string
+  /** Identity of the volume. */
+  readonly volume: string
+  /** Process that serves it, or did. */
+  readonly pid: number
+  /** When that process started, as field 22 of /proc/PID/stat tells it: clock ticks since boot. */
+  readonly started: string
+}
+
+/** Folder of the records: `/run/blockbraid/nodes`, or `nodes` below $BLOCKBRAID_RUN. */
+export function recordFolder(): string {
+  return join(process.env['BLOCKBRAID_RUN'] ?? '/run/blockbraid', 'nodes')
+}
+
+// Lines that udev's IMPORT{file} takes.
+const FIELDS = { name: 'BLOCKBRAID_NAME', volume: 'BLOCKBRAID_VOLUME', pid: 'BLOCKBRAID_PID' } as const
+const STARTED = 'BLOCKBRAID_STARTED'
+// udev reads no quotes and no line ends inside a value.
+const PLAIN = /^[\x21-\x7e]*$/
+
+/** Writes down that this process serves a node, `nbd0` or `ublkb0`. Throws a TypeError for a name that is not plain ASCII. */
+export async function writeNodeRecord(
+  kname: string,
+  { name, volume }: Pick<NodeRecord, 'name' | 'volume'>,
+): Promise<void> {
+  for (const [field, value] of Object.entries({ name, volume })) {
+    if (!PLAIN.test(value)) throw new TypeError(`${field} is ${JSON.stringify(value)}; it must be ASCII without spaces`)
+  }
+  const file = fileOf(kname)
+  const lines = [
+    `${FIELDS.name}=${name}`,
+    `${FIELDS.volume}=${volume}`,
+    `${FIELDS.pid}=${process.pid}`,
+    `${STARTED}=${startOf(process.pid) ?? ''}`,
+  ]
+  await mkdir(recordFolder(), { recursive: true })
+  // Never half a record: whoever reads it decides whether a node is an orphan.
+  const draft = join(recordFolder(), `.${kname}.${process.pid}`)
+  await writeFile(draft, `${lines.join('\n')}\n`)
+  await rename(draft, file)
+}
+
+/** Forgets a node. */
+export async function removeNodeRecord(kname: string): Promise<void> {
+  await rm(fileOf(kname), { force: true })
+}
+
+/** The record of a node; undefined where there is none. */
+export async function readNodeRecord(kname: string): Promise<NodeRecord | undefined> {
+  const text = await readFile(fileOf(kname), 'utf8').catch(() => undefined)
+  if (text === undefined) return undefined
+  const fields = new Map(text.split('\n').map((line) => splitAt(line, '=')))
+  return {
+    name: fields.get(FIELDS.name) ?? '',
+    volume: fields.get(FIELDS.volume) ?? '',
+    pid: Number(fields.get(FIELDS.pid) ?? 0),
+    started: fields.get(STARTED) ?? '',
+  }
+}
+
+/** Whether the process of a record still runs; another one with its number does not count. */
+export function isServed({ pid, started }: NodeRecord): boolean {
+  return pid > 0 && startOf(pid) === started
+}
+
+function fileOf(kname: string): string {
+  if (!/^[a-z0-9]+$/.test(kname)) throw new TypeError(`kname is ${JSON.stringify(kname)}; it must be like nbd0`)
+  return join(recordFolder(), kname)
+}
+
+function startOf(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    // The second field is a name in brackets that may hold anything.
+    const [state, ...fields] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    // A zombie serves nothing: its descriptors are closed.
+    return state === 'Z' || state === 'X' ? undefined : fields[18]
+  } catch {
+    return undefined
+  }
+}
+
+function splitAt(line: string, mark: string): [string, string] {
+  const at = line.indexOf(mark)
+  return at < 0 ? [line, ''] : [line.slice(0, at), line.slice(at + 1)]
+}

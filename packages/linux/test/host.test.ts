@@ -1,0 +1,135 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { access, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { pathToFileURL } from 'node:url'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import {
+  isServed,
+  nodeUsers,
+  readNodeRecord,
+  recordFolder,
+  removeNodeRecord,
+  settleNode,
+  writeNodeRecord,
+} from '../src/host/index.ts'
+
+let folder = ''
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'blockbraid-host-'))
+  process.env['BLOCKBRAID_RUN'] = folder
+})
+afterEach(async () => {
+  delete process.env['BLOCKBRAID_RUN']
+  await rm(folder, { recursive: true })
+})
+
+test('a record says who serves a node, in lines that udev imports', async () => {
+  await writeNodeRecord('nbd0', { name: 'vol-0', volume: 'naa.6001' })
+  const record = await readNodeRecord('nbd0')
+  expect(record).toMatchObject({ name: 'vol-0', volume: 'naa.6001', pid: process.pid })
+  expect(isServed(record!)).toBe(true)
+  expect(await readFile(join(recordFolder(), 'nbd0'), 'utf8')).toMatch(
+    /^BLOCKBRAID_NAME=vol-0\nBLOCKBRAID_VOLUME=naa\.6001\n/,
+  )
+  await removeNodeRecord('nbd0')
+  expect(await readNodeRecord('nbd0')).toBeUndefined()
+  await removeNodeRecord('nbd0')
+})
+
+test('a record of a process that has ended, or whose number another one has, is an orphan', async () => {
+  await writeNodeRecord('nbd0', { name: 'a', volume: 'b' })
+  const record = (await readNodeRecord('nbd0'))!
+  expect(isServed({ ...record, started: String(Number(record.started) + 1) })).toBe(false)
+  const child = spawn('sleep', ['60'])
+  const stat = await readFile(`/proc/${child.pid}/stat`, 'latin1')
+  const running = { ...record, pid: child.pid!, started: stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]! }
+  expect(isServed(running)).toBe(true)
+  child.kill('SIGKILL')
+  await once(child, 'exit')
+  expect(isServed(running)).toBe(false)
+})
+
+test('a name that would break the lines of a record is refused', async () => {
+  await expect(writeNodeRecord('nbd0', { name: 'a\nBLOCKBRAID_PID=1', volume: 'b' })).rejects.toThrow('name is')
+  await expect(writeNodeRecord('../nbd0', { name: 'a', volume: 'b' })).rejects.toThrow('kname is')
+})
+
+test('nobody uses a node that is not there', async () => {
+  expect(await nodeUsers('nbd77')).toEqual([])
+})
+
+test('a node that is there is settled at once', async () => {
+  await settleNode('null')
+})
+
+const guardModule = pathToFileURL(join(import.meta.dirname, '../src/host/guard.ts')).href
+
+/** A process that has `entries` guarded for 300 ms and then prints `ready`; the guard notes what it removes. */
+async function guarded(entries: readonly string[], after: string): Promise<ReturnType<typeof spawn>> {
+  const script = join(folder, 'guard.mjs')
+  await writeFile(
+    script,
+    `import { appendFileSync } from 'node:fs'
+     import { runGuard } from '${guardModule}'
+     let failed = false
+     appendFileSync('${folder}/started', process.pid + '\\n')
+     await runGuard(async (entry) => {
+       if (entry === 'stubborn' && !failed) { failed = true; throw new Error('once') }
+       appendFileSync('${folder}/removed', entry + '\\n')
+     })
+     appendFileSync('${folder}/ended', 'ended\\n')`,
+  )
+  const owner = join(folder, 'owner.mjs')
+  await writeFile(
+    owner,
+    `import { guardNode } from '${guardModule}'
+     const script = new URL('file://${script}')
+     const guards = ${JSON.stringify(entries)}.map((entry) => guardNode(script, entry, 300))
+     console.log('ready')
+     ${after}`,
+  )
+  const child = spawn(process.execPath, [owner], { stdio: ['ignore', 'pipe', 'inherit'] })
+  await once(child.stdout, 'data')
+  return child
+}
+
+async function until(file: string): Promise<string> {
+  for (;;) {
+    const found = await access(join(folder, file)).then(
+      () => true,
+      () => false,
+    )
+    if (found) return readFile(join(folder, file), 'utf8')
+    await sleep(20)
+  }
+}
+
+test('the guard of a process that is killed removes its nodes, all but the forgotten, and tries again', async () => {
+  const child = await guarded(
+    ['nbd0 x', 'stubborn', 'nbd2 z'],
+    `guards[2].forget(); guards[2].forget(); setInterval(() => {}, 1000)`,
+  )
+  await until('started')
+  child.kill('SIGKILL')
+  await until('ended')
+  expect((await readFile(join(folder, 'removed'), 'utf8')).split('\n').sort()).toEqual(['', 'nbd0 x', 'stubborn'])
+  expect(await readFile(join(folder, 'started'), 'utf8')).toMatch(/^\d+\n$/)
+})
+
+test('the guard of a process that has forgotten all its nodes ends with nothing done', async () => {
+  await guarded(['nbd0 x', 'nbd1 y'], `for (const guard of guards) guard.forget()`)
+  await until('ended')
+  await expect(access(join(folder, 'removed'))).rejects.toThrow()
+})
+
+test('the guard outlives SIGTERM, and keeps no process alive', async () => {
+  const child = await guarded(['nbd0 x'], ``)
+  const [code] = (await once(child, 'exit')) as [number]
+  expect(code).toBe(0)
+  process.kill(Number(await until('started')), 'SIGTERM')
+  expect(await until('removed')).toBe('nbd0 x\n')
+  await until('ended')
+})
