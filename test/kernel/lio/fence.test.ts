@@ -22,7 +22,8 @@ test('close logs out: no session is left', async () => {
 test('a path that closes with writes in the array: it is fenced when the array has ended them, not before', async () => {
   await using bed = openBed({ luns: [{ kind: 'stoppable' }] })
   const volume = bed.volumes[0]!
-  const target = bed.initiator({ taskTimeout: 1000 })
+  // Time enough for ABORT TASK SET: LIO itself hangs now and then when a login must wait for commands that are stuck.
+  const target = bed.initiator({ taskTimeout: 60_000 })
   const path = await openPath(target)
   const count = bed.lio.commands(1, 0)
   volume.storage.setStopped(true)
@@ -99,7 +100,7 @@ test('a portal group is taken out and comes back under load, three times: no err
 test('an array that stops for longer than the time-out of an I/O: a write that was retried is not undone', async () => {
   await using bed = openBed({ luns: [{ kind: 'stoppable' }] })
   const volume = bed.volumes[0]!
-  const target = bed.initiator({ taskTimeout: 1000 })
+  const target = bed.initiator({ taskTimeout: 60_000 })
   const device = await openAllPaths(target, 0, roundRobin, { ioTimeout: 1000, noPathTimeout: 120_000 })
   const user = userDevice(device)
   await until('both paths are up', () => device.paths.every(({ state }) => state === 'up'))
