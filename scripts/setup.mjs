@@ -25,6 +25,11 @@ const debian = {
   depmod: 'kmod',
   xz: 'xz-utils',
   dmsetup: 'dmsetup',
+  'mkfs.xfs': 'xfsprogs',
+  sqlite3: 'sqlite3',
+  lvm: 'lvm2',
+  sfdisk: 'fdisk',
+  'nbd-client': 'nbd-client',
 }
 const commands = { qemuimg: 'qemu-img' }
 
@@ -64,6 +69,8 @@ function build() {
   const common = hash(['tsup.config.ts', 'tsconfig.base.json', 'package-lock.json'])
   let upstream = common
   for (const folder of folders) {
+    // The native part looks by itself whether it is up to date.
+    if (existsSync(join(folder, 'scripts', 'install.js'))) run('node', [join('scripts', 'install.js')], folder)
     const wanted = hash([...sources(folder), join(folder, 'package.json')], upstream)
     // Every package's declarations come from core's: a change there builds all.
     if (folder === 'packages/core') upstream = wanted

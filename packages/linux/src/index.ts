@@ -1,0 +1,34 @@
+/**
+ * Linux system calls for block transports: mapped memory, io_uring, generic netlink, ioctl, socket pairs.
+ * The native part is loaded at the first use.
+ *
+ * @packageDocumentation
+ */
+
+export type { NetlinkAttribute, ParsedAttribute } from './attributes.ts'
+export { nested, parseAttributes, text, u8, u32, u64 } from './attributes.ts'
+export type { LinuxErrorOptions } from './errors.ts'
+export { LinuxError } from './errors.ts'
+export { closeFd, ioctl, socketPair } from './fds.ts'
+export type { Guarded, NodeRecord } from './host/index.ts'
+export {
+  guardNode,
+  isServed,
+  nodeUsers,
+  readNodeRecord,
+  recordFolder,
+  removeNodeRecord,
+  runGuard,
+  settleNode,
+  swapsOn,
+  writeNodeRecord,
+} from './host/index.ts'
+export type { MapFileOptions, Mapping } from './memory.ts'
+export { mapFile, mapMemory } from './memory.ts'
+export type { GenericNetlink, NetlinkMessage, NetlinkRequestOptions } from './netlink.ts'
+export { openGenericNetlink } from './netlink.ts'
+export { lockMemory, setIoFlusher } from './process.ts'
+export type { RingOptions } from './ring.ts'
+export { Ring } from './ring.ts'
+export type { Watcher } from './watcher.ts'
+export { watchReadable } from './watcher.ts'

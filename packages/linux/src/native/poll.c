@@ -1,0 +1,172 @@
+/* File descriptors in the event loop of Node. The headers of libuv do not come with Node-API; the functions
+ * used here are exported by every node binary and fixed within libuv 1. What could differ is asked at run time. */
+#define _GNU_SOURCE
+#include "addon.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define UV_POLL 8
+#define UV_READABLE 1
+
+#define WEAK __attribute__((weak))
+WEAK extern size_t uv_handle_size(int type);
+WEAK extern const char *uv_handle_type_name(int type);
+WEAK extern void uv_handle_set_data(void *handle, void *data);
+WEAK extern void *uv_handle_get_data(const void *handle);
+WEAK extern int uv_poll_init(struct uv_loop_s *loop, void *handle, int fd);
+WEAK extern int uv_poll_start(void *handle, int events, void (*callback)(void *handle, int status, int events));
+WEAK extern int uv_poll_stop(void *handle);
+WEAK extern void uv_close(void *handle, void (*callback)(void *handle));
+WEAK extern void uv_ref(void *handle);
+WEAK extern void uv_unref(void *handle);
+
+struct watcher {
+  struct instance *instance;
+  napi_env env;
+  napi_ref callback;
+  napi_async_context context;
+  int fd;
+  /* A uv_poll_t, of the size that libuv says. */
+  void *poll;
+};
+
+bool poll_available(void) {
+  if (!uv_handle_size || !uv_handle_type_name || !uv_handle_set_data || !uv_handle_get_data || !uv_poll_init ||
+      !uv_poll_start || !uv_poll_stop || !uv_close || !uv_ref || !uv_unref) {
+    return false;
+  }
+  const char *name = uv_handle_type_name(UV_POLL);
+  return name != NULL && strcmp(name, "poll") == 0;
+}
+
+static void on_event(void *poll, int status, int events) {
+  (void)status;
+  (void)events;
+  struct watcher *watcher = uv_handle_get_data(poll);
+  napi_env env = watcher->env;
+  napi_handle_scope scope;
+  napi_value callback;
+  napi_value receiver;
+  napi_value error;
+  if (napi_open_handle_scope(env, &scope) != napi_ok) return;
+  /* The callback may close the watcher: nothing of it is touched afterwards. */
+  if (napi_get_reference_value(env, watcher->callback, &callback) == napi_ok && callback != NULL &&
+      napi_get_global(env, &receiver) == napi_ok &&
+      napi_make_callback(env, watcher->context, receiver, callback, 0, NULL, NULL) != napi_ok) {
+    if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
+  }
+  napi_close_handle_scope(env, scope);
+}
+
+static void on_closed(void *poll) {
+  struct watcher *watcher = uv_handle_get_data(poll);
+  struct instance *self = watcher->instance;
+  free(poll);
+  free(watcher);
+  self->closing--;
+  if (self->closing == 0 && self->ended) {
+    napi_remove_async_cleanup_hook(self->cleanup);
+    instance_release(self);
+  }
+}
+
+void watcher_end(struct instance *self, struct slot *slot) {
+  struct watcher *watcher = slot->object;
+  handle_remove(self, slot);
+  uv_poll_stop(watcher->poll);
+  close(watcher->fd);
+  napi_delete_reference(watcher->env, watcher->callback);
+  napi_async_destroy(watcher->env, watcher->context);
+  self->closing++;
+  uv_close(watcher->poll, on_closed);
+}
+
+static napi_status prepare(napi_env env, struct watcher *watcher, napi_value callback) {
+  napi_value name;
+  napi_status status = napi_create_reference(env, callback, 1, &watcher->callback);
+  if (status != napi_ok) return status;
+  status = napi_create_string_utf8(env, "blockbraid.watcher", NAPI_AUTO_LENGTH, &name);
+  if (status == napi_ok) status = napi_async_init(env, NULL, name, &watcher->context);
+  if (status != napi_ok) napi_delete_reference(env, watcher->callback);
+  return status;
+}
+
+/* watch(fd, callback). The watcher has a duplicate of the descriptor: libuv aborts the process when one that it
+ * polls is closed behind its back. */
+napi_value watch(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  int fd;
+  napi_valuetype type;
+  struct uv_loop_s *loop;
+  struct instance *self = begin(env, info, 2, arguments);
+  if (self == NULL || !read_fd(env, arguments[0], &fd)) return NULL;
+  if (napi_typeof(env, arguments[1], &type) != napi_ok || type != napi_function) {
+    return wrong(env, "callback must be a function");
+  }
+  if (napi_get_uv_event_loop(env, &loop) != napi_ok) return number(env, -ENOSYS);
+
+  struct watcher *watcher = calloc(1, sizeof *watcher);
+  void *poll = calloc(1, uv_handle_size(UV_POLL));
+  int64_t handle = -1;
+  int error = ENOMEM;
+  if (watcher == NULL || poll == NULL) goto no_memory;
+  *watcher = (struct watcher){ .instance = self, .env = env, .poll = poll };
+  watcher->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  if (watcher->fd < 0) {
+    error = errno;
+    goto no_memory;
+  }
+  handle = handle_add(self, KIND_WATCHER, watcher, -1);
+  if (handle < 0 || prepare(env, watcher, arguments[1]) != napi_ok) goto no_handle;
+  error = -uv_poll_init(loop, poll, watcher->fd);
+  if (error != 0) goto no_poll;
+  uv_handle_set_data(poll, watcher);
+  error = -uv_poll_start(poll, UV_READABLE, on_event);
+  if (error != 0) {
+    watcher_end(self, handle_find(self, handle, KIND_WATCHER));
+    return number(env, -error);
+  }
+  return number(env, handle);
+
+no_poll:
+  napi_delete_reference(env, watcher->callback);
+  napi_async_destroy(env, watcher->context);
+no_handle:
+  if (handle >= 0) handle_remove(self, handle_find(self, handle, KIND_WATCHER));
+  close(watcher->fd);
+no_memory:
+  free(poll);
+  free(watcher);
+  return number(env, -error);
+}
+
+/* watchClose(handle). A handle that is closed already is no error. */
+napi_value watch_close(napi_env env, napi_callback_info info) {
+  napi_value arguments[1];
+  int64_t handle;
+  struct instance *self = begin(env, info, 1, arguments);
+  if (self == NULL || !read_handle(env, arguments[0], &handle)) return NULL;
+  struct slot *slot = handle_find(self, handle, KIND_WATCHER);
+  if (slot != NULL) watcher_end(self, slot);
+  return NULL;
+}
+
+/* watchRef(handle, on): whether the watcher keeps the event loop alive. */
+napi_value watch_ref(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  int64_t handle;
+  bool on;
+  struct instance *self = begin(env, info, 2, arguments);
+  if (self == NULL || !read_handle(env, arguments[0], &handle) || !read_boolean(env, arguments[1], "on", &on)) {
+    return NULL;
+  }
+  struct slot *slot = handle_find(self, handle, KIND_WATCHER);
+  if (slot == NULL) return NULL;
+  struct watcher *watcher = slot->object;
+  if (on) uv_ref(watcher->poll);
+  else uv_unref(watcher->poll);
+  return NULL;
+}
