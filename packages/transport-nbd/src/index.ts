@@ -1,9 +1,11 @@
 /**
- * An NBD server: exports devices of blockbraid to any NBD client, over unix sockets, TCP and TLS.
+ * Kernel block devices `/dev/nbdN` of devices of blockbraid, and an NBD server that exports them to any NBD
+ * client, over unix sockets, TCP and TLS.
  * @packageDocumentation
  */
 
 export type { NbdExportStats } from './export.ts'
+export type { NbdKernelOptions } from './kernel/options.ts'
 export type { NbdOptions, NbdTlsOptions } from './options.ts'
 export {
   createNbdServer,
@@ -12,4 +14,4 @@ export {
   type NbdServer,
   type NbdServerStats,
 } from './server.ts'
-export { type NbdAttachment, type NbdTransport, nbd as default, nbd } from './transport.ts'
+export { type NbdAttachment, type NbdTransport, type NbdTransportOptions, nbd as default, nbd } from './transport.ts'

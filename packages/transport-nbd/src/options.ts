@@ -66,12 +66,14 @@ export interface ServerSettings {
 /** sun_path of Linux holds 108 bytes with its NUL. */
 const MAX_SOCKET_PATH = 107
 
-function wrong(field: string, value: unknown, right: string): TypeError {
+/** The TypeError for an option. */
+export function wrong(field: string, value: unknown, right: string): TypeError {
   const shown = typeof value === 'string' ? JSON.stringify(value) : String(value)
   return new TypeError(`nbd: ${field} is ${shown}; it must be ${right}`)
 }
 
-function integer(field: string, value: number | undefined, standard: number, low: number, high: number): number {
+/** A whole number from `low` to `high`; `standard` where it is left out. */
+export function integer(field: string, value: number | undefined, standard: number, low: number, high: number): number {
   if (value === undefined) return standard
   if (!Number.isInteger(value) || value < low || value > high) {
     throw wrong(field, value, `a whole number from ${low} to ${high}`)
@@ -79,7 +81,8 @@ function integer(field: string, value: number | undefined, standard: number, low
   return value
 }
 
-function flag(field: string, value: boolean | undefined, standard: boolean): boolean {
+/** True or false; `standard` where it is left out. */
+export function flag(field: string, value: boolean | undefined, standard: boolean): boolean {
   if (value === undefined) return standard
   if (typeof value !== 'boolean') throw wrong(field, value, 'true or false')
   return value

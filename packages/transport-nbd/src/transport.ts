@@ -4,13 +4,20 @@ import type {
   AttachmentEvents,
   AttachOptions,
   BlockDevice,
+  DetachOptions,
   Events,
   Host,
+  KernelNode,
   SignalOptions,
   Transport,
 } from '@blockbraid/core'
 import { BlockError, systemHost } from '@blockbraid/core'
 import type { NbdExportStats } from './export.ts'
+import { KernelTransport } from './kernel/kernel-transport.ts'
+import { linuxKernel } from './kernel/linux-kernel.ts'
+import type { NbdKernel } from './kernel/nbd-kernel.ts'
+import type { NbdKernelOptions } from './kernel/options.ts'
+import { checkKernelMode, checkKernelOptions } from './kernel/options.ts'
 import type { NbdOptions } from './options.ts'
 import { checkOptions } from './options.ts'
 import type { NbdServer } from './server.ts'
@@ -18,13 +25,18 @@ import { createNbdServer } from './server.ts'
 
 /** An attachment that also tells its counters. */
 export interface NbdAttachment extends Attachment {
+  /** Why it is an export and no kernel node, where `kernel` is `auto`. */
+  readonly fallback?: BlockError
   /** Counters since it was attached. */
   stats(): NbdExportStats
 }
 
-/** A transport whose attachments are exports of one NBD server. */
+/** Options of the transport: an NBD server's, those of kernel nodes, or both. */
+export interface NbdTransportOptions extends NbdOptions, NbdKernelOptions {}
+
+/** A transport whose attachments are exports of one NBD server, or kernel nodes. */
 export interface NbdTransport extends Transport {
-  /** Adds an export named `options.name`. */
+  /** Adds an export, or makes a node or takes one over, named `options.name`. */
   attach(device: BlockDevice, options: AttachOptions): Promise<NbdAttachment>
 }
 
@@ -95,11 +107,57 @@ class NbdExports implements NbdTransport {
   }
 }
 
+/** Kernel nodes where they can be had, else exports. */
+class NodesOrExports implements NbdTransport {
+  readonly name = 'nbd'
+  readonly #nodes: KernelTransport
+  readonly #exports: NbdExports
+
+  constructor(nodes: KernelTransport, exports: NbdExports) {
+    this.#nodes = nodes
+    this.#exports = exports
+  }
+
+  async attach(device: BlockDevice, options: AttachOptions): Promise<NbdAttachment> {
+    try {
+      return await this.#nodes.attach(device, options)
+    } catch (error) {
+      if (!BlockError.is(error) || (error.code !== 'NOT_SUPPORTED' && error.code !== 'DENIED')) throw error
+      const attachment = await this.#exports.attach(device, options)
+      return { ...attachment, fallback: error }
+    }
+  }
+
+  nodes(): Promise<readonly KernelNode[]> {
+    return this.#nodes.nodes()
+  }
+
+  removeNode(node: string, options?: DetachOptions): Promise<void> {
+    return this.#nodes.removeNode(node, options)
+  }
+
+  async close(options?: DetachOptions): Promise<void> {
+    const ends = await Promise.allSettled([this.#nodes.close(options), this.#exports.close(options)])
+    for (const end of ends) if (end.status === 'rejected') throw end.reason
+  }
+}
+
 /**
- * Makes a transport that exports devices over NBD: `{ socket }`, or `{ host, port }`. All attachments
- * share one server, which listens while there is any. Throws TypeErrors for wrong options.
+ * Makes a transport that exports devices over NBD, `{ socket }` or `{ host, port }`, or makes kernel nodes of
+ * them, `{ kernel: true }`. All exports share one server, which listens while there is any. Throws TypeErrors
+ * for wrong options.
  */
-export function nbd(options: NbdOptions, host: Host = systemHost): NbdTransport {
+export function nbd(options: NbdTransportOptions, host: Host = systemHost): NbdTransport {
+  return nbdTransport(options, host, linuxKernel)
+}
+
+/** The same on a kernel of the caller's choice. */
+export function nbdTransport(options: NbdTransportOptions, host: Host, kernel: NbdKernel): NbdTransport {
+  const mode = typeof options === 'object' && options !== null ? checkKernelMode({ ...options }) : false
+  if (mode === true) return new KernelTransport(checkKernelOptions(options), kernel, host)
   checkOptions(options)
-  return new NbdExports({ ...options }, host)
+  const exports = new NbdExports({ ...options }, host)
+  return mode === false
+    ? exports
+    : new NodesOrExports(new KernelTransport(checkKernelOptions(options), kernel, host), exports)
 }

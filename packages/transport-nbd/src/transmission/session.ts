@@ -43,6 +43,8 @@ function totalLength(views: readonly Uint8Array[]): number {
 
 /** The transmission phase of one connection: requests in, Ios to the device, replies out. */
 export class Session implements RequestSink, RequestOwner, ExportUser {
+  /** Whether the client has said goodbye. */
+  left = false
   readonly #context: SessionContext
   readonly #socket: Socket
   readonly #target: Export
@@ -122,6 +124,11 @@ export class Session implements RequestSink, RequestOwner, ExportUser {
     if (this.#atRest()) this.#finish()
   }
 
+  /** Looks at no more requests, without a word to the client; answers those in flight, then closes. */
+  finish(): void {
+    this.#finish()
+  }
+
   destroy(reason: string): void {
     this.#onBroken(reason)
   }
@@ -159,6 +166,7 @@ export class Session implements RequestSink, RequestOwner, ExportUser {
       return Payload.Stop
     }
     if (command === Command.Disconnect) {
+      this.left = true
       this.#finish()
       return Payload.Stop
     }

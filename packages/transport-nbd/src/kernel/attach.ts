@@ -1,0 +1,179 @@
+import type { BlockDevice, Host, SignalOptions } from '@blockbraid/core'
+import { BlockError, delay, throwIfAborted } from '@blockbraid/core'
+import type { Guarded } from '@blockbraid/linux'
+import { removeNodeRecord, writeNodeRecord } from '@blockbraid/linux'
+import type { SessionContext } from '../transmission/session.ts'
+import type { ServedNode } from './attachment.ts'
+import { OFFER_INTERVAL } from './attachment.ts'
+import { transmissionFlags } from './flags.ts'
+import type { Identity } from './identity.ts'
+import { backendOf } from './identity.ts'
+import type { NbdKernel } from './nbd-kernel.ts'
+import { NodeLinks } from './node-links.ts'
+import { resetNode, tuneNode } from './node-settings.ts'
+import { offerLink } from './offer.ts'
+import type { KernelSettings } from './options.ts'
+import { servedHere } from './served.ts'
+import { servingProcess } from './serving.ts'
+
+/** What every node of a transport is made with. */
+export interface NodeMaker {
+  readonly kernel: NbdKernel
+  readonly host: Host
+  readonly settings: KernelSettings
+  readonly context: SessionContext
+}
+
+/** A process that ends may still be there for a moment, ms. */
+const LAST_BREATH = 3000
+/** What the kernel may take to notice that a process has died, ms. */
+const NOTICE = 15_000
+
+/** Makes the node of a device, or takes over the one that another process left. */
+export async function serveNode(
+  maker: NodeMaker,
+  device: BlockDevice,
+  identity: Identity,
+  options: SignalOptions = {},
+): Promise<ServedNode> {
+  const backend = backendOf(identity)
+  for (const node of await maker.kernel.nodes()) {
+    if (node.backend !== backend) continue
+    const links = await takeOver(maker, node.index, backend, device, identity, options.signal)
+    if (links !== undefined) return settle(maker, node.index, backend, links, device, true, options.signal)
+  }
+  const { index, links } = await connect(maker, backend, device, identity)
+  try {
+    await writeNodeRecord(`nbd${index}`, identity)
+    return await settle(maker, index, backend, links, device, false, options.signal)
+  } catch (error) {
+    links.destroy()
+    await maker.kernel.disconnect(index).catch(() => {})
+    await links.drained()
+    servedHere.delete(index)
+    await removeNodeRecord(`nbd${index}`)
+    await resetNode(maker.kernel, index)
+    throw error
+  }
+}
+
+async function connect(
+  { kernel, settings, context }: NodeMaker,
+  backend: string,
+  device: BlockDevice,
+  { name }: Identity,
+): Promise<{ index: number; links: NodeLinks }> {
+  const { limits } = device
+  const links = new NodeLinks({ kernel, context, device, name }, settings.connections > 1)
+  const offered = Array.from({ length: settings.connections }, () => links.add())
+  try {
+    const index = await kernel.connect({
+      size: limits.size,
+      blockSize: limits.blockSize,
+      flags: transmissionFlags(limits, settings),
+      sockets: offered.map(({ socket }) => socket),
+      backend,
+      requestTimeout: settings.requestTimeout,
+      takeOverTimeout: settings.takeOverTimeout,
+    })
+    servedHere.add(index)
+    for (const { link } of offered) links.confirm(link)
+    return { index, links }
+  } catch (error) {
+    links.destroy()
+    if (!BlockError.is(error) || error.code !== 'IO_FAILED' || limits.blockSize <= 4096) throw error
+    const message = `this kernel refuses nbd nodes with blocks of ${limits.blockSize} bytes: before Linux 6.15 they have 4096 at most`
+    throw new BlockError('NOT_SUPPORTED', message, { cause: error })
+  } finally {
+    for (const { socket } of offered) kernel.closeFd(socket)
+  }
+}
+
+/** Connections to an orphaned node in place of its dead ones; undefined where it is not connected any more. */
+async function takeOver(
+  { kernel, host, settings, context }: NodeMaker,
+  index: number,
+  backend: string,
+  device: BlockDevice,
+  identity: Identity,
+  signal: AbortSignal | undefined,
+): Promise<NodeLinks | undefined> {
+  const blockSize = Number(await kernel.read(index, 'queue/logical_block_size'))
+  if (blockSize !== device.limits.blockSize) {
+    const message = `/dev/nbd${index} has blocks of ${blockSize} bytes, the device of ${device.limits.blockSize}`
+    throw new BlockError('MISMATCH', message)
+  }
+  const wanted = await kernel.connections(index)
+  const links = new NodeLinks({ kernel, context, device, name: identity.name }, wanted > 1)
+  let taken = 0
+  const begin = host.clock.now()
+  const late = (limit: number): boolean => host.clock.now() - begin > limit * 1000
+  try {
+    for (;;) {
+      const pid = taken === 0 ? await servingProcess(index, identity) : undefined
+      if (pid !== undefined) {
+        if (pid === process.pid || late(LAST_BREATH)) {
+          throw new BlockError('IN_USE', `process ${pid} serves ${identity.name} as /dev/nbd${index}`)
+        }
+      } else {
+        const offer = await offerLink(kernel, links, index, backend, { takeOverTimeout: settings.takeOverTimeout })
+        if (offer === 'gone') {
+          if (taken === 0) return undefined
+          throw new BlockError('CLOSED', `another program disconnected /dev/nbd${index}`)
+        }
+        if (offer === 'taken') {
+          servedHere.add(index)
+          if (taken++ === 0) await writeNodeRecord(`nbd${index}`, identity)
+          if (taken === wanted) return links
+          continue
+        }
+      }
+      if (late(NOTICE)) {
+        if (taken > 0) return links
+        throw new BlockError(
+          'IN_USE',
+          `the kernel takes no new connection for /dev/nbd${index}: the old ones are alive`,
+        )
+      }
+      await delay(host.clock, OFFER_INTERVAL, signal)
+      throwIfAborted(signal)
+    }
+  } catch (error) {
+    // Those that it has taken leave it an orphan again.
+    if (taken > 0) servedHere.delete(index)
+    links.destroy()
+    throw error
+  }
+}
+
+/** What remains once the kernel has our connections. */
+async function settle(
+  { kernel, settings }: NodeMaker,
+  index: number,
+  backend: string,
+  links: NodeLinks,
+  device: BlockDevice,
+  tookOver: boolean,
+  signal: AbortSignal | undefined,
+): Promise<ServedNode> {
+  const { limits } = device
+  const guard: Guarded = kernel.guard(index, backend, settings.takeOverTimeout)
+  try {
+    if (tookOver && Number(await kernel.read(index, 'size')) * 512 !== limits.size) {
+      await kernel.reconfigure(index, backend, { size: limits.size })
+    }
+    await tuneNode(kernel, index, settings, limits)
+    throwIfAborted(signal)
+    await kernel.settle(index)
+    if (settings.partitions) await kernel.rescan(index)
+    throwIfAborted(signal)
+    const { blockSize } = limits
+    return { index, backend, links, guard, tookOver, blockSize, takeOverTimeout: settings.takeOverTimeout }
+  } catch (error) {
+    if (tookOver) {
+      links.destroy()
+      servedHere.delete(index)
+    } else guard.forget()
+    throw error
+  }
+}

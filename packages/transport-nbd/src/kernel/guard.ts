@@ -1,0 +1,14 @@
+import { isServed, readNodeRecord, removeNodeRecord, runGuard } from '@blockbraid/linux'
+import { parseGuardEntry } from './guard-entry.ts'
+import { linuxKernel } from './linux-kernel.ts'
+
+// A process of its own, which outlives the one that served the nodes. Nothing else ends requests that were in
+// flight then: the kernel would wait for ever.
+await runGuard(async (entry) => {
+  const { index, backend } = parseGuardEntry(entry)
+  if ((await linuxKernel.read(index, 'backend')) !== backend) return
+  const record = await readNodeRecord(`nbd${index}`)
+  if (record !== undefined && isServed(record)) return
+  await linuxKernel.disconnect(index)
+  await removeNodeRecord(`nbd${index}`)
+})

@@ -1,0 +1,47 @@
+import type { DetachOptions, Host, KernelNode } from '@blockbraid/core'
+import { BlockError, delay } from '@blockbraid/core'
+import { removeNodeRecord } from '@blockbraid/linux'
+import { identityOf } from './identity.ts'
+import type { NbdKernel } from './nbd-kernel.ts'
+import { resetNode } from './node-settings.ts'
+import { servingProcess } from './serving.ts'
+
+const STEP = 20
+const LIMIT = 2000
+
+/** The nodes that blockbraid made on this host, in any process. */
+export async function listNodes(kernel: NbdKernel): Promise<KernelNode[]> {
+  const list: KernelNode[] = []
+  for (const { index, backend } of await kernel.nodes()) {
+    const identity = identityOf(backend)
+    if (identity === undefined) continue
+    const served = (await servingProcess(index, identity)) !== undefined
+    list.push({ node: `/dev/nbd${index}`, ...identity, served, users: await kernel.users(index) })
+  }
+  return list
+}
+
+/** Removes a node that is not an attachment of this process; the one that serves it, if any, is told by the kernel. */
+export async function dropNode(
+  kernel: NbdKernel,
+  host: Host,
+  node: string,
+  { mode = 'clean' }: DetachOptions,
+): Promise<void> {
+  const index = Number(/^\/dev\/nbd(\d+)$/.exec(node)?.[1] ?? Number.NaN)
+  const backend = (await kernel.nodes()).find((one) => one.index === index)?.backend
+  const identity = backend === undefined ? undefined : identityOf(backend)
+  if (identity === undefined) throw new BlockError('NOT_FOUND', `${node} is no nbd node of blockbraid`)
+  if (mode !== 'force') {
+    const pid = await servingProcess(index, identity)
+    if (pid !== undefined) throw new BlockError('IN_USE', `process ${pid} serves ${identity.name} as ${node}`)
+    const users = await kernel.users(index)
+    if (users.length > 0) throw new BlockError('IN_USE', `${node} is in use: ${users.join(', ')}`)
+  }
+  await kernel.disconnect(index)
+  for (let waited = 0; waited < LIMIT && (await kernel.read(index, 'backend')) === backend; waited += STEP) {
+    await delay(host.clock, STEP)
+  }
+  await removeNodeRecord(`nbd${index}`)
+  await resetNode(kernel, index)
+}
