@@ -1,0 +1,167 @@
+import type { Attachment, AttachmentEvents, DetachOptions, Emitter } from '@blockbraid/core'
+import { abortable, BlockError, createEmitter, Errno, messageOf } from '@blockbraid/core'
+import type { Context, Names } from './context.ts'
+import { leaveUnfinished } from './context.ts'
+import { blockName, canResize, deleteDevice, quiesceDevice, stopDevice, updateSize } from './driver.ts'
+import { blockError, codeOf, refusedWith } from './errors.ts'
+import { Flag } from './protocol.ts'
+import type { Server } from './server.ts'
+import type { DeviceInfo } from './structs.ts'
+import type { ExclusiveHold } from './system.ts'
+
+/** Milliseconds that a full queue may take until it has room to be told that its server goes. */
+const QUIESCE_LIMIT = 10_000
+
+/** What an attachment is made of. */
+export interface AttachmentParts {
+  readonly info: DeviceInfo
+  readonly names: Names
+  readonly server: Server
+  readonly tookOver: boolean
+  /** Settles when the driver ends the node by itself, to the errno. */
+  readonly aborted: Promise<number>
+  readonly guard: { forget(): void }
+  /** Called once, when it has ended. */
+  readonly onEnded: () => void
+}
+
+/** A node that this process serves. */
+export class UblkAttachment implements Attachment {
+  readonly node: string
+  readonly events: Emitter<AttachmentEvents> = createEmitter()
+  readonly tookOver: boolean
+  readonly #context: Context
+  readonly #parts: AttachmentParts
+  readonly #kname: string
+  #ending: Promise<void> | undefined
+  #hurry: () => void = () => {}
+
+  constructor(context: Context, parts: AttachmentParts) {
+    this.#context = context
+    this.#parts = parts
+    this.tookOver = parts.tookOver
+    this.#kname = blockName(parts.info.id)
+    this.node = `/dev/${this.#kname}`
+    void parts.aborted.then((errno) => this.#lost(errno))
+  }
+
+  async resize(size: number): Promise<void> {
+    const { info } = this.#parts
+    if (this.#ending !== undefined) throw new BlockError('CLOSED', `${this.node} is detached`)
+    if (!canResize(info)) {
+      throw new BlockError(
+        'NOT_SUPPORTED',
+        `ublk: this kernel (Linux ${this.#context.system.release}) cannot change the size of ${this.node}, Linux 6.16 can: it keeps its size until it is detached and attached again`,
+      )
+    }
+    try {
+      await updateSize(this.#context.control, info, size)
+    } catch (error) {
+      throw blockError(error, `${this.node} cannot be resized`)
+    }
+  }
+
+  async detach({ mode = 'clean', signal }: DetachOptions = {}): Promise<void> {
+    const hold = mode === 'clean' && this.#ending === undefined ? await this.#holdFree(signal) : undefined
+    const hurry = (): void => this.#hurry()
+    try {
+      this.#ending ??= mode === 'leave' ? this.#leave() : this.#stop()
+      if (signal?.aborted) hurry()
+      signal?.addEventListener('abort', hurry)
+      await this.#ending
+    } catch (error) {
+      throw blockError(error, `${this.node} cannot be detached`)
+    } finally {
+      signal?.removeEventListener('abort', hurry)
+      await hold?.release()
+    }
+  }
+
+  /** Keeps others from mounting the node, with everything written back. Rejects with IN_USE where it is in use. */
+  async #holdFree(signal: AbortSignal | undefined): Promise<ExclusiveHold | undefined> {
+    const { system } = this.#context
+    const users = await system.users(this.#kname)
+    if (users.length > 0) throw this.#inUse(users.join(', '))
+    let hold: ExclusiveHold
+    try {
+      hold = await system.hold(this.#kname)
+    } catch (error) {
+      if (codeOf(error) === 'EBUSY') throw this.#inUse('another part of this host')
+      // It is gone already, or this user may not open it.
+      return undefined
+    }
+    try {
+      if (!signal?.aborted) await abortable(hold.sync(), signal)
+    } catch (error) {
+      if (signal?.aborted || this.#ending !== undefined) return hold
+      await hold.release()
+      throw new BlockError(
+        'IO_FAILED',
+        `${this.node} is not detached, since what the kernel holds back for it cannot be written (${messageOf(error)}); mode \`force\` drops it`,
+        { cause: error },
+      )
+    }
+    return hold
+  }
+
+  #inUse(users: string): BlockError {
+    return new BlockError('IN_USE', `${this.node} is in use: ${users}`)
+  }
+
+  async #stop(): Promise<void> {
+    const { server } = this.#parts
+    // The driver waits for what the device works on, and fails the rest by itself.
+    server.refuse()
+    this.#hurry = () => server.abandon()
+    await this.#remove()
+  }
+
+  async #leave(): Promise<void> {
+    const { info, server, names, onEnded } = this.#parts
+    const hurried = new Promise<void>((resolve) => {
+      this.#hurry = resolve
+    })
+    if ((info.flags & Flag.Quiesce) !== 0) {
+      // Requests that arrive before the driver has stopped handing them out are served as ever.
+      const quiesced = quiesceDevice(this.#context.control, info, QUIESCE_LIMIT).catch(() => {})
+      await Promise.race([quiesced, hurried])
+    }
+    server.hold()
+    await Promise.race([server.idle(), hurried])
+    server.close(true)
+    if (server.inflight > 0) leaveUnfinished(names, server.idle())
+    onEnded()
+  }
+
+  /** Called when the driver has ended the queues' commands. */
+  async #lost(errno: number): Promise<void> {
+    if (this.#ending !== undefined) return
+    this.#parts.server.abandon()
+    this.#ending = this.#remove().catch(() => {})
+    await this.#ending
+    const why =
+      errno === Errno.ENODEV
+        ? 'another process stopped it, or the driver is gone'
+        : `the driver refused a command of its queue (errno ${errno})`
+    this.events.emit('lost', new BlockError('CLOSED', `${this.node} ended by itself: ${why}`))
+  }
+
+  async #remove(): Promise<void> {
+    const { info, names, server, guard, onEnded } = this.#parts
+    const { control, system } = this.#context
+    try {
+      await stopDevice(control, info).catch(ignoreGone)
+    } finally {
+      server.close()
+      if (server.inflight > 0) leaveUnfinished(names, server.idle())
+      await deleteDevice(control, info).catch(ignoreGone)
+      await system.removeRecord(this.#kname)
+      guard.forget()
+      onEnded()
+    }
+  }
+}
+
+function ignoreGone(error: unknown): void {
+  if (!refusedWith(error, Errno.ENODEV)) throw error
+}

@@ -1,0 +1,45 @@
+import type { Clock, SignalOptions } from '@blockbraid/core'
+import { abortable } from '@blockbraid/core'
+import type { Control } from './control.ts'
+import type { UblkSettings } from './options.ts'
+import type { UblkSystem } from './system.ts'
+
+/** What everything about a node needs. */
+export interface Context {
+  readonly control: Control
+  readonly system: UblkSystem
+  readonly clock: Clock
+  readonly settings: UblkSettings
+}
+
+/** What a node is known by. */
+export interface Names {
+  /** Of the pair. */
+  readonly name: string
+  /** Identity of the volume; an empty text where it is not known. */
+  readonly volume: string
+}
+
+/** Ios of nodes that have ended, which their devices still work on, by volume. */
+const unfinished = new Map<string, Promise<void>>()
+
+function keyOf({ name, volume }: Names): string {
+  return volume === '' ? `name ${name}` : `volume ${volume}`
+}
+
+/** Remembers what a node that has ended left with its device. */
+export function leaveUnfinished(names: Names, done: Promise<void>): void {
+  const key = keyOf(names)
+  const all = Promise.all([unfinished.get(key), done]).then(() => {
+    if (unfinished.get(key) === all) unfinished.delete(key)
+  })
+  unfinished.set(key, all)
+}
+
+/**
+ * Waits until this process works on nothing that a former node of this volume sent: a write of it must not land
+ * on top of what the new node is about to write.
+ */
+export async function allFinished(names: Names, { signal }: SignalOptions): Promise<void> {
+  await abortable(unfinished.get(keyOf(names)) ?? Promise.resolve(), signal)
+}

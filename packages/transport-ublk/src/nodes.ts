@@ -1,0 +1,52 @@
+import type { DetachOptions, KernelNode } from '@blockbraid/core'
+import { abortable, BlockError, throwIfAborted } from '@blockbraid/core'
+import type { Context } from './context.ts'
+import { blockName, deleteDevice, stopDevice } from './driver.ts'
+import { blockError } from './errors.ts'
+import { findDevice, findDevices, isServed } from './find.ts'
+
+/** Nodes that blockbraid made on this host, in any process. */
+export async function listNodes({ control, system }: Context, signal: AbortSignal | undefined): Promise<KernelNode[]> {
+  const nodes: KernelNode[] = []
+  for (const found of await findDevices(control, system)) {
+    throwIfAborted(signal)
+    const { info, record } = found
+    if (record === undefined) continue
+    const kname = blockName(info.id)
+    nodes.push({
+      node: `/dev/${kname}`,
+      name: record.name,
+      volume: record.volume,
+      served: isServed(found, system),
+      users: await system.users(kname),
+    })
+  }
+  return nodes
+}
+
+/** Removes one of those. */
+export async function removeNode(
+  { control, system }: Context,
+  node: string,
+  { mode = 'clean', signal }: DetachOptions,
+): Promise<void> {
+  if (mode === 'leave')
+    throw new TypeError('ublk: mode is "leave"; a node that is to be removed can only be clean or force')
+  const id = Number(/^\/dev\/ublkb(\d+)$/.exec(node)?.[1] ?? -1)
+  const found = id < 0 ? undefined : await findDevice(control, system, id)
+  if (found?.record === undefined) throw new BlockError('NOT_FOUND', `ublk: ${node} is no node of blockbraid`)
+  const { info, record } = found
+  const kname = blockName(id)
+  if (mode !== 'force') {
+    if (isServed(found, system)) throw new BlockError('IN_USE', `${node} is served by process ${record.pid}`)
+    const users = await system.users(kname)
+    if (users.length > 0) throw new BlockError('IN_USE', `${node} is in use: ${users.join(', ')}`)
+  }
+  try {
+    await abortable(stopDevice(control, info), signal)
+    await deleteDevice(control, info)
+  } catch (error) {
+    throw blockError(error, `${node} cannot be removed`)
+  }
+  await system.removeRecord(kname)
+}

@@ -1,0 +1,142 @@
+import { execFile } from 'node:child_process'
+import { closeSync, constants, existsSync, openSync, readFileSync } from 'node:fs'
+import { type FileHandle, open, readdir, writeFile } from 'node:fs/promises'
+import { release } from 'node:os'
+import type { NodeRecord } from '@blockbraid/linux'
+import {
+  guardNode,
+  isServed,
+  mapFile,
+  mapMemory,
+  nodeUsers,
+  Ring,
+  readNodeRecord,
+  removeNodeRecord,
+  settleNode,
+  writeNodeRecord,
+} from '@blockbraid/linux'
+
+/** What is used of a ring of `@blockbraid/linux`. */
+export interface CommandRing {
+  readonly words: Uint32Array
+  next(): number
+  submit(): void
+  drain(handler: (userData: number, result: number, flags: number) => void): number
+  ref(): void
+  unref(): void
+  close(): void
+}
+
+/** What is used of a mapping. */
+export interface Memory {
+  readonly buffer: ArrayBuffer
+  readonly address: number
+  unmap(): void
+}
+
+/** A node held so that nobody else can mount it. */
+export interface ExclusiveHold {
+  /** Writes back what is cached above the node. */
+  sync(): Promise<void>
+  release(): Promise<void>
+}
+
+/** Everything outside of this package that it uses: the kernel and the host. Tests put one of their own here. */
+export interface UblkSystem {
+  readonly pid: number
+  /** Bytes. */
+  readonly pageSize: number
+  /** Of the kernel, such as 6.12.0. */
+  readonly release: string
+  /** Opens a character device; throws as node:fs does. */
+  open(path: string): number
+  close(fd: number): void
+  ring(entries: number, wide: boolean, onCompletions: () => void): CommandRing
+  memory(length: number): Memory
+  descriptors(fd: number, offset: number, length: number): Memory
+  /** Numbers of the devices that the driver has. */
+  devices(): Promise<number[]>
+  isAlive(pid: number): boolean
+  /** Loads the module; whether that worked. */
+  loadModule(): Promise<boolean>
+  /** A setting below /proc/sys; an empty text where there is none. */
+  setting(path: string): string
+  /** Sets what the block layer calls io_timeout; does nothing where it may not. */
+  setIoTimeout(kname: string, milliseconds: number): Promise<void>
+  /** Rejects with EBUSY where the node is in use. */
+  hold(kname: string): Promise<ExclusiveHold>
+  users(kname: string): Promise<string[]>
+  settle(kname: string): Promise<void>
+  readRecord(kname: string): Promise<NodeRecord | undefined>
+  writeRecord(kname: string, names: { name: string; volume: string }): Promise<void>
+  removeRecord(kname: string): Promise<void>
+  isServed(record: NodeRecord): boolean
+  guard(entry: string, limit: number): { forget(): void }
+}
+
+/** The machine. */
+export const linuxSystem: UblkSystem = {
+  pid: process.pid,
+  get pageSize() {
+    return pageSize()
+  },
+  release: release(),
+  open: (path) => openSync(path, constants.O_RDWR),
+  close: closeSync,
+  ring: (entries, wide, onCompletions) => new Ring({ entries, wide }, onCompletions),
+  memory: mapMemory,
+  descriptors: (fd, offset, length) => mapFile(fd, offset, length),
+  devices,
+  isAlive: (pid) => pid > 0 && existsSync(`/proc/${pid}`),
+  loadModule,
+  setting(path) {
+    try {
+      return readFileSync(`/proc/sys/${path}`, 'utf8').trim()
+    } catch {
+      return ''
+    }
+  },
+  setIoTimeout: (kname, milliseconds) =>
+    writeFile(`/sys/block/${kname}/queue/io_timeout`, String(milliseconds)).catch(() => {}),
+  hold,
+  users: nodeUsers,
+  settle: settleNode,
+  readRecord: readNodeRecord,
+  writeRecord: writeNodeRecord,
+  removeRecord: removeNodeRecord,
+  isServed,
+  guard: (entry, limit) => guardNode(new URL('./guard.js', import.meta.url), entry, limit),
+}
+
+let knownPageSize = 0
+
+/** AT_PAGESZ of the auxiliary vector, which is made of pairs of 64-bit words. */
+function pageSize(): number {
+  if (knownPageSize > 0) return knownPageSize
+  const PAGE_SIZE = 6n
+  const vector = readFileSync('/proc/self/auxv')
+  for (let at = 0; at + 16 <= vector.length; at += 16) {
+    if (vector.readBigUInt64LE(at) === PAGE_SIZE) knownPageSize = Number(vector.readBigUInt64LE(at + 8))
+  }
+  return knownPageSize
+}
+
+async function devices(): Promise<number[]> {
+  const names = await readdir('/sys/class/ublk-char').catch(() => readdir('/dev'))
+  return names
+    .flatMap((name) => /^ublkc(\d+)$/.exec(name)?.[1] ?? [])
+    .map(Number)
+    .sort((one, other) => one - other)
+}
+
+function loadModule(): Promise<boolean> {
+  return new Promise((resolve) => {
+    execFile('modprobe', ['ublk_drv'], { timeout: 10_000 }, (error) => resolve(error === null))
+  })
+}
+
+async function hold(kname: string): Promise<ExclusiveHold> {
+  // Read-only: udev looks at a node again when somebody who could have written closes it.
+  const handle: FileHandle = await open(`/dev/${kname}`, constants.O_RDONLY | constants.O_EXCL)
+  return { sync: () => handle.sync(), release: () => handle.close() }
+}
