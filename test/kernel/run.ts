@@ -15,18 +15,21 @@ ${suites.map(({ name, about }) => `  ${name.padEnd(16)} ${about}`).join('\n')}
   --kernel NAMES   ${Object.keys(kernelSuites).join(', ')}, several separated by commas (default trixie)
   --refresh        fetch the newest kernel of that name again
   --only PATTERN   only tests whose name matches
+  --short          of each suite its short set alone
   --files PATTERN  only files whose name matches
   --limit SECONDS  for each suite
   --report FILE    write the results there, as vitest's JSON reporter would
   --console        show what the kernel says
 
-Exit code 0 when every test passed and no kernel complained.`
+Exit code 0 when every test passed and no kernel complained. A suite whose modules a kernel does not have is
+listed at the end as not run.`
 
 const { values, positionals } = parseArgs({
   options: {
     kernel: { type: 'string', default: 'trixie' },
     refresh: { type: 'boolean', default: false },
     only: { type: 'string' },
+    short: { type: 'boolean', default: false },
     files: { type: 'string', default: '' },
     limit: { type: 'string' },
     report: { type: 'string' },
@@ -51,6 +54,8 @@ interface FileResult {
 const here = fileURLToPath(new URL('.', import.meta.url))
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const results: FileResult[] = []
+const notRun: string[] = []
+const wanted = suites.filter(({ name }) => positionals.length === 0 || positionals.includes(name))
 for (const name of values.kernel.split(',')) {
   const kernel = await prepareKernel(name, values.refresh, (what) => console.log(`vm: ${what}`)).catch(
     (error: Error) => {
@@ -58,13 +63,22 @@ for (const name of values.kernel.split(',')) {
       process.exit(MACHINE_FAILED)
     },
   )
-  for (const suite of suites.filter(({ name }) => positionals.length === 0 || positionals.includes(name))) {
+  for (const suite of wanted) {
+    const files = filesOf(suite)
+    if (files.length === 0) continue
+    const missing = suite.modules.filter((module) => kernel.missingModules.includes(module))
+    if (missing.length > 0) {
+      const title = `not run: ${suite.name}: Linux ${kernel.release} has no ${missing.join(', ')}`
+      notRun.push(title)
+      results.push({ name: suite.name, status: 'passed', assertionResults: [{ status: 'skipped', title }] })
+      continue
+    }
     console.log(`\n== ${suite.name}: ${suite.about}; Linux ${kernel.release}`)
     const { code, report, bootTime } = await runVisibly({
       kernel,
-      command: commandOf(suite),
+      command: commandOf(files),
       cwd: root,
-      env: inherited(),
+      env: { ...inherited(), ...suite.env },
       modules: suite.modules,
       limit: Number(values.limit ?? suite.limit),
       console: values.console,
@@ -74,13 +88,17 @@ for (const name of values.kernel.split(',')) {
     if (code !== 0) process.exitCode = 1
   }
 }
+if (notRun.length > 0) console.log(`\n${notRun.join('\n')}`)
 if (values.report !== undefined) await writeFile(values.report, JSON.stringify({ testResults: results }))
 
-function commandOf({ files }: KernelSuite): string[] {
-  const chosen = files.filter((file) => new RegExp(values.files).test(file)).map((file) => `${here}${file}`)
+function filesOf({ files, short = [] }: KernelSuite): string[] {
+  return (values.short ? short : files).filter((file) => new RegExp(values.files).test(file))
+}
+
+function commandOf(files: readonly string[]): string[] {
   const pattern = values.only === undefined ? [] : ['--test-name-pattern', values.only]
   const options = ['--test-timeout=300000', '--test-force-exit', `--test-reporter=${here}guest/reporter.ts`]
-  return [process.execPath, ...options, ...pattern, `${here}guest/load.ts`, ...chosen]
+  return [process.execPath, ...options, ...pattern, `${here}guest/load.ts`, ...files.map((file) => `${here}${file}`)]
 }
 
 /** What the reporter in the guest said, and a failure of its own where the machine or its kernel failed. */

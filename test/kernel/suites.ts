@@ -2,33 +2,97 @@
 export interface KernelSuite {
   readonly name: string
   readonly about: string
-  /** Modules loaded before, in order. */
+  /** Modules loaded before, in order. Where the kernel has one of them not, the suite is not run. */
   readonly modules: readonly string[]
   /** Test files, in order, from this folder. */
   readonly files: readonly string[]
+  /** Those of the short set; none where left out. */
+  readonly short?: readonly string[]
   /** Seconds that it may take; emulation on a busy machine is slow. */
   readonly limit: number
+  /** Added to the environment of its process. */
+  readonly env?: Readonly<Record<string, string>>
 }
+
+const lio = (names: readonly string[]): string[] => names.map((name) => `lio/${name}.test.ts`)
+const ublk = (names: readonly string[]): string[] => names.map((name) => `ublk/${name}.test.ts`)
+const node = (names: readonly string[]): string[] => names.map((name) => `node/${name}.test.ts`)
+
+/** The same tests for every transport that makes kernel block devices. */
+const nodeFiles = node(['filesystems', 'data', 'paths', 'grow', 'crash', 'iscsi', 'teardown'])
+const nodeShort = node(['filesystems'])
+const lioModules = ['target_core_mod', 'target_core_file', 'target_core_iblock', 'iscsi_target_mod', 'loop', 'dm_mod']
+const nodeModules = ['ext4', 'xfs', ...lioModules]
 
 /** Every suite. */
 export const suites: readonly KernelSuite[] = [
   {
     name: 'lio',
     about: 'target-iscsi against the iSCSI target of the kernel',
-    modules: ['target_core_mod', 'target_core_file', 'target_core_iblock', 'iscsi_target_mod', 'loop', 'dm_mod'],
-    files: [
-      'lio/discovery.test.ts',
-      'lio/login.test.ts',
-      'lio/digests.test.ts',
-      'lio/data.test.ts',
-      'lio/ranges.test.ts',
-      'lio/news.test.ts',
-      'lio/access.test.ts',
-      'lio/reservations.test.ts',
-      'lio/agent.test.ts',
-      'lio/fence.test.ts',
-      'lio/teardown.test.ts',
-    ],
+    modules: lioModules,
+    files: lio([
+      'discovery',
+      'login',
+      'digests',
+      'data',
+      'ranges',
+      'news',
+      'access',
+      'reservations',
+      'agent',
+      'fence',
+      'teardown',
+    ]),
+    short: lio(['discovery', 'login', 'data', 'ranges', 'access', 'reservations']),
     limit: 900,
+  },
+  {
+    name: 'linux',
+    about: 'the native addon: io_uring, netlink, ioctl, what a process tells the kernel',
+    modules: ['nbd', 'loop'],
+    files: ['linux/addon.test.ts'],
+    short: ['linux/addon.test.ts'],
+    limit: 300,
+  },
+  {
+    name: 'nbd',
+    about: 'applications and filesystems on /dev/nbdN',
+    modules: ['nbd', ...nodeModules],
+    files: nodeFiles,
+    short: nodeShort,
+    limit: 900,
+    env: { BLOCKBRAID_NODE: 'nbd' },
+  },
+  {
+    name: 'nbd-driver',
+    about: 'transport-nbd against the nbd driver',
+    modules: ['nbd', 'ext4'],
+    files: ['nbd/attach.test.ts', 'nbd/detach.test.ts', 'nbd/crash.test.ts'],
+    limit: 900,
+  },
+  {
+    name: 'ublk',
+    about: 'applications and filesystems on /dev/ublkbN',
+    modules: ['ublk_drv', ...nodeModules],
+    files: nodeFiles,
+    short: nodeShort,
+    limit: 900,
+    env: { BLOCKBRAID_NODE: 'ublk' },
+  },
+  {
+    name: 'ublk-driver',
+    about: 'transport-ublk against the driver of the kernel',
+    modules: ['ublk_drv', 'ext4'],
+    files: ublk(['ublk', 'recovery']),
+    short: ublk(['ublk']),
+    limit: 900,
+  },
+  {
+    name: 'ublk-absent',
+    about: 'transport-ublk where its driver is not loaded, or is not there',
+    modules: [],
+    files: ublk(['absent']),
+    short: ublk(['absent']),
+    limit: 300,
   },
 ]

@@ -27,10 +27,12 @@ export interface Kernel {
   readonly busybox: string
   /** Modules to load before the host's files are seen, in order. */
   readonly bootModules: readonly string[]
+  /** Modules that suites may load and that this kernel does not have. */
+  readonly missingModules: readonly string[]
 }
 
 // Changes whenever a cached kernel of an older version of this code would not do.
-const FORMAT = 1
+const FORMAT = 2
 
 /** A kernel from the cache, or from the machine's Debian mirror where it is not there yet. `refresh` asks for a newer one. */
 export async function prepareKernel(name: string, refresh: boolean, say: (what: string) => void): Promise<Kernel> {
@@ -70,10 +72,16 @@ async function fetchKernel(suite: string, folder: string): Promise<void> {
     const source = dirname(find(/lib\/modules\/[^/]+\/modules\.order$/))
     const release = source.slice(source.lastIndexOf('/') + 1)
     const made = join(scratch, 'made')
-    const boot = await copyModules(source, release, made, join(scratch, 'all'))
+    const { boot, missing } = await copyModules(source, release, made, join(scratch, 'all'))
     await writeFile(join(made, 'vmlinux'), await vmlinuxOf(await readFile(find(/(^|\/)vmlinuz[^/]*$/))))
     await writeFile(join(made, 'busybox'), await readFile(find(/bin\/busybox$/)), { mode: 0o755 })
-    const kernel: Omit<Kernel, 'folder'> = { release, vmlinux: 'vmlinux', busybox: 'busybox', bootModules: boot }
+    const kernel: Omit<Kernel, 'folder'> = {
+      release,
+      vmlinux: 'vmlinux',
+      busybox: 'busybox',
+      bootModules: boot,
+      missingModules: missing,
+    }
     await writeFile(join(made, 'kernel.json'), JSON.stringify(kernel))
     await rm(folder, { recursive: true, force: true })
     await rename(made, folder)

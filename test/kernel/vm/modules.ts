@@ -6,7 +6,7 @@ import { unxz, unzstd } from './vmlinux.ts'
 /** What the guest needs before it sees the host's files. */
 export const bootModules: readonly string[] = ['virtio_pci', '9p', '9pnet_virtio', 'overlay', 'virtio_console']
 
-/** What suites load. Each is kept with everything that it depends on. */
+/** What suites load, where the kernel has it. Each is kept with everything that it depends on. */
 export const suiteModules: readonly string[] = [
   'target_core_mod',
   'target_core_file',
@@ -14,6 +14,10 @@ export const suiteModules: readonly string[] = [
   'iscsi_target_mod',
   'loop',
   'dm_mod',
+  'nbd',
+  'ublk_drv',
+  'ext4',
+  'xfs',
 ]
 
 /** What those ask for by name at run time, so that no dependency shows it; kept where there is one. */
@@ -26,21 +30,35 @@ export const cryptoModules: readonly string[] = [
   'crypto-sha3-256',
 ]
 
+/** Modules of a kernel, copied. */
+export interface CopiedModules {
+  /** Files of {@link bootModules} and of what they depend on, in the order in which they are loaded. */
+  readonly boot: readonly string[]
+  /** Those of {@link suiteModules} that the kernel does not have. */
+  readonly missing: readonly string[]
+}
+
 /**
  * Copies the modules that are wanted, and those they depend on, from `source` (lib/modules/RELEASE of a package)
  * to `folder`/lib/modules/`release`: unpacked and without signatures, since checking one takes the emulated
- * machine 45 ms, and Debian's kernels do not insist. Resolves to the paths below `folder` of {@link bootModules}
- * and what they depend on, in the order in which they are loaded.
+ * machine 45 ms, and Debian's kernels do not insist.
  */
-export async function copyModules(source: string, release: string, folder: string, scratch: string): Promise<string[]> {
+export async function copyModules(
+  source: string,
+  release: string,
+  folder: string,
+  scratch: string,
+): Promise<CopiedModules> {
   await mkdir(join(scratch, 'lib/modules'), { recursive: true })
   await symlink(source, join(scratch, 'lib/modules', release))
   await output('depmod', ['-b', scratch, release])
   const boot = new Set<string>()
   const copied = new Set<string>()
+  const missing: string[] = []
   for (const name of [...bootModules, ...suiteModules, ...cryptoModules]) {
     const files = await dependencies(name, release, scratch)
-    if (files === undefined && !cryptoModules.includes(name)) throw new Error(`Linux ${release} has no module ${name}`)
+    if (files === undefined && bootModules.includes(name)) throw new Error(`Linux ${release} has no module ${name}`)
+    if (files === undefined && suiteModules.includes(name)) missing.push(name)
     for (const file of files ?? []) {
       const place = placeOf(file, release)
       if (!copied.has(place)) await copyModule(file, join(folder, place))
@@ -52,7 +70,7 @@ export async function copyModules(source: string, release: string, folder: strin
     await copyFile(join(source, name), join(folder, 'lib/modules', release, name))
   }
   await output('depmod', ['-b', folder, release])
-  return [...boot]
+  return { boot: [...boot], missing }
 }
 
 /** Files of a module and of what it depends on; none where it is built in, undefined where there is none. */

@@ -1,0 +1,47 @@
+import type { ChildProcess } from 'node:child_process'
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { within } from '../guest/wait.ts'
+import type { ArrayNews, ArrayRequest } from './array-process.ts'
+
+/** A simulated iSCSI array in another process, which keeps its volumes whatever happens to agents. */
+export interface ArrayProcess extends ArrayNews, AsyncDisposable {
+  /** A copy of what stands in a volume. */
+  peek(volume: number, offset: number, length: number): Promise<Buffer>
+  /** Takes a volume away from every port. */
+  unmap(volume: number): Promise<void>
+  portDown(port: number): Promise<void>
+  portUp(port: number): Promise<void>
+}
+
+/** Starts one, with volumes of these sizes on four ports. */
+export async function startArray(...sizes: readonly string[]): Promise<ArrayProcess> {
+  const child = fork(new URL('array-process.ts', import.meta.url), sizes)
+  const [news] = (await within('the array is up', once(child, 'message'))) as [ArrayNews]
+  const call = caller(child)
+  return {
+    ...news,
+    peek: async (...args) => Buffer.from((await call('peek', args)) as string, 'base64'),
+    unmap: async (volume) => void (await call('unmap', [volume])),
+    portDown: async (port) => void (await call('portDown', [port])),
+    portUp: async (port) => void (await call('portUp', [port])),
+    async [Symbol.asyncDispose]() {
+      child.kill('SIGKILL')
+      if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+    },
+  }
+}
+
+function caller(child: ChildProcess): (op: ArrayRequest['op'], args: readonly number[]) => Promise<unknown> {
+  const waiting = new Map<number, (result: unknown) => void>()
+  let last = 0
+  child.on('message', ({ id, result }: { id: number; result: unknown }) => {
+    waiting.get(id)?.(result)
+    waiting.delete(id)
+  })
+  return (op, args) => {
+    const id = ++last
+    child.send({ id, op, args } satisfies ArrayRequest)
+    return within(`the array's answer to ${op}`, new Promise((resolve) => waiting.set(id, resolve)))
+  }
+}

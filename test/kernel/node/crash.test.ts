@@ -1,0 +1,225 @@
+import assert from 'node:assert/strict'
+import { readdirSync } from 'node:fs'
+import { test } from 'node:test'
+import { until, within } from '../guest/wait.ts'
+import type { AgentProcess } from './agents.ts'
+import { agentsOf } from './agents.ts'
+import { startArray } from './array.ts'
+import { createTransport, nodesInUse, openBed } from './bed.ts'
+import { startJournal } from './journal.ts'
+import { fio, mount, readDirect, start, tool } from './tools.ts'
+
+test('pain: SIGKILL of the agent under fio verify ten times in a row: a pause, no error, no lost write', async () => {
+  await using array = await startArray('64MiB', '16MiB')
+  await using agents = agentsOf(array)
+  let agent = await agents.up()
+  const [disk, raw] = nodesOf(agent)
+  await tool('mkfs.ext4', '-q', disk)
+  {
+    await using mounted = await mount(disk)
+    const journal = await startJournal(raw, array, 1)
+    const load = loadOn(mounted.folder)
+    for (let kill = 0; kill < 10; kill++) {
+      const before = journal.acknowledged
+      await until('writes are acknowledged', () => journal.acknowledged > before + 20)
+      await agent.end('SIGKILL')
+      agent = await agents.up()
+      assert.deepEqual(takenOver(agent), [disk, raw], agent.said)
+    }
+    const before = journal.acknowledged
+    await until('writes go on', () => journal.acknowledged > before + 20)
+    await journal.stop()
+    await load.stop()
+  }
+  await tool('e2fsck', '-fn', disk)
+  await agent.end('SIGTERM')
+  assert.deepEqual(nodesInUse(), [])
+})
+
+test('up --take-over under load: the old agent ends, the new one has the nodes, applications see a pause', async () => {
+  await using array = await startArray('64MiB', '16MiB')
+  await using agents = agentsOf(array)
+  let agent = await agents.up()
+  const [disk, raw] = nodesOf(agent)
+  await tool('mkfs.ext4', '-q', disk)
+  await using mounted = await mount(disk)
+  const journal = await startJournal(raw, array, 1)
+  const load = loadOn(mounted.folder)
+  for (let upgrade = 0; upgrade < 2; upgrade++) {
+    const before = journal.acknowledged
+    await until('writes are acknowledged', () => journal.acknowledged > before + 20)
+    const old = agent
+    agent = await agents.up('--take-over')
+    assert.equal(await within('the old agent ends', old.ended), 0, old.said)
+    assert.deepEqual(takenOver(agent), [disk, raw], agent.said)
+  }
+  await journal.stop()
+  await load.stop()
+})
+
+test('an agent that is told to end leaves the node that is mounted to the next one', async () => {
+  await using array = await startArray('64MiB')
+  await using agents = agentsOf(array)
+  const first = await agents.up()
+  const [disk] = nodesOf(first)
+  await tool('mkfs.ext4', '-q', disk)
+  await using mounted = await mount(disk)
+  await tool('sh', '-c', `echo kept >${mounted.folder}/file && sync -f ${mounted.folder}`)
+  await first.end('SIGTERM')
+  assert.match(first.said, new RegExp(mounted.folder))
+  const reading = start('sh', ['-c', `echo 3 >/proc/sys/vm/drop_caches; cat ${mounted.folder}/file`])
+  const second = await agents.up()
+  assert.deepEqual(takenOver(second), [disk])
+  assert.equal(await reading.done, 'kept\n')
+})
+
+test('nobody takes over within the limit: what waits ends with EIO, and the node goes', async () => {
+  await using array = await startArray('64MiB')
+  await using agents = agentsOf(array, { transport: { takeOverTimeout: 3000 } })
+  const agent = await agents.up()
+  const [disk] = nodesOf(agent)
+  await tool('mkfs.ext4', '-q', disk)
+  const mounted = await mount(disk)
+  await agent.end('SIGKILL')
+  assert.equal(await readDirect(disk, 4096, 4096), 'Input/output error')
+  const write = `dd if=/dev/zero of=${mounted.folder}/file bs=64k count=4 conv=fsync`
+  assert.notEqual((await start('sh', ['-c', write]).ended).code, 0)
+  await tool('umount', mounted.folder)
+  await until('the node goes', () => nodesInUse().length === 0)
+  // The next agent has a node again.
+  const next = await agents.up()
+  assert.deepEqual(takenOver(next), [])
+  await tool('e2fsck', '-fy', nodesOf(next)[0]).catch((error: Error) => assert.match(error.message, /exit 1\n/))
+})
+
+test('down --force gets rid of a node that nobody serves, and of what waits in it', async () => {
+  await using array = await startArray('64MiB')
+  await using agents = agentsOf(array)
+  const agent = await agents.up()
+  const [disk] = nodesOf(agent)
+  await agent.end('SIGKILL')
+  const waiting = readDirect(disk, 4096, 4096)
+  await until('it has users', async () => {
+    const { nodes } = JSON.parse(await agents.run('nodes', '--json')) as {
+      nodes: { served: boolean; users: string[] }[]
+    }
+    assert.deepEqual(
+      nodes.map(({ served }) => served),
+      [false],
+    )
+    return nodes[0]!.users.length > 0
+  })
+  await agents.run('down', 'vol-0', '--force')
+  assert.equal(await waiting, 'Input/output error')
+  assert.deepEqual(nodesInUse(), [])
+})
+
+test('down refuses while the node is mounted and says so; down --force ends it at a living agent', async () => {
+  await using array = await startArray('64MiB')
+  await using agents = agentsOf(array)
+  const agent = await agents.up()
+  const [disk] = nodesOf(agent)
+  await tool('mkfs.ext4', '-q', disk)
+  const mounted = await mount(disk)
+  await assert.rejects(agents.run('down', 'vol-0'), new RegExp(mounted.folder))
+  assert.equal(await readDirect(disk, 0, 4096), 'done')
+  await agents.run('down', 'vol-0', '--force')
+  assert.notEqual(
+    (await start('sh', ['-c', `touch ${mounted.folder}/file && sync -f ${mounted.folder}`]).ended).code,
+    0,
+  )
+  await tool('umount', mounted.folder)
+  assert.deepEqual(nodesInUse(), [])
+})
+
+test('a node whose volume is gone ends with errors, and no task hangs: with its agent, and with the next', async () => {
+  await using array = await startArray('64MiB')
+  const limits = { transport: { takeOverTimeout: 4000 }, multipath: { noPathTimeout: 1000 } }
+  await using agents = agentsOf(array, limits)
+  const agent = await agents.up()
+  const [disk] = nodesOf(agent)
+  await tool('mkfs.ext4', '-q', disk)
+  const mounted = await mount(disk)
+  await array.unmap(0)
+  assert.equal(await readDirect(disk, 4096, 4096), 'Input/output error')
+  await agent.end('SIGKILL')
+  const waiting = readDirect(disk, 8192, 4096)
+  // It finds no volume to serve the node with.
+  const next = await agents.up()
+  assert.deepEqual(next.pairs, [])
+  assert.equal(await waiting, 'Input/output error')
+  await tool('umount', mounted.folder)
+  await until('the node goes', () => nodesInUse().length === 0)
+})
+
+test('pain: a node is never taken over for another volume of the same name', async () => {
+  await using array = await startArray('64MiB', '32MiB')
+  const [mine = '', other = ''] = array.volumes
+  const transport = { takeOverTimeout: 8000 }
+  await using agents = agentsOf(array, { transport, names: { [mine]: 'disk' } })
+  const agent = await agents.up()
+  const [node] = nodesOf(agent)
+  await agent.end('SIGKILL')
+  const waiting = readDirect(node, 0, 4096)
+  const others = agentsOf(array, { transport, names: { [other]: 'disk' } })
+  const next = await others.up()
+  assert.deepEqual(takenOver(next), [])
+  assert.notEqual(nodesOf(next)[0], node)
+  assert.equal(await waiting, 'Input/output error')
+  await next.end('SIGTERM')
+})
+
+test('a hundred times attached and detached: no node, no file descriptor is left', async () => {
+  await using bed = await openBed()
+  const { id } = bed.array.volumes[0]!
+  await bed.pair.close()
+  const descriptors = (): string[] => readdirSync('/proc/self/fd')
+  let first = 0
+  for (let cycle = 0; cycle < 100; cycle++) {
+    const pair = await bed.pairOf(id, `cycle-${cycle}`)
+    if (cycle % 10 === 0) assert.equal(await readDirect(pair.kernel.node, 0, 4096), 'done')
+    await pair.close()
+    if (cycle === 10) first = descriptors().length
+  }
+  assert.deepEqual(nodesInUse(), [])
+  await until('no descriptor is left', () => descriptors().length <= first)
+})
+
+test('a second host process is refused the node that this one serves', async () => {
+  await using bed = await openBed()
+  const transport = await createTransport()
+  const volume = bed.array.volumes[0]!.id
+  await using device = await bed.agent.open(volume)
+  await assert.rejects(transport.attach(device, { name: 'disk', volume }), { code: 'IN_USE' })
+  assert.equal(await readDirect(bed.node, 0, 4096), 'done')
+  await transport.close()
+})
+
+function nodesOf({ pairs }: AgentProcess): [string, string] {
+  return pairs.map(({ node }) => node) as [string, string]
+}
+
+function takenOver({ pairs }: AgentProcess): string[] {
+  return pairs.filter(({ tookOver }) => tookOver).map(({ node }) => node)
+}
+
+/** Writes and verifies files, round after round. */
+function loadOn(directory: string): { stop(): Promise<void> } {
+  const shared = { directory, verify: 'crc32c', rw: 'randwrite', size: '2m' }
+  const jobs = {
+    direct: { bs: '4k', direct: 1, ioengine: 'libaio', iodepth: 8 },
+    buffered: { bs: '16k', fsync: 8 },
+  }
+  let stopped = false
+  const work = (async () => {
+    do await fio(shared, jobs).done
+    while (!stopped)
+  })()
+  work.catch(() => {})
+  return {
+    async stop() {
+      stopped = true
+      await work
+    },
+  }
+}
