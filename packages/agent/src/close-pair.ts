@@ -1,18 +1,43 @@
-import type { BlockDevicePair } from '@blockbraid/core'
+import type { BlockDevicePair, Clock, DetachMode } from '@blockbraid/core'
+import { BlockError } from '@blockbraid/core'
 
-/** Ends a pair; where no path is usable, at once. Resolves to whether that was so: what waited has failed then. */
-export async function closePair(pair: BlockDevicePair, signal: AbortSignal): Promise<boolean> {
+/** How long what is in flight may take to end before it is dropped by force, milliseconds. */
+const FORCE_TIME = 1000
+
+/** How to end a pair. */
+export interface ClosePairOptions {
+  readonly mode: DetachMode
+  readonly signal: AbortSignal
+  readonly clock: Clock
+}
+
+/**
+ * Ends a pair; where no path is usable, at once. Resolves to whether that was so: what waited has failed then.
+ * Rejects with IN_USE, and the pair stays, where the mode is `clean` and its kernel node is in use.
+ */
+export async function closePair(pair: BlockDevicePair, { mode, signal, clock }: ClosePairOptions): Promise<boolean> {
   const hurry = new AbortController()
-  const giveUp = (): void => hurry.abort()
+  let stalled = false
+  const giveUp = (): void => {
+    stalled = true
+    hurry.abort()
+  }
   pair.events.on('stalled', giveUp)
   if (pair.state === 'stalled') giveUp()
+  const limit = mode === 'force' ? clock.after(FORCE_TIME, () => hurry.abort()) : undefined
   try {
-    await pair.close({ signal: AbortSignal.any([hurry.signal, signal]) })
+    await pair.close({ mode, signal: AbortSignal.any([hurry.signal, signal]) })
   } catch (error) {
     // It has ended all the same, but for what could not be waited for.
-    if (!hurry.signal.aborted) throw error
+    if (!hurry.signal.aborted || isInUse(error)) throw error
   } finally {
+    limit?.cancel()
     pair.events.off('stalled', giveUp)
   }
-  return hurry.signal.aborted
+  return stalled
+}
+
+/** Whether a kernel node was not removed because somebody uses it. */
+export function isInUse(error: unknown): error is BlockError {
+  return BlockError.is(error) && error.code === 'IN_USE'
 }

@@ -25,6 +25,10 @@ export async function run(): Promise<void> {
     interactive: process.stdout.isTTY === true,
     env: process.env,
     folder: process.cwd(),
+    nodeTransports: [
+      { use: 'nbd', options: { kernel: true } },
+      { use: 'ublk', options: {} },
+    ],
     interrupted: interrupt.signal,
   })
   process.stdout.write('', () => process.exit())

@@ -3,7 +3,9 @@ import { Command, CommanderError } from 'commander'
 import manifest from '../package.json' with { type: 'json' }
 import { demo } from './commands/demo.ts'
 import { discover } from './commands/discover.ts'
-import { down, failPath, ls, policy, rescan, restorePath, stats, top } from './commands/remote.ts'
+import { down } from './commands/down.ts'
+import { nodes } from './commands/nodes.ts'
+import { failPath, ls, policy, rescan, restorePath, stats, top } from './commands/remote.ts'
 import { up } from './commands/up.ts'
 import { defaultType, forms, reservationTypes } from './scsi/forms.ts'
 import type { Terminal } from './terminal.ts'
@@ -82,6 +84,7 @@ function build(terminal: Terminal): Command {
     .action((urls, options) => discover(terminal, options, urls))
   json(program.command('up <config>').description('run an agent as a YAML file says, until Ctrl-C'))
     .option('--control <path>', 'control socket to listen on')
+    .option('--take-over', 'have an agent that runs there leave its kernel nodes and end first')
     .action((file, options) => up(terminal, options, file))
   remote(program.command('ls').description('show pairs and their paths')).action((options) => ls(terminal, options))
   remote(program.command('stats').description('show counters and latencies of paths')).action((options) =>
@@ -103,9 +106,12 @@ function build(terminal: Terminal): Command {
   remote(program.command('rescan').description('ask the targets again; pair what is new')).action((options) =>
     rescan(terminal, options),
   )
-  remote(program.command('down <pair>').description('end a pair until the agent is started again')).action(
-    (pair, options) => down(terminal, options, pair),
+  json(program.command('nodes').description('list kernel nodes of this host, also without an agent')).action(
+    (options) => nodes(terminal, options),
   )
+  remote(program.command('down <pair>').description('end a pair, or a kernel node that no agent has'))
+    .option('--force', 'also where it is in use: whoever uses it gets EIO')
+    .action((pair, options) => down(terminal, options, pair))
   remote(program.command('scsi <pair> <what...>').description('send a SCSI command, show the answer in words'))
     .option('--path <id>', 'send it through this path only')
     .option('--key <hex>', 'pr: key of this host')

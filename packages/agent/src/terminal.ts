@@ -1,3 +1,5 @@
+import type { PluginUse } from './config/config.ts'
+
 /** What a command sees of the world: given by the bin, or by a test. */
 export interface Terminal {
   /** Prints lines for people or JSON for programs on stdout. */
@@ -11,6 +13,8 @@ export interface Terminal {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Working directory, absolute. */
   readonly folder: string
+  /** Transports that make kernel nodes on this host, to list and remove them without an agent. */
+  readonly nodeTransports: readonly PluginUse[]
   /** Fires on the first SIGINT or SIGTERM. */
   readonly interrupted: AbortSignal
 }

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
-import type { SignalOptions, Transport } from '@blockbraid/core'
+import type { DetachOptions, Transport } from '@blockbraid/core'
 import { BlockError } from '@blockbraid/core'
 import { makeFolder } from './control/socket-file.ts'
 
@@ -9,11 +9,11 @@ type Options = Readonly<Record<string, unknown>>
 /** Makes a transport of options. */
 export type CreateTransport = (options: Options) => Transport
 
-/** Transports in use; devices with the same listen address share one. */
+/** Transports in use. Devices with the same listen address share one; kernel nodes have one each. */
 export interface TransportPool {
   /** Also makes the folder that a unix socket of it will be in. */
   get(create: CreateTransport, options: Options): Promise<Transport>
-  close(options?: SignalOptions): Promise<void>
+  close(options?: DetachOptions): Promise<void>
 }
 
 /** Makes an empty {@link TransportPool}. */
@@ -34,7 +34,9 @@ export function createTransportPool(): TransportPool {
       return transport
     },
     async close(options) {
-      await Promise.all(members.map((member) => member.transport.close(options)))
+      // Each comes to its end though another fails.
+      const ends = await Promise.allSettled(members.map(({ transport }) => transport.close(options)))
+      for (const end of ends) if (end.status === 'rejected') throw end.reason
     },
   }
 }

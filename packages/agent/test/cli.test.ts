@@ -26,12 +26,27 @@ describe('help', () => {
     const lines = out.trimEnd().split('\n')
     expect(lines.length).toBeLessThan(24)
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80)
-    for (const name of ['demo', 'discover', 'up', 'ls', 'stats', 'top', 'policy', 'path', 'rescan', 'down', 'scsi'])
+    for (const name of [
+      'demo',
+      'discover',
+      'up',
+      'ls',
+      'stats',
+      'top',
+      'policy',
+      'path',
+      'rescan',
+      'nodes',
+      'down',
+      'scsi',
+    ])
       expect(out).toMatch(new RegExp(`^ {2}${name} `, 'm'))
   })
 
   it('is there for every command', async () => {
     expect((await run(folder, 'ls', '--help')).out).toContain('--control <path>')
+    expect((await run(folder, 'up', '--help')).out).toContain('--take-over')
+    expect((await run(folder, 'down', '--help')).out).toContain('--force')
     expect((await run(folder, 'path', 'fail', '--help')).out).toContain('path fail [options] <pair> <path>')
     for (const [name, words] of [
       ['scsi', 'pr register --key KEY'],

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Listing, PathListing, Stats } from '../src/control/snapshot.ts'
 import { formatCount, formatMicroseconds, formatSize } from '../src/format/amounts.ts'
 import { formatListing, rateKey, ratesBetween } from '../src/format/listing.ts'
+import { formatNodes } from '../src/format/nodes.ts'
 import { formatStats } from '../src/format/stats.ts'
 import { formatTable, shorten, shortenAlike } from '../src/format/table.ts'
 import { formatVolumes, groupByVolume } from '../src/format/volumes.ts'
@@ -32,6 +33,7 @@ const listing: Listing = {
       policy: 'round-robin',
       state: 'degraded',
       node: 'nbd+unix:///vol-0?socket=/run/blockbraid/vol-0.sock',
+      tookOver: false,
       parked: 0,
       paths: [
         path(0),
@@ -48,6 +50,7 @@ const listing: Listing = {
       policy: '',
       state: 'stalled',
       node: '/dev/nbd0',
+      tookOver: true,
       parked: 12,
       paths: [path(0, { id: `iscsi:iqn.2026-11.io.blockbraid:${'x'.repeat(60)}/lun1`, state: 'disabled' })],
     },
@@ -59,6 +62,7 @@ const listing: Listing = {
       policy: '',
       state: 'stalled',
       node: '',
+      tookOver: false,
       parked: 0,
       paths: [],
     },
@@ -90,7 +94,7 @@ describe('ls', () => {
            port 3 is down?[2J
       vol-1  eui.0123456789abcdef
         1.5 TiB in blocks of 512 B, no policy, STALLED, 12 I/Os wait
-        /dev/nbd0
+        /dev/nbd0, kernel node, taken over
       \`- iscsi:iq..xxxxxxxxxxx/lun1 optimized     disabled           8      0    85 us
       vol-2  eui.0
         512 B in blocks of 512 B, no policy, STALLED, 0 I/Os wait
@@ -129,6 +133,35 @@ describe('ls', () => {
       ['vol-0 memory:array0/port0/lun0', 2000],
       ['vol-0 memory:array0/port1/lun0', 0],
     ])
+  })
+})
+
+describe('nodes', () => {
+  const node = { node: '/dev/nbd0', name: 'vol-0', volume: 'naa.6b1d0f3a5c7e9b1d0f3a5c7e9b1d0f3a' }
+
+  it('are a table within 80 columns, with who uses them', () => {
+    const users = Array.from({ length: 4 }, (_value, n) => `mounted at /srv/data/${n}/${'x'.repeat(10)}`)
+    const lines = formatNodes(
+      [
+        { ...node, served: true, users: [] },
+        { node: '/dev/ublkb12', name: 'v'.repeat(128), volume: `t10.${'y'.repeat(100)}`, served: false, users },
+        { node: '/dev/nbd3', name: '', volume: '', served: false, users: ['process 7 (dd\u001b[2J)'] },
+      ],
+      80,
+    )
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80)
+    expect(`\n${lines.join('\n')}\n`).toMatchInlineSnapshot(`
+      "
+      node          name                        state     volume
+      /dev/nbd0     vol-0                       served    naa.6b1d0..d0f3a5c7e9b1d0f3a
+      /dev/ublkb12  vvvvvvvv..vvvvvvvvvvvvvvvv  orphaned  t10.yyyyy..yyyyyyyyyyyyyyyyy
+        used by  mounted at /srv/data/0/xxxxxxxxxx, mounted at /srv/data/1/xxxxxxxxxx,
+                 mounted at /srv/data/2/xxxxxxxxxx, mounted at /srv/data/3/xxxxxxxxxx
+      /dev/nbd3     -                           orphaned  -
+        used by  process 7 (dd?[2J)
+      "
+    `)
+    expect(formatNodes([], 80)).toEqual(['no kernel nodes'])
   })
 })
 

@@ -1,6 +1,7 @@
 import type { DeviceInfo } from '@blockbraid/core'
 import { describe, expect, it } from 'vitest'
 import type { DeviceConfig } from '../src/config/config.ts'
+import type { LeftNode } from '../src/pairing.ts'
 import { fillInAll, notFound, planPairs } from '../src/pairing.ts'
 
 const multipath = (id: DeviceInfo['volume']): DeviceInfo => ({
@@ -21,14 +22,33 @@ const entry = (volume: string, name: string): DeviceConfig => ({
   transport: { use: 'nbd', options: {} },
   at: 'bb.yaml:5:5',
 })
-const names = (configs: DeviceConfig[], paired = new Map(), taken = new Set<string>()) =>
-  planPairs(found, configs, paired, taken).map(({ device, name }) => [device.id, name])
+const names = (configs: DeviceConfig[], paired = new Map(), taken = new Set<string>(), left: LeftNode[] = []) =>
+  planPairs(found, configs, paired, taken, left).map(({ device, name }) => [device.id, name])
 
 describe('pairing', () => {
   it('takes every volume for *, each once, as a multipath device', () => {
     expect(names([entry('*', 'vol-{n}')])).toEqual([
       ['t10.a b/c', 'vol-0'],
       ['eui.b', 'vol-1'],
+    ])
+  })
+
+  it('keeps the number of a volume whose node was left, and that of a volume that is not back yet', () => {
+    const numbers = (left: LeftNode[]) =>
+      names([entry('*', 'vol-{n}')], new Map(), new Set(), left).map(([, name]) => name)
+    expect(numbers([{ name: 'vol-0', volume: 'eui.b' }])).toEqual(['vol-1', 'vol-0'])
+    expect(numbers([{ name: 'vol-7', volume: 't10.a b/c' }])).toEqual(['vol-7', 'vol-0'])
+    expect(numbers([{ name: 'vol-0', volume: 'eui.gone' }])).toEqual(['vol-1', 'vol-2'])
+    expect(numbers([{ name: 'other-0', volume: 'eui.b' }])).toEqual(['vol-0', 'vol-1'])
+    // Two nodes of one volume: one of them is taken over.
+    expect(
+      numbers([
+        { name: 'vol-3', volume: 'eui.b' },
+        { name: 'vol-2', volume: 'eui.b' },
+      ]),
+    ).toEqual(['vol-0', 'vol-3'])
+    expect(names([entry('eui.b', 'data')], new Map(), new Set(), [{ name: 'data', volume: 'eui.gone' }])).toEqual([
+      ['eui.b', 'data'],
     ])
   })
 

@@ -63,7 +63,11 @@ const states = async (pair: number) => (await listing()).pairs[pair]!.paths.map(
 describe('up', () => {
   it('pairs what its config says, and says where', async () => {
     const { output } = await up()
-    const pairs = [0, 1].map((n) => ({ name: `vol-${n}`, node: `nbd+unix:///vol-${n}?socket=${folder}/vol-${n}.sock` }))
+    const pairs = [0, 1].map((n) => ({
+      name: `vol-${n}`,
+      node: `nbd+unix:///vol-${n}?socket=${folder}/vol-${n}.sock`,
+      tookOver: false,
+    }))
     expect(JSON.parse(output.out)).toEqual({ pid: process.pid, control, pairs })
     expect((await readdir(folder)).sort()).toEqual(['bb.yaml', 'control.sock', 'vol-0.sock', 'vol-1.sock'])
   })
@@ -96,6 +100,7 @@ describe('up', () => {
       policy: 'round-robin',
       state: 'active',
       node: `nbd+unix:///vol-1?socket=${folder}/vol-1.sock`,
+      tookOver: false,
       parked: 0,
       paths: [path(0), path(1)],
     })
@@ -157,7 +162,11 @@ describe('up', () => {
     })
     expect((await listing()).pairs.map(({ name }) => name)).toEqual(['vol-1'])
     expect(await readdir(folder)).not.toContain('vol-0.sock')
-    expect(await remote('down', 'vol-0')).toMatchObject({ code: 1 })
+    expect(await remote('down', 'vol-0')).toEqual({
+      code: 1,
+      out: '',
+      err: 'blockbraid: there is no pair vol-0; up are vol-1; no kernel node of this host is named vol-0\n',
+    })
   })
 
   it('ends a stalled pair at once, and says what became of its I/O', async () => {
@@ -219,7 +228,7 @@ describe('up', () => {
     expect(await other.ended).toMatchObject({
       code: 1,
       out: '',
-      err: `blockbraid: an agent runs already: pid ${process.pid} on ${control}\n`,
+      err: `blockbraid: an agent runs already: pid ${process.pid} on ${control}; "blockbraid up --take-over" replaces it\n`,
     })
     expect(await states(0)).toEqual(['up', 'up'])
   })

@@ -23,11 +23,16 @@ const RATE_INTERVAL = 250
 const TOP_INTERVAL = 1000
 
 /** Asks the agent that the options name. */
-export async function ask<Result>(terminal: Terminal, options: RemoteOptions, request: Request): Promise<Result> {
+export async function ask<Result>(
+  terminal: Terminal,
+  options: RemoteOptions,
+  request: Request,
+  limit: { timeout?: number } = {},
+): Promise<Result> {
   const path =
     options.control === undefined ? defaultControlPath(terminal.env) : resolve(terminal.folder, options.control)
   await refuseForeign(path)
-  return callControl(path, request, { signal: terminal.interrupted }) as Promise<Result>
+  return callControl(path, request, { ...limit, signal: terminal.interrupted }) as Promise<Result>
 }
 
 /** `blockbraid ls` */
@@ -107,12 +112,4 @@ export async function rescan(terminal: Terminal, options: RemoteOptions): Promis
     return lines.length > 0 ? lines : ['nothing changed']
   })
   if (result.errors.length > 0) throw new Error(result.errors.join('; '))
-}
-
-/** `blockbraid down PAIR` */
-export async function down(terminal: Terminal, options: RemoteOptions, pair: string): Promise<void> {
-  const { stalled } = await ask<{ stalled: boolean }>(terminal, options, { op: 'down', pair })
-  print(terminal, options.json, { pair, down: true, stalled }, () => [
-    stalled ? `${pair} is down; no path was usable: I/O that waited has failed` : `${pair} is down`,
-  ])
 }

@@ -2,38 +2,58 @@ import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { loadConfig } from '../config/load.ts'
 import { defaultControlPath } from '../control/path.ts'
+import { isKernelNode } from '../nodes/kernel-node.ts'
+import { tellReady } from '../ready.ts'
 import type { RunningAgent } from '../run.ts'
 import { runAgent } from '../run.ts'
 import type { Terminal } from '../terminal.ts'
 import { print } from '../terminal.ts'
 
+/** Options of `blockbraid up`. */
+export interface UpOptions {
+  control?: string
+  json?: boolean
+  takeOver?: boolean
+}
+
 /** How long I/O in flight may take to end after the first signal before it is dropped, milliseconds. */
 const DRAIN_TIME = 1000
 /** After which nothing is waited for any more, milliseconds. */
 const CLOSE_TIME = 1800
+/** The same where the kernel has nodes to remove: it is not cut short in the middle of that. */
+const NODES_CLOSE_TIME = 20_000
 
-/** `blockbraid up CONFIG`: runs an agent until it is interrupted. */
-export async function up(
-  terminal: Terminal,
-  options: { control?: string; json?: boolean },
-  file: string,
-): Promise<void> {
+/** `blockbraid up CONFIG`: runs an agent until it is interrupted, or until another one takes over. */
+export async function up(terminal: Terminal, options: UpOptions, file: string): Promise<void> {
   const config = await loadConfig(resolve(terminal.folder, file), terminal.env)
   const control = resolve(terminal.folder, options.control ?? config.control ?? defaultControlPath(terminal.env))
-  const { interrupted } = terminal
+  const report = (line: string): void => terminal.err(`blockbraid: ${line}`)
+  const handedOver = new AbortController()
   const running = await runAgent(
     { ...config, control },
-    { signal: interrupted, report: (line) => terminal.err(`blockbraid: ${line}`) },
+    {
+      signal: terminal.interrupted,
+      report,
+      takeOver: options.takeOver ?? false,
+      onHandedOver: () => handedOver.abort(),
+    },
   )
   try {
-    const pairs = running.agent.pairs.map((pair) => ({ name: pair.id, node: pair.kernel.node }))
+    const pairs = running.agent.pairs.map(({ id, kernel: { node, tookOver = false } }) => ({
+      name: id,
+      node,
+      tookOver,
+    }))
+    const count = `${pairs.length === 1 ? '1 pair is' : `${pairs.length} pairs are`} up`
     print(terminal, options.json, { pid: process.pid, control, pairs }, () => [
-      ...pairs.map(({ name, node }) => `${name}  ${node}`),
-      `${pairs.length === 1 ? '1 pair is' : `${pairs.length} pairs are`} up; control socket ${control}; Ctrl-C ends it`,
+      ...pairs.map(({ name, node, tookOver }) => `${name}  ${node}${tookOver ? '  (taken over)' : ''}`),
+      `${count}; control socket ${control}; Ctrl-C ends it`,
     ])
-    await untilAborted(interrupted)
+    await tellReady(terminal.env, count, report)
+    await untilAborted(AbortSignal.any([terminal.interrupted, handedOver.signal]))
+    if (handedOver.signal.aborted) report('another agent took over')
   } finally {
-    await closeInTime(running, terminal)
+    await closeInTime(running, report)
   }
 }
 
@@ -49,15 +69,18 @@ function untilAborted(signal: AbortSignal): Promise<void> {
   })
 }
 
-async function closeInTime(running: RunningAgent, terminal: Terminal): Promise<void> {
+async function closeInTime(running: RunningAgent, report: (line: string) => void): Promise<void> {
+  const nodes = running.agent.pairs.filter(({ kernel }) => isKernelNode(kernel.node)).length
+  const dropsIo = nodes < running.agent.pairs.length
+  const closeTime = nodes > 0 ? NODES_CLOSE_TIME : CLOSE_TIME
   const drained = AbortSignal.timeout(DRAIN_TIME)
   const ended = running.close({ signal: drained }).catch((error: unknown) => {
     if (!drained.aborted) throw error
   })
   const noLimit = new AbortController()
-  const limit = sleep(CLOSE_TIME, true, { signal: noLimit.signal }).catch(() => false)
+  const limit = sleep(closeTime, true, { signal: noLimit.signal }).catch(() => false)
   const tooLate = await Promise.race([ended, limit])
   noLimit.abort()
-  if (tooLate) throw new Error(`could not end within ${CLOSE_TIME / 1000} s`)
-  if (drained.aborted) terminal.err(`blockbraid: I/O that had not ended within ${DRAIN_TIME / 1000} s was dropped`)
+  if (tooLate) throw new Error(`could not end within ${closeTime / 1000} s`)
+  if (drained.aborted && dropsIo) report(`I/O that had not ended within ${DRAIN_TIME / 1000} s was dropped`)
 }

@@ -2,6 +2,7 @@ import { open } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import type { MultipathOptions } from '@blockbraid/core'
 import { BlockError, messageOf } from '@blockbraid/core'
+import { checkNodes } from './check-nodes.ts'
 import type { Config, DeviceConfig, PluginUse } from './config.ts'
 import type { Source, Step } from './source.ts'
 import { ConfigError, parseSource } from './source.ts'
@@ -61,6 +62,18 @@ export function parseConfig(
 ): Config {
   const source = parseSource(text, file, env)
   const raw = validate(source) as RawConfig
+  const devices = raw.devices.map((device, index): DeviceConfig => {
+    const at: Step[] = ['devices', index]
+    return {
+      volume: device.volume,
+      name: device.name ?? '{volume}',
+      ...(device.policy === undefined ? {} : { policy: pluginOf(device.policy, [...at, 'policy'], source) }),
+      transport: pluginOf(device.transport, [...at, 'transport'], source),
+      ...(device.multipath === undefined ? {} : { multipath: device.multipath }),
+      at: source.locate(at),
+    }
+  })
+  checkNodes(devices, source)
   return {
     folder: dirname(resolve(file)),
     ...(raw.control === undefined ? {} : { control: raw.control }),
@@ -69,17 +82,7 @@ export function parseConfig(
       if (raw.initiator === undefined) return plugin
       return { ...plugin, options: { initiator: raw.initiator, ...plugin.options } }
     }),
-    devices: raw.devices.map((device, index): DeviceConfig => {
-      const at: Step[] = ['devices', index]
-      return {
-        volume: device.volume,
-        name: device.name ?? '{volume}',
-        ...(device.policy === undefined ? {} : { policy: pluginOf(device.policy, [...at, 'policy'], source) }),
-        transport: pluginOf(device.transport, [...at, 'transport'], source),
-        ...(device.multipath === undefined ? {} : { multipath: device.multipath }),
-        at: source.locate(at),
-      }
-    }),
+    devices,
   }
 }
 

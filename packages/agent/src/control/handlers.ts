@@ -18,6 +18,12 @@ export function serveAgent(path: string, running: RunningAgent, hider: Hider): P
   })
 }
 
+function modeOf(text: string | undefined): 'clean' | 'force' {
+  if (text === undefined || text === 'clean') return 'clean'
+  if (text === 'force') return 'force'
+  throw new TypeError(`mode is "${text.slice(0, 40)}"; it must be clean or force`)
+}
+
 async function handle(running: RunningAgent, request: Request, hider: Hider): Promise<unknown> {
   switch (request.op) {
     case 'hello':
@@ -38,7 +44,9 @@ async function handle(running: RunningAgent, request: Request, hider: Hider): Pr
       running.find(request.pair).restorePath(request.path)
       return {}
     case 'down':
-      return { stalled: await running.down(request.pair) }
+      return { stalled: await running.down(request.pair, modeOf(request.mode)) }
+    case 'hand-over':
+      return running.handOver()
     case 'scsi':
       return sendScsi(running.find(request.pair).user, request)
   }

@@ -26,8 +26,13 @@ export const operations = {
   'path-fail': ['pair', 'path'],
   /** Lets a path connect again. */
   'path-restore': ['pair', 'path'],
-  /** Ends a pair; answers with whether it was `stalled`, so that waiting I/O failed. */
-  down: ['pair'],
+  /**
+   * Ends a pair; answers with whether it was `stalled`, so that waiting I/O failed. With `mode` force a kernel
+   * node goes though it is in use.
+   */
+  down: ['pair', 'mode?'],
+  /** Leaves every kernel node for the next agent and ends the process; answers with a {@link HandOverResult}. */
+  'hand-over': [],
   /**
    * Sends a SCSI command: `cdb` and `out`, what to send, in hex digits; `in`: how many bytes to receive;
    * `path`: through that path alone. Answers with a {@link ScsiResult}.
@@ -52,6 +57,16 @@ export type Request = {
     readonly op: Name
   } & Arguments<Name>
 }[Operation]
+
+/** What an agent that handed over has left. */
+export interface HandOverResult {
+  /** Process that ends now. */
+  readonly pid: number
+  /** Kernel nodes that stay, by the name of their pair. */
+  readonly nodes: readonly { readonly name: string; readonly node: string }[]
+  /** Exports that ended. */
+  readonly exports: readonly { readonly name: string; readonly node: string }[]
+}
 
 /** What a SCSI command was answered; bytes are hex digits. */
 export interface ScsiResult {

@@ -45,6 +45,8 @@ export interface PairListing {
   readonly state: string
   /** Where applications find it. */
   readonly node: string
+  /** Whether the node is one that another process had left behind. */
+  readonly tookOver: boolean
   /** I/Os that wait for a usable path. */
   readonly parked: number
   /** Its paths. */
@@ -125,6 +127,7 @@ export function listPairs(
       policy: pair.policy,
       state: pair.state,
       node: pair.kernel.node,
+      tookOver: pair.kernel.tookOver ?? false,
       parked: pair.parked,
       paths: pair.paths.map((path) => ({
         id: path.id,

@@ -93,5 +93,6 @@ async function refuseLive(path: string): Promise<number | undefined> {
     if (BlockError.is(error) && error.code === 'NOT_FOUND') return stats.ino
     throw new BlockError('IN_USE', `another program listens on ${path}`, { cause: error })
   }
-  throw new BlockError('IN_USE', `an agent runs already: pid ${String(pid)} on ${path}`)
+  const advice = '"blockbraid up --take-over" replaces it'
+  throw new BlockError('IN_USE', `an agent runs already: pid ${String(pid)} on ${path}; ${advice}`)
 }

@@ -1,4 +1,5 @@
 import type { Listing, PairListing } from '../control/snapshot.ts'
+import { isKernelNode } from '../nodes/kernel-node.ts'
 import { formatCount, formatMicroseconds, formatSize } from './amounts.ts'
 import { printable, shorten, shortenAlike } from './table.ts'
 
@@ -45,7 +46,7 @@ function formatPair(pair: PairListing, rates: Rates, idWidth: number, width: num
     pair.policy || 'no policy',
     state,
   ]
-  const lines = [`${pair.name}  ${pair.volume}`, `  ${facts.join(', ')}`, `  ${pair.node}`]
+  const lines = [`${pair.name}  ${pair.volume}`, `  ${facts.join(', ')}`, `  ${describeNode(pair)}`]
   const ids = shortenAlike(
     pair.paths.map((path) => path.id),
     idWidth,
@@ -64,6 +65,11 @@ function formatPair(pair: PairListing, rates: Rates, idWidth: number, width: num
   })
   if (pair.paths.length === 0) lines.push('`- no paths')
   return lines.map((line) => shorten(printable(line), width).trimEnd())
+}
+
+function describeNode({ node, tookOver }: PairListing): string {
+  if (!isKernelNode(node)) return node
+  return `${node}, kernel node${tookOver ? ', taken over' : ''}`
 }
 
 function row(texts: readonly [string, string, string, string, string]): string {
