@@ -39,6 +39,12 @@ test('a record says who serves a node, in lines that udev imports', async () => 
   await removeNodeRecord('nbd0')
 })
 
+test('an identity of spaces and quotes comes back as it was', async () => {
+  const volume = `t10.VENDOR  "disk" 'a'=b/c`
+  await writeNodeRecord('nbd0', { name: 'a', volume })
+  expect(await readNodeRecord('nbd0')).toMatchObject({ name: 'a', volume })
+})
+
 test('a record of a process that has ended, or whose number another one has, is an orphan', async () => {
   await writeNodeRecord('nbd0', { name: 'a', volume: 'b' })
   const record = (await readNodeRecord('nbd0'))!
@@ -54,6 +60,8 @@ test('a record of a process that has ended, or whose number another one has, is 
 
 test('a name that would break the lines of a record is refused', async () => {
   await expect(writeNodeRecord('nbd0', { name: 'a\nBLOCKBRAID_PID=1', volume: 'b' })).rejects.toThrow('name is')
+  for (const volume of [' b', 'b ', '"b"', 'ä'])
+    await expect(writeNodeRecord('nbd0', { name: 'a', volume })).rejects.toThrow('volume is')
   await expect(writeNodeRecord('../nbd0', { name: 'a', volume: 'b' })).rejects.toThrow('kname is')
 })
 

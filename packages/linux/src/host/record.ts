@@ -22,16 +22,19 @@ export function recordFolder(): string {
 // Lines that udev's IMPORT{file} takes.
 const FIELDS = { name: 'BLOCKBRAID_NAME', volume: 'BLOCKBRAID_VOLUME', pid: 'BLOCKBRAID_PID' } as const
 const STARTED = 'BLOCKBRAID_STARTED'
-// udev reads no quotes and no line ends inside a value.
-const PLAIN = /^[\x21-\x7e]*$/
+// What udev reads back as it is: no line ends, no quote or space in front, no space behind.
+const PLAIN = /^([\x21\x23-\x26\x28-\x7e]([\x20-\x7e]*[\x21-\x7e])?)?$/
 
-/** Writes down that this process serves a node, `nbd0` or `ublkb0`. Throws a TypeError for a name that is not plain ASCII. */
+/** Writes down that this process serves a node, `nbd0` or `ublkb0`. Throws a TypeError for what one line cannot hold. */
 export async function writeNodeRecord(
   kname: string,
   { name, volume }: Pick<NodeRecord, 'name' | 'volume'>,
 ): Promise<void> {
   for (const [field, value] of Object.entries({ name, volume })) {
-    if (!PLAIN.test(value)) throw new TypeError(`${field} is ${JSON.stringify(value)}; it must be ASCII without spaces`)
+    if (!PLAIN.test(value))
+      throw new TypeError(
+        `${field} is ${JSON.stringify(value)}; it must be printable ASCII, without a quote or a space in front or a space behind`,
+      )
   }
   const file = fileOf(kname)
   const lines = [
