@@ -66,7 +66,7 @@ export async function openGenericNetlink(family: string): Promise<GenericNetlink
 }
 
 interface Waiting {
-  start(): void
+  start(): Promise<void>
   reject(error: Error): void
 }
 
@@ -90,7 +90,7 @@ function openSocket(): NetlinkSocket {
 
   function next(): void {
     busy = false
-    queue.shift()?.start()
+    void queue.shift()?.start()
   }
 
   async function request(
@@ -107,17 +107,20 @@ function openSocket(): NetlinkSocket {
     if (closed) throw canceled()
     const answer = await new Promise<Buffer>((resolve, reject) => {
       const waiting: Waiting = {
-        start() {
+        async start() {
           busy = true
-          Promise.resolve(native.netlinkRequest(handle, message, timeout))
-            .then((result) => resolve(check('netlink', result)))
-            .catch(reject)
-            .finally(() => {
-              clearTimeout(timer)
-              next()
-            })
+          try {
+            resolve(check('netlink', await native.netlinkRequest(handle, message, timeout)))
+          } catch (error) {
+            reject(error)
+          }
+          clearTimeout(timer)
+          next()
         },
-        reject,
+        reject(error) {
+          clearTimeout(timer)
+          reject(error)
+        },
       }
       const timer = setTimeout(() => {
         const at = queue.indexOf(waiting)
@@ -125,7 +128,7 @@ function openSocket(): NetlinkSocket {
         reject(new LinuxError('netlink', 110))
       }, timeout)
       if (busy) queue.push(waiting)
-      else waiting.start()
+      else void waiting.start()
     })
     return readAnswer(answer)
   }

@@ -14,7 +14,7 @@ export function setIoFlusher(on: boolean): void {
  * Reads the program and its libraries into memory and keeps them there (mlock), so that none of their pages must come
  * from a disk that this process serves. The rest of its memory is not in files; where swap is on such a disk,
  * keep it out of swap with the cgroup's `memory.swap.max` (MemorySwapMax=0): V8 ends the process when its own
- * memory is locked. Throws LinuxError EPERM or ENOMEM without CAP_IPC_LOCK or an RLIMIT_MEMLOCK of some 200 MiB.
+ * memory is locked. Throws LinuxError EPERM or ENOMEM without CAP_IPC_LOCK or an RLIMIT_MEMLOCK of some 128 MiB.
  */
 export function lockMemory(): void {
   check('mlock', addon().lockMemory())

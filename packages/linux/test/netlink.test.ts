@@ -145,14 +145,33 @@ it('says which family is missing', async () => {
 })
 
 it('rejects what waits when it is closed, and all after', async () => {
+  const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
   const controller = await openGenericNetlink('nlctrl')
+  const before = timers()
   const requests = Array.from({ length: 5 }, () => controller.request(200, []))
   controller.close()
   controller.close()
   const codes = (await Promise.allSettled(requests)).map((result) => result.status === 'rejected' && result.reason.code)
   expect(codes).toEqual(['EOPNOTSUPP', 'ECANCELED', 'ECANCELED', 'ECANCELED', 'ECANCELED'])
   await expect(controller.request(200, [])).rejects.toMatchObject({ code: 'ECANCELED' })
+  expect(timers()).toBe(before)
 })
+
+it('gives up waiting in time, for what runs and for what waits', () =>
+  withController(async (controller) => {
+    const fast = Array.from({ length: 300 }, () => controller.request(200, [], { timeout: 1 }))
+    const codes = (await Promise.allSettled(fast)).map((result) => result.status === 'rejected' && result.reason.code)
+    expect(codes).toContain('ETIMEDOUT')
+    expect(codes.filter((code) => code !== 'ETIMEDOUT' && code !== 'EOPNOTSUPP')).toEqual([])
+    await expect(controller.request(200, [])).rejects.toMatchObject({ code: 'EOPNOTSUPP' })
+  }))
+
+it('goes on after a message that is too large', () =>
+  withController(async (controller) => {
+    const large = Array.from({ length: 70 }, () => ({ type: 1, value: new Uint8Array(65_000) }))
+    await expect(controller.request(200, large)).rejects.toThrow(TypeError)
+    await expect(controller.request(200, [])).rejects.toMatchObject({ code: 'EOPNOTSUPP' })
+  }))
 
 it('names wrong arguments', () =>
   withController(async (controller) => {
