@@ -141,8 +141,8 @@ devices:
     ],
     [transport('sockett: x'), 'bb.yaml:6:7: devices[0].transport.sockett is not a known option: did you mean socket?'],
     [
-      transport('kernel: auto'),
-      'bb.yaml:6:7: devices[0].transport.kernel is not a known option: known here: use, socket, socketMode, host, port, tls, readOnly, simpleReplies, maxConnections, maxRequests, maxInflightBytes, handshakeTimeout',
+      transport('kernels: auto'),
+      'bb.yaml:6:7: devices[0].transport.kernels is not a known option: known here: use, socket, socketMode, host, port, tls, readOnly, simpleReplies, maxConnections, maxRequests, maxInflightBytes, kernel, connections, takeOverTimeout, resendInterval, requestTimeout, partitions, rotational, handshakeTimeout',
     ],
     [transport('tls: { cert: x }'), 'bb.yaml:6:12: devices[0].transport.tls.key is missing: add a PEM text'],
     [
@@ -250,7 +250,11 @@ devices:
       readOnly: true, simpleReplies: true, maxConnections: 5, maxRequests: 6, maxInflightBytes: 1MiB, handshakeTimeout: 5s, socketMode: 0o660 }
   - volume: x
     policy: { use: queue-depth }
-    transport: { use: nbd, socket: /tmp/x }
+    transport: { use: nbd, socket: /tmp/x, kernel: auto, connections: 2, takeOverTimeout: 2m, resendInterval: 2s,
+      requestTimeout: 40s, partitions: true, rotational: true }
+  - volume: y
+    policy: { use: queue-depth }
+    transport: { use: nbd, kernel: true }
 `
     // From a folder where no package is installed: those of this repository are taken from their sources.
     const { folder, targets, devices } = parseConfig(text, join(tmpdir(), 'bb.yaml'), env)
