@@ -141,8 +141,8 @@ devices:
     ],
     [transport('sockett: x'), 'bb.yaml:6:7: devices[0].transport.sockett is not a known option: did you mean socket?'],
     [
-      transport('kernels: auto'),
-      'bb.yaml:6:7: devices[0].transport.kernels is not a known option: known here: use, socket, socketMode, host, port, tls, readOnly, simpleReplies, maxConnections, maxRequests, maxInflightBytes, kernel, connections, takeOverTimeout, resendInterval, requestTimeout, partitions, rotational, handshakeTimeout',
+      transport('lanes: 2'),
+      'bb.yaml:6:7: devices[0].transport.lanes is not a known option: known here: use, socket, socketMode, host, port, tls, readOnly, simpleReplies, maxConnections, maxRequests, maxInflightBytes, kernel, connections, takeOverTimeout, resendInterval, requestTimeout, partitions, rotational, handshakeTimeout',
     ],
     [transport('tls: { cert: x }'), 'bb.yaml:6:12: devices[0].transport.tls.key is missing: add a PEM text'],
     [
@@ -255,6 +255,8 @@ devices:
   - volume: y
     policy: { use: queue-depth }
     transport: { use: nbd, kernel: true }
+  - volume: z
+    transport: { use: ublk, queues: 2, depth: 64, maxTransfer: 1MiB, takeOverTimeout: 2m, unprivileged: true, partitions: true }
 `
     // From a folder where no package is installed: those of this repository are taken from their sources.
     const { folder, targets, devices } = parseConfig(text, join(tmpdir(), 'bb.yaml'), env)
@@ -271,7 +273,7 @@ devices:
     })
     for (const iscsi of targets.slice(1)) await (await loadTarget(iscsi, folder, systemHost)).close()
     for (const { policy, transport } of devices) {
-      await loadPolicy(policy!, folder, systemHost)
+      if (policy !== undefined) await loadPolicy(policy, folder, systemHost)
       await (await loadTransport(transport, folder, systemHost))(transport.options).close()
     }
     expect(devices[0]?.transport.options).toMatchObject({
@@ -279,6 +281,7 @@ devices:
       handshakeTimeout: 5000,
       maxInflightBytes: 2 ** 20,
     })
+    expect(devices.at(-1)?.transport.options).toMatchObject({ maxTransfer: 2 ** 20, takeOverTimeout: 120_000 })
   })
 
   it("reads the README's example", async () => {

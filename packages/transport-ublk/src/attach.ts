@@ -46,7 +46,7 @@ export async function attachNode(
   onEnded: () => void,
   { signal }: SignalOptions,
 ): Promise<UblkAttachment> {
-  await allFinished(names, { signal })
+  await allFinished(context.system, names, { signal })
   const orphan = await findOrphan(context, names)
   const taken = orphan && (await takeOver(context, device, names, orphan, onEnded, signal))
   return taken ?? makeNode(context, device, names, onEnded, signal)

@@ -129,7 +129,7 @@ export class UblkAttachment implements Attachment {
     server.hold()
     await Promise.race([server.idle(), hurried])
     server.close(true)
-    if (server.inflight > 0) leaveUnfinished(names, server.idle())
+    if (server.inflight > 0) leaveUnfinished(this.#context.system, names, server.idle())
     onEnded()
   }
 
@@ -153,7 +153,7 @@ export class UblkAttachment implements Attachment {
       await stopDevice(control, info).catch(ignoreGone)
     } finally {
       server.close()
-      if (server.inflight > 0) leaveUnfinished(names, server.idle())
+      if (server.inflight > 0) leaveUnfinished(this.#context.system, names, server.idle())
       await deleteDevice(control, info).catch(ignoreGone)
       await system.removeRecord(this.#kname)
       guard.forget()

@@ -20,15 +20,34 @@ export interface Names {
   readonly volume: string
 }
 
-/** Ios of nodes that have ended, which their devices still work on, by volume. */
-const unfinished = new Map<string, Promise<void>>()
+/** What all transports of a process share. */
+interface Shared {
+  /** Names of its nodes. */
+  readonly names: Set<string>
+  /** Ios of nodes that have ended, which their devices still work on, by volume. */
+  readonly unfinished: Map<string, Promise<void>>
+}
+
+const processes = new WeakMap<UblkSystem, Shared>()
+
+function sharedOf(system: UblkSystem): Shared {
+  const shared = processes.get(system) ?? { names: new Set(), unfinished: new Map() }
+  processes.set(system, shared)
+  return shared
+}
+
+/** Names of the nodes of this process. */
+export function namesOf(system: UblkSystem): Set<string> {
+  return sharedOf(system).names
+}
 
 function keyOf({ name, volume }: Names): string {
   return volume === '' ? `name ${name}` : `volume ${volume}`
 }
 
 /** Remembers what a node that has ended left with its device. */
-export function leaveUnfinished(names: Names, done: Promise<void>): void {
+export function leaveUnfinished(system: UblkSystem, names: Names, done: Promise<void>): void {
+  const { unfinished } = sharedOf(system)
   const key = keyOf(names)
   const all = Promise.all([unfinished.get(key), done]).then(() => {
     if (unfinished.get(key) === all) unfinished.delete(key)
@@ -40,6 +59,6 @@ export function leaveUnfinished(names: Names, done: Promise<void>): void {
  * Waits until this process works on nothing that a former node of this volume sent: a write of it must not land
  * on top of what the new node is about to write.
  */
-export async function allFinished(names: Names, { signal }: SignalOptions): Promise<void> {
-  await abortable(unfinished.get(keyOf(names)) ?? Promise.resolve(), signal)
+export async function allFinished(system: UblkSystem, names: Names, { signal }: SignalOptions): Promise<void> {
+  await abortable(sharedOf(system).unfinished.get(keyOf(names)) ?? Promise.resolve(), signal)
 }

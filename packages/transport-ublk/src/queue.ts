@@ -275,6 +275,7 @@ export class Queue {
 
   #becameIdle(): void {
     if (this.#closed && !kept.includes(this.#memory)) this.#memory.unmap()
+    if (this.#onIdle.length === 0) return
     for (const resolve of this.#onIdle.splice(0)) resolve()
   }
 

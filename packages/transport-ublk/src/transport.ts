@@ -12,6 +12,7 @@ import { BlockError, systemHost, throwIfAborted } from '@blockbraid/core'
 import { attachNode } from './attach.ts'
 import type { UblkAttachment } from './attachment.ts'
 import type { Context } from './context.ts'
+import { namesOf } from './context.ts'
 import type { Control } from './control.ts'
 import { openControl } from './control.ts'
 import { blockError } from './errors.ts'
@@ -23,9 +24,6 @@ import { linuxSystem } from './system.ts'
 
 /** A transport whose attachments are nodes of the ublk driver. */
 export type UblkTransport = Required<Transport>
-
-/** Names of this process's nodes. */
-const names = new Set<string>()
 
 class UblkNodes implements UblkTransport {
   readonly name = 'ublk'
@@ -45,6 +43,7 @@ class UblkNodes implements UblkTransport {
   async attach(device: BlockDevice, { name, volume = '', signal }: AttachOptions): Promise<UblkAttachment> {
     throwIfAborted(signal)
     if (this.#closed) throw closedError()
+    const names = namesOf(this.#system)
     if (names.has(name)) throw new BlockError('IN_USE', `ublk: this process has a node named ${name} already`)
     names.add(name)
     let attachment: UblkAttachment | undefined

@@ -169,20 +169,22 @@ test('pain: a node is never taken over for another volume of the same name', asy
   await next.end('SIGTERM')
 })
 
-test('a hundred times attached and detached: no node, no file descriptor is left', async () => {
-  await using bed = await openBed()
-  const { id } = bed.array.volumes[0]!
-  await bed.pair.close()
-  const descriptors = (): string[] => readdirSync('/proc/self/fd')
-  let first = 0
-  for (let cycle = 0; cycle < 100; cycle++) {
-    const pair = await bed.pairOf(id, `cycle-${cycle}`)
-    if (cycle % 10 === 0) assert.equal(await readDirect(pair.kernel.node, 0, 4096), 'done')
-    await pair.close()
-    if (cycle === 10) first = descriptors().length
+test('a hundred times attached and detached, four at once: no node, no file descriptor is left', async () => {
+  const volumes = Array.from({ length: 5 }, () => ({ size: '16MiB' }))
+  await using bed = await openBed({ array: { volumes } })
+  const cycle = async (round: number): Promise<void> => {
+    const pairs = await Promise.all(
+      bed.array.volumes.slice(1).map(({ id }, number) => bed.pairOf(id, `round-${round}-${number}`)),
+    )
+    if (round % 5 === 0) for (const { kernel } of pairs) assert.equal(await readDirect(kernel.node, 0, 4096), 'done')
+    await Promise.all(pairs.map((pair) => pair.close()))
   }
-  assert.deepEqual(nodesInUse(), [])
-  await until('no descriptor is left', () => descriptors().length <= first)
+  const descriptors = (): number => readdirSync('/proc/self/fd').length
+  await cycle(0)
+  const before = descriptors()
+  for (let round = 1; round < 25; round++) await cycle(round)
+  assert.deepEqual(nodesInUse(), [bed.name])
+  await until('no descriptor is left', () => descriptors() <= before)
 })
 
 test('a second host process is refused the node that this one serves', async () => {

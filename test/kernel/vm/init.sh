@@ -41,7 +41,8 @@ prepare() {
   modprobe configfs
   mount -t configfs configfs /sys/kernel/config
   mount -t debugfs debugfs /sys/kernel/debug
-  echo 30 >/proc/sys/kernel/hung_task_timeout_secs
+  # A pause of an application may last as long as a take-over may take.
+  echo 60 >/proc/sys/kernel/hung_task_timeout_secs
   hostname vm
   ip link set lo up
   ulimit -n 65536

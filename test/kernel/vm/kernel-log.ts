@@ -26,5 +26,5 @@ export function hangs(log: string): boolean {
   const times = [...log.matchAll(/INFO: task .* blocked for more than (\d+) seconds/g)].map(([, seconds]) =>
     Number(seconds),
   )
-  return times.some((seconds) => seconds > 45)
+  return times.some((seconds) => seconds > 90)
 }

@@ -2,12 +2,12 @@ import type { BlockDevice, Host, SignalOptions } from '@blockbraid/core'
 import { BlockError, delay, throwIfAborted } from '@blockbraid/core'
 import type { Guarded } from '@blockbraid/linux'
 import { removeNodeRecord, writeNodeRecord } from '@blockbraid/linux'
-import type { SessionContext } from '../transmission/session.ts'
 import type { ServedNode } from './attachment.ts'
 import { OFFER_INTERVAL } from './attachment.ts'
 import { transmissionFlags } from './flags.ts'
 import type { Identity } from './identity.ts'
 import { backendOf } from './identity.ts'
+import type { LinkContext } from './link.ts'
 import type { NbdKernel } from './nbd-kernel.ts'
 import { NodeLinks } from './node-links.ts'
 import { resetNode, tuneNode } from './node-settings.ts'
@@ -21,7 +21,7 @@ export interface NodeMaker {
   readonly kernel: NbdKernel
   readonly host: Host
   readonly settings: KernelSettings
-  readonly context: SessionContext
+  readonly context: LinkContext
 }
 
 /** A process that ends may still be there for a moment, ms. */

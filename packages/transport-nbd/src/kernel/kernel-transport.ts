@@ -1,5 +1,6 @@
 import type { AttachOptions, BlockDevice, DetachOptions, Host, KernelNode } from '@blockbraid/core'
 import { BlockError, throwIfAborted } from '@blockbraid/core'
+import { InputPool } from '../transmission/input.ts'
 import { LatencyPoll } from '../transmission/latency-poll.ts'
 import { SlabPool } from '../transmission/output.ts'
 import { RequestPool } from '../transmission/request.ts'
@@ -14,6 +15,7 @@ import type { KernelSettings } from './options.ts'
 
 const SPARE_REQUESTS = 4096
 const SPARE_SLABS = 16
+const SPARE_INPUTS = 16
 
 /** The transport whose attachments are kernel nodes. */
 export class KernelTransport implements NbdTransport {
@@ -33,6 +35,7 @@ export class KernelTransport implements NbdTransport {
       host,
       requests: new RequestPool(SPARE_REQUESTS),
       slabs: new SlabPool(SPARE_SLABS),
+      inputs: new InputPool(SPARE_INPUTS),
       poll: new LatencyPoll(host.clock),
       // The kernel has 128 requests a connection; one that is not read would not tell that it is dead.
       maxRequests: Number.POSITIVE_INFINITY,

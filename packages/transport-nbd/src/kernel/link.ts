@@ -3,10 +3,17 @@ import type { SignalOptions } from '@blockbraid/core'
 import type { NbdExportStats } from '../export.ts'
 import { Export } from '../export.ts'
 import { ReplyStyle } from '../protocol.ts'
+import type { InputPool } from '../transmission/input.ts'
+import { Input } from '../transmission/input.ts'
 import type { SessionContext } from '../transmission/session.ts'
 import { Session } from '../transmission/session.ts'
 import type { Gate } from './barrier.ts'
 import { ACCEPTED } from './flags.ts'
+
+/** What the connections of a transport share. */
+export interface LinkContext extends SessionContext {
+  readonly inputs: InputPool
+}
 
 /** One connection between the kernel and a device: our end of a socket pair, in the transmission phase from the start. */
 export class KernelLink {
@@ -16,14 +23,26 @@ export class KernelLink {
   #closed = false
 
   /** `onClosed` is called once, when the kernel or we have closed it; Ios may still be in flight. */
-  constructor(context: SessionContext, fd: number, gate: Gate, name: string, onClosed: (link: KernelLink) => void) {
+  constructor(context: LinkContext, fd: number, gate: Gate, name: string, onClosed: (link: KernelLink) => void) {
     this.#target = new Export(gate, name, '', false)
-    const socket = new Socket({ fd, readable: true, writable: true, allowHalfOpen: true })
+    const input = new Input(context.inputs)
+    const socket = new Socket({
+      fd,
+      readable: true,
+      writable: true,
+      allowHalfOpen: true,
+      onread: {
+        buffer: () => input.room(),
+        callback: (size) => {
+          this.#session.data(input.received(size))
+          return true
+        },
+      },
+    })
     this.#socket = socket
     // The kernel's client knows no structured replies.
     const negotiated = { style: ReplyStyle.Simple, allocation: false, flags: ACCEPTED }
-    this.#session = new Session(context, socket, this.#target, negotiated, () => socket.destroy())
-    socket.on('data', (chunk: Buffer) => this.#session.data(chunk))
+    this.#session = new Session(context, socket, this.#target, negotiated, () => socket.destroy(), input)
     // The kernel closes both directions or none: nobody is left to read a reply.
     socket.on('end', () => socket.destroy())
     socket.on('error', () => {})
@@ -31,8 +50,10 @@ export class KernelLink {
       this.#closed = true
       this.#session.closed()
       gate.drop()
+      input.close()
       onClosed(this)
     })
+    socket.resume()
   }
 
   /** Whether the socket is closed. */

@@ -132,7 +132,7 @@ export const linuxKernel: NbdKernel = {
   },
 
   guard(index, backend, limit) {
-    return guardNode(new URL('./guard.js', import.meta.url), guardEntry(index, backend), limit)
+    return guardNode(new URL('./guard.js', import.meta.url), guardEntry({ index, pid: process.pid, backend }), limit)
   },
 }
 

@@ -1,14 +1,14 @@
 import type { BlockDevice, SignalOptions } from '@blockbraid/core'
 import type { NbdExportStats } from '../export.ts'
-import type { SessionContext } from '../transmission/session.ts'
 import { Barrier } from './barrier.ts'
+import type { LinkContext } from './link.ts'
 import { KernelLink } from './link.ts'
 import type { NbdKernel } from './nbd-kernel.ts'
 
 /** The device behind a node and what its connections are made of. */
 export interface LinkSource {
   readonly kernel: Pick<NbdKernel, 'socketPair'>
-  readonly context: SessionContext
+  readonly context: LinkContext
   readonly device: BlockDevice
   readonly name: string
 }

@@ -40,6 +40,8 @@ export class RequestParser {
   length: number
 
   readonly #sink: RequestSink
+  /** Smaller pieces are gathered. */
+  readonly #smallest: number
   readonly #magic: number
   readonly #headerSize: number
   readonly #scratch = Buffer.alloc(EXTENDED_HEADER)
@@ -51,7 +53,8 @@ export class RequestParser {
   #gather: Buffer | null = null
   #gathered = 0
 
-  constructor(sink: RequestSink, extended: boolean) {
+  /** `gather`: joins small pieces of payload; without it each is a view. */
+  constructor(sink: RequestSink, extended: boolean, gather = true) {
     // Started as doubles: unsigned 32-bit values do not fit V8's small integers.
     this.cookieHigh = 0.5
     this.cookieLow = 0.5
@@ -59,6 +62,7 @@ export class RequestParser {
     this.offsetLow = 0.5
     this.length = 0.5
     this.#sink = sink
+    this.#smallest = gather ? SMALL_PIECE : 0
     this.#magic = extended ? Magic.ExtendedRequest : Magic.Request
     this.#headerSize = extended ? EXTENDED_HEADER : COMPACT_HEADER
   }
@@ -154,7 +158,7 @@ export class RequestParser {
 
   #keep(chunk: Buffer, at: number, size: number): void {
     const last = size === this.#remaining
-    if (size >= SMALL_PIECE || (last && this.#gather === null)) {
+    if (size >= this.#smallest || (last && this.#gather === null)) {
       if (this.#gather !== null) this.#endGather()
       this.#sink.payload(chunk.subarray(at, at + size))
       return

@@ -1,5 +1,7 @@
 import type { IoDone } from '@blockbraid/core'
 import { Io, NO_BUFFERS } from '@blockbraid/core'
+import type { Input, InputSlab } from './input.ts'
+import { letGo } from './input.ts'
 
 const EMPTY = new Uint8Array(0)
 
@@ -31,6 +33,8 @@ export class Request {
   /** Views of the payload; the first `viewCount` are in use until `sealViews`. */
   readonly views: Uint8Array[] = [EMPTY]
   viewCount = 0
+  /** Slabs that hold the payload; none where its memory is its own. */
+  readonly #slabs: InputSlab[] = []
 
   constructor() {
     // Started as doubles: unsigned 32-bit values do not fit V8's small integers.
@@ -48,6 +52,19 @@ export class Request {
     this.viewCount++
   }
 
+  /** Adds what was received into a slab; a view that continues the one before becomes part of it. */
+  addReceived(view: Uint8Array, input: Input): void {
+    const slabs = this.#slabs
+    if (slabs.length === 0 || !input.isCurrent(slabs[slabs.length - 1]!)) {
+      slabs.push(input.hold())
+      this.addView(view)
+      return
+    }
+    const last = this.views[this.viewCount - 1]!
+    // The same slab, without a gap: a request's payload comes in one piece.
+    this.views[this.viewCount - 1] = new Uint8Array(view.buffer, last.byteOffset, last.length + view.length)
+  }
+
   /** Leaves exactly the payload in `views`. */
   sealViews(): void {
     // An array that keeps its length of 1 keeps its storage: the usual write allocates no array.
@@ -61,6 +78,7 @@ export class Request {
     this.held = 0
     this.viewCount = 0
     this.io.buffers = NO_BUFFERS
+    for (let slab = this.#slabs.pop(); slab !== undefined; slab = this.#slabs.pop()) letGo(slab)
     this.views[0] = EMPTY
     if (this.views.length !== 1) this.views.length = 1
   }

@@ -6,6 +6,7 @@ import { Command, CommandFlag, MAX_PAYLOAD, ReplyStyle } from '../protocol.ts'
 import { blockStatus, MAX_STATUS_REPLY, statusPayloadLength } from './block-status.ts'
 import type { Negotiated } from './commands.ts'
 import { allowedFlags, headerError, opOf, rangeError } from './commands.ts'
+import type { Input } from './input.ts'
 import type { LatencyPoll } from './latency-poll.ts'
 import type { SlabPool } from './output.ts'
 import { Output } from './output.ts'
@@ -51,6 +52,7 @@ export class Session implements RequestSink, RequestOwner, ExportUser {
   readonly #style: ReplyStyle
   readonly #allowed: Int32Array
   readonly #parser: RequestParser
+  readonly #input: Input | null
   readonly #out: Output
   readonly #onBroken: (reason: string) => void
   /** The request whose payload is coming in. */
@@ -72,20 +74,25 @@ export class Session implements RequestSink, RequestOwner, ExportUser {
   #linger: Timer | undefined
   #abort: AbortController | undefined
 
-  /** `broken` is called when the client broke the protocol; the session is over then. */
+  /**
+   * `broken` is called when the client broke the protocol; the session is over then. Where the socket is read
+   * into `input`, payload is kept there until it is no longer needed.
+   */
   constructor(
     context: SessionContext,
     socket: Socket,
     target: Export,
     negotiated: Negotiated,
     broken: (reason: string) => void,
+    input: Input | null = null,
   ) {
     this.#context = context
     this.#socket = socket
     this.#target = target
     this.#style = negotiated.style
     this.#allowed = allowedFlags(negotiated)
-    this.#parser = new RequestParser(this, negotiated.style === ReplyStyle.Extended)
+    this.#parser = new RequestParser(this, negotiated.style === ReplyStyle.Extended, input === null)
+    this.#input = input
     this.#out = new Output(socket, context.slabs, this.#sent)
     this.#onBroken = broken
     target.users.add(this)
@@ -195,7 +202,8 @@ export class Session implements RequestSink, RequestOwner, ExportUser {
   }
 
   payload(view: Uint8Array): void {
-    this.#incoming!.addView(view)
+    if (this.#input === null) this.#incoming!.addView(view)
+    else this.#incoming!.addReceived(view, this.#input)
   }
 
   payloadEnd(): void {

@@ -1,0 +1,351 @@
+import { once } from 'node:events'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Attachment, Transport } from '@blockbraid/core'
+import { BlockError, Errno, systemHost } from '@blockbraid/core'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { NbdAttachment, NbdTransportOptions } from '../../src/transport.ts'
+import { nbdTransport } from '../../src/transport.ts'
+import { TestDevice } from '../support/device.ts'
+import type { FakeNode } from '../support/fake-kernel.ts'
+import { FakeKernel } from '../support/fake-kernel.ts'
+import { CMD, request, simple } from '../support/wire.ts'
+
+const identity = { name: 'disk', volume: 'naa.1' }
+const BACKEND = 'blockbraid/disk@naa.1'
+
+let folder: string
+let kernel: FakeKernel
+let device: TestDevice
+const transports: Transport[] = []
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'nbd-kernel-'))
+  vi.stubEnv('BLOCKBRAID_RUN', folder)
+  kernel = new FakeKernel()
+  device = new TestDevice()
+})
+
+afterEach(async () => {
+  device.hold = false
+  device.release()
+  for (const transport of transports.splice(0)) await transport.close({ mode: 'force' })
+  vi.unstubAllEnvs()
+  rmSync(folder, { recursive: true })
+})
+
+function transportOf(options: NbdTransportOptions = {}): ReturnType<typeof nbdTransport> {
+  const transport = nbdTransport({ kernel: true, ...options }, systemHost, kernel)
+  transports.push(transport)
+  return transport
+}
+
+async function attached(
+  options: NbdTransportOptions = {},
+): Promise<{ transport: Transport; attachment: NbdAttachment; node: FakeNode }> {
+  const transport = transportOf(options)
+  const attachment = await transport.attach(device, identity)
+  return { transport, attachment, node: kernel.made.get(Number(attachment.node.slice('/dev/nbd'.length)))! }
+}
+
+const records = (): string[] => readdirSync(join(folder, 'nodes'))
+
+async function read(node: FakeNode, client = 0): Promise<void> {
+  const { [client]: one } = node.clients
+  one!.send(request(CMD.READ, { cookie: 7, offset: 512, length: 512 }))
+  expect(await one!.read(16 + 512)).toEqual(simple(0, 7, device.memory.subarray(512, 1024)))
+}
+
+async function lossOf(attachment: Attachment): Promise<string> {
+  const [error] = (await once(attachment.events as unknown as EventTarget & NodeJS.EventEmitter, 'lost')) as [Error]
+  return error.message
+}
+
+describe('a node', () => {
+  it('is made, tuned, recorded and guarded, and serves', async () => {
+    const { attachment, node } = await attached({ partitions: true })
+    expect(attachment.node).toBe('/dev/nbd0')
+    expect(attachment.tookOver).toBe(false)
+    expect(node.spec).toMatchObject({
+      size: 65536,
+      blockSize: 512,
+      backend: BACKEND,
+      requestTimeout: 0,
+      takeOverTimeout: 60_000,
+    })
+    expect(kernel.log).toEqual(['connect 0', 'write 0 queue/io_timeout 5000', 'settle 0', 'rescan 0'])
+    expect(records()).toEqual(['nbd0'])
+    expect(kernel.guarded).toEqual([`0 ${BACKEND}`])
+    await read(node)
+    expect(attachment.stats()).toEqual({
+      name: 'disk',
+      connections: 1,
+      inflight: 0,
+      requests: 1,
+      errors: 0,
+      readBytes: 512,
+      writtenBytes: 0,
+    })
+  })
+
+  it('is told the largest transfer of a small device, and keeps the kernel time-out where requests have one', async () => {
+    device.limits = { ...device.limits, maxTransfer: 65536 }
+    await attached({ requestTimeout: 2000 })
+    expect(kernel.log).toEqual(['connect 0', 'write 0 queue/max_sectors_kb 64', 'settle 0'])
+  })
+
+  it('takes WRITE_ZEROES and TRIM whether or not it was told of them', async () => {
+    device.limits = { ...device.limits, trim: false, writeZeroes: false }
+    const { node } = await attached()
+    for (const command of [CMD.TRIM, CMD.ZEROES]) {
+      node.clients[0]!.send(request(command, { length: 512 }))
+      expect(await node.clients[0]!.read(16)).toEqual(simple(0))
+    }
+  })
+
+  it('goes, with everything that belongs to it', async () => {
+    const { attachment } = await attached()
+    await attachment.detach()
+    await attachment.detach()
+    expect(kernel.log.slice(-2)).toEqual(['disconnect 0', 'write 0 queue/io_timeout 30000'])
+    expect(records()).toEqual([])
+    expect(kernel.guarded).toEqual([])
+    await expect(attachment.resize(512)).rejects.toMatchObject({ code: 'CLOSED' })
+  })
+
+  it('stays where it is in use, and goes once it is not', async () => {
+    const { attachment, node, transport } = await attached()
+    node.users = ['mounted at /mnt', 'swap']
+    const refusal = { code: 'IN_USE', message: '/dev/nbd0 is in use: mounted at /mnt, swap' }
+    await expect(attachment.detach()).rejects.toMatchObject(refusal)
+    await expect(transport.close()).rejects.toMatchObject(refusal)
+    await read(node)
+    node.users = []
+    kernel.claimed = Promise.reject(new BlockError('IN_USE', 'claimed'))
+    await expect(attachment.detach()).rejects.toMatchObject({ code: 'IN_USE', message: 'claimed' })
+    kernel.claimed = Promise.resolve({ close: async () => {} })
+    await transport.close()
+    expect(kernel.made.get(0)!.connected).toBe(false)
+  })
+
+  it('goes by force while a clean end waits to open it', async () => {
+    const { attachment } = await attached()
+    const close = vi.fn()
+    const claim = Promise.withResolvers<{ close(): Promise<void> }>()
+    kernel.claimed = claim.promise
+    const clean = attachment.detach()
+    await new Promise((resolve) => setImmediate(resolve))
+    await attachment.detach({ mode: 'force' })
+    await clean
+    expect(kernel.made.get(0)!.connected).toBe(false)
+    claim.resolve({ close })
+    await vi.waitFor(() => expect(close).toHaveBeenCalledOnce())
+  })
+
+  it('by force waits for what the device has in flight, unless the signal fires', async () => {
+    const { attachment, node } = await attached()
+    device.hold = true
+    node.clients[0]!.send(request(CMD.READ, { length: 512 }))
+    await vi.waitFor(() => expect(device.held).toHaveLength(1))
+    const hurry = new AbortController()
+    let ended = false
+    const end = attachment.detach({ mode: 'force' }).then(() => {
+      ended = true
+    })
+    await vi.waitFor(() => expect(kernel.log).toContain('disconnect 0'))
+    for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve))
+    expect(ended).toBe(false)
+    hurry.abort()
+    await attachment.detach({ signal: hurry.signal })
+    await end
+  })
+
+  it('changes its size', async () => {
+    const { attachment, node } = await attached()
+    await attachment.resize(1024)
+    expect(node.attributes.get('size')).toBe('2')
+    await expect(attachment.resize(100)).rejects.toThrow('nbd: size is 100; it must be a multiple of 512 below 2 ** 53')
+    vi.spyOn(kernel, 'reconfigure').mockResolvedValueOnce(true)
+    await expect(attachment.resize(2048)).rejects.toMatchObject({ code: 'NOT_SUPPORTED' })
+  })
+
+  it('is taken back where something fails after it was made', async () => {
+    const { settle } = kernel
+    kernel.settle = () => Promise.reject(new Error('no node'))
+    const transport = transportOf()
+    await expect(transport.attach(device, identity)).rejects.toThrow('no node')
+    expect(kernel.log).toEqual([
+      'connect 0',
+      'write 0 queue/io_timeout 5000',
+      'disconnect 0',
+      'write 0 queue/io_timeout 30000',
+    ])
+    expect(records()).toEqual([])
+    expect(kernel.guarded).toEqual([])
+    kernel.settle = settle
+    await transport.attach(device, identity)
+  })
+
+  it('says why the kernel refuses large blocks', async () => {
+    device.limits = { ...device.limits, blockSize: 8192, preferredBlockSize: 8192 }
+    kernel.failConnect = new BlockError('IO_FAILED', 'EINVAL', { errno: Errno.EINVAL })
+    await expect(transportOf().attach(device, identity)).rejects.toMatchObject({
+      code: 'NOT_SUPPORTED',
+      message: expect.stringContaining('blocks of 8192 bytes: before Linux 6.15'),
+    })
+  })
+
+  it('has its name for itself, and none after close', async () => {
+    const { transport } = await attached()
+    await expect(transport.attach(device, identity)).rejects.toMatchObject({ code: 'IN_USE' })
+    await transport.close()
+    await expect(transport.attach(device, identity)).rejects.toMatchObject({ code: 'CLOSED' })
+  })
+})
+
+describe('a connection that the kernel drops', () => {
+  for (const connections of [1, 2]) {
+    it(`is replaced, and nothing starts before what it had in flight is done: ${connections}`, async () => {
+      const { attachment, node } = await attached({ connections, requestTimeout: 1000 })
+      device.hold = true
+      const [first] = node.clients
+      first!.send(request(CMD.WRITE, { cookie: 1, payload: Buffer.alloc(512, 1) }))
+      await vi.waitFor(() => expect(device.held).toHaveLength(1))
+      first!.socket.destroy()
+      await vi.waitFor(() => expect(node.clients[0]).not.toBe(first))
+      for (const client of node.clients) client.send(request(CMD.READ, { cookie: 2, length: 512 }))
+      for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve))
+      expect(device.log).toEqual(['1:0+512'])
+      device.hold = false
+      device.release()
+      for (const client of node.clients) {
+        expect(await client.read(16 + 512)).toEqual(simple(0, 2, Buffer.alloc(512, 1)))
+      }
+      expect(attachment.stats()).toMatchObject({ connections, inflight: 0 })
+    })
+  }
+})
+
+describe('a node that another program disconnects', () => {
+  it('is lost with the goodbye of the kernel', async () => {
+    const { attachment, node, transport } = await attached()
+    const loss = lossOf(attachment)
+    node.clients[0]!.send(request(CMD.DISC))
+    expect(await loss).toBe('another program disconnected /dev/nbd0')
+    await attachment.detach()
+    expect(kernel.log).toContain('disconnect 0')
+    expect(records()).toEqual([])
+    await transport.attach(device, identity)
+  })
+
+  it('is lost where the kernel takes no other connection, and its number is let alone', async () => {
+    const { attachment, node } = await attached()
+    const loss = lossOf(attachment)
+    node.connected = false
+    node.clients[0]!.socket.destroy()
+    expect(await loss).toBe('another program disconnected /dev/nbd0')
+    await attachment.detach({ mode: 'force' })
+    expect(kernel.log).not.toContain('disconnect 0')
+  })
+})
+
+describe('a node that was left', () => {
+  it('answers what is in flight, takes nothing more, and is taken over', async () => {
+    const { attachment, node } = await attached()
+    device.hold = true
+    const [client] = node.clients
+    client!.send(request(CMD.READ, { cookie: 1, length: 512 }))
+    await vi.waitFor(() => expect(device.held).toHaveLength(1))
+    const left = attachment.detach({ mode: 'leave' })
+    client!.send(request(CMD.READ, { cookie: 2, length: 512 }))
+    for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve))
+    device.hold = false
+    device.release()
+    await left
+    // The first alone is answered, and the second not with an error either.
+    expect(await client!.read(16 + 512)).toEqual(simple(0, 1, device.memory.subarray(0, 512)))
+    await expect(client!.read(1)).rejects.toThrow('after 0 of 1 bytes')
+    expect(records()).toEqual(['nbd0'])
+    expect(node.connected).toBe(true)
+
+    device.limits = { ...device.limits, size: 32768 }
+    const next = await attached()
+    expect(next.attachment).toMatchObject({ node: '/dev/nbd0', tookOver: true })
+    expect(next.node.attributes.get('size')).toBe('64')
+    await read(next.node)
+  })
+
+  it('is taken over once the kernel sees that nobody serves it', async () => {
+    const { attachment } = await attached()
+    await attachment.detach({ mode: 'leave' })
+    kernel.blind = 2
+    const next = await attached()
+    expect(next.attachment.tookOver).toBe(true)
+    expect(kernel.log.filter((line) => line === 'reconfigure 0')).toHaveLength(3)
+    expect(next.attachment.stats().connections).toBe(1)
+    await read(next.node)
+  })
+
+  it('is taken over with as many connections as it has', async () => {
+    const { attachment } = await attached({ connections: 3 })
+    await attachment.detach({ mode: 'leave' })
+    const next = await attached()
+    expect(next.attachment.stats().connections).toBe(3)
+    for (let client = 0; client < 3; client++) await read(next.node, client)
+  })
+
+  it('is not taken over with blocks of another size, or by another volume', async () => {
+    const { attachment, transport } = await attached()
+    await attachment.detach({ mode: 'leave' })
+    const other = await transport.attach(device, { ...identity, volume: 'naa.2' })
+    expect(other).toMatchObject({ node: '/dev/nbd1', tookOver: false })
+    device.limits = { ...device.limits, blockSize: 4096 }
+    await expect(transportOf().attach(device, identity)).rejects.toMatchObject({ code: 'MISMATCH' })
+  })
+
+  it('is IN_USE while this process serves it', async () => {
+    await attached()
+    await expect(transportOf().attach(device, identity)).rejects.toMatchObject({
+      code: 'IN_USE',
+      message: `process ${process.pid} serves disk as /dev/nbd0`,
+    })
+  })
+
+  it('is listed and removed', async () => {
+    const { attachment, transport, node } = await attached()
+    const listed = { node: '/dev/nbd0', name: 'disk', volume: 'naa.1', users: [] }
+    expect(await transport.nodes?.()).toEqual([{ ...listed, served: true }])
+    await expect(transport.removeNode?.('/dev/nbd0')).rejects.toMatchObject({ code: 'IN_USE' })
+    await attachment.detach({ mode: 'leave' })
+    expect(await transport.nodes?.()).toEqual([{ ...listed, served: false }])
+    node.users = ['process 1 (x)']
+    await expect(transport.removeNode?.('/dev/nbd0')).rejects.toMatchObject({ code: 'IN_USE' })
+    await transport.removeNode?.('/dev/nbd0', { mode: 'force' })
+    expect(await transport.nodes?.()).toEqual([])
+    await expect(transport.removeNode?.('/dev/nbd0')).rejects.toMatchObject({ code: 'NOT_FOUND' })
+  })
+})
+
+describe('kernel: auto', () => {
+  it('makes a node where it can', async () => {
+    const { attachment } = await attached({ kernel: 'auto', socket: join(folder, 's') })
+    expect(attachment.node).toBe('/dev/nbd0')
+    expect(attachment.fallback).toBeUndefined()
+  })
+
+  it('makes an export where it cannot, and says why', async () => {
+    kernel.notReady = new BlockError('NOT_SUPPORTED', 'no module')
+    const transport = transportOf({ kernel: 'auto', socket: join(folder, 's') })
+    const attachment = await transport.attach(device, identity)
+    expect(attachment.node).toMatch(/^nbd\+unix:/)
+    expect(attachment.fallback).toBe(kernel.notReady)
+    await transport.close()
+  })
+
+  it('does not hide that the node is in use', async () => {
+    await attached()
+    const transport = transportOf({ kernel: 'auto', socket: join(folder, 's') })
+    await expect(transport.attach(device, identity)).rejects.toMatchObject({ code: 'IN_USE' })
+  })
+})

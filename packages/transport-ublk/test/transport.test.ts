@@ -1,0 +1,387 @@
+import { BlockError, systemClock } from '@blockbraid/core'
+import { createMinimalDevice, createMinimalStorage } from '@blockbraid/testkit'
+import { expect, test } from 'vitest'
+import { openControl } from '../src/control.ts'
+import { removeOrphan } from '../src/guard-entry.ts'
+import { ublk } from '../src/index.ts'
+import { Flag, Operation, State } from '../src/protocol.ts'
+import { decodeParameters } from '../src/structs.ts'
+import { manualDevice, NAMES, openBed, processOf, until } from './support/bed.ts'
+import { ALL_FEATURES, FakeKernel, turn } from './support/kernel.ts'
+
+async function refused(promise: Promise<unknown>): Promise<string> {
+  try {
+    await promise
+  } catch (error) {
+    if (BlockError.is(error)) return `${error.code} ${error.message}`
+    throw error
+  }
+  throw new Error('it was not refused')
+}
+
+test('attach and detach: the commands, in order, and nothing is left', async () => {
+  const { kernel, process, transport, attachment } = await openBed()
+  expect(attachment.tookOver).toBe(false)
+  expect(kernel.records.get('ublkb0')).toMatchObject(NAMES)
+  expect(process.guards).toHaveLength(1)
+  await attachment.detach()
+  await attachment.detach({ mode: 'force' })
+  expect(kernel.log).toEqual([
+    'GetFeatures',
+    'AddDevice',
+    'SetParameters',
+    'StartDevice',
+    'StopDevice',
+    'DeleteDeviceAsync',
+  ])
+  expect(kernel.devices.size + kernel.records.size + process.guards.length).toBe(0)
+  expect([...process.files.values()]).toEqual(['/dev/ublk-control'])
+  await transport.close()
+  expect(process.files.size + process.rings.size + kernel.memories.size).toBe(0)
+})
+
+test('parameters say what the limits say', async () => {
+  const kernel = new FakeKernel()
+  const { transport } = processOf(kernel)
+  const storage = createMinimalStorage(8192, 512)
+  storage.limits = { ...storage.limits, preferredBlockSize: 65536, trim: false, fua: false }
+  await transport.attach(createMinimalDevice(storage), NAMES)
+  const parametersAt = (id: number) => decodeParameters(kernel.devices.get(id)?.parameters as Uint8Array)
+  expect(parametersAt(0)).toEqual({
+    attributes: 4,
+    logicalBlockShift: 9,
+    physicalBlockShift: 12,
+    optimalIoShift: 16,
+    minimumIoShift: 16,
+    maxSectors: 128,
+    sectors: 8192,
+    discardGranularity: 512,
+    maxDiscardSectors: 0,
+    maxWriteZeroesSectors: (2 ** 32 - 65536) / 512,
+  })
+  const readOnly = createMinimalStorage()
+  readOnly.limits = { ...readOnly.limits, readOnly: true, writeCache: false, maxTransfer: 12288 }
+  await transport.attach(createMinimalDevice(readOnly), { name: 'other' })
+  expect(parametersAt(1)).toMatchObject({
+    attributes: 1,
+    maxSectors: 24,
+    maxDiscardSectors: 0,
+    maxWriteZeroesSectors: 0,
+  })
+})
+
+test('devices that the driver cannot take', async () => {
+  const { transport } = processOf(new FakeKernel())
+  const large = createMinimalDevice(createMinimalStorage(64, 8192))
+  expect(await refused(transport.attach(large, NAMES))).toMatch(/^NOT_SUPPORTED .*8192 bytes.*at most a page/)
+  const storage = createMinimalStorage(64, 512)
+  storage.limits = { ...storage.limits, maxTransfer: 2048 }
+  expect(await refused(transport.attach(createMinimalDevice(storage), NAMES))).toMatch(/^NOT_SUPPORTED .*2048 bytes/)
+})
+
+test.each([
+  ['queues', { queues: 0 }],
+  ['depth', { depth: 4097 }],
+  ['maxTransfer', { maxTransfer: 1000 }],
+  ['maxTransfer', { maxTransfer: 33554432, depth: 4096 }],
+  ['takeOverTimeout', { takeOverTimeout: -1 }],
+  ['unprivileged', { unprivileged: 'yes' as never }],
+  ['partitions', { partitions: 1 as never }],
+])('a wrong %s is a TypeError that names it', (field, options) => {
+  expect(() => ublk(options)).toThrow(TypeError)
+  expect(() => ublk(options)).toThrow(new RegExp(`ublk: ${field} is .*; it must be`))
+})
+
+test('hosts without ublk: which, and what to do', async () => {
+  const cases: [(process: ReturnType<typeof processOf>['process']) => void, RegExp][] = [
+    [
+      (process) => void (process.missing = true),
+      /^NOT_SUPPORTED .*\(Linux 6\.99\.0-fake\) has no ublk driver.*modprobe ublk_drv.*Linux 6\.0.*CONFIG_BLK_DEV_UBLK/,
+    ],
+    [(process) => void (process.openError = errorOf('EACCES')), /^DENIED .*run as root/],
+    [
+      (process) =>
+        void ([process.ringError, process.settings] = [errorOf('EPERM'), { 'kernel/io_uring_disabled': '2' }]),
+      /^NOT_SUPPORTED .*kernel\.io_uring_disabled is 2: set it to 0/,
+    ],
+    [(process) => void (process.ringError = errorOf('EPERM')), /^NOT_SUPPORTED .*seccomp/],
+    [(process) => void (process.ringError = errorOf('ENOSYS')), /^NOT_SUPPORTED .*no io_uring/],
+    [(process) => void (process.ringError = errorOf('ENOMEM')), /^NOT_SUPPORTED .*RLIMIT_MEMLOCK/],
+    [(process) => void (process.ringError = errorOf('ERR_NO_ADDON')), /^NOT_SUPPORTED ublk: ERR_NO_ADDON/],
+  ]
+  for (const [spoil, words] of cases) {
+    const { process, transport } = processOf(new FakeKernel())
+    spoil(process)
+    expect(await refused(transport.attach(createMinimalDevice(), NAMES))).toMatch(words)
+    expect(process.files.size).toBe(0)
+    // It is not remembered: the next call looks again.
+    process.missing = false
+    process.openError = process.ringError = undefined
+    await transport.attach(createMinimalDevice(), NAMES)
+  }
+})
+
+function errorOf(code: string): Error {
+  return Object.assign(new Error(code), { code })
+}
+
+test('a command that is refused leaves nothing', async () => {
+  for (const [name, words] of [
+    ['AddDevice', /^DENIED .*AddDevice.*EPERM.*CAP_SYS_ADMIN/],
+    ['SetParameters', /^DENIED .*SetParameters/],
+    ['StartDevice', /^DENIED .*StartDevice/],
+  ] as const) {
+    const kernel = new FakeKernel()
+    kernel.refusals.set(name, 1)
+    const { process, transport } = processOf(kernel)
+    expect(await refused(transport.attach(createMinimalDevice(), NAMES))).toMatch(words)
+    expect(kernel.devices.size + kernel.records.size + process.guards.length).toBe(0)
+    expect([...process.files.values()]).toEqual(['/dev/ublk-control'])
+    kernel.refusals.clear()
+    await transport.attach(createMinimalDevice(), NAMES)
+  }
+})
+
+test('a driver of Linux 6.1, which knows neither features nor the new opcodes', async () => {
+  const kernel = new FakeKernel()
+  kernel.features = undefined
+  const { attachment, process, id, device } = await openBed({}, kernel)
+  expect(
+    (await kernel.request(id, { op: Operation.Write, length: 4096, data: new Uint8Array(4096).fill(3) })).result,
+  ).toBe(4096)
+  expect(kernel.devices.get(id)?.info.flags).toBe(Flag.UserRecovery | Flag.UserRecoveryReissue)
+  expect(await refused(attachment.resize(8 * 1024 * 1024))).toMatch(/^NOT_SUPPORTED .*Linux 6\.99.*Linux 6\.16 can/)
+  process.kill()
+  const next = processOf(kernel)
+  expect((await next.transport.attach(device, NAMES)).tookOver).toBe(true)
+})
+
+test('flags: those that the driver has, partitions only on request, no recovery without privileges', async () => {
+  const flagsWith = async (options: object, features = ALL_FEATURES): Promise<number> => {
+    const kernel = new FakeKernel()
+    kernel.features = features
+    const { id } = await openBed(options, kernel)
+    return kernel.devices.get(id)?.info.flags ?? 0
+  }
+  const recovery = Flag.UserRecovery | Flag.UserRecoveryReissue
+  const always = Flag.IoctlEncoding | Flag.UpdateSize
+  expect(await flagsWith({})).toBe(always | recovery | Flag.Quiesce | Flag.NoPartitionScan)
+  expect(await flagsWith({ partitions: true })).toBe(always | recovery | Flag.Quiesce)
+  expect(await flagsWith({ unprivileged: true })).toBe(always | Flag.UnprivilegedDevice | Flag.NoPartitionScan)
+  expect(await flagsWith({}, recovery | Flag.IoctlEncoding)).toBe(recovery | Flag.IoctlEncoding)
+})
+
+test('resize', async () => {
+  const { kernel, attachment, id } = await openBed()
+  await attachment.resize(16 * 1024 * 1024)
+  expect(decodeParameters(kernel.devices.get(id)?.parameters as Uint8Array).sectors).toBe(32768)
+  await attachment.detach()
+  expect(await refused(attachment.resize(4096))).toMatch(/^CLOSED/)
+})
+
+test('clean is refused while the node is in use, and where what is cached cannot be written', async () => {
+  const { kernel, attachment, id } = await openBed()
+  kernel.users = ['mounted at /mnt', 'process 7 (dd)']
+  expect(await refused(attachment.detach())).toBe('IN_USE /dev/ublkb0 is in use: mounted at /mnt, process 7 (dd)')
+  kernel.users = []
+  kernel.syncError = new Error('EIO: i/o error, fsync')
+  expect(await refused(attachment.detach())).toMatch(/^IO_FAILED .*EIO.*mode `force` drops it/)
+  expect((await kernel.request(id, { op: Operation.Read, length: 4096 })).result).toBe(4096)
+  await attachment.detach({ mode: 'force' })
+  expect(kernel.devices.size).toBe(0)
+})
+
+test('a name is taken while it is served, by this process or another', async () => {
+  const { kernel, transport, device, process } = await openBed()
+  expect(await refused(transport.attach(device, NAMES))).toMatch(/^IN_USE/)
+  expect(await refused(processOf(kernel).transport.attach(device, { ...NAMES, volume: 'naa.2' }))).toMatch(/^IN_USE/)
+  await transport.close({ mode: 'force' })
+  expect(await refused(transport.attach(device, NAMES))).toMatch(/^CLOSED/)
+  // Nodes of other processes that were written down by nobody, or are of other software.
+  const served = await openBed({}, kernel)
+  kernel.records.clear()
+  kernel.alive.add(process.pid)
+  expect(await refused(processOf(kernel).transport.attach(device, NAMES))).toMatch(/^IN_USE/)
+  await served.attachment.detach({ mode: 'force' })
+})
+
+test('take-over: requests that nobody answered are answered by the next server', async () => {
+  const kernel = new FakeKernel()
+  const first = processOf(kernel)
+  const slow = manualDevice()
+  await first.transport.attach(slow, NAMES)
+  const data = new Uint8Array(4096).fill(9)
+  const lost = Array.from({ length: 6 }, (_, at) =>
+    kernel.request(0, { op: Operation.Write, offset: at * 4096, length: 4096, data }),
+  )
+  await until('all tags are in use', () => slow.ios.length === 4)
+  first.process.kill()
+  const meanwhile = kernel.request(0, { op: Operation.Read, offset: 0, length: 4096 })
+  const storage = createMinimalStorage(2048)
+  // Queues, depth and buffers are those of the node.
+  const second = processOf(kernel, { depth: 64, maxTransfer: 1024 * 1024 })
+  const attachment = await second.transport.attach(createMinimalDevice(storage), NAMES)
+  expect(attachment.tookOver).toBe(true)
+  expect(attachment.node).toBe('/dev/ublkb0')
+  expect((await Promise.all(lost)).map(({ result }) => result)).toEqual(Array(6).fill(4096))
+  expect((await meanwhile).result).toBe(4096)
+  expect(storage.current.subarray(0, 6 * 4096).every((byte) => byte === 9)).toBe(true)
+  expect(kernel.records.get('ublkb0')?.pid).toBe(second.process.pid)
+  expect(decodeParameters(kernel.devices.get(0)?.parameters as Uint8Array).sectors).toBe(2048 * 8)
+})
+
+test('take-over by the hashes alone, where /run was lost; not by one name with another volume', async () => {
+  const { kernel, process, device } = await openBed()
+  process.kill()
+  kernel.records.clear()
+  const { transport } = processOf(kernel)
+  const other = await transport.attach(device, { ...NAMES, volume: 'naa.2' })
+  expect(other.tookOver).toBe(false)
+  await other.detach()
+  const unknown = await transport.attach(device, { name: NAMES.name })
+  expect(unknown.tookOver).toBe(false)
+  await unknown.detach()
+  expect((await transport.attach(device, NAMES)).tookOver).toBe(true)
+})
+
+test('take-over waits until the driver has noticed, and is refused for another block size', async () => {
+  const { kernel, process, device } = await openBed()
+  process.kill()
+  const node = kernel.devices.get(0)
+  if (node === undefined) throw new Error('no node')
+  node.info = { ...node.info, state: State.Live }
+  const { transport } = processOf(kernel)
+  const small = createMinimalDevice(createMinimalStorage(8192, 512))
+  expect(await refused(transport.attach(small, NAMES))).toMatch(/^MISMATCH .*ublkb0.*4096 bytes.*512/)
+  const taken = transport.attach(device, NAMES)
+  for (let turns = 0; turns < 20; turns++) await turn()
+  expect(kernel.log).not.toContain('StartRecovery')
+  node.info = { ...node.info, state: State.Quiesced }
+  expect((await taken).tookOver).toBe(true)
+})
+
+test('a node that was stopped and left behind is cleared away', async () => {
+  const { kernel, process, device } = await openBed()
+  process.kill()
+  const node = kernel.devices.get(0)
+  if (node === undefined) throw new Error('no node')
+  node.info = { ...node.info, state: State.Dead }
+  const attachment = await processOf(kernel).transport.attach(device, NAMES)
+  expect(attachment.tookOver).toBe(false)
+  expect(kernel.devices.size).toBe(1)
+})
+
+for (const features of [ALL_FEATURES, ALL_FEATURES & ~Flag.Quiesce]) {
+  const how = (features & Flag.Quiesce) === 0 ? 'without QUIESCE_DEV' : 'with QUIESCE_DEV'
+  test(`leave, ${how}: what is under way is answered, the rest waits for the next server`, async () => {
+    const kernel = new FakeKernel()
+    kernel.features = features
+    const first = processOf(kernel)
+    const device = manualDevice()
+    const attachment = await first.transport.attach(device, NAMES)
+    const requests = Array.from({ length: 3 }, (_, at) =>
+      kernel.request(0, { op: Operation.Read, offset: at * 4096, length: 4096 }),
+    )
+    await until('the device has them', () => device.ios.length === 3)
+    const left = attachment.detach({ mode: 'leave' })
+    for (let turns = 0; turns < 20; turns++) await turn()
+    expect(kernel.log.includes('QuiesceDevice')).toBe((features & Flag.Quiesce) !== 0)
+    device.end()
+    await left
+    expect((await Promise.all(requests)).map(({ result }) => result)).toEqual([4096, 4096, 4096])
+    expect(kernel.records.get('ublkb0')?.name).toBe('disk')
+    expect(first.process.guards).toHaveLength(1)
+    const waiting = kernel.request(0, { op: Operation.Read, length: 4096 })
+    const next = await first.transport.attach(createMinimalDevice(createMinimalStorage(1024)), NAMES)
+    expect(next.tookOver).toBe(true)
+    expect((await waiting).result).toBe(4096)
+    await next.detach()
+  })
+}
+
+test('lost: the node is stopped by another process, which can delete it', async () => {
+  const { kernel, process, attachment, device, transport } = await openBed()
+  const lost = new Promise<Error>((resolve) => attachment.events.once('lost', resolve))
+  const other = processOf(kernel)
+  expect(await other.transport.nodes()).toEqual([{ node: '/dev/ublkb0', ...NAMES, served: true, users: [] }])
+  expect(await refused(other.transport.removeNode('/dev/ublkb0'))).toMatch(
+    new RegExp(`^IN_USE .*process ${process.pid}`),
+  )
+  await other.transport.removeNode('/dev/ublkb0', { mode: 'force' })
+  expect((await lost).message).toMatch(/\/dev\/ublkb0 ended by itself: another process stopped it/)
+  expect(process.guards).toEqual([])
+  expect([...process.files.values()]).toEqual(['/dev/ublk-control'])
+  await attachment.detach()
+  expect((await transport.attach(device, NAMES)).tookOver).toBe(false)
+})
+
+test('nodes of others are not listed, and not removed', async () => {
+  const { kernel, transport } = await openBed()
+  const info = kernel.devices.get(0)?.info
+  if (info === undefined) throw new Error('no node')
+  kernel.devices.set(7, {
+    ...(kernel.devices.get(0) as never as object),
+    info: { ...info, id: 7, nameHash: 1 },
+  } as never)
+  kernel.records.set('ublkb7', { name: 'disk', volume: 'x', pid: 1, started: '' })
+  expect((await transport.nodes()).map(({ node }) => node)).toEqual(['/dev/ublkb0'])
+  for (const node of ['/dev/ublkb7', '/dev/ublkb99', '/dev/sda']) {
+    expect(await refused(transport.removeNode(node, { mode: 'force' }))).toMatch(/^NOT_FOUND/)
+  }
+  await expect(transport.removeNode('/dev/ublkb0', { mode: 'leave' })).rejects.toThrow(TypeError)
+})
+
+test('the guard removes what nobody took over, and nothing else', async () => {
+  const { kernel, process, device } = await openBed()
+  const [entry = ''] = process.guards
+  const guard = kernel.process(4)
+  const control = await openControl(guard, systemClock)
+  await removeOrphan(control, guard, entry)
+  expect(kernel.devices.size).toBe(1)
+  process.kill()
+  const second = processOf(kernel)
+  await second.transport.attach(device, NAMES)
+  await removeOrphan(control, guard, entry)
+  expect(kernel.devices.size).toBe(1)
+  second.process.kill()
+  // The guard of the second process has its own limit.
+  await removeOrphan(control, guard, entry)
+  expect(kernel.devices.size).toBe(1)
+  const node = kernel.devices.get(0)
+  if (node === undefined) throw new Error('no node')
+  node.info = { ...node.info, state: State.Live }
+  await expect(removeOrphan(control, guard, second.process.guards[0] ?? '')).rejects.toThrow(/still waits/)
+  node.info = { ...node.info, state: State.Quiesced }
+  const waiting = kernel.request(0, { op: Operation.Read, length: 4096 })
+  await removeOrphan(control, guard, second.process.guards[0] ?? '')
+  expect((await waiting).result).toBe(-5)
+  expect(kernel.devices.size + kernel.records.size).toBe(0)
+  await removeOrphan(control, guard, entry)
+})
+
+test('close refuses what is in use and ends the rest; it may be called again', async () => {
+  const { kernel, transport, device } = await openBed()
+  await transport.attach(device, { name: 'second' })
+  kernel.users = ['mounted at /mnt']
+  expect(await refused(transport.close())).toMatch(/^IN_USE/)
+  kernel.users = []
+  await transport.close()
+  expect(kernel.devices.size).toBe(0)
+})
+
+test('a signal ends attach, and nothing is left', async () => {
+  const kernel = new FakeKernel()
+  const { process, transport } = processOf(kernel)
+  await expect(transport.attach(createMinimalDevice(), { ...NAMES, signal: AbortSignal.abort() })).rejects.toThrow(
+    /abort/,
+  )
+  const stop = new AbortController()
+  const settled: (() => void)[] = []
+  process.settle = () => new Promise((resolve) => settled.push(resolve))
+  const attached = refused(transport.attach(createMinimalDevice(), { ...NAMES, signal: stop.signal }))
+  await until('it settles', () => settled.length === 1)
+  stop.abort()
+  settled[0]?.()
+  expect(await attached).toMatch(/^ABORTED/)
+  expect(kernel.devices.size + kernel.records.size + process.guards.length).toBe(0)
+})
