@@ -12,7 +12,7 @@ export function guardEntry({ index, pid, backend }: GuardEntry): string {
 
 /** The reverse of {@link guardEntry}. */
 export function parseGuardEntry(entry: string): GuardEntry {
-  const match = /^nbd(\d+) (\d+) (\S+)$/.exec(entry)
+  const match = /^nbd(\d+) (\d+) (\S.*)$/.exec(entry)
   if (match === null) {
     throw new TypeError(`guard: entry is ${JSON.stringify(entry)}; it must be like "nbd0 1234 blockbraid/a@b"`)
   }

@@ -6,7 +6,7 @@ export interface Identity {
 
 const PREFIX = 'blockbraid/'
 const NAME = /^[\x21-\x3f\x41-\x7e]{1,255}$/
-const VOLUME = /^[\x21-\x7e]{0,1024}$/
+const VOLUME = /^[\x20-\x7e]{0,1024}$/
 
 /** The text that the kernel keeps for a node, its backend identifier. Throws TypeErrors for what it could not tell apart. */
 export function backendOf({ name, volume }: Identity): string {
@@ -14,7 +14,7 @@ export function backendOf({ name, volume }: Identity): string {
     throw new TypeError(`nbd: name is ${JSON.stringify(name)}; it must be 1 to 255 ASCII characters but spaces and @`)
   }
   if (!VOLUME.test(volume)) {
-    throw new TypeError(`nbd: volume is ${JSON.stringify(volume)}; it must be at most 1024 ASCII characters but spaces`)
+    throw new TypeError(`nbd: volume is ${JSON.stringify(volume)}; it must be at most 1024 printable ASCII characters`)
   }
   return `${PREFIX}${name}@${volume}`
 }

@@ -90,16 +90,17 @@ describe('identity', () => {
     expect(() => backendOf({ name, volume: 'naa.1' })).toThrow(/^nbd: name is /)
   })
 
-  it('refuses a volume with spaces', () => {
-    expect(() => backendOf({ name: 'a', volume: 'a b' })).toThrow(/^nbd: volume is "a b"/)
+  it('takes a volume with spaces, and none with a line end', () => {
+    expect(identityOf(backendOf({ name: 'a', volume: 't10.A  B' }))).toEqual({ name: 'a', volume: 't10.A  B' })
+    expect(() => backendOf({ name: 'a', volume: 'a\nb' })).toThrow(/^nbd: volume is "a/)
   })
 })
 
 describe('entry of a guard', () => {
   it('is one line, read back', () => {
-    const entry = { index: 12, pid: 345, backend: 'blockbraid/a@b' }
+    const entry = { index: 12, pid: 345, backend: 'blockbraid/a@t10.A  B' }
     expect(parseGuardEntry(guardEntry(entry))).toEqual(entry)
-    for (const wrong of ['', 'nbd1 x', 'nbdx 1 b', 'nbd1 2 a b'])
+    for (const wrong of ['', 'nbd1 x', 'nbdx 1 b', 'nbd1 2 '])
       expect(() => parseGuardEntry(wrong)).toThrow(TypeError)
   })
 })
