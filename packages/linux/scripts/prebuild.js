@@ -16,7 +16,8 @@ for (const [architecture, { gcc, debian }] of Object.entries(architectures)) {
   const failure = build(architecture, gcc)
   const file = `prebuilds/linux-${architecture}/linux.node`
   const hint = failure?.startsWith('no ') ? `: install ${debian}` : ''
-  process.stdout.write(failure === undefined ? `built ${file}\n` : `no ${file}: ${failure}${hint}\n`)
+  // `npm pack --json` owns standard output.
+  process.stderr.write(failure === undefined ? `built ${file}\n` : `no ${file}: ${failure}${hint}\n`)
 }
 
 /** @returns {string | undefined} why there is no file */

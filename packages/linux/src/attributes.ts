@@ -2,13 +2,17 @@ import { needInteger } from './arguments.ts'
 
 /** An attribute to send; a list makes it nested. */
 export interface NetlinkAttribute {
+  /** Number of it in its family. */
   readonly type: number
+  /** Payload, native-endian, or what is nested. */
   readonly value: Uint8Array | readonly NetlinkAttribute[]
 }
 
-/** A received attribute; `value` is native-endian. */
+/** A received attribute. */
 export interface ParsedAttribute {
+  /** Number of it in its family, without flags. */
   readonly type: number
+  /** Payload, native-endian. */
   readonly value: Buffer
 }
 

@@ -7,7 +7,9 @@ import { encodeRequest, readAnswer } from './netlink-messages.ts'
 
 /** An answer to a request. */
 export interface NetlinkMessage {
+  /** Number of it in its family. */
   readonly command: number
+  /** What it carries, in order. */
   readonly attributes: ParsedAttribute[]
 }
 

@@ -58,14 +58,22 @@ export type Request = {
   } & Arguments<Name>
 }[Operation]
 
+/** A pair of an agent that handed over. */
+export interface HandedOver {
+  /** Name of the pair. */
+  readonly name: string
+  /** What applications opened. */
+  readonly node: string
+}
+
 /** What an agent that handed over has left. */
 export interface HandOverResult {
   /** Process that ends now. */
   readonly pid: number
   /** Kernel nodes that stay, by the name of their pair. */
-  readonly nodes: readonly { readonly name: string; readonly node: string }[]
+  readonly nodes: readonly HandedOver[]
   /** Exports that ended. */
-  readonly exports: readonly { readonly name: string; readonly node: string }[]
+  readonly exports: readonly HandedOver[]
 }
 
 /** What a SCSI command was answered; bytes are hex digits. */

@@ -100,7 +100,6 @@ describe('entry of a guard', () => {
   it('is one line, read back', () => {
     const entry = { index: 12, pid: 345, backend: 'blockbraid/a@t10.A  B' }
     expect(parseGuardEntry(guardEntry(entry))).toEqual(entry)
-    for (const wrong of ['', 'nbd1 x', 'nbdx 1 b', 'nbd1 2 '])
-      expect(() => parseGuardEntry(wrong)).toThrow(TypeError)
+    for (const wrong of ['', 'nbd1 x', 'nbdx 1 b', 'nbd1 2 ']) expect(() => parseGuardEntry(wrong)).toThrow(TypeError)
   })
 })
