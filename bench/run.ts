@@ -1,7 +1,8 @@
 // `npm run bench`: blockbraid beside qemu-nbd and nbdkit with the same fio jobs, in the same run, each
 // server pinned to one core and fio to the other; then what the layers cost by themselves; then the iSCSI initiator
-// beside libiscsi and qemu-nbd (bench/iscsi/compare.ts, where tgt and libiscsi are installed).
-//   --rounds N (5)   --seconds N (3)   names of jobs, `micro`, `idle` or `iscsi`, to run only these
+// beside libiscsi and qemu-nbd (bench/iscsi/compare.ts, where tgt and libiscsi are installed). Kernel nodes, which take
+// a machine of their own, only where `kernel` is named (bench/kernel/compare.ts).
+//   --rounds N (5)   --seconds N (3)   names of jobs, `micro`, `idle`, `iscsi` or `kernel`, to run only these
 import { execFileSync } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { cpus, tmpdir } from 'node:os'
@@ -32,7 +33,8 @@ console.log(`${versions.join(', ')}; ${cpus().length} CPUs ${cpus()[0]?.model}`)
 if (chosen.length > 0) await compare()
 if (positionals.length === 0 || positionals.includes('micro')) await script('bench/micro.ts')
 if (positionals.length === 0 || positionals.includes('idle')) await script('bench/idle.ts')
-if (positionals.length === 0 || positionals.includes('iscsi')) iscsi()
+if (positionals.length === 0 || positionals.includes('iscsi')) withRounds('bench/iscsi/compare.ts')
+if (positionals.includes('kernel')) withRounds('bench/kernel/compare.ts')
 
 async function compare(): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'blockbraid-bench-'))
@@ -102,8 +104,8 @@ async function script(file: string): Promise<void> {
   execFileSync('taskset', ['-c', '0', process.execPath, '--expose-gc', file], { stdio: 'inherit' })
 }
 
-// It pins what it starts by itself.
-function iscsi(): void {
+// What pins by itself what it starts, or does so in another machine.
+function withRounds(file: string): void {
   const length = ['--rounds', String(rounds), '--seconds', String(seconds)]
-  execFileSync(process.execPath, ['bench/iscsi/compare.ts', ...length], { stdio: 'inherit' })
+  execFileSync(process.execPath, [file, ...length], { stdio: 'inherit' })
 }

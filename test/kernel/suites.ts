@@ -85,7 +85,7 @@ export const suites: readonly KernelSuite[] = [
     modules: ['ublk_drv', 'ext4'],
     files: ublk(['ublk', 'recovery']),
     short: ublk(['ublk']),
-    limit: 900,
+    limit: 1500,
   },
   {
     name: 'ublk-absent',

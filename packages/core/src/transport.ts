@@ -56,7 +56,7 @@ export interface Attachment {
   resize(size: number): Promise<void>
   /**
    * Ends it after what it has in flight, or at once when the signal fires; the device stays open. Rejects with
-   * IN_USE as {@link DetachMode} says; it is then attached as before, and may be detached again.
+   * IN_USE as `DetachMode` says; it is then attached as before, and may be detached again.
    */
   detach(options?: DetachOptions): Promise<void>
 }

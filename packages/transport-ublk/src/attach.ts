@@ -255,8 +255,6 @@ async function recoverable(
 }
 
 /** Older drivers complain when a node is taken over while the process that left it is not yet gone. */
-function isLeaving(info: DeviceInfo, system: UblkSystemPids): boolean {
-  return (info.flags & Flag.Quiesce) === 0 && info.pid !== system.pid && system.isAlive(info.pid)
+function isLeaving(info: DeviceInfo, { pid, isAlive }: Context['system']): boolean {
+  return (info.flags & Flag.Quiesce) === 0 && info.pid !== pid && isAlive(info.pid)
 }
-
-type UblkSystemPids = Pick<Context['system'], 'pid' | 'isAlive'>

@@ -23,9 +23,6 @@ export function refusedWith(error: unknown, ...errnos: readonly number[]): error
   return error instanceof CommandError && errnos.includes(error.errno)
 }
 
-/** A signal ended the command. */
-export const EINTR = 4
-
 const CODES = new Map<number, ErrorCode>([
   [Errno.EPERM, 'DENIED'],
   [Errno.EACCES, 'DENIED'],

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { closeSync, constants, existsSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, constants, openSync, readFileSync } from 'node:fs'
 import { type FileHandle, open, readdir, writeFile } from 'node:fs/promises'
 import { release } from 'node:os'
 import type { NodeRecord } from '@blockbraid/linux'
@@ -87,7 +87,7 @@ export const linuxSystem: UblkSystem = {
   memory: mapMemory,
   descriptors: (fd, offset, length) => mapFile(fd, offset, length),
   devices,
-  isAlive: (pid) => pid > 0 && existsSync(`/proc/${pid}`),
+  isAlive,
   loadModule,
   setting(path) {
     try {
@@ -127,6 +127,17 @@ async function devices(): Promise<number[]> {
     .flatMap((name) => /^ublkc(\d+)$/.exec(name)?.[1] ?? [])
     .map(Number)
     .sort((one, other) => one - other)
+}
+
+/** A process that has ended, but that its parent has not asked about, serves nothing. */
+function isAlive(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    // The second field is a name in brackets that may hold anything.
+    return !['Z', 'X'].includes(stat.charAt(stat.lastIndexOf(')') + 2))
+  } catch {
+    return false
+  }
 }
 
 function loadModule(): Promise<boolean> {

@@ -152,6 +152,24 @@ test('force: what arrives ends with EIO, what the device works on with its own e
   expect(kernel.devices.size).toBe(0)
 })
 
+test('force on a node without recovery: what the kernel still writes back ends with EIO, the device does not see it', async () => {
+  const kernel = new FakeKernel()
+  const { transport } = processOf(kernel, { depth: 1, unprivileged: true })
+  const device = manualDevice()
+  const attachment = await transport.attach(device, NAMES)
+  const data = new Uint8Array(4096)
+  const requests = [0, 1, 2].map((at) =>
+    kernel.request(0, { op: Operation.Write, offset: at * 4096, length: 4096, data }),
+  )
+  await until('the device has the first', () => device.ios.length === 1)
+  const detached = attachment.detach({ mode: 'force' })
+  for (let turns = 0; turns < 20; turns++) await turn()
+  device.end()
+  await detached
+  expect((await Promise.all(requests)).map(({ result }) => result)).toEqual([4096, -5, -5])
+  expect(device.ios).toEqual([])
+})
+
 test('force with a signal: answers at once, keeps the buffers until the device is done, and the next node waits for that', async () => {
   const kernel = new FakeKernel()
   const { process, transport } = processOf(kernel, { depth: 2 })

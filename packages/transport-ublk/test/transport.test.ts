@@ -244,6 +244,14 @@ test('take-over by the hashes alone, where /run was lost; not by one name with a
   expect((await transport.attach(device, NAMES)).tookOver).toBe(true)
 })
 
+test('a node of a volume whose identity is not known is never taken over', async () => {
+  const kernel = new FakeKernel()
+  const first = processOf(kernel)
+  await first.transport.attach(createMinimalDevice(), { name: 'disk' })
+  first.process.kill()
+  expect((await processOf(kernel).transport.attach(createMinimalDevice(), { name: 'disk' })).tookOver).toBe(false)
+})
+
 test('take-over waits until the driver has noticed, and is refused for another block size', async () => {
   const { kernel, process, device } = await openBed()
   process.kill()
@@ -286,6 +294,9 @@ for (const features of [ALL_FEATURES, ALL_FEATURES & ~Flag.Quiesce]) {
     const left = attachment.detach({ mode: 'leave' })
     for (let turns = 0; turns < 20; turns++) await turn()
     expect(kernel.log.includes('QuiesceDevice')).toBe((features & Flag.Quiesce) !== 0)
+    const late = kernel.request(0, { op: Operation.Read, length: 4096 })
+    for (let turns = 0; turns < 20; turns++) await turn()
+    expect(device.ios).toHaveLength(3)
     device.end()
     await left
     expect((await Promise.all(requests)).map(({ result }) => result)).toEqual([4096, 4096, 4096])
@@ -294,7 +305,7 @@ for (const features of [ALL_FEATURES, ALL_FEATURES & ~Flag.Quiesce]) {
     const waiting = kernel.request(0, { op: Operation.Read, length: 4096 })
     const next = await first.transport.attach(createMinimalDevice(createMinimalStorage(1024)), NAMES)
     expect(next.tookOver).toBe(true)
-    expect((await waiting).result).toBe(4096)
+    expect([(await waiting).result, (await late).result]).toEqual([4096, 4096])
     await next.detach()
   })
 }

@@ -1,17 +1,36 @@
-// The `blockbraid` command as processes that can be killed.
+// Agents on one array, each a process that can be killed.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { within } from '../guest/wait.ts'
 import type { ArrayNews } from './array-process.ts'
-import { transportConfig } from './bed.ts'
+import { createTransport, transportConfig } from './bed.ts'
 import { tool } from './tools.ts'
 
 const command = join(import.meta.dirname, '../../../packages/agent/dist/cli.js')
+const host = join(import.meta.dirname, 'host-process.ts')
 const folder = '/run/agents'
-// Node compiles the agent once and not at each start.
+/** Control socket of `blockbraid up`. */
+export const control: string = join(folder, 'control.sock')
+// Node compiles them once and not at each start.
 const env = { ...process.env, NODE_COMPILE_CACHE: '/run/compiled' }
+/** Milliseconds for a start: the machine is emulated, and its host may be busy. */
+const START_LIMIT = 120_000
+const patient = { keepAliveTimeout: 30_000, loginTimeout: 60_000, taskTimeout: 30_000 }
+
+/** What a config file holds. */
+export interface AgentConfig {
+  readonly control: string
+  readonly initiator: string
+  readonly targets: readonly [{ readonly use: string; readonly portals: readonly string[]; readonly target: string }]
+  readonly devices: readonly {
+    readonly volume: string
+    readonly name: string
+    readonly transport: Readonly<Record<string, unknown>>
+    readonly multipath: Readonly<Record<string, number>>
+  }[]
+}
 
 /** A pair, as `blockbraid up --json` tells it. */
 export interface PairNews {
@@ -22,7 +41,6 @@ export interface PairNews {
 
 /** An agent that is up. */
 export interface AgentProcess {
-  readonly pid: number
   readonly pairs: readonly PairNews[]
   /** What it has said on its standard error. */
   readonly said: string
@@ -36,14 +54,16 @@ export interface AgentProcess {
 export interface AgentsOptions {
   /** Of the transport. */
   readonly transport?: Readonly<Record<string, unknown>>
-  readonly multipath?: Readonly<Record<string, unknown>>
+  readonly multipath?: Readonly<Record<string, number>>
   /** Which volume has which name; every volume, `vol-0` and up, where left out. */
   readonly names?: Readonly<Record<string, string>>
 }
 
 /** Agents, one after the other, with the same config. Disposing of it kills them and forces every node away. */
 export interface Agents extends AsyncDisposable {
-  /** Starts one; resolves when its pairs are up. */
+  /** Starts one that is made for tests and starts soon; resolves when its pairs are up. */
+  start(): Promise<AgentProcess>
+  /** Starts `blockbraid up`; resolves when its pairs are up. */
   up(...options: readonly string[]): Promise<AgentProcess>
   /** Runs another command of `blockbraid`; resolves to what it printed. */
   run(...args: readonly string[]): Promise<string>
@@ -55,42 +75,44 @@ export function agentsOf(
   { transport, multipath, names = { '*': 'vol-{n}' } }: AgentsOptions = {},
 ): Agents {
   mkdirSync(folder, { recursive: true })
-  const control = join(folder, 'control.sock')
   const file = join(folder, 'blockbraid.yaml')
-  const config = {
+  const config: AgentConfig = {
     control,
     initiator: 'iqn.2026-11.io.blockbraid.test:host',
-    targets: [{ use: 'iscsi', portals: array.portals, target: array.name, keepAliveTimeout: 20_000 }],
+    targets: [{ use: 'iscsi', portals: array.portals, target: array.name, ...patient }],
     devices: Object.entries(names).map(([volume, name]) => ({
       volume,
       name,
-      transport: { ...transportConfig, ...transport },
-      multipath: { reconnectDelayMax: 500, ...multipath },
+      transport: { ...transportConfig, takeOverTimeout: 240_000, ...transport },
+      multipath: { reconnectDelayMax: 500, connectTimeout: 60_000, noPathTimeout: 120_000, ...multipath },
     })),
   }
-  // JSON is YAML.
   const running = new Set<AgentProcess>()
-  const run = (...args: readonly string[]): Promise<string> =>
-    tool(process.execPath, command, ...args, ...(args[0] === 'nodes' ? [] : ['--control', control]))
+  const start = async (...args: readonly string[]): Promise<AgentProcess> => {
+    const agent = await startAgent(args)
+    running.add(agent)
+    void agent.ended.then(() => running.delete(agent))
+    return agent
+  }
   return {
-    run,
-    async up(...options) {
+    start: () => start(host, JSON.stringify(config)),
+    up(...options) {
+      // JSON is YAML.
       writeFileSync(file, JSON.stringify(config))
-      const agent = await startAgent(['up', file, '--json', ...options])
-      running.add(agent)
-      void agent.ended.then(() => running.delete(agent))
-      return agent
+      return start(command, 'up', file, '--json', ...options)
     },
+    run: (...args) => tool(process.execPath, command, ...args),
     async [Symbol.asyncDispose]() {
       for (const agent of running) await agent.end('SIGKILL')
-      const { nodes } = JSON.parse(await run('nodes', '--json')) as { nodes: readonly { node: string; name: string }[] }
-      for (const { name } of nodes) await run('down', name, '--force')
+      const left = await createTransport()
+      for (const { node } of (await left.nodes?.()) ?? []) await left.removeNode?.(node, { mode: 'force' })
+      await left.close()
     },
   }
 }
 
 async function startAgent(args: readonly string[]): Promise<AgentProcess> {
-  const child = spawn(process.execPath, [command, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
   const ended = once(child, 'exit').then(([code, signal]: (number | string)[]) => code ?? signal ?? 'gone')
   let printed = ''
   let said = ''
@@ -102,13 +124,12 @@ async function startAgent(args: readonly string[]): Promise<AgentProcess> {
     })
   })
   const early = ended.then((code) => {
-    throw new Error(`the agent ended with ${code}: ${said}`)
+    throw new Error(`the agent ended with ${code}`)
   })
   early.catch(() => {})
   try {
-    const pairs = await within('the agent is up', Promise.race([told, early]))
+    const pairs = await within('the agent is up', Promise.race([told, early]), START_LIMIT)
     return {
-      pid: child.pid ?? 0,
       pairs,
       ended,
       get said() {
@@ -121,6 +142,6 @@ async function startAgent(args: readonly string[]): Promise<AgentProcess> {
     }
   } catch (error) {
     child.kill('SIGKILL')
-    throw new Error(`${(error as Error).message}\n${said}`)
+    throw new Error(`${(error as Error).message}: ${said}`)
   }
 }

@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs'
 import { test } from 'node:test'
 import { until, within } from '../guest/wait.ts'
 import type { AgentProcess } from './agents.ts'
-import { agentsOf } from './agents.ts'
+import { agentsOf, control } from './agents.ts'
 import { startArray } from './array.ts'
 import { createTransport, nodesInUse, openBed } from './bed.ts'
 import { startJournal } from './journal.ts'
@@ -12,7 +12,7 @@ import { fio, mount, readDirect, start, tool } from './tools.ts'
 test('pain: SIGKILL of the agent under fio verify ten times in a row: a pause, no error, no lost write', async () => {
   await using array = await startArray('64MiB', '16MiB')
   await using agents = agentsOf(array)
-  let agent = await agents.up()
+  let agent = await agents.start()
   const [disk, raw] = nodesOf(agent)
   await tool('mkfs.ext4', '-q', disk)
   {
@@ -23,7 +23,7 @@ test('pain: SIGKILL of the agent under fio verify ten times in a row: a pause, n
       const before = journal.acknowledged
       await until('writes are acknowledged', () => journal.acknowledged > before + 20)
       await agent.end('SIGKILL')
-      agent = await agents.up()
+      agent = await agents.start()
       assert.deepEqual(takenOver(agent), [disk, raw], agent.said)
     }
     const before = journal.acknowledged
@@ -76,7 +76,7 @@ test('an agent that is told to end leaves the node that is mounted to the next o
 test('nobody takes over within the limit: what waits ends with EIO, and the node goes', async () => {
   await using array = await startArray('64MiB')
   await using agents = agentsOf(array, { transport: { takeOverTimeout: 3000 } })
-  const agent = await agents.up()
+  const agent = await agents.start()
   const [disk] = nodesOf(agent)
   await tool('mkfs.ext4', '-q', disk)
   const mounted = await mount(disk)
@@ -87,7 +87,7 @@ test('nobody takes over within the limit: what waits ends with EIO, and the node
   await tool('umount', mounted.folder)
   await until('the node goes', () => nodesInUse().length === 0)
   // The next agent has a node again.
-  const next = await agents.up()
+  const next = await agents.start()
   assert.deepEqual(takenOver(next), [])
   await tool('e2fsck', '-fy', nodesOf(next)[0]).catch((error: Error) => assert.match(error.message, /exit 1\n/))
 })
@@ -95,7 +95,7 @@ test('nobody takes over within the limit: what waits ends with EIO, and the node
 test('down --force gets rid of a node that nobody serves, and of what waits in it', async () => {
   await using array = await startArray('64MiB')
   await using agents = agentsOf(array)
-  const agent = await agents.up()
+  const agent = await agents.start()
   const [disk] = nodesOf(agent)
   await agent.end('SIGKILL')
   const waiting = readDirect(disk, 4096, 4096)
@@ -109,7 +109,7 @@ test('down --force gets rid of a node that nobody serves, and of what waits in i
     )
     return nodes[0]!.users.length > 0
   })
-  await agents.run('down', 'vol-0', '--force')
+  await agents.run('down', 'vol-0', '--force', '--control', control)
   assert.equal(await waiting, 'Input/output error')
   assert.deepEqual(nodesInUse(), [])
 })
@@ -121,9 +121,9 @@ test('down refuses while the node is mounted and says so; down --force ends it a
   const [disk] = nodesOf(agent)
   await tool('mkfs.ext4', '-q', disk)
   const mounted = await mount(disk)
-  await assert.rejects(agents.run('down', 'vol-0'), new RegExp(mounted.folder))
+  await assert.rejects(agents.run('down', 'vol-0', '--control', control), new RegExp(mounted.folder))
   assert.equal(await readDirect(disk, 0, 4096), 'done')
-  await agents.run('down', 'vol-0', '--force')
+  await agents.run('down', 'vol-0', '--force', '--control', control)
   assert.notEqual(
     (await start('sh', ['-c', `touch ${mounted.folder}/file && sync -f ${mounted.folder}`]).ended).code,
     0,
@@ -136,7 +136,7 @@ test('a node whose volume is gone ends with errors, and no task hangs: with its 
   await using array = await startArray('64MiB')
   const limits = { transport: { takeOverTimeout: 4000 }, multipath: { noPathTimeout: 1000 } }
   await using agents = agentsOf(array, limits)
-  const agent = await agents.up()
+  const agent = await agents.start()
   const [disk] = nodesOf(agent)
   await tool('mkfs.ext4', '-q', disk)
   const mounted = await mount(disk)
@@ -145,7 +145,7 @@ test('a node whose volume is gone ends with errors, and no task hangs: with its 
   await agent.end('SIGKILL')
   const waiting = readDirect(disk, 8192, 4096)
   // It finds no volume to serve the node with.
-  const next = await agents.up()
+  const next = await agents.start()
   assert.deepEqual(next.pairs, [])
   assert.equal(await waiting, 'Input/output error')
   await tool('umount', mounted.folder)
@@ -157,12 +157,12 @@ test('pain: a node is never taken over for another volume of the same name', asy
   const [mine = '', other = ''] = array.volumes
   const transport = { takeOverTimeout: 8000 }
   await using agents = agentsOf(array, { transport, names: { [mine]: 'disk' } })
-  const agent = await agents.up()
+  const agent = await agents.start()
   const [node] = nodesOf(agent)
   await agent.end('SIGKILL')
   const waiting = readDirect(node, 0, 4096)
   const others = agentsOf(array, { transport, names: { [other]: 'disk' } })
-  const next = await others.up()
+  const next = await others.start()
   assert.deepEqual(takenOver(next), [])
   assert.notEqual(nodesOf(next)[0], node)
   assert.equal(await waiting, 'Input/output error')

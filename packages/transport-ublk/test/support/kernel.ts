@@ -168,9 +168,12 @@ export class FakeKernel {
   /** Stops a device; it waits for the requests that the server has. */
   async stop(device: FakeDevice): Promise<void> {
     if (device.info.state !== State.Dead) {
-      device.canceling = true
-      const wait = device.info.state === State.Live
-      while (wait && device.tags.flat().some((slot) => slot.request !== undefined)) await turn()
+      // Without recovery the disk is removed as any other: what is cached is written first.
+      const recovery = (device.info.flags & Flag.UserRecovery) !== 0
+      if (recovery) device.canceling = true
+      const busy = (): boolean =>
+        device.tags.flat().some((slot) => slot.request !== undefined) || (!recovery && device.waiting.length > 0)
+      while (device.info.state === State.Live && busy()) await turn()
       for (const { resolve } of device.waiting.splice(0)) resolve({ result: -5, data: new Uint8Array(0) })
       device.info = { ...device.info, state: State.Dead }
     }
