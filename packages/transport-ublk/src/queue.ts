@@ -141,6 +141,11 @@ export class Queue {
     this.#ring.submit()
   }
 
+  /** Descriptor of its ring. */
+  get ringFd(): number {
+    return this.#ring.fd
+  }
+
   /** Ios that the device works on. */
   get inflight(): number {
     return this.#inflight

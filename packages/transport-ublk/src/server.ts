@@ -6,7 +6,7 @@ import { codeOf, ringFailure } from './errors.ts'
 import { Flag } from './protocol.ts'
 import { Queue } from './queue.ts'
 import type { DeviceInfo } from './structs.ts'
-import type { UblkSystem } from './system.ts'
+import type { RingKeeper, UblkSystem } from './system.ts'
 
 /** Milliseconds that the character device may take to appear, and its last user to let go of it. */
 const OPEN_LIMIT = 10_000
@@ -32,6 +32,7 @@ export async function serve(
 ): Promise<Server> {
   const fd = await openWhenThere(characterNode(info.id), info, system, clock, signal)
   const queues: Queue[] = []
+  let keeper: RingKeeper | undefined
   let aborted = false
   const once = (errno: number): void => {
     if (aborted) return
@@ -56,6 +57,7 @@ export async function serve(
     },
     idle: async () => void (await Promise.all(queues.map((queue) => queue.idle()))),
     close(live) {
+      keeper?.release(live === true ? 'later' : 'now')
       for (const queue of queues) queue.close(live)
       system.close(fd)
     },
@@ -65,6 +67,9 @@ export async function serve(
       const { depth, maxIoBytes: bufferBytes } = info
       queues.push(new Queue({ device, fd, number, depth, bufferBytes, legacy, onAborted: once, ends }, system))
     }
+    // Drivers before 6.16 can bring the kernel down when a process is killed in the middle of its requests: its ring
+    // then ends before what the driver has queued for its thread. As long as another process holds it, it does not.
+    if ((info.flags & Flag.Quiesce) === 0) keeper = system.keepRings(queues.map(({ ringFd }) => ringFd))
   } catch (error) {
     server.close()
     throw ringFailure(error, system)

@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { closeSync, constants, openSync, readFileSync } from 'node:fs'
 import { type FileHandle, open, readdir, writeFile } from 'node:fs/promises'
 import { release } from 'node:os'
@@ -18,6 +18,7 @@ import {
 
 /** What is used of a ring of `@blockbraid/linux`. */
 export interface CommandRing {
+  readonly fd: number
   readonly words: Uint32Array
   next(): number
   submit(): void
@@ -32,6 +33,12 @@ export interface Memory {
   readonly buffer: ArrayBuffer
   readonly address: number
   unmap(): void
+}
+
+/** Rings that another process holds too. */
+export interface RingKeeper {
+  /** Lets go of them: at once, or a moment later. */
+  release(when: 'now' | 'later'): void
 }
 
 /** A node held so that nobody else can mount it. */
@@ -54,6 +61,8 @@ export interface UblkSystem {
   ring(entries: number, wide: boolean, onCompletions: () => void): CommandRing
   memory(length: number): Memory
   descriptors(fd: number, offset: number, length: number): Memory
+  /** Has a process of its own hold rings until a moment after this process has ended. */
+  keepRings(fds: readonly number[]): RingKeeper
   /** Numbers of the devices that the driver has. */
   devices(): Promise<number[]>
   isAlive(pid: number): boolean
@@ -86,6 +95,7 @@ export const linuxSystem: UblkSystem = {
   ring: (entries, wide, onCompletions) => new Ring({ entries, wide }, onCompletions),
   memory: mapMemory,
   descriptors: (fd, offset, length) => mapFile(fd, offset, length),
+  keepRings,
   devices,
   isAlive,
   loadModule,
@@ -119,6 +129,26 @@ function pageSize(): number {
     if (vector.readBigUInt64LE(at) === PAGE_SIZE) knownPageSize = Number(vector.readBigUInt64LE(at + 8))
   }
   return knownPageSize
+}
+
+function keepRings(fds: readonly number[]): RingKeeper {
+  // Its input ends when this process does. A session of its own: an interrupt at the terminal must not take both.
+  const child = spawn('sh', ['-c', 'cat; exec sleep 1'], {
+    detached: true,
+    stdio: ['pipe', 'ignore', 'ignore', ...fds],
+    cwd: '/',
+  })
+  // Without it, nothing is worse than it was.
+  child.on('error', () => {})
+  child.stdin?.on('error', () => {})
+  child.unref()
+  ;(child.stdin as unknown as { unref(): void } | null)?.unref()
+  return {
+    release(when) {
+      if (when === 'now') child.kill('SIGKILL')
+      else child.stdin?.destroy()
+    },
+  }
 }
 
 async function devices(): Promise<number[]> {

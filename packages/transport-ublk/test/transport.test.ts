@@ -307,6 +307,9 @@ for (const features of [ALL_FEATURES, ALL_FEATURES & ~Flag.Quiesce]) {
     expect(next.tookOver).toBe(true)
     expect([(await waiting).result, (await late).result]).toEqual([4096, 4096])
     await next.detach()
+    // Only older drivers need it; what is left is let go when the process is out of the kernel's way.
+    const kept = ['keep 1', 'release later', 'keep 1', 'release now']
+    expect(first.process.kept).toEqual((features & Flag.Quiesce) !== 0 ? [] : kept)
   })
 }
 

@@ -5,57 +5,71 @@ import { until, within } from '../guest/wait.ts'
 import type { AgentProcess } from './agents.ts'
 import { agentsOf, control } from './agents.ts'
 import { startArray } from './array.ts'
-import { createTransport, nodesInUse, openBed } from './bed.ts'
+import { createTransport, kernelVersion, kind, nodesInUse, openBed } from './bed.ts'
 import { startJournal } from './journal.ts'
 import { fio, mount, readDirect, start, tool } from './tools.ts'
 
-test('pain: SIGKILL of the agent under fio verify ten times in a row: a pause, no error, no lost write', async () => {
-  await using array = await startArray('64MiB', '16MiB')
-  await using agents = agentsOf(array)
-  let agent = await agents.start()
-  const [disk, raw] = nodesOf(agent)
-  await tool('mkfs.ext4', '-q', disk)
-  {
+// Many starts of agents, on an emulated machine.
+const long = { timeout: 900_000 }
+// io_uring is left with a freed command where a server of ublk is killed in the moment a request comes to it.
+const panics = kind === 'ublk' && kernelVersion() >= 607 && kernelVersion() < 615
+const underLoad = { ...long, skip: panics && 'this kernel panics: CVE-2025-37906, mended in Linux 6.15' }
+
+test(
+  'pain: SIGKILL of the agent under fio verify ten times in a row: a pause, no error, no lost write',
+  underLoad,
+  async () => {
+    await using array = await startArray('64MiB', '16MiB')
+    await using agents = agentsOf(array)
+    let agent = await agents.start()
+    const [disk, raw] = nodesOf(agent)
+    await tool('mkfs.ext4', '-q', disk)
+    {
+      await using mounted = await mount(disk)
+      const journal = await startJournal(raw, array, 1)
+      const load = loadOn(mounted.folder)
+      for (let kill = 0; kill < 10; kill++) {
+        const before = journal.acknowledged
+        await until('writes are acknowledged', () => journal.acknowledged > before + 8)
+        await agent.end('SIGKILL')
+        agent = await agents.start()
+        assert.deepEqual(takenOver(agent), [disk, raw], agent.said)
+      }
+      const before = journal.acknowledged
+      await until('writes go on', () => journal.acknowledged > before + 8)
+      await journal.stop()
+      await load.stop()
+    }
+    await tool('e2fsck', '-fn', disk)
+    await agent.end('SIGTERM')
+    assert.deepEqual(nodesInUse(), [])
+  },
+)
+
+test(
+  'up --take-over under load: the old agent ends, the new one has the nodes, applications see a pause',
+  long,
+  async () => {
+    await using array = await startArray('64MiB', '16MiB')
+    await using agents = agentsOf(array)
+    let agent = await agents.up()
+    const [disk, raw] = nodesOf(agent)
+    await tool('mkfs.ext4', '-q', disk)
     await using mounted = await mount(disk)
     const journal = await startJournal(raw, array, 1)
     const load = loadOn(mounted.folder)
-    for (let kill = 0; kill < 10; kill++) {
+    for (let upgrade = 0; upgrade < 2; upgrade++) {
       const before = journal.acknowledged
-      await until('writes are acknowledged', () => journal.acknowledged > before + 20)
-      await agent.end('SIGKILL')
-      agent = await agents.start()
+      await until('writes are acknowledged', () => journal.acknowledged > before + 8)
+      const old = agent
+      agent = await agents.up('--take-over')
+      assert.equal(await within('the old agent ends', old.ended), 0, old.said)
       assert.deepEqual(takenOver(agent), [disk, raw], agent.said)
     }
-    const before = journal.acknowledged
-    await until('writes go on', () => journal.acknowledged > before + 20)
     await journal.stop()
     await load.stop()
-  }
-  await tool('e2fsck', '-fn', disk)
-  await agent.end('SIGTERM')
-  assert.deepEqual(nodesInUse(), [])
-})
-
-test('up --take-over under load: the old agent ends, the new one has the nodes, applications see a pause', async () => {
-  await using array = await startArray('64MiB', '16MiB')
-  await using agents = agentsOf(array)
-  let agent = await agents.up()
-  const [disk, raw] = nodesOf(agent)
-  await tool('mkfs.ext4', '-q', disk)
-  await using mounted = await mount(disk)
-  const journal = await startJournal(raw, array, 1)
-  const load = loadOn(mounted.folder)
-  for (let upgrade = 0; upgrade < 2; upgrade++) {
-    const before = journal.acknowledged
-    await until('writes are acknowledged', () => journal.acknowledged > before + 20)
-    const old = agent
-    agent = await agents.up('--take-over')
-    assert.equal(await within('the old agent ends', old.ended), 0, old.said)
-    assert.deepEqual(takenOver(agent), [disk, raw], agent.said)
-  }
-  await journal.stop()
-  await load.stop()
-})
+  },
+)
 
 test('an agent that is told to end leaves the node that is mounted to the next one', async () => {
   await using array = await startArray('64MiB')
@@ -207,10 +221,11 @@ function takenOver({ pairs }: AgentProcess): string[] {
 
 /** Writes and verifies files, round after round. */
 function loadOn(directory: string): { stop(): Promise<void> } {
-  const shared = { directory, verify: 'crc32c', rw: 'randwrite', size: '2m' }
+  const shared = { directory, verify: 'crc32c', rw: 'randwrite', size: '1m' }
+  // Not so fast that little is left of the machine for agents to start.
   const jobs = {
-    direct: { bs: '4k', direct: 1, ioengine: 'libaio', iodepth: 8 },
-    buffered: { bs: '16k', fsync: 8 },
+    direct: { bs: '4k', direct: 1, ioengine: 'libaio', iodepth: 8, rate_iops: 80 },
+    buffered: { bs: '16k', fsync: 8, rate_iops: 20 },
   }
   let stopped = false
   const work = (async () => {

@@ -9,8 +9,8 @@ const config = JSON.parse(process.argv[2] ?? '') as AgentConfig
 const { use: _use, ...options } = config.targets[0]
 const target = iscsi({ ...options, initiator: config.initiator })
 const agent = createHostAgent({ targets: [target] })
-const { errors } = await agent.rescan()
-for (const { error } of errors) throw error
+// Until the array answers in time; the machine may be busy.
+while ((await agent.rescan()).errors.length > 0);
 const pairs = []
 for (const { volume, name, transport, multipath } of config.devices) {
   const { use: _transport, ...rest } = transport

@@ -258,6 +258,13 @@ export class FakeProcess implements UblkSystem {
     return { buffer: bytes.buffer as ArrayBuffer, address: 1, unmap: () => {} }
   }
 
+  readonly kept: string[] = []
+
+  keepRings(fds: readonly number[]) {
+    this.kept.push(`keep ${fds.length}`)
+    return { release: (when: string) => void this.kept.push(`release ${when}`) }
+  }
+
   devices = async (): Promise<number[]> => [...this.kernel.devices.keys()]
   isAlive = (pid: number): boolean => this.kernel.alive.has(pid)
   loadModule = async (): Promise<boolean> => false
@@ -291,6 +298,7 @@ export class FakeProcess implements UblkSystem {
 }
 
 class FakeRing implements CommandRing {
+  readonly fd = 3
   readonly words: Uint32Array
   readonly process: FakeProcess
   readonly #entries: number
