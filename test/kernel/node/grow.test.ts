@@ -10,7 +10,7 @@ const nodeGrows = kind === 'nbd' || kernelVersion() >= 616
 
 const filesystems = {
   ext4: { size: 64 * MIB, more: 128 * MIB, make: ['mkfs.ext4', '-q'], check: ['e2fsck', '-fn'] },
-  xfs: { size: 320 * MIB, more: 400 * MIB, make: ['mkfs.xfs', '-q'], check: ['xfs_repair', '-n'] },
+  xfs: { size: 320 * MIB, more: 448 * MIB, make: ['mkfs.xfs', '-q'], check: ['xfs_repair', '-n'] },
 } as const
 
 for (const [name, { size, more, make, check }] of Object.entries(filesystems)) {
@@ -22,7 +22,7 @@ for (const [name, { size, more, make, check }] of Object.entries(filesystems)) {
       await using mounted = await mount(bed.node)
       const { folder } = mounted
       const load = fio(
-        { directory: folder, verify: 'crc32c', size: '8m', bs: '16k', rw: 'randwrite', fsync: 16 },
+        { directory: folder, verify: 'crc32c', size: '4m', bs: '16k', rw: 'randwrite', fsync: 16 },
         { load: {} },
       )
       if (!nodeGrows) {
@@ -34,13 +34,18 @@ for (const [name, { size, more, make, check }] of Object.entries(filesystems)) {
         await load.done
         return
       }
+      const before = await freeIn(folder)
       bed.array.grow(0, more)
       await until('the node has the new size', async () => (await sizeOf(bed)) === more)
       await (name === 'ext4' ? tool('resize2fs', bed.node) : tool('xfs_growfs', folder))
       await load.done
-      const free = Number((await tool('df', '-B1', '--output=avail', folder)).split('\n')[1])
-      assert.ok(free > size, `${free} bytes are free`)
-      await tool('dd', 'if=/dev/zero', `of=${folder}/big`, 'bs=1M', `count=${size / MIB}`, 'conv=fsync', 'status=none')
+      const after = await freeIn(folder)
+      assert.ok(after - before > 0.8 * (more - size), `${before} bytes were free, ${after} are`)
+      // A file that had no room before, and something at its end.
+      const length = before + 8 * MIB
+      await tool('fallocate', '-l', String(length), `${folder}/big`)
+      const end = `seek=${Math.floor(length / MIB) - 1}`
+      await tool('dd', 'if=/dev/zero', `of=${folder}/big`, 'bs=1M', 'count=1', end, 'conv=notrunc,fsync', 'status=none')
     }
     const [checker, ...flags] = check
     await tool(checker, ...flags, bed.node)
@@ -49,4 +54,8 @@ for (const [name, { size, more, make, check }] of Object.entries(filesystems)) {
 
 async function sizeOf({ node }: Bed): Promise<number> {
   return Number(await tool('blockdev', '--getsize64', node))
+}
+
+async function freeIn(folder: string): Promise<number> {
+  return Number((await tool('df', '-B1', '--output=avail', folder)).split('\n')[1])
 }
