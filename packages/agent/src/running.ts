@@ -58,6 +58,10 @@ function pairError({ name, config }: PlannedPair, error: unknown, hider: Hider):
   return new BlockError(code, text, { cause: hider.cause(error) })
 }
 
+function isCutShort(error: unknown, signal: AbortSignal | undefined): boolean {
+  return signal?.aborted === true && BlockError.is(error) && (error.code === 'ABORTED' || error.code === 'TIMED_OUT')
+}
+
 /** Makes an agent that does nothing until `start`. */
 export function createRunning({
   config,
@@ -155,7 +159,9 @@ export function createRunning({
       const [first] = await Promise.allSettled([endPairs(agent.pairs, { mode, signal, report, waits: waitsOf })])
       const [second] = await Promise.allSettled([agent.close(options)])
       const [third] = await Promise.allSettled([transports.close(options)])
-      for (const end of [first, second, third]) if (end.status === 'rejected') throw end.reason
+      // What was cut short has ended all the same, but for what could not be waited for.
+      const failed = [first, second, third].find((end) => end.status === 'rejected' && !isCutShort(end.reason, signal))
+      if (failed?.status === 'rejected') throw failed.reason
     })()
     return ended
   }

@@ -329,6 +329,18 @@ describe('up --take-over', () => {
     expect(first.output.err).toContain('blockbraid: another agent took over\n')
   })
 
+  it('does not wait for I/O that does not end: the next agent sends it again', async () => {
+    await write(config(fake(', busy: true')))
+    const first = await up()
+    const second = await up('--take-over')
+    const { code, err } = await first.ended
+    expect({ code, err: err.split('\n').slice(2) }).toEqual({
+      code: 0,
+      err: ['blockbraid: another agent took over', ''],
+    })
+    expect(pairsOf(second)).toMatchObject([{ tookOver: true }, { tookOver: true }])
+  })
+
   it('is a plain up where no agent runs', async () => {
     await write()
     const agent = await up('--take-over')

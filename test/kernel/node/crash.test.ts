@@ -5,19 +5,16 @@ import { until, within } from '../guest/wait.ts'
 import type { AgentProcess } from './agents.ts'
 import { agentsOf, control } from './agents.ts'
 import { startArray } from './array.ts'
-import { createTransport, kernelVersion, kind, nodesInUse, openBed } from './bed.ts'
+import { createTransport, nodesInUse, openBed } from './bed.ts'
 import { startJournal } from './journal.ts'
 import { fio, mount, readDirect, start, tool } from './tools.ts'
 
 // Many starts of agents, on an emulated machine.
 const long = { timeout: 900_000 }
-// io_uring is left with a freed command where a server of ublk is killed in the moment a request comes to it.
-const panics = kind === 'ublk' && kernelVersion() >= 607 && kernelVersion() < 615
-const underLoad = { ...long, skip: panics && 'this kernel panics: CVE-2025-37906, mended in Linux 6.15' }
 
 test(
   'pain: SIGKILL of the agent under fio verify ten times in a row: a pause, no error, no lost write',
-  underLoad,
+  long,
   async () => {
     await using array = await startArray('64MiB', '16MiB')
     await using agents = agentsOf(array)
