@@ -101,8 +101,9 @@ async function makeNode(
   try {
     await system.writeRecord(kname, names)
     guard = system.guard(guardEntry(info, system.pid), settings.takeOverTimeout)
-    await setParameters(control, info, parametersBytes(parameters))
+    // It waits until the node of an unprivileged device is this user's; before that every command is refused.
     server = await serve(device, info, control.features === undefined, aborted.resolve, { ...context, ends, signal })
+    await setParameters(control, info, parametersBytes(parameters))
     await start(context, info, server, aborted.promise, signal)
     await ready(context, kname, info, signal)
   } catch (error) {

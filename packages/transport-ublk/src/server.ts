@@ -104,6 +104,9 @@ function openError(path: string, code: string, cause: unknown): BlockError {
     return new BlockError('NOT_FOUND', `ublk: ${path} did not appear: is /dev a devtmpfs, or does udev run?`, { cause })
   }
   if (code === 'EBUSY') return new BlockError('IN_USE', `ublk: ${path} is held by another process`, { cause })
-  const denied = code === 'EACCES' || code === 'EPERM'
-  return new BlockError(denied ? 'DENIED' : 'IO_FAILED', `ublk: ${path} cannot be opened (${code})`, { cause })
+  if (code === 'EACCES' || code === 'EPERM') {
+    const text = `ublk: ${path} cannot be opened (${code}): a rule of udev must give it to this user, and its block device too`
+    return new BlockError('DENIED', text, { cause })
+  }
+  return new BlockError('IO_FAILED', `ublk: ${path} cannot be opened (${code})`, { cause })
 }

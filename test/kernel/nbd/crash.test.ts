@@ -7,13 +7,18 @@ import { attach, connectedNodes, MIB, makeFile, openDirect, pattern } from './be
 import type { Server } from './serve.ts'
 import { serve } from './serve.ts'
 
+/** What the load has done and when it ends. */
+interface Progress {
+  rounds: number
+  stop: boolean
+}
+
 /** Writes and reads back until told to stop; each lane has its own part of the node. */
-async function load(node: string, lane: number, stop: { now: boolean }): Promise<number> {
+async function load(node: string, lane: number, progress: Progress): Promise<void> {
   await using file = await openDirect(node)
   const blocks = 64
   const versions = new Array<number>(blocks).fill(0)
-  let round = 0
-  for (; !stop.now; round++) {
+  for (let round = 0; !progress.stop; round++, progress.rounds++) {
     const block = (round * 7) % blocks
     const at = lane * MIB + block * 4096
     versions[block] = round + 1
@@ -22,7 +27,6 @@ async function load(node: string, lane: number, stop: { now: boolean }): Promise
     await verify(file, lane, before, versions[before]!)
   }
   for (let block = 0; block < blocks; block++) await verify(file, lane, block, versions[block]!)
-  return round
 }
 
 const content = (lane: number, block: number, version: number): Buffer =>
@@ -39,27 +43,24 @@ for (const connections of [1, 2]) {
     const options = connections === 1 ? { resendInterval: 1000 } : { connections, requestTimeout: 3000 }
     let server: Server = await serve(t, { file, options })
     const { node } = server
-    const stop = { now: false }
-    const lanes = Array.from({ length: 3 }, (_, lane) => load(node, lane, stop))
-    const failed = Promise.race(lanes).then(() => {
-      if (!stop.now) throw new Error('a lane ended early')
-    })
-    failed.catch(() => {})
+    const progress: Progress = { rounds: 0, stop: false }
+    const lanes = Promise.all(Array.from({ length: 3 }, (_, lane) => load(node, lane, progress)))
+    lanes.catch(() => {})
+    const goesOn = async (): Promise<void> => {
+      const before = progress.rounds
+      await Promise.race([lanes, until('the load goes on', () => progress.rounds > before + 6)])
+    }
     for (let kills = 0; kills < 4; kills++) {
-      await new Promise((resolve) => setTimeout(resolve, 300))
+      await goesOn()
       await server.kill()
       server = await serve(t, { file, options })
       assert.equal(server.error, undefined)
       assert.equal(server.node, node)
       assert.equal(server.tookOver, true)
     }
-    await Promise.race([failed, new Promise((resolve) => setTimeout(resolve, 500))])
-    stop.now = true
-    const rounds = await within('the load', Promise.all(lanes))
-    assert.ok(
-      rounds.every((count) => count > 4),
-      String(rounds),
-    )
+    await goesOn()
+    progress.stop = true
+    await within('the load', lanes)
     assert.deepEqual(await server.tell('clean'), { detached: 'clean' })
     assert.deepEqual(connectedNodes(), [])
   })
@@ -70,7 +71,8 @@ it('ends I/O with EIO and the node itself where nobody takes it over in time', a
   await using file = await openDirect(server.node)
   await server.tell('hold')
   const inFlight = file.write(0, pattern('in flight', 4096))
-  await new Promise((resolve) => setTimeout(resolve, 500))
+  const waiting = `/sys/block/${server.node.slice('/dev/'.length)}/inflight`
+  await until('the write is in flight', () => /[1-9]/.test(readFileSync(waiting, 'utf8')))
   await server.kill()
   await within('EIO', assert.rejects(inFlight, { code: 'EIO' }))
   await file[Symbol.asyncDispose]()

@@ -108,6 +108,8 @@ test('down --force gets rid of a node that nobody serves, and of what waits in i
   await using agents = agentsOf(array)
   const agent = await agents.start()
   const [disk] = nodesOf(agent)
+  // Whoever opens a node first waits for its partitions, and has no descriptor until then.
+  assert.equal(await readDirect(disk, 0, 4096), 'done')
   await agent.end('SIGKILL')
   const waiting = readDirect(disk, 4096, 4096)
   await until('it has users', async () => {

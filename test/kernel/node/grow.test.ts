@@ -14,7 +14,7 @@ const filesystems = {
 } as const
 
 for (const [name, { size, more, make, check }] of Object.entries(filesystems)) {
-  test(`the volume grows: the node follows by itself, and ${name} on it, mounted and in use`, async (t) => {
+  test(`pain: the volume grows: the node follows by itself, and ${name} on it, mounted and in use`, async (t) => {
     await using bed = await openBed({ array: { volumes: [{ size }] } })
     const [mkfs, ...options] = make
     await tool(mkfs, ...options, bed.node)

@@ -34,7 +34,7 @@ function load(node: string, options: Readonly<Record<string, string | number>> =
   return start('fio', ['--name=load', ...Object.entries(all).map(([name, value]) => `--${name}=${value}`)])
 }
 
-test('mission 9: a server is killed under load, again and again: the next one takes over, no error, no lost write', async () => {
+test('pain: a server is killed under load, again and again: the next one takes over, no error, no lost write', async () => {
   using file = memoryFile(32 * MIB)
   let server = startServer(file.path, NAMES)
   const { node, tookOver } = await server.attached()

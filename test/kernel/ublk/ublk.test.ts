@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { chownSync, existsSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { test } from 'node:test'
 import type { AttachOptions, BlockDevice, DeviceLimits } from '@blockbraid/core'
@@ -214,7 +215,7 @@ test('clean: refused while it is mounted or open, and says by whom', async () =>
   assert.deepEqual(nodes(), [])
 })
 
-test('mission 13: force: a mounted filesystem gets EIO, and the node is gone', async () => {
+test('force: a mounted filesystem gets EIO, and the node is gone', async () => {
   await using transport = transportOf()
   const { device } = deviceOf()
   const attachment = await transport.attach(device, NAMES)
@@ -353,6 +354,14 @@ async function mapped(): Promise<number> {
   return maps.split('\n').filter((line) => /io_uring|ublk/.test(line)).length
 }
 
+const NOBODY = 65534
+
+/** Runs a module as a user who may do nothing. */
+function asNobody(script: string): Promise<string> {
+  const ids = [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups']
+  return tool('setpriv', ...ids, process.execPath, '--input-type=module', '-e', script)
+}
+
 test('a user without privileges is told what is missing', async () => {
   const script = `
     import { ublk } from '@blockbraid/transport-ublk'
@@ -360,20 +369,52 @@ test('a user without privileges is told what is missing', async () => {
     for (const options of [{}, { unprivileged: true }]) {
       await ublk(options).attach(createMinimalDevice(), { name: 'disk' }).catch((error) => console.log(error.code, error.message))
     }`
-  const asNobody = [
-    '--reuid=65534',
-    '--regid=65534',
-    '--clear-groups',
-    process.execPath,
-    '--input-type=module',
-    '-e',
-    script,
-  ]
   await tool('chmod', '600', '/dev/ublk-control')
-  const closed = await tool('setpriv', ...asNobody)
+  const closed = await asNobody(script)
   assert.match(closed, /DENIED ublk: \/dev\/ublk-control cannot be opened \(EACCES\): run as root/)
   await tool('chmod', '666', '/dev/ublk-control')
-  const [plain = ''] = (await tool('setpriv', ...asNobody)).split('\n')
+  const [plain = ''] = (await asNobody(script)).split('\n')
   assert.match(plain, /DENIED .*CAP_SYS_ADMIN/)
   await tool('chmod', '600', '/dev/ublk-control')
+})
+
+test('a user without privileges has a node where udev gives it the rights', async () => {
+  const before = devices()
+  // What a rule of udev would do.
+  const give = setInterval(() => {
+    for (const id of devices().filter((one) => !before.includes(one))) {
+      for (const node of [`/dev/${id}`, `/dev/${id.replace('ublkc', 'ublkb')}`]) {
+        if (existsSync(node)) chownSync(node, NOBODY, NOBODY)
+      }
+    }
+  }, 50)
+  await tool('chmod', '666', '/dev/ublk-control')
+  await tool('mkdir', '-p', `/run/user/${NOBODY}`)
+  await tool('chown', String(NOBODY), `/run/user/${NOBODY}`)
+  try {
+    const said = await asNobody(`
+      import { spawn } from 'node:child_process'
+      import { once } from 'node:events'
+      import { setTimeout } from 'node:timers/promises'
+      import { access } from 'node:fs/promises'
+      import { constants } from 'node:fs'
+      import { ublk } from '@blockbraid/transport-ublk'
+      import { createMinimalDevice } from '@blockbraid/testkit'
+      const transport = ublk({ unprivileged: true })
+      const attachment = await transport.attach(createMinimalDevice(), { name: 'disk', volume: 'naa.5000000000000001' })
+      const { node } = attachment
+      while (await access(node, constants.W_OK).then(() => false, () => true)) await setTimeout(20)
+      const verify = ['--rw=write', '--verify=crc32c', '--direct=1', '--bs=4k', '--size=256k', '--thread', '--name=it']
+      const fio = spawn('fio', [...verify, '--filename=' + node], { cwd: '/tmp', stdio: ['ignore', 'ignore', 'inherit'] })
+      const [code] = await once(fio, 'close')
+      const [{ name, served }] = await transport.nodes()
+      await attachment.detach()
+      await transport.close()
+      console.log(JSON.stringify({ node, code, name, served }))`)
+    assert.deepEqual({ ...JSON.parse(said), node: '' }, { node: '', code: 0, name: 'disk', served: true })
+    await until('the node has gone', () => devices().length === before.length)
+  } finally {
+    clearInterval(give)
+    await tool('chmod', '600', '/dev/ublk-control')
+  }
 })

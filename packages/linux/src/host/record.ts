@@ -14,9 +14,14 @@ export interface NodeRecord {
   readonly started: string
 }
 
-/** Folder of the records: `/run/blockbraid/nodes`, or `nodes` below $BLOCKBRAID_RUN. */
+/**
+ * Folder of the records: `nodes` below $BLOCKBRAID_RUN, else below `/run/blockbraid`, which is root's, or below
+ * `/run/user/UID/blockbraid` for another user.
+ */
 export function recordFolder(): string {
-  return join(process.env['BLOCKBRAID_RUN'] ?? '/run/blockbraid', 'nodes')
+  const uid = process.geteuid?.() ?? 0
+  const standard = uid === 0 ? '/run/blockbraid' : `/run/user/${uid}/blockbraid`
+  return join(process.env['BLOCKBRAID_RUN'] ?? standard, 'nodes')
 }
 
 // Lines that udev's IMPORT{file} takes.
@@ -43,9 +48,13 @@ export async function writeNodeRecord(
     `${FIELDS.pid}=${process.pid}`,
     `${STARTED}=${startOf(process.pid) ?? ''}`,
   ]
-  await mkdir(recordFolder(), { recursive: true })
+  const folder = recordFolder()
+  await mkdir(folder, { recursive: true }).catch((cause: NodeJS.ErrnoException) => {
+    const text = `${folder} cannot be made (${cause.code}): BLOCKBRAID_RUN must name a folder that this user may write to`
+    throw new Error(text, { cause })
+  })
   // Never half a record: whoever reads it decides whether a node is an orphan.
-  const draft = join(recordFolder(), `.${kname}.${process.pid}`)
+  const draft = join(folder, `.${kname}.${process.pid}`)
   await writeFile(draft, `${lines.join('\n')}\n`)
   await rename(draft, file)
 }
