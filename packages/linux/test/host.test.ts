@@ -141,3 +141,21 @@ test('the guard outlives SIGTERM, and keeps no process alive', async () => {
   expect(await until('removed')).toBe('nbd0 x\n')
   await until('ended')
 })
+
+test('a guard that dies is started again, with all that it guarded', async () => {
+  const child = await guarded(['nbd0 x', 'nbd1 y'], `guards[1].forget(); setInterval(() => {}, 1000)`)
+  const first = (await until('started')).trim()
+  process.kill(Number(first), 'SIGKILL')
+  while ((await until('started')).trim() === first) await sleep(20)
+  child.kill('SIGKILL')
+  expect(await until('removed')).toBe('nbd0 x\n')
+  await until('ended')
+})
+
+test('a node that is guarded twice by this process is forgotten at once', async () => {
+  const child = await guarded(['nbd0 x', 'nbd0 x'], `guards[1].forget(); setInterval(() => {}, 1000)`)
+  await until('ended')
+  child.kill('SIGKILL')
+  await once(child, 'exit')
+  await expect(access(join(folder, 'removed'))).rejects.toThrow()
+})

@@ -7,7 +7,6 @@ import {
   addDevice,
   blockName,
   canResize,
-  deleteDevice,
   endRecovery,
   getParameters,
   setParameters,
@@ -22,6 +21,7 @@ import type { Found } from './find.ts'
 import { findDevice, findDevices, isServed } from './find.ts'
 import { guardEntry } from './guard-entry.ts'
 import { identityOf, sameIdentity } from './identity.ts'
+import { deleteNode } from './nodes.ts'
 import { parametersBytes, parametersOf, transferOf } from './parameters.ts'
 import { Flag, SECTOR, State } from './protocol.ts'
 import type { Server } from './server.ts'
@@ -108,10 +108,12 @@ async function makeNode(
     await ready(context, kname, info, signal)
   } catch (error) {
     server?.abandon()
-    await stopDevice(control, info).catch(() => {})
-    server?.close()
-    await deleteDevice(control, info).catch(() => {})
-    await system.removeRecord(kname)
+    const stopped = await stopDevice(control, info).then(
+      () => true,
+      () => false,
+    )
+    server?.close(!stopped)
+    await deleteNode(context, info).catch(() => {})
     guard?.forget()
     throw error
   }
@@ -195,23 +197,30 @@ async function takeOver(
   const info = await recoverable(context, names, orphan, signal)
   if (info === undefined) return undefined
   const aborted = Promise.withResolvers<number>()
-  // From here on it counts as served: a guard of the former process leaves it alone.
-  await system.writeRecord(kname, names)
-  const guard = system.guard(guardEntry(info, system.pid), settings.takeOverTimeout)
-  let server: Server | undefined
+  // Only one process can open the device: until then the record, and with it the guard, of the former one count.
+  const server = await serve(device, info, control.features === undefined, aborted.resolve, { ...context, signal })
   try {
-    server = await serve(device, info, control.features === undefined, aborted.resolve, { ...context, signal })
+    await system.writeRecord(kname, names)
+    const guard = system.guard(guardEntry(info, system.pid), settings.takeOverTimeout)
     await Promise.race([endRecovery(control, info, system.pid), rejected(aborted.promise)])
     if (canResize(info) && parameters.sectors * SECTOR !== device.limits.size) {
       await updateSize(control, info, device.limits.size)
     }
     await ready(context, kname, info, undefined)
+    return new UblkAttachment(context, {
+      info,
+      names,
+      server,
+      tookOver: true,
+      aborted: aborted.promise,
+      guard,
+      onEnded,
+    })
   } catch (error) {
-    server?.hold()
-    server?.close(true)
+    server.hold()
+    server.close(true)
     throw error
   }
-  return new UblkAttachment(context, { info, names, server, tookOver: true, aborted: aborted.promise, guard, onEnded })
 }
 
 function noneIfGone(error: unknown): undefined {
@@ -220,11 +229,12 @@ function noneIfGone(error: unknown): undefined {
 
 /** Waits until the driver has noticed that the former server has gone, and starts the recovery. */
 async function recoverable(
-  { control, system, clock }: Context,
+  context: Context,
   names: Names,
   orphan: Found,
   signal: AbortSignal | undefined,
 ): Promise<DeviceInfo | undefined> {
+  const { control, system, clock } = context
   for (let waited = 0; ; waited += NOTICE_STEP) {
     throwIfAborted(signal)
     const found = await findDevice(control, system, orphan.info.id)
@@ -232,10 +242,10 @@ async function recoverable(
     const { info } = found
     if (isServed(found, system)) throw servedError(names, found)
     if (info.state === State.Dead) {
-      await deleteDevice(control, info)
+      await deleteNode(context, info)
       return undefined
     }
-    if (info.state !== State.Live && !isLeaving(info, system)) {
+    if (info.state !== State.Live && !isLeaving(found, system)) {
       try {
         await startRecovery(control, info)
         return info
@@ -256,6 +266,7 @@ async function recoverable(
 }
 
 /** Older drivers complain when a node is taken over while the process that left it is not yet gone. */
-function isLeaving(info: DeviceInfo, { pid, isAlive }: Context['system']): boolean {
-  return (info.flags & Flag.Quiesce) === 0 && info.pid !== pid && isAlive(info.pid)
+function isLeaving({ info, record }: Found, system: Context['system']): boolean {
+  if ((info.flags & Flag.Quiesce) !== 0 || info.pid === system.pid) return false
+  return record?.pid === info.pid ? system.isServed(record) : system.isAlive(info.pid)
 }

@@ -2,8 +2,9 @@ import type { Attachment, AttachmentEvents, DetachOptions, Emitter } from '@bloc
 import { abortable, BlockError, createEmitter, Errno, messageOf } from '@blockbraid/core'
 import type { Context, Names } from './context.ts'
 import { leaveUnfinished } from './context.ts'
-import { blockName, canResize, deleteDevice, quiesceDevice, stopDevice, updateSize } from './driver.ts'
+import { blockName, canResize, quiesceDevice, stopDevice, updateSize } from './driver.ts'
 import { blockError, codeOf, refusedWith } from './errors.ts'
+import { deleteNode } from './nodes.ts'
 import { Flag } from './protocol.ts'
 import type { Server } from './server.ts'
 import type { DeviceInfo } from './structs.ts'
@@ -65,7 +66,8 @@ export class UblkAttachment implements Attachment {
     const hold = mode === 'clean' && this.#ending === undefined ? await this.#holdFree(signal) : undefined
     const hurry = (): void => this.#hurry()
     try {
-      this.#ending ??= mode === 'leave' ? this.#leave() : this.#stop()
+      if (this.#ending !== undefined) await hold?.release()
+      this.#ending ??= mode === 'leave' ? this.#leave() : this.#stop(hold)
       if (signal?.aborted) hurry()
       signal?.addEventListener('abort', hurry)
       await this.#ending
@@ -108,12 +110,12 @@ export class UblkAttachment implements Attachment {
     return new BlockError('IN_USE', `${this.node} is in use: ${users}`)
   }
 
-  async #stop(): Promise<void> {
+  async #stop(hold: ExclusiveHold | undefined): Promise<void> {
     const { server } = this.#parts
     // The driver waits for what the device works on, and fails the rest by itself.
     server.refuse()
     this.#hurry = () => server.abandon()
-    await this.#remove()
+    await this.#remove(hold)
   }
 
   async #leave(): Promise<void> {
@@ -146,17 +148,22 @@ export class UblkAttachment implements Attachment {
     this.events.emit('lost', new BlockError('CLOSED', `${this.node} ended by itself: ${why}`))
   }
 
-  async #remove(): Promise<void> {
+  async #remove(hold?: ExclusiveHold): Promise<void> {
     const { info, names, server, guard, onEnded } = this.#parts
     const { control, system } = this.#context
+    let stopped = false
     try {
       await stopDevice(control, info).catch(ignoreGone)
-    } finally {
+      stopped = true
       server.close()
-      if (server.inflight > 0) leaveUnfinished(this.#context.system, names, server.idle())
-      await deleteDevice(control, info).catch(ignoreGone)
-      await system.removeRecord(this.#kname)
+      if (server.inflight > 0) leaveUnfinished(system, names, server.idle())
+      // The driver may wait until nobody has the disk open.
+      await hold?.release()
+      await deleteNode(this.#context, info)
       guard.forget()
+    } finally {
+      // What is not stopped may still get requests, until the driver has seen that nobody serves it.
+      if (!stopped) server.close(true)
       onEnded()
     }
   }

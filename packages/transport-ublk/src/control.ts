@@ -31,6 +31,8 @@ const CONTROL_NODE = '/dev/ublk-control'
 const SLOTS = 64
 /** Bytes: the longest payload, and a path before it. */
 const SLOT_BYTES = 256
+/** What older drivers (Linux 6.6 among them) say of a command that they do not know; no errno of user space. */
+const ENOTSUPP = 524
 // Memory that the driver may still write to when the channel is closed in the middle of a command.
 const abandoned: Memory[] = []
 /** Milliseconds that devtmpfs or udev may take to show the node of a module just loaded. */
@@ -166,7 +168,8 @@ class Channel implements Control {
     if (this.#pending.size === 0) this.#ring.unref()
     this.#waiting.shift()?.()
     const { payloadAt, payloadLength } = pending
-    if (result < 0) pending.reject(new CommandError(pending.command, -result))
+    if (result === -ENOTSUPP) pending.reject(new CommandError(pending.command, Errno.EOPNOTSUPP))
+    else if (result < 0) pending.reject(new CommandError(pending.command, -result))
     else pending.resolve(this.#bytes.slice(payloadAt, payloadAt + payloadLength))
   }
 

@@ -1,9 +1,13 @@
-import { Errno } from '@blockbraid/core'
+import type { Clock } from '@blockbraid/core'
+import { delay, Errno } from '@blockbraid/core'
 import type { Control } from './control.ts'
 import { refusedWith } from './errors.ts'
 import { Command, Flag, SECTOR } from './protocol.ts'
 import type { DeviceInfo, Parameters } from './structs.ts'
 import { ANY_DEVICE, decodeInfo, decodeParameters, encodeInfo, INFO_BYTES, PARAMETERS_BYTES } from './structs.ts'
+
+/** Milliseconds that a deleted device is waited for where somebody still has its disk open. */
+const FREE_LIMIT = 1000
 
 /** What names a device for the commands below. */
 export type DeviceRef = Pick<DeviceInfo, 'id' | 'flags'>
@@ -38,10 +42,14 @@ export async function deviceInfo(control: Control, id: number): Promise<DeviceIn
   try {
     return decodeInfo(await control.send(Command.GetInfo2, id, { payload, path: characterNode(id) }))
   } catch (error) {
-    if (refusedWith(error, Errno.ENODEV, Errno.ENOENT, Errno.EPERM, Errno.EACCES)) return undefined
-    if (!refusedWith(error, Errno.EOPNOTSUPP)) throw error
+    // Before Linux 6.3; 6.1 says ENODEV of every command that it does not know.
+    const unknown =
+      refusedWith(error, Errno.EOPNOTSUPP) || (control.features === undefined && refusedWith(error, Errno.ENODEV))
+    if (!unknown) {
+      if (refusedWith(error, Errno.ENODEV, Errno.ENOENT, Errno.EPERM, Errno.EACCES)) return undefined
+      throw error
+    }
   }
-  // Before Linux 6.3.
   try {
     return decodeInfo(await control.send(Command.GetInfo, id, { payload }))
   } catch (error) {
@@ -74,17 +82,19 @@ export async function stopDevice(control: Control, device: DeviceRef): Promise<v
 }
 
 /**
- * Removes a stopped device. Its number is free once nobody has the disk open; only kernels before 6.5 wait
- * for that.
+ * Removes a stopped device. Its number is free once nobody has the disk open; older kernels (6.6 among them) wait
+ * for that, and newer ones where the device is unprivileged.
  */
-export async function deleteDevice(control: Control, device: DeviceRef): Promise<void> {
+export async function deleteDevice(control: Control, device: DeviceRef, clock: Clock): Promise<void> {
   try {
     try {
       await control.send(Command.DeleteDeviceAsync, device.id, pathOf(device))
     } catch (error) {
       // An unprivileged device may not be deleted this way: its rights do not list the command.
       if (!refusedWith(error, Errno.EOPNOTSUPP, Errno.EINVAL)) throw error
-      await control.send(Command.DeleteDevice, device.id, pathOf(device))
+      const deleted = control.send(Command.DeleteDevice, device.id, pathOf(device))
+      const enough = new AbortController()
+      await Promise.race([deleted, delay(clock, FREE_LIMIT, enough.signal)]).finally(() => enough.abort())
     }
   } catch (error) {
     if (!refusedWith(error, Errno.ENODEV)) throw error

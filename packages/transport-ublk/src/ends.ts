@@ -8,6 +8,8 @@ const LENGTH = 64 * 1024
 export interface Ends {
   /** Fills `target` with what is at `offset`; whether all of it is known. */
   fill(target: Uint8Array, offset: number): boolean
+  /** The device changes: from here on nothing is known. */
+  forget(): void
 }
 
 /**
@@ -28,6 +30,9 @@ export async function readEnds(device: BlockDevice, { signal }: SignalOptions): 
       if (piece === undefined) return false
       target.set(piece.data.subarray(offset - piece.at, offset - piece.at + target.length))
       return true
+    },
+    forget() {
+      pieces.length = 0
     },
   }
 }

@@ -69,7 +69,7 @@ export function openFailure(error: unknown, system: UblkSystem): BlockError {
   )
 }
 
-/** Why a ring could not be made. */
+/** Why a ring, or memory, could not be had. */
 export function ringFailure(error: unknown, system: UblkSystem): unknown {
   const code = codeOf(error)
   if (code === 'EPERM') {
@@ -84,6 +84,13 @@ export function ringFailure(error: unknown, system: UblkSystem): unknown {
     return new BlockError(
       'NOT_SUPPORTED',
       `ublk: this kernel (Linux ${system.release}) has no io_uring, or the seccomp filter of a container hides it`,
+      { cause: error },
+    )
+  }
+  if (code === 'ENOMEM' && (error as { syscall?: unknown }).syscall === 'mmap') {
+    return new BlockError(
+      'NOT_SUPPORTED',
+      'ublk: no memory for the buffers of a queue: lower the options depth or maxTransfer, or raise RLIMIT_AS (ulimit -v)',
       { cause: error },
     )
   }

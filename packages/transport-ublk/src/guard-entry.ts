@@ -1,7 +1,9 @@
+import { systemClock } from '@blockbraid/core'
 import type { Control } from './control.ts'
-import { blockName, deleteDevice, stopDevice } from './driver.ts'
+import { stopDevice } from './driver.ts'
 import { findDevice, isServed } from './find.ts'
 import { sameIdentity } from './identity.ts'
+import { deleteNode } from './nodes.ts'
 import { State } from './protocol.ts'
 import type { DeviceInfo } from './structs.ts'
 import type { UblkSystem } from './system.ts'
@@ -21,12 +23,11 @@ export async function removeOrphan(control: Control, system: UblkSystem, entry: 
   const found = await findDevice(control, system, id)
   if (found === undefined || !sameIdentity(found.info, { nameHash, volumeHash })) return
   const { info, record } = found
-  // A successor writes its record before it begins. Newer drivers do not tell the number of a dead process.
+  // A successor writes its record before it serves. Newer drivers do not tell the number of a dead process.
   if (record === undefined ? ![server, -1].includes(info.pid) : record.pid !== server) return
   if (isServed(found, system)) return
   // The driver would wait for requests that nobody answers any more.
   if (info.state === State.Live) throw new Error(`the driver still waits for process ${server}`)
   await stopDevice(control, info)
-  await deleteDevice(control, info)
-  await system.removeRecord(blockName(id))
+  await deleteNode({ control, system, clock: systemClock }, info)
 }

@@ -1,9 +1,19 @@
 import type { DetachOptions, KernelNode } from '@blockbraid/core'
 import { abortable, BlockError, throwIfAborted } from '@blockbraid/core'
 import type { Context } from './context.ts'
+import type { DeviceRef } from './driver.ts'
 import { blockName, deleteDevice, stopDevice } from './driver.ts'
 import { blockError } from './errors.ts'
 import { findDevice, findDevices, isServed } from './find.ts'
+
+/** Removes a stopped node, its record first: another process may have its number the moment it is free. */
+export async function deleteNode(
+  { control, system, clock }: Omit<Context, 'settings'>,
+  device: DeviceRef,
+): Promise<void> {
+  await system.removeRecord(blockName(device.id))
+  await deleteDevice(control, device, clock)
+}
 
 /** Nodes that blockbraid made on this host, in any process. */
 export async function listNodes({ control, system }: Context, signal: AbortSignal | undefined): Promise<KernelNode[]> {
@@ -26,10 +36,11 @@ export async function listNodes({ control, system }: Context, signal: AbortSigna
 
 /** Removes one of those. */
 export async function removeNode(
-  { control, system }: Context,
+  context: Context,
   node: string,
   { mode = 'clean', signal }: DetachOptions,
 ): Promise<void> {
+  const { control, system } = context
   if (mode === 'leave')
     throw new TypeError('ublk: mode is "leave"; a node that is to be removed can only be clean or force')
   const id = Number(/^\/dev\/ublkb(\d+)$/.exec(node)?.[1] ?? -1)
@@ -44,9 +55,8 @@ export async function removeNode(
   }
   try {
     await abortable(stopDevice(control, info), signal)
-    await deleteDevice(control, info)
+    await deleteNode(context, info)
   } catch (error) {
     throw blockError(error, `${node} cannot be removed`)
   }
-  await system.removeRecord(kname)
 }

@@ -194,7 +194,7 @@ export class Queue {
     this.#ring.close()
     this.#descriptorMemory.unmap()
     if (live) {
-      kept.push(this.#memory)
+      kept.push(this.#memory, ...(this.#spare === undefined ? [] : [this.#spare]))
       return
     }
     this.#spare?.unmap()
@@ -249,6 +249,7 @@ export class Queue {
         this.#commit(slot, -Errno.EOPNOTSUPP)
         return
     }
+    if (io.op !== IoOp.Read) this.#ends?.forget()
     slot.busy = true
     this.#inflight++
     this.#device.submit(io)

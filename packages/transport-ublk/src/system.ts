@@ -45,6 +45,7 @@ export interface RingKeeper {
 export interface ExclusiveHold {
   /** Writes back what is cached above the node. */
   sync(): Promise<void>
+  /** Twice is fine. */
   release(): Promise<void>
 }
 

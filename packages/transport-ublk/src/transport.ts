@@ -31,6 +31,9 @@ class UblkNodes implements UblkTransport {
   readonly #system: UblkSystem
   readonly #clock: Clock
   readonly #attachments = new Set<UblkAttachment>()
+  /** Attaches under way, and what ends them. */
+  readonly #attaching = new Set<Promise<unknown>>()
+  readonly #stop = new AbortController()
   #control: Promise<Control> | undefined
   #closed = false
 
@@ -40,9 +43,21 @@ class UblkNodes implements UblkTransport {
     this.#clock = clock
   }
 
-  async attach(device: BlockDevice, { name, volume = '', signal }: AttachOptions): Promise<UblkAttachment> {
-    throwIfAborted(signal)
+  async attach(device: BlockDevice, options: AttachOptions): Promise<UblkAttachment> {
+    throwIfAborted(options.signal)
     if (this.#closed) throw closedError()
+    const attaching = this.#attach(device, options)
+    this.#attaching.add(attaching)
+    try {
+      return await attaching
+    } finally {
+      this.#attaching.delete(attaching)
+    }
+  }
+
+  async #attach(device: BlockDevice, options: AttachOptions): Promise<UblkAttachment> {
+    const { name, volume = '' } = options
+    const signal = AbortSignal.any([this.#stop.signal, ...(options.signal === undefined ? [] : [options.signal])])
     const names = namesOf(this.#system)
     if (names.has(name)) throw new BlockError('IN_USE', `ublk: this process has a node named ${name} already`)
     names.add(name)
@@ -58,9 +73,9 @@ class UblkNodes implements UblkTransport {
       throw blockError(error, `${name} cannot be attached`)
     }
     this.#attachments.add(attachment)
-    if (!this.#closed) return attachment
-    await attachment.detach({ mode: 'force' })
-    throw closedError()
+    // A take-over is not given up half-way; `close` then ends it as it was told.
+    if (this.#closed) throw closedError()
+    return attachment
   }
 
   async nodes({ signal }: SignalOptions = {}): Promise<readonly KernelNode[]> {
@@ -73,6 +88,8 @@ class UblkNodes implements UblkTransport {
 
   async close(options: DetachOptions = {}): Promise<void> {
     this.#closed = true
+    this.#stop.abort(closedError())
+    await Promise.allSettled(this.#attaching)
     const ends = await Promise.allSettled(Array.from(this.#attachments, (one) => one.detach(options)))
     const errors = ends.flatMap((end) => (end.status === 'rejected' ? [end.reason as unknown] : []))
     if (errors.length > 0) throw errors[0]

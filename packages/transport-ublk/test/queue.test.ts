@@ -1,9 +1,9 @@
 import { IoFlag, IoOp } from '@blockbraid/core'
-import { createRandom, pattern, randomInt, recording } from '@blockbraid/testkit'
+import { createMinimalDevice, createRandom, pattern, randomInt, recording } from '@blockbraid/testkit'
 import { expect, test } from 'vitest'
-import { Operation, OperationFlag } from '../src/protocol.ts'
+import { Flag, Operation, OperationFlag, State } from '../src/protocol.ts'
 import { KIB, manualDevice, NAMES, openBed, processOf, until } from './support/bed.ts'
-import { FakeKernel, turn } from './support/kernel.ts'
+import { ALL_FEATURES, FakeKernel, FakeRing, turn } from './support/kernel.ts'
 
 test('every operation reaches the device, with its flags, and its answer the application', async () => {
   const kernel = new FakeKernel()
@@ -195,4 +195,32 @@ test('force with a signal: answers at once, keeps the buffers until the device i
   device.end()
   await again
   expect([...kernel.memories.values()].some((bytes) => bytes.buffer === late.buffer)).toBe(false)
+})
+
+test('what is written while a node starts is what is read, not what was there before', async () => {
+  const kernel = new FakeKernel()
+  kernel.features = ALL_FEATURES & ~Flag.NoPartitionScan
+  const { process, transport } = processOf(kernel)
+  const { complete } = FakeRing.prototype
+  const held: (() => void)[] = []
+  const start = process.ring.bind(process)
+  process.ring = (entries, wide, onCompletions) => {
+    const ring = start(entries, wide, onCompletions)
+    if (!wide || !(ring instanceof FakeRing)) return ring
+    ring.complete = (userData, result) => {
+      const go = (): void => complete.call(ring, userData, result)
+      // Its disk is there before the command has ended.
+      if (kernel.devices.get(0)?.info.state === State.Live) held.push(go)
+      else go()
+    }
+    return ring
+  }
+  const attached = transport.attach(createMinimalDevice(), NAMES)
+  await until('it starts', () => held.length === 1)
+  const data = new Uint8Array(4096).fill(7)
+  expect((await kernel.request(0, { op: Operation.Read, length: 4096 })).data[0]).toBe(0)
+  expect((await kernel.request(0, { op: Operation.Write, length: 4096, data })).result).toBe(4096)
+  expect((await kernel.request(0, { op: Operation.Read, length: 4096 })).data[0]).toBe(7)
+  for (const go of held.splice(0)) go()
+  await attached
 })

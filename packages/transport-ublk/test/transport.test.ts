@@ -7,7 +7,7 @@ import { ublk } from '../src/index.ts'
 import { Flag, Operation, State } from '../src/protocol.ts'
 import { decodeParameters } from '../src/structs.ts'
 import { manualDevice, NAMES, openBed, processOf, until } from './support/bed.ts'
-import { ALL_FEATURES, FakeKernel, turn } from './support/kernel.ts'
+import { ALL_FEATURES, ENODEV, FakeKernel, turn } from './support/kernel.ts'
 
 async function refused(promise: Promise<unknown>): Promise<string> {
   try {
@@ -107,16 +107,21 @@ test('hosts without ublk: which, and what to do', async () => {
     [(process) => void (process.ringError = errorOf('EPERM')), /^NOT_SUPPORTED .*seccomp/],
     [(process) => void (process.ringError = errorOf('ENOSYS')), /^NOT_SUPPORTED .*no io_uring/],
     [(process) => void (process.ringError = errorOf('ENOMEM')), /^NOT_SUPPORTED .*RLIMIT_MEMLOCK/],
+    [
+      (process) => void (process.memoryError = Object.assign(errorOf('ENOMEM'), { syscall: 'mmap' })),
+      /^NOT_SUPPORTED .*depth.*maxTransfer/,
+    ],
     [(process) => void (process.ringError = errorOf('ERR_NO_ADDON')), /^NOT_SUPPORTED ublk: ERR_NO_ADDON/],
   ]
   for (const [spoil, words] of cases) {
     const { process, transport } = processOf(new FakeKernel())
     spoil(process)
     expect(await refused(transport.attach(createMinimalDevice(), NAMES))).toMatch(words)
-    expect(process.files.size).toBe(0)
+    // Without a driver nothing is open; else its control device is.
+    expect(process.files.size).toBe(process.memoryError === undefined ? 0 : 1)
     // It is not remembered: the next call looks again.
     process.missing = false
-    process.openError = process.ringError = undefined
+    process.openError = process.ringError = process.memoryError = undefined
     await transport.attach(createMinimalDevice(), NAMES)
   }
 })
@@ -145,6 +150,8 @@ test('a command that is refused leaves nothing', async () => {
 test('a driver of Linux 6.1, which knows neither features nor the new opcodes', async () => {
   const kernel = new FakeKernel()
   kernel.features = undefined
+  // What Linux 6.1 answers to every command that it does not know.
+  kernel.refusals.set('GetInfo2', ENODEV)
   const { attachment, process, id, device } = await openBed({}, kernel)
   expect(
     (await kernel.request(id, { op: Operation.Write, length: 4096, data: new Uint8Array(4096).fill(3) })).result,
@@ -154,6 +161,33 @@ test('a driver of Linux 6.1, which knows neither features nor the new opcodes', 
   process.kill()
   const next = processOf(kernel)
   expect((await next.transport.attach(device, NAMES)).tookOver).toBe(true)
+})
+
+test.each([
+  ['of Linux 6.6, which does not know it', 524],
+  ['for an unprivileged node', 22],
+])('a driver that deletes only when nobody has the disk open: %s', async (_, errno) => {
+  const kernel = new FakeKernel()
+  kernel.refusals.set('DeleteDeviceAsync', errno)
+  const { attachment, transport, device } = await openBed({}, kernel)
+  // It holds the disk against others while it ends.
+  await attachment.detach()
+  expect(kernel.devices.size + kernel.records.size + kernel.held).toBe(0)
+  // A filesystem that stays mounted does not hold up who forces it.
+  const next = await transport.attach(device, NAMES)
+  kernel.held = 1
+  await next.detach({ mode: 'force' })
+  expect(kernel.devices.size + kernel.records.size).toBe(0)
+  kernel.held = 0
+})
+
+test('a driver of Linux 6.2, which has other words for a command that it does not know', async () => {
+  const kernel = new FakeKernel()
+  kernel.features = undefined
+  kernel.refusals.set('GetInfo2', 524)
+  const { process, device } = await openBed({}, kernel)
+  process.kill()
+  expect((await processOf(kernel).transport.attach(device, NAMES)).tookOver).toBe(true)
 })
 
 test('flags: those that the driver has, partitions only on request, no recovery without privileges', async () => {
@@ -268,15 +302,58 @@ test('take-over waits until the driver has noticed, and is refused for another b
   expect((await taken).tookOver).toBe(true)
 })
 
+test('take-over on older drivers does not wait for another process that has the number of the dead one now', async () => {
+  const kernel = new FakeKernel()
+  kernel.features = ALL_FEATURES & ~Flag.Quiesce
+  const { process, device } = await openBed({}, kernel)
+  process.kill()
+  const next = processOf(kernel)
+  kernel.alive.add(process.pid)
+  next.process.isServed = () => false
+  const attachment = await next.transport.attach(device, NAMES)
+  expect(attachment.tookOver).toBe(true)
+})
+
+test('a take-over that comes too late, or is given up, leaves the record and so the guard of the former process', async () => {
+  const { kernel, process, device } = await openBed()
+  const [entry = ''] = process.guards
+  process.kill()
+  // It has begun to take the node over, and asks for requests soon.
+  const other = kernel.process(5)
+  other.open('/dev/ublkc0')
+  kernel.refusals.set('StartRecovery', 22)
+  const stop = new AbortController()
+  const late = processOf(kernel)
+  const attached = refused(late.transport.attach(device, { ...NAMES, signal: stop.signal }))
+  await until('it starts the recovery', () => kernel.log.includes('StartRecovery'))
+  for (let turns = 0; turns < 20; turns++) await turn()
+  stop.abort()
+  expect(await attached).toMatch(/^ABORTED/)
+  expect(kernel.records.get('ublkb0')?.pid).toBe(process.pid)
+  expect(late.process.guards).toEqual([])
+  other.kill()
+  const guard = kernel.process(4)
+  await removeOrphan(await openControl(guard, systemClock), guard, entry)
+  expect(kernel.devices.size).toBe(0)
+})
+
 test('a node that was stopped and left behind is cleared away', async () => {
   const { kernel, process, device } = await openBed()
   process.kill()
   const node = kernel.devices.get(0)
   if (node === undefined) throw new Error('no node')
   node.info = { ...node.info, state: State.Dead }
+  // Others have the lower numbers by now.
+  kernel.devices.delete(0)
+  kernel.records.delete('ublkb0')
+  node.info = { ...node.info, id: 5 }
+  kernel.devices.set(5, node)
+  kernel.records.set('ublkb5', { ...NAMES, pid: process.pid, started: '1' })
   const attachment = await processOf(kernel).transport.attach(device, NAMES)
   expect(attachment.tookOver).toBe(false)
   expect(kernel.devices.size).toBe(1)
+  // A rule of udev would name whatever has that number next.
+  expect([...kernel.records.keys()]).toEqual(['ublkb0'])
 })
 
 for (const features of [ALL_FEATURES, ALL_FEATURES & ~Flag.Quiesce]) {
@@ -381,6 +458,65 @@ test('close refuses what is in use and ends the rest; it may be called again', a
   kernel.users = []
   await transport.close()
   expect(kernel.devices.size).toBe(0)
+})
+
+test('close ends an attach that is under way, and nothing is left', async () => {
+  const kernel = new FakeKernel()
+  const { process, transport } = processOf(kernel)
+  const settled: (() => void)[] = []
+  process.settle = () => new Promise((resolve) => settled.push(resolve))
+  const attached = refused(transport.attach(createMinimalDevice(), NAMES))
+  await until('it settles', () => settled.length === 1)
+  const closed = transport.close()
+  for (let turns = 0; turns < 20; turns++) await turn()
+  settled[0]?.()
+  await closed
+  expect(await attached).toMatch(/^(ABORTED|CLOSED)/)
+  expect(kernel.devices.size + kernel.records.size + process.guards.length).toBe(0)
+  expect(process.files.size + process.rings.size + kernel.memories.size).toBe(0)
+})
+
+test('close leaves a node that is being taken over as it was told', async () => {
+  const { kernel, process, device } = await openBed()
+  process.kill()
+  const next = processOf(kernel)
+  const settled: (() => void)[] = []
+  next.process.settle = () => new Promise((resolve) => settled.push(resolve))
+  const attached = refused(next.transport.attach(device, NAMES))
+  await until('it settles', () => settled.length === 1)
+  const closed = next.transport.close({ mode: 'leave' })
+  for (let turns = 0; turns < 20; turns++) await turn()
+  settled[0]?.()
+  await closed
+  expect(await attached).toMatch(/^CLOSED/)
+  expect(kernel.devices.get(0)?.info.state).toBe(State.Quiesced)
+  expect((await processOf(kernel).transport.attach(device, NAMES)).tookOver).toBe(true)
+})
+
+test('a node that has gone does not take the record of the one that has its number next', async () => {
+  const { kernel, process, attachment, device } = await openBed()
+  const { removeRecord } = process
+  const asked: (() => void)[] = []
+  process.removeRecord = async (kname) => {
+    await new Promise<void>((resolve) => asked.push(resolve))
+    await removeRecord.call(process, kname)
+  }
+  const detached = attachment.detach()
+  await until('it forgets the record', () => asked.length === 1)
+  const other = await processOf(kernel).transport.attach(device, { name: 'other', volume: 'naa.2' })
+  asked[0]?.()
+  await detached
+  expect(kernel.records.get(other.node.slice('/dev/'.length))?.name).toBe('other')
+})
+
+test('a driver that does not stop a node keeps the buffers that it may still write to', async () => {
+  const { kernel, process, transport, attachment } = await openBed()
+  const buffers = kernel.memories.size
+  kernel.refusals.set('StopDevice', 4)
+  expect(await refused(attachment.detach({ mode: 'force' }))).toMatch(/StopDevice.*EINTR/)
+  expect(kernel.memories.size).toBe(buffers)
+  expect(kernel.records.size + process.guards.length).toBe(2)
+  await transport.close()
 })
 
 test('a signal ends attach, and nothing is left', async () => {

@@ -10,8 +10,17 @@ export interface Guarded {
   forget(): void
 }
 
+interface Guard {
+  child: ChildProcess
+  /** Limit and entry of each node. */
+  readonly nodes: Set<string>
+}
+
+/** Milliseconds until a guard that has died is started again. */
+const RESTART = 1000
+
 // One guard per script, for all nodes of this process.
-const guards = new Map<string, { readonly child: ChildProcess; nodes: number }>()
+const guards = new Map<string, Guard>()
 
 /**
  * Has a process of its own watch over a kernel node: when this process ends without a word, the guard waits
@@ -20,40 +29,47 @@ const guards = new Map<string, { readonly child: ChildProcess; nodes: number }>(
  */
 export function guardNode(script: URL, entry: string, limit: number): Guarded {
   const file = fileURLToPath(script)
-  const guard = guards.get(file) ?? startGuard(file)
-  guard.nodes++
-  const tell = (word: string): void => void guard.child.stdin?.write(`${word} ${limit} ${entry}\n`)
-  tell('watch')
-  let forgotten = false
+  const guard = guards.get(file) ?? startGuard(file, new Set())
+  const node = `${limit} ${entry}`
+  guard.nodes.add(node)
+  tell(guard, 'watch', node)
   return {
     forget() {
-      if (forgotten) return
-      forgotten = true
-      tell('forget')
-      if (--guard.nodes > 0) return
+      if (!guard.nodes.delete(node)) return
+      tell(guard, 'forget', node)
+      if (guard.nodes.size > 0) return
       guards.delete(file)
       guard.child.stdin?.end()
     },
   }
 }
 
-function startGuard(file: string): { readonly child: ChildProcess; nodes: number } {
+function tell({ child }: Guard, word: 'watch' | 'forget', node: string): void {
+  child.stdin?.write(`${word} ${node}\n`)
+}
+
+function startGuard(file: string, nodes: Set<string>): Guard {
   // A session of its own: an interrupt at the terminal must not take both.
   const child = spawn(process.execPath, ['--max-old-space-size=32', file], {
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],
     cwd: '/',
   })
-  const guard = { child, nodes: 0 }
-  const gone = (): void => {
-    if (guards.get(file) === guard) guards.delete(file)
+  const guard = guards.get(file) ?? { child, nodes }
+  guard.child = child
+  guards.set(file, guard)
+  // Killed for want of memory, say: without it, I/O waits for ever once this process is killed too.
+  const restart = (): void => {
+    setTimeout(() => {
+      if (guards.get(file) === guard && guard.child === child) startGuard(file, nodes)
+    }, RESTART).unref()
   }
-  child.on('error', gone)
-  child.on('exit', gone)
-  child.stdin.on('error', gone)
+  child.on('error', restart)
+  child.on('exit', restart)
+  child.stdin.on('error', () => {})
   child.unref()
   ;(child.stdin as unknown as { unref(): void }).unref()
-  guards.set(file, guard)
+  for (const node of nodes) tell(guard, 'watch', node)
   return guard
 }
 

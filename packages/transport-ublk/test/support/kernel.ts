@@ -86,6 +86,8 @@ export class FakeKernel {
   /** Errnos for commands that are to be refused, by name. */
   readonly refusals = new Map<string, number>()
   syncError: Error | undefined
+  /** Disks that somebody has open. */
+  held = 0
   /** Calls of io_uring_enter on rings of queues. */
   enters = 0
   #nextAddress = 0x7f00_0000_0000
@@ -198,6 +200,8 @@ export class FakeProcess implements UblkSystem {
   missing = false
   openError: Error | undefined
   ringError: Error | undefined
+  /** For all but small memory. */
+  memoryError: Error | undefined
   settings: Record<string, string> = {}
   #nextFd = 10
 
@@ -247,6 +251,7 @@ export class FakeProcess implements UblkSystem {
   }
 
   memory(length: number): Memory {
+    if (this.memoryError !== undefined && length > 64 * 1024) throw this.memoryError
     return this.kernel.map(length)
   }
 
@@ -276,10 +281,16 @@ export class FakeProcess implements UblkSystem {
   isServed = ({ pid }: NodeRecord): boolean => this.kernel.alive.has(pid)
 
   async hold() {
-    const { syncError } = this.kernel
+    const { kernel } = this
+    const { syncError } = kernel
+    let held = true
+    kernel.held++
     return {
       sync: () => (syncError === undefined ? Promise.resolve() : Promise.reject(syncError)),
-      release: () => Promise.resolve(),
+      release: async () => {
+        if (held) kernel.held--
+        held = false
+      },
     }
   }
 
@@ -297,7 +308,7 @@ export class FakeProcess implements UblkSystem {
   }
 }
 
-class FakeRing implements CommandRing {
+export class FakeRing implements CommandRing {
   readonly fd = 3
   readonly words: Uint32Array
   readonly process: FakeProcess
@@ -451,6 +462,7 @@ class FakeRing implements CommandRing {
       case Command.DeleteDeviceAsync:
         await kernel.stop(device)
         kernel.devices.delete(device.info.id)
+        while (command === Command.DeleteDevice && kernel.held > 0) await turn()
         return 0
       case Command.UpdateSize:
         new DataView(device.parameters.buffer).setBigUint64(24, BigInt(data), true)
