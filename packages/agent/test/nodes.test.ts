@@ -3,14 +3,16 @@ import type { Server } from 'node:net'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { BlockDevicePair } from '@blockbraid/core'
+import type { BlockDevicePair, KernelNode, Transport } from '@blockbraid/core'
 import { systemHost } from '@blockbraid/core'
 import { createMemoryArray } from '@blockbraid/target-memory'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { Config } from '../src/config/config.ts'
 import { callControl } from '../src/control/client.ts'
 import type { Listing } from '../src/control/snapshot.ts'
 import { runAgent } from '../src/index.ts'
 import { createNodeCare } from '../src/nodes/care.ts'
+import { leftNodes } from '../src/nodes/left-nodes.ts'
 import { protectProcess } from '../src/nodes/protect.ts'
 import { swapsOnNode } from '../src/nodes/swap.ts'
 import type { Running } from './fixtures/command.ts'
@@ -436,4 +438,22 @@ describe('swap on a node', () => {
     care.close()
     expect(cancelled).toBe(1)
   })
+})
+
+it('lists nodes once for devices with the same transport: it takes long where there are many', async () => {
+  let lists = 0
+  const transport = (name: string, options = {}): object => ({
+    volume: name,
+    name,
+    transport: { use: 'nbd', options, at: name },
+  })
+  const devices = [transport('a'), transport('b'), transport('c', { kernel: true }), transport('d', { kernel: true })]
+  const nodes = async (): Promise<readonly KernelNode[]> => {
+    lists++
+    return [{ node: '/dev/fake0', name: 'a', volume: 'a', served: false, users: [] }]
+  }
+  const create = (): Transport => ({ name: 'fake', attach: async () => expect.unreachable(), nodes, async close() {} })
+  const left = await leftNodes({ targets: [], devices } as unknown as Config, () => create)
+  expect(left.map(({ node }) => node)).toEqual(['/dev/fake0'])
+  expect(lists).toBe(2)
 })

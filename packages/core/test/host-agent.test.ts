@@ -225,6 +225,29 @@ describe('pairs', () => {
     expect(pair.user.limits.size).toBe(2 * LIMITS.size)
   })
 
+  it('tells the attachment one size at a time, the last one last', async () => {
+    const target = new FakeTarget(1)
+    const { agent, host, transport } = setUp(target)
+    const attach = transport.attach.bind(transport)
+    const told: number[] = []
+    transport.attach = async (device, options) => ({
+      ...(await attach(device, options)),
+      // The first takes longer than those after it.
+      resize: async (size) => {
+        await new Promise<void>((resolve) => host.clock.after(told.length === 0 ? 100 : 10, resolve))
+        told.push(size)
+      },
+    })
+    await host.clock.runUntil(agent.pair({ name: 'v', device: VOLUME, transport }))
+    const path = target.path(0)
+    for (const factor of [2, 3, 4]) {
+      path.limits = { ...LIMITS, size: factor * LIMITS.size }
+      path.events.emit('limits', path.limits)
+    }
+    await host.clock.advance(1000)
+    expect(told).toEqual([2 * LIMITS.size, 4 * LIMITS.size])
+  })
+
   it('refuses bad names, taken names and unknown volumes in a sentence', async () => {
     const target = new FakeTarget(1)
     const { agent, host, transport } = setUp(target)

@@ -223,7 +223,18 @@ it('a volume that grows while its attachment is being made is resized', async ()
   const target = new FakeTarget(1)
   const { agent, host } = setUp(target)
   const sizes: number[] = []
-  const t = transport({ resize: async (size) => void sizes.push(size) })
+  const grow = (factor: number): void => {
+    const p = target.path(0)
+    p.limits = { ...LIMITS, size: factor * LIMITS.size }
+    p.events.emit('limits', p.limits)
+  }
+  const t = transport({
+    resize: async (size) => {
+      sizes.push(size)
+      // Once more, while it is told.
+      if (sizes.length === 1) grow(3)
+    },
+  })
   const attach = t.attach.bind(t)
   t.attach = async (d, o) => {
     const a = await attach(d, o)
@@ -232,11 +243,9 @@ it('a volume that grows while its attachment is being made is resized', async ()
   }
   const pairing = agent.pair({ name: 'v', device: VOLUME, transport: t })
   await host.clock.advance(100)
-  const p = target.path(0)
-  p.limits = { ...LIMITS, size: 2 * LIMITS.size }
-  p.events.emit('limits', p.limits)
+  grow(2)
   await host.clock.runUntil(pairing)
-  expect(sizes).toEqual([2 * LIMITS.size])
+  expect(sizes).toEqual([2 * LIMITS.size, 3 * LIMITS.size])
 })
 void Errno
 void OK

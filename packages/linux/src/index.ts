@@ -10,8 +10,9 @@ export { nested, parseAttributes, text, u8, u32, u64 } from './attributes.ts'
 export type { LinuxErrorOptions } from './errors.ts'
 export { LinuxError } from './errors.ts'
 export { closeFd, ioctl, socketPair } from './fds.ts'
-export type { Guarded, NodeRecord } from './host/index.ts'
+export type { Guarded, LetGo, NodeRecord } from './host/index.ts'
 export {
+  claimNode,
   guardNode,
   isServed,
   nodeUsers,

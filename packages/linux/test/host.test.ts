@@ -1,12 +1,13 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { access, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { access, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import {
+  claimNode,
   isServed,
   nodeUsers,
   readNodeRecord,
@@ -63,6 +64,62 @@ test('a name that would break the lines of a record is refused', async () => {
   for (const volume of [' b', 'b ', '"b"', 'ä'])
     await expect(writeNodeRecord('nbd0', { name: 'a', volume })).rejects.toThrow('volume is')
   await expect(writeNodeRecord('../nbd0', { name: 'a', volume: 'b' })).rejects.toThrow('kname is')
+})
+
+test('a record that another node has by now stays', async () => {
+  await writeNodeRecord('nbd0', { name: 'a', volume: 'b' })
+  const mine = { name: 'a', volume: 'b', pid: process.pid }
+  for (const other of [{ name: 'x' }, { volume: 'x' }, { pid: 1 }])
+    await removeNodeRecord('nbd0', { ...mine, ...other })
+  expect(await readNodeRecord('nbd0')).toMatchObject(mine)
+  await removeNodeRecord('nbd0', mine)
+  expect(await readNodeRecord('nbd0')).toBeUndefined()
+  await removeNodeRecord('nbd0', mine)
+})
+
+test('others cannot write records, whatever the umask', async () => {
+  const before = process.umask(0)
+  try {
+    await writeNodeRecord('nbd0', { name: 'a', volume: 'b' })
+  } finally {
+    process.umask(before)
+  }
+  expect((await stat(recordFolder())).mode & 0o022).toBe(0)
+  expect((await stat(join(recordFolder(), 'nbd0'))).mode & 0o022).toBe(0)
+})
+
+test('one of many has a claim, until it lets go', async () => {
+  for (let round = 0; round < 3; round++) {
+    const ends = await Promise.all(Array.from({ length: 10 }, () => claimNode('nbd a@b')))
+    const [letGo, ...more] = ends.filter((end) => typeof end === 'function')
+    expect(more).toEqual([])
+    expect(ends.filter((end) => end === process.pid)).toHaveLength(9)
+    const other = await claimNode('nbd a@c')
+    await (other as () => Promise<void>)()
+    await letGo!()
+  }
+  expect(await readdir(recordFolder())).toEqual([])
+})
+
+test('the claim of a process that has ended is void, and one of many gets it', async () => {
+  const claim = `
+    import { claimNode } from '${pathToFileURL(join(import.meta.dirname, '../src/host/claim.ts')).href}'
+    console.log(typeof (await claimNode('nbd a@b')))
+    setInterval(() => {}, 1000)`
+  for (let round = 0; round < 2; round++) {
+    const child = spawn(process.execPath, ['--input-type=module', '-e', claim], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    expect(String(await once(child.stdout, 'data'))).toBe('function\n')
+    expect(await claimNode('nbd a@b')).toBe(child.pid)
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+    const ends = await Promise.all(Array.from({ length: 10 }, () => claimNode('nbd a@b')))
+    const [letGo, ...more] = ends.filter((end) => typeof end === 'function')
+    expect(more).toEqual([])
+    await letGo!()
+  }
+  expect(await readdir(recordFolder())).toEqual([])
 })
 
 test('nobody uses a node that is not there', async () => {

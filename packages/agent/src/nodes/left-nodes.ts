@@ -1,5 +1,6 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { KernelNode } from '@blockbraid/core'
-import type { Config, DeviceConfig } from '../config/config.ts'
+import type { Config, DeviceConfig, PluginUse } from '../config/config.ts'
 import type { CreateTransport } from '../transports.ts'
 
 /** Kernel nodes that no process serves, of the transports that a config names. */
@@ -8,8 +9,13 @@ export async function leftNodes(
   createOf: (device: DeviceConfig) => CreateTransport,
 ): Promise<readonly KernelNode[]> {
   const found = new Map<string, KernelNode>()
+  // Each list looks through all processes of the host for users, and I/O on the nodes waits meanwhile.
+  const asked: Pick<PluginUse, 'use' | 'options'>[] = []
   for (const device of devices) {
-    for (const one of await list(createOf(device), device.transport.options)) if (!one.served) found.set(one.node, one)
+    const { use, options } = device.transport
+    if (asked.some((one) => isDeepStrictEqual(one, { use, options }))) continue
+    asked.push({ use, options })
+    for (const one of await list(createOf(device), options)) if (!one.served) found.set(one.node, one)
   }
   return [...found.values()]
 }

@@ -24,7 +24,7 @@ export async function makePair(
   signal: AbortSignal | undefined,
   onClosed: (pair: BlockDevicePair) => void,
 ): Promise<BlockDevicePair> {
-  const { size } = device.limits
+  let { size } = device.limits
   const kernel = await spec.transport.attach(user, {
     name: spec.name,
     volume: device.volume,
@@ -33,7 +33,10 @@ export async function makePair(
   })
   try {
     // It may have grown while the transport was busy.
-    if (device.limits.size !== size) await kernel.resize(device.limits.size)
+    while (device.limits.size !== size) {
+      size = device.limits.size
+      await kernel.resize(size)
+    }
   } catch (error) {
     await kernel.detach({ mode: 'force' })
     throw error
@@ -51,6 +54,7 @@ class Pair implements BlockDevicePair {
   #closing: Closing = closing((options) => this.#end(options))
   /** Calls of `close` that wait for the attachment. */
   #detaching = 0
+  #resizing = false
   #unsubscribe: (() => void)[] = []
   #unsubscribeLast: (() => void)[] = []
 
@@ -68,8 +72,7 @@ class Pair implements BlockDevicePair {
     this.#onClosed = onClosed
     for (const event of FORWARDED) this.#unsubscribe.push(this.#forward(event))
     for (const event of FORWARDED_LAST) this.#unsubscribeLast.push(this.#forward(event))
-    const onResized = ({ size }: { size: number }): void =>
-      void kernel.resize(size).catch((error: Error) => this.events.emit('resizeFailed', error))
+    const onResized = (): void => void this.#followSize()
     const onLost = (error: Error): void => void this.events.emit('lost', error)
     device.events.on('resized', onResized)
     kernel.events.on('lost', onLost)
@@ -83,6 +86,22 @@ class Pair implements BlockDevicePair {
     const listener = (detail: unknown): void => void this.events.emit(event, detail as never)
     this.#device.events.on(event, listener)
     return () => this.#device.events.off(event, listener)
+  }
+
+  // One call at a time: of two at once the attachment could end with either's size.
+  async #followSize(): Promise<void> {
+    if (this.#resizing) return
+    this.#resizing = true
+    let size: number
+    do {
+      ;({ size } = this.#device.limits)
+      try {
+        await this.kernel.resize(size)
+      } catch (error) {
+        this.events.emit('resizeFailed', error as Error)
+      }
+    } while (size !== this.#device.limits.size)
+    this.#resizing = false
   }
 
   get volume(): VolumeId {

@@ -46,21 +46,28 @@ export async function writeNodeRecord(
     `${FIELDS.name}=${name}`,
     `${FIELDS.volume}=${volume}`,
     `${FIELDS.pid}=${process.pid}`,
-    `${STARTED}=${startOf(process.pid) ?? ''}`,
+    `${STARTED}=${ownStart()}`,
   ]
-  const folder = recordFolder()
-  await mkdir(folder, { recursive: true }).catch((cause: NodeJS.ErrnoException) => {
-    const text = `${folder} cannot be made (${cause.code}): BLOCKBRAID_RUN must name a folder that this user may write to`
-    throw new Error(text, { cause })
-  })
+  await makeRecordFolder()
   // Never half a record: whoever reads it decides whether a node is an orphan.
-  const draft = join(folder, `.${kname}.${process.pid}`)
-  await writeFile(draft, `${lines.join('\n')}\n`)
+  const draft = join(recordFolder(), `.${kname}.${process.pid}`)
+  await writeFile(draft, `${lines.join('\n')}\n`, { mode: 0o644 })
   await rename(draft, file)
 }
 
-/** Forgets a node. */
-export async function removeNodeRecord(kname: string): Promise<void> {
+/** Makes the folder of the records. Whoever can write there decides which nodes are orphans: never all, whatever the umask. */
+export async function makeRecordFolder(): Promise<void> {
+  const folder = recordFolder()
+  await mkdir(folder, { recursive: true, mode: 0o755 }).catch((cause: NodeJS.ErrnoException) => {
+    const text = `${folder} cannot be made (${cause.code}): BLOCKBRAID_RUN must name a folder that this user may write to`
+    throw new Error(text, { cause })
+  })
+}
+
+/** Forgets a node; with `of` only where the record is still that one: the number may be another node's by now. */
+export async function removeNodeRecord(kname: string, of?: Pick<NodeRecord, 'name' | 'volume' | 'pid'>): Promise<void> {
+  const now = of && (await readNodeRecord(kname))
+  if (now?.name !== of?.name || now?.volume !== of?.volume || now?.pid !== of?.pid) return
   await rm(fileOf(kname), { force: true })
 }
 
@@ -78,8 +85,13 @@ export async function readNodeRecord(kname: string): Promise<NodeRecord | undefi
 }
 
 /** Whether the process of a record still runs; another one with its number does not count. */
-export function isServed({ pid, started }: NodeRecord): boolean {
+export function isServed({ pid, started }: Pick<NodeRecord, 'pid' | 'started'>): boolean {
   return pid > 0 && startOf(pid) === started
+}
+
+/** When this process started; see {@link NodeRecord.started}. */
+export function ownStart(): string {
+  return startOf(process.pid) ?? ''
 }
 
 function fileOf(kname: string): string {

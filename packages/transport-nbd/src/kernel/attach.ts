@@ -1,7 +1,7 @@
 import type { BlockDevice, Host, SignalOptions } from '@blockbraid/core'
 import { BlockError, delay, throwIfAborted } from '@blockbraid/core'
 import type { Guarded } from '@blockbraid/linux'
-import { removeNodeRecord, writeNodeRecord } from '@blockbraid/linux'
+import { claimNode, removeNodeRecord, writeNodeRecord } from '@blockbraid/linux'
 import type { ServedNode } from './attachment.ts'
 import { OFFER_INTERVAL } from './attachment.ts'
 import { transmissionFlags } from './flags.ts'
@@ -13,7 +13,7 @@ import { NodeLinks } from './node-links.ts'
 import { resetNode, tuneNode } from './node-settings.ts'
 import { offerLink } from './offer.ts'
 import type { KernelSettings } from './options.ts'
-import { servedHere } from './served.ts'
+import { beginServing, endServing } from './served.ts'
 import { servingProcess } from './serving.ts'
 
 /** What every node of a transport is made with. */
@@ -37,21 +37,43 @@ export async function serveNode(
   options: SignalOptions = {},
 ): Promise<ServedNode> {
   const backend = backendOf(identity)
+  // Several processes may want it at once: one makes it, or takes all of its connections over.
+  const letGo = await claimNode(`nbd ${backend}`)
+  if (typeof letGo === 'number') {
+    throw new BlockError('IN_USE', `process ${letGo} is making or taking over the node of ${identity.name}`)
+  }
+  try {
+    return await findOrMake(maker, device, identity, backend, options.signal)
+  } finally {
+    await letGo()
+  }
+}
+
+async function findOrMake(
+  maker: NodeMaker,
+  device: BlockDevice,
+  identity: Identity,
+  backend: string,
+  signal: AbortSignal | undefined,
+): Promise<ServedNode> {
   for (const node of await maker.kernel.nodes()) {
     if (node.backend !== backend) continue
-    const links = await takeOver(maker, node.index, backend, device, identity, options.signal)
-    if (links !== undefined) return settle(maker, node.index, backend, links, device, true, options.signal)
+    const taken = await takeOver(maker, node.index, backend, device, identity, signal)
+    if (taken !== undefined) return settle(maker, node.index, backend, taken, device, true, signal)
   }
   const { index, links } = await connect(maker, backend, device, identity)
+  let guard: Guarded | undefined
   try {
+    guard = maker.kernel.guard(index, backend, maker.settings.takeOverTimeout)
     await writeNodeRecord(`nbd${index}`, identity)
-    return await settle(maker, index, backend, links, device, false, options.signal)
+    return await settle(maker, index, backend, { links, guard }, device, false, signal)
   } catch (error) {
     links.destroy()
     await maker.kernel.disconnect(index).catch(() => {})
-    await links.drained()
-    servedHere.delete(index)
-    await removeNodeRecord(`nbd${index}`)
+    await links.drained({ signal })
+    guard?.forget()
+    endServing(index, backend)
+    await removeNodeRecord(`nbd${index}`, { ...identity, pid: process.pid })
     await resetNode(maker.kernel, index)
     throw error
   }
@@ -76,7 +98,7 @@ async function connect(
       requestTimeout: settings.requestTimeout,
       takeOverTimeout: settings.takeOverTimeout,
     })
-    servedHere.add(index)
+    beginServing(index, backend)
     for (const { link } of offered) links.confirm(link)
     return { index, links }
   } catch (error) {
@@ -89,6 +111,9 @@ async function connect(
   }
 }
 
+/** The connections of a node, and its guard. */
+type Taken = Pick<ServedNode, 'links' | 'guard'>
+
 /** Connections to an orphaned node in place of its dead ones; undefined where it is not connected any more. */
 async function takeOver(
   { kernel, host, settings, context }: NodeMaker,
@@ -97,7 +122,7 @@ async function takeOver(
   device: BlockDevice,
   identity: Identity,
   signal: AbortSignal | undefined,
-): Promise<NodeLinks | undefined> {
+): Promise<Taken | undefined> {
   const blockSize = Number(await kernel.read(index, 'queue/logical_block_size'))
   if (blockSize !== device.limits.blockSize) {
     const message = `/dev/nbd${index} has blocks of ${blockSize} bytes, the device of ${device.limits.blockSize}`
@@ -106,11 +131,12 @@ async function takeOver(
   const wanted = await kernel.connections(index)
   const links = new NodeLinks({ kernel, context, device, name: identity.name }, wanted > 1)
   let taken = 0
+  let guard: Guarded | undefined
   const begin = host.clock.now()
   const late = (limit: number): boolean => host.clock.now() - begin > limit * 1000
   try {
     for (;;) {
-      const pid = taken === 0 ? await servingProcess(index, identity) : undefined
+      const pid = taken === 0 ? await servingProcess(index, backend) : undefined
       if (pid !== undefined) {
         if (pid === process.pid || late(LAST_BREATH)) {
           throw new BlockError('IN_USE', `process ${pid} serves ${identity.name} as /dev/nbd${index}`)
@@ -122,14 +148,19 @@ async function takeOver(
           throw new BlockError('CLOSED', `another program disconnected /dev/nbd${index}`)
         }
         if (offer === 'taken') {
-          servedHere.add(index)
-          if (taken++ === 0) await writeNodeRecord(`nbd${index}`, identity)
-          if (taken === wanted) return links
+          beginServing(index, backend)
+          taken++
+          if (guard === undefined) {
+            // The guard of the process before does nothing once the record is ours.
+            guard = kernel.guard(index, backend, settings.takeOverTimeout)
+            await writeNodeRecord(`nbd${index}`, identity)
+          }
+          if (taken === wanted) return { links, guard }
           continue
         }
       }
       if (late(NOTICE)) {
-        if (taken > 0) return links
+        if (guard !== undefined) return { links, guard }
         throw new BlockError(
           'IN_USE',
           `the kernel takes no new connection for /dev/nbd${index}: the old ones are alive`,
@@ -140,7 +171,7 @@ async function takeOver(
     }
   } catch (error) {
     // Those that it has taken leave it an orphan again.
-    if (taken > 0) servedHere.delete(index)
+    if (taken > 0) endServing(index, backend)
     links.destroy()
     throw error
   }
@@ -151,13 +182,12 @@ async function settle(
   { kernel, settings }: NodeMaker,
   index: number,
   backend: string,
-  links: NodeLinks,
+  { links, guard }: Taken,
   device: BlockDevice,
   tookOver: boolean,
   signal: AbortSignal | undefined,
 ): Promise<ServedNode> {
   const { limits } = device
-  const guard: Guarded = kernel.guard(index, backend, settings.takeOverTimeout)
   try {
     if (tookOver && Number(await kernel.read(index, 'size')) * 512 !== limits.size) {
       await kernel.reconfigure(index, backend, { size: limits.size })
@@ -165,15 +195,16 @@ async function settle(
     await tuneNode(kernel, index, settings, limits)
     throwIfAborted(signal)
     await kernel.settle(index)
-    if (settings.partitions) await kernel.rescan(index)
+    // One that was left has its partitions, and the kernel refuses to look where one of them is in use.
+    if (settings.partitions && !tookOver) await kernel.rescan(index)
     throwIfAborted(signal)
     const { blockSize } = limits
     return { index, backend, links, guard, tookOver, blockSize, takeOverTimeout: settings.takeOverTimeout }
   } catch (error) {
     if (tookOver) {
       links.destroy()
-      servedHere.delete(index)
-    } else guard.forget()
+      endServing(index, backend)
+    }
     throw error
   }
 }

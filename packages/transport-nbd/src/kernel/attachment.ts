@@ -4,12 +4,14 @@ import type { Guarded } from '@blockbraid/linux'
 import { removeNodeRecord } from '@blockbraid/linux'
 import type { NbdExportStats } from '../export.ts'
 import type { NbdAttachment } from '../transport.ts'
+import { identityOf } from './identity.ts'
 import type { KernelLink } from './link.ts'
 import type { Claim, NbdKernel } from './nbd-kernel.ts'
 import type { NodeLinks } from './node-links.ts'
 import { resetNode } from './node-settings.ts'
 import { offerLink } from './offer.ts'
-import { servedHere } from './served.ts'
+import { endServing } from './served.ts'
+import { servingProcess } from './serving.ts'
 
 /** A node that the kernel has made or given to us, with everything that belongs to it. */
 export interface ServedNode {
@@ -57,7 +59,7 @@ export class NodeAttachment implements NbdAttachment {
     this.#kernel = kernel
     this.#host = host
     this.#onOver = onOver
-    served.links.onDead = (link) => this.#linkDied(link)
+    served.links.watch((link) => this.#linkDied(link))
   }
 
   get events(): Events<AttachmentEvents> {
@@ -109,7 +111,7 @@ export class NodeAttachment implements NbdAttachment {
   }
 
   async #end(mode: DetachMode): Promise<void> {
-    const { index, links } = this.#served
+    const { index, backend, links } = this.#served
     const { signal } = this.#hurry
     const claim = mode === 'clean' ? await this.#claim(this.#claiming.signal) : undefined
     this.#closing = true
@@ -118,7 +120,7 @@ export class NodeAttachment implements NbdAttachment {
       await links.drained({ signal })
       if (!this.#forced) {
         // The record and the guard stay: both are for whoever comes next.
-        servedHere.delete(index)
+        endServing(index, backend)
         this.#onOver()
         return
       }
@@ -144,7 +146,7 @@ export class NodeAttachment implements NbdAttachment {
       const users = await this.#kernel.users(this.#served.index)
       if (users.length > 0) throw new BlockError('IN_USE', `${this.node} is in use: ${users.join(', ')}`)
     } catch (error) {
-      if (!this.#forced) throw error
+      if (!this.#forced) throw this.#refusal(error)
     }
     // To open it may take I/O, and that may wait for a path.
     const claimed = this.#kernel.claim(this.#served.index)
@@ -153,8 +155,15 @@ export class NodeAttachment implements NbdAttachment {
     } catch (error) {
       claimed.then((claim) => claim.close()).catch(() => {})
       if (signal.aborted) return undefined
-      throw error
+      throw this.#refusal(error)
     }
+  }
+
+  /** Whoever asked for a clean end must not end what is in use for want of a descriptor. */
+  #refusal(error: unknown): BlockError {
+    if (BlockError.is(error) && error.code === 'IN_USE') return error
+    const message = `whether ${this.node} is in use cannot be told: ${messageOf(error)}`
+    return new BlockError('IN_USE', message, { cause: error })
   }
 
   #linkDied(link: KernelLink): void {
@@ -168,11 +177,15 @@ export class NodeAttachment implements NbdAttachment {
     const { index, backend, links, takeOverTimeout } = this.#served
     const end = this.#host.clock.now() + takeOverTimeout * 1000
     while (!this.#closing) {
-      const offer = await offerLink(this.#kernel, links, index, backend)
+      let reason: unknown
+      // Short of memory or descriptors: to give up now would fail I/O that waits for this.
+      const offer = await offerLink(this.#kernel, links, index, backend).catch((error: unknown) => {
+        reason = error
+      })
       if (offer === 'taken') return
       if (offer === 'gone') throw new BlockError('CLOSED', `another program disconnected ${this.node}`)
       if (this.#host.clock.now() > end)
-        throw new BlockError('TIMED_OUT', `the kernel takes no connection for ${this.node}`)
+        throw reason ?? new BlockError('TIMED_OUT', `the kernel takes no connection for ${this.node}`)
       await delay(this.#host.clock, OFFER_INTERVAL)
     }
   }
@@ -187,8 +200,11 @@ export class NodeAttachment implements NbdAttachment {
   async #afterLoss(): Promise<void> {
     const { index, backend, links } = this.#served
     links.destroy()
-    // It may be half of the way only, and the number may be another's by now.
-    if ((await this.#kernel.read(index, 'backend')) === backend) await this.#kernel.disconnect(index).catch(() => {})
+    // It may be half of the way only, and the number may be another's by now, or the node another process's.
+    if ((await this.#kernel.read(index, 'backend')) === backend) {
+      const pid = await servingProcess(index, backend)
+      if (pid === undefined || pid === process.pid) await this.#kernel.disconnect(index).catch(() => {})
+    }
     await links.drained({ signal: this.#hurry.signal })
     await this.#forget()
   }
@@ -202,10 +218,10 @@ export class NodeAttachment implements NbdAttachment {
   }
 
   async #forget(): Promise<void> {
-    const { index, guard } = this.#served
+    const { index, backend, guard } = this.#served
     guard.forget()
-    servedHere.delete(index)
-    await removeNodeRecord(`nbd${index}`)
+    endServing(index, backend)
+    await removeNodeRecord(`nbd${index}`, { ...identityOf(backend)!, pid: process.pid })
     await resetNode(this.#kernel, index)
     this.#onOver()
   }

@@ -7,8 +7,9 @@ import { Errno } from '@blockbraid/core'
  */
 export class Barrier {
   /**
-   * Whether every request waits until the event loop has looked at all connections once more. With several,
-   * the news that one is dead may be seen later than the request that the kernel sent again through another.
+   * Whether every request waits until the event loop has looked at all connections once more after it was read.
+   * With several, the news that one is dead may be seen later than the request that the kernel sent again through
+   * another.
    */
   readonly cautious: boolean
   readonly #gates = new Set<Gate>()
@@ -35,25 +36,27 @@ export class Barrier {
   holdUntil(settled: Promise<void>): void {
     this.#unsettled++
     void settled.then(() => {
-      if (--this.#unsettled === 0) this.#open()
+      if (--this.#unsettled > 0) return
+      // One more may have died meanwhile, unseen.
+      if (this.cautious) this.schedule()
+      else for (const gate of this.#gates) gate.release()
     })
   }
 
-  /** Something is held; it may go when every connection was looked at. */
+  /** Something is held; it may go when every connection was looked at once more. */
   schedule(): void {
     if (this.#scheduled || this.closed) return
     this.#scheduled = true
-    // The first comes after what is read now, the second after the connections were polled once more.
-    setImmediate(() => setImmediate(this.#pass))
+    // After what is read now, and then each time the connections were polled once more.
+    setImmediate(this.#look)
   }
 
-  readonly #pass = (): void => {
+  readonly #look = (): void => {
     this.#scheduled = false
-    if (!this.closed) this.#open()
-  }
-
-  #open(): void {
-    for (const gate of this.#gates) gate.release()
+    if (this.closed) return
+    let waiting = false
+    for (const gate of this.#gates) if (gate.look()) waiting = true
+    if (waiting) this.schedule()
   }
 }
 
@@ -63,6 +66,8 @@ export class Gate implements BlockDevice {
   readonly #barrier: Barrier
   readonly #onOver: (gate: Gate) => void
   #held: Io[] = []
+  /** Those held that were there at the last look. */
+  #seen: Io[] = []
   #over = false
 
   constructor(device: BlockDevice, barrier: Barrier, onOver: (gate: Gate) => void) {
@@ -84,12 +89,19 @@ export class Gate implements BlockDevice {
     this.#barrier.schedule()
   }
 
-  /** Starts what was held. */
-  release(): void {
-    if (this.#held.length === 0) return
-    const held = this.#held
+  /** Starts what was held at the last look already; whether there is more. */
+  look(): boolean {
+    const seen = this.#seen
+    if (seen.length === 0 && this.#held.length === 0) return false
+    this.#seen = this.#held
     this.#held = []
-    for (const io of held) this.#device.submit(io)
+    for (const io of seen) this.#device.submit(io)
+    return this.#seen.length > 0
+  }
+
+  /** Starts all that was held. */
+  release(): void {
+    if (this.look()) this.look()
   }
 
   /** The connection is dead: what has not started never will. */
@@ -97,7 +109,8 @@ export class Gate implements BlockDevice {
     if (this.#over) return
     this.#over = true
     this.#onOver(this)
-    const held = this.#held
+    const held = [...this.#seen, ...this.#held]
+    this.#seen = []
     this.#held = []
     for (const io of held) io.done(io, Errno.ESHUTDOWN)
   }

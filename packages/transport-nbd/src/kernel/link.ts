@@ -43,20 +43,26 @@ export class KernelLink {
     // The kernel's client knows no structured replies.
     const negotiated = { style: ReplyStyle.Simple, allocation: false, flags: ACCEPTED }
     this.#session = new Session(context, socket, this.#target, negotiated, () => socket.destroy(), input)
-    // The kernel closes both directions or none: nobody is left to read a reply.
-    socket.on('end', () => socket.destroy())
-    socket.on('error', () => {})
-    socket.on('close', () => {
+    const over = (): void => {
+      if (this.#closed) return
       this.#closed = true
       this.#session.closed()
       gate.drop()
       input.close()
       onClosed(this)
+    }
+    // The kernel closes both directions or none: nobody is left to read a reply. The barrier's look comes before
+    // the news of the close.
+    socket.on('end', () => {
+      socket.destroy()
+      over()
     })
+    socket.on('error', over)
+    socket.on('close', over)
     socket.resume()
   }
 
-  /** Whether the socket is closed. */
+  /** Whether the connection is over. */
   get closed(): boolean {
     return this.#closed
   }

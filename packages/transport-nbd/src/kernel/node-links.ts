@@ -21,14 +21,15 @@ export interface OfferedLink {
 
 /** The connections of one node, those that died and still have something in flight included. */
 export class NodeLinks {
-  /** Called when a connection that the kernel had taken is closed. */
-  onDead: (link: KernelLink) => void = () => {}
   readonly #source: LinkSource
   readonly #barrier: Barrier
   readonly #open = new Set<KernelLink>()
   readonly #taken = new Set<KernelLink>()
   readonly #settling = new Set<KernelLink>()
   #before: NbdExportStats
+  #onDead: ((link: KernelLink) => void) | undefined
+  /** Those that died before anybody watched. */
+  #unheard: KernelLink[] = []
 
   /** `several`: whether the node has more than one connection. */
   constructor(source: LinkSource, several: boolean) {
@@ -50,6 +51,14 @@ export class NodeLinks {
   confirm(link: KernelLink): void {
     this.#taken.add(link)
     if (link.closed) this.#dead(link)
+  }
+
+  /** Tells of each connection that the kernel had taken and that is closed; soon of those before. */
+  watch(onDead: (link: KernelLink) => void): void {
+    this.#onDead = onDead
+    setImmediate(() => {
+      for (const link of this.#unheard.splice(0)) onDead(link)
+    })
   }
 
   /** Closes all of them at once. */
@@ -88,7 +97,8 @@ export class NodeLinks {
 
   #dead(link: KernelLink): void {
     this.#taken.delete(link)
-    this.onDead(link)
+    if (this.#onDead === undefined) this.#unheard.push(link)
+    else this.#onDead(link)
   }
 }
 

@@ -4,7 +4,7 @@ import { removeNodeRecord } from '@blockbraid/linux'
 import { identityOf } from './identity.ts'
 import type { NbdKernel } from './nbd-kernel.ts'
 import { resetNode } from './node-settings.ts'
-import { servingProcess } from './serving.ts'
+import { recordOf, servingProcess } from './serving.ts'
 
 const STEP = 20
 const LIMIT = 2000
@@ -15,7 +15,7 @@ export async function listNodes(kernel: NbdKernel): Promise<KernelNode[]> {
   for (const { index, backend } of await kernel.nodes()) {
     const identity = identityOf(backend)
     if (identity === undefined) continue
-    const served = (await servingProcess(index, identity)) !== undefined
+    const served = (await servingProcess(index, backend)) !== undefined
     list.push({ node: `/dev/nbd${index}`, ...identity, served, users: await kernel.users(index) })
   }
   return list
@@ -31,17 +31,19 @@ export async function dropNode(
   const index = Number(/^\/dev\/nbd(\d+)$/.exec(node)?.[1] ?? Number.NaN)
   const backend = (await kernel.nodes()).find((one) => one.index === index)?.backend
   const identity = backend === undefined ? undefined : identityOf(backend)
-  if (identity === undefined) throw new BlockError('NOT_FOUND', `${node} is no nbd node of blockbraid`)
+  if (backend === undefined || identity === undefined)
+    throw new BlockError('NOT_FOUND', `${node} is no nbd node of blockbraid`)
   if (mode !== 'force') {
-    const pid = await servingProcess(index, identity)
+    const pid = await servingProcess(index, backend)
     if (pid !== undefined) throw new BlockError('IN_USE', `process ${pid} serves ${identity.name} as ${node}`)
     const users = await kernel.users(index)
     if (users.length > 0) throw new BlockError('IN_USE', `${node} is in use: ${users.join(', ')}`)
   }
+  const record = await recordOf(index, backend)
   await kernel.disconnect(index)
   for (let waited = 0; waited < LIMIT && (await kernel.read(index, 'backend')) === backend; waited += STEP) {
     await delay(host.clock, STEP)
   }
-  await removeNodeRecord(`nbd${index}`)
+  if (record !== undefined) await removeNodeRecord(`nbd${index}`, record)
   await resetNode(kernel, index)
 }

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Attachment, Transport } from '@blockbraid/core'
@@ -55,6 +55,19 @@ async function read(node: FakeNode, client = 0): Promise<void> {
   const { [client]: one } = node.clients
   one!.send(request(CMD.READ, { cookie: 7, offset: 512, length: 512 }))
   expect(await one!.read(16 + 512)).toEqual(simple(0, 7, device.memory.subarray(512, 1024)))
+}
+
+/** Has another process serve a node, as its record says. */
+function recordOf(pid: number): void {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+  const started = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
+  const fields = { NAME: 'disk', VOLUME: 'naa.1', PID: pid, STARTED: started }
+  const lines = Object.entries(fields).map(([field, value]) => `BLOCKBRAID_${field}=${value}\n`)
+  writeFileSync(join(folder, 'nodes', 'nbd0'), lines.join(''))
+}
+
+const turns = async (count: number): Promise<void> => {
+  for (let i = 0; i < count; i++) await new Promise((resolve) => setImmediate(resolve))
 }
 
 async function lossOf(attachment: Attachment): Promise<string> {
@@ -129,6 +142,16 @@ describe('a node', () => {
     expect(kernel.made.get(0)!.connected).toBe(false)
   })
 
+  it('stays where nothing tells whether it is in use', async () => {
+    const { attachment, node } = await attached()
+    vi.spyOn(kernel, 'users').mockRejectedValueOnce(new Error('EMFILE: too many open files'))
+    await expect(attachment.detach()).rejects.toMatchObject({ code: 'IN_USE' })
+    kernel.claimed = Promise.reject(new BlockError('IO_FAILED', 'opening /dev/nbd0: EMFILE'))
+    const message = 'whether /dev/nbd0 is in use cannot be told: opening /dev/nbd0: EMFILE'
+    await expect(attachment.detach()).rejects.toMatchObject({ code: 'IN_USE', message })
+    await read(node)
+  })
+
   it('goes by force while a clean end waits to open it', async () => {
     const { attachment } = await attached()
     const close = vi.fn()
@@ -159,6 +182,29 @@ describe('a node', () => {
     hurry.abort()
     await attachment.detach({ signal: hurry.signal })
     await end
+  })
+
+  it('leaves the record of the next node that has its number alone', async () => {
+    const { attachment, node, transport } = await attached()
+    device.hold = true
+    node.clients[0]!.send(request(CMD.READ, { length: 512 }))
+    await vi.waitFor(() => expect(device.held).toHaveLength(1))
+    const end = attachment.detach({ mode: 'force' })
+    await vi.waitFor(() => expect(kernel.log).toContain('disconnect 0'))
+    const other = await transportOf().attach(device, { name: 'other', volume: 'naa.2' })
+    expect(other.node).toBe('/dev/nbd0')
+    device.release()
+    await end
+    expect(records()).toEqual(['nbd0'])
+    expect(await transport.nodes?.()).toMatchObject([{ name: 'other', served: true }])
+  })
+
+  it('is made once where several want it at the same time', async () => {
+    const ends = await Promise.allSettled(Array.from({ length: 3 }, () => transportOf().attach(device, identity)))
+    expect(ends.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+    for (const end of ends) if (end.status === 'rejected') expect(end.reason).toMatchObject({ code: 'IN_USE' })
+    expect(kernel.made.size).toBe(1)
+    expect(records()).toEqual(['nbd0'])
   })
 
   it('changes its size', async () => {
@@ -225,9 +271,52 @@ describe('a connection that the kernel drops', () => {
       expect(attachment.stats()).toMatchObject({ connections, inflight: 0 })
     })
   }
+
+  it('holds what the kernel sends again though it is read before the news', async () => {
+    const { node } = await attached({ connections: 2, requestTimeout: 1000 })
+    device.hold = true
+    const [first, second] = node.clients
+    first!.send(request(CMD.WRITE, { cookie: 1, payload: Buffer.alloc(512, 1) }))
+    await vi.waitFor(() => expect(device.held).toHaveLength(1))
+    await turns(1)
+    second!.send(request(CMD.WRITE, { cookie: 1, payload: Buffer.alloc(512, 1) }))
+    await turns(1)
+    first!.socket.destroy()
+    await turns(20)
+    expect(device.log).toEqual(['1:0+512'])
+  })
+
+  it('is replaced though it was dropped while the node was made', async () => {
+    kernel.settle = async () => {
+      kernel.made.get(0)!.clients[0]!.socket.destroy()
+      await turns(10)
+    }
+    const { node } = await attached()
+    await vi.waitFor(() => expect(node.clients[0]!.socket.destroyed).toBe(false))
+    await read(node)
+  })
+
+  it('is replaced though the kernel could not take another at once', async () => {
+    const { node } = await attached()
+    vi.spyOn(kernel, 'reconfigure').mockRejectedValueOnce(new BlockError('IO_FAILED', 'EMFILE'))
+    node.clients[0]!.socket.destroy()
+    await vi.waitFor(() => expect(node.clients[0]!.socket.destroyed).toBe(false))
+    await read(node)
+  })
 })
 
 describe('a node that another program disconnects', () => {
+  it('is lost, and not the one that another process has made of the same since', async () => {
+    const { attachment, node } = await attached()
+    recordOf(process.ppid)
+    const loss = lossOf(attachment)
+    node.clients[0]!.send(request(CMD.DISC))
+    await loss
+    await attachment.detach()
+    expect(kernel.log).not.toContain('disconnect 0')
+    expect(records()).toEqual(['nbd0'])
+  })
+
   it('is lost with the goodbye of the kernel', async () => {
     const { attachment, node, transport } = await attached()
     const loss = lossOf(attachment)
@@ -285,6 +374,29 @@ describe('a node that was left', () => {
     expect(kernel.log.filter((line) => line === 'reconfigure 0')).toHaveLength(3)
     expect(next.attachment.stats().connections).toBe(1)
     await read(next.node)
+  })
+
+  it('is taken over though it is in use, without a look for partitions', async () => {
+    const { attachment, node } = await attached({ partitions: true })
+    await attachment.detach({ mode: 'leave' })
+    node.users = ['mounted at /mnt']
+    const next = await attached({ partitions: true })
+    expect(next.attachment.tookOver).toBe(true)
+  })
+
+  it('is under guard before its record says who has taken it over', async () => {
+    const { attachment } = await attached()
+    await attachment.detach({ mode: 'leave' })
+    const file = join(folder, 'nodes', 'nbd0')
+    writeFileSync(file, readFileSync(file, 'latin1').replace(/PID=.*/, 'PID=0'))
+    const guard = kernel.guard.bind(kernel)
+    let pid: string | undefined
+    kernel.guard = (...watched) => {
+      pid = /PID=(.*)/.exec(readFileSync(file, 'latin1'))?.[1]
+      return guard(...watched)
+    }
+    await attached()
+    expect(pid).toBe('0')
   })
 
   it('is taken over with as many connections as it has', async () => {

@@ -1,5 +1,5 @@
 import { Socket } from 'node:net'
-import type { BlockError } from '@blockbraid/core'
+import { BlockError } from '@blockbraid/core'
 import { closeFd, socketPair } from '@blockbraid/linux'
 import type { BackedNode, Claim, NbdKernel } from '../../src/kernel/nbd-kernel.ts'
 import type { ConnectSpec, NodeChange } from '../../src/kernel/netlink.ts'
@@ -34,7 +34,8 @@ export class FakeKernel implements NbdKernel {
 
   async connect(spec: ConnectSpec): Promise<number> {
     if (this.failConnect !== undefined) throw this.failConnect
-    const index = this.made.size
+    let index = 0
+    while (this.made.get(index)?.connected) index++
     this.log.push(`connect ${index}`)
     const attributes = new Map([
       ['size', String(spec.size / 512)],
@@ -108,6 +109,7 @@ export class FakeKernel implements NbdKernel {
 
   async rescan(index: number): Promise<void> {
     this.log.push(`rescan ${index}`)
+    if (this.made.get(index)!.users.length > 0) throw new BlockError('IO_FAILED', 'EBUSY')
   }
 
   guard(index: number, backend: string): { forget(): void } {
