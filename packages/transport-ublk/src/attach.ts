@@ -23,10 +23,10 @@ import { guardEntry } from './guard-entry.ts'
 import { identityOf, sameIdentity } from './identity.ts'
 import { deleteNode } from './nodes.ts'
 import { parametersBytes, parametersOf, transferOf } from './parameters.ts'
-import { Flag, SECTOR, State } from './protocol.ts'
+import { Attribute, Flag, SECTOR, State } from './protocol.ts'
 import type { Server } from './server.ts'
 import { serve } from './server.ts'
-import type { DeviceInfo } from './structs.ts'
+import type { DeviceInfo, Parameters } from './structs.ts'
 
 /**
  * Milliseconds until a request that is not answered makes older drivers look whether their server is alive,
@@ -187,13 +187,7 @@ async function takeOver(
   const kname = blockName(orphan.info.id)
   const parameters = await getParameters(control, orphan.info).catch(noneIfGone)
   if (parameters === undefined) return undefined
-  const blockSize = 2 ** parameters.logicalBlockShift
-  if (orphan.info.state !== State.Dead && blockSize !== device.limits.blockSize) {
-    throw new BlockError(
-      'MISMATCH',
-      `ublk: /dev/${kname}, which was left behind as ${names.name}, has blocks of ${blockSize} bytes, the volume of ${device.limits.blockSize}: remove it first`,
-    )
-  }
+  if (orphan.info.state !== State.Dead) refuseOther(`/dev/${kname}`, names, parameters, device)
   const info = await recoverable(context, names, orphan, signal)
   if (info === undefined) return undefined
   const aborted = Promise.withResolvers<number>()
@@ -220,6 +214,25 @@ async function takeOver(
     server.hold()
     server.close(true)
     throw error
+  }
+}
+
+/** The kernel keeps what it was told of blocks and cache when the node was made. */
+function refuseOther(
+  node: string,
+  { name }: Names,
+  { logicalBlockShift, attributes }: Parameters,
+  { limits }: BlockDevice,
+): void {
+  const left = `ublk: ${node}, which was left behind as ${name},`
+  const blockSize = 2 ** logicalBlockShift
+  if (blockSize !== limits.blockSize) {
+    const text = `${left} has blocks of ${blockSize} bytes, the volume of ${limits.blockSize}: remove it first`
+    throw new BlockError('MISMATCH', text)
+  }
+  // Nobody would ever flush the cache.
+  if (limits.writeCache && (attributes & Attribute.VolatileCache) === 0) {
+    throw new BlockError('MISMATCH', `${left} has no write cache, the volume has one: remove it first`)
   }
 }
 

@@ -302,6 +302,18 @@ test('take-over waits until the driver has noticed, and is refused for another b
   expect((await taken).tookOver).toBe(true)
 })
 
+test('a node without a write cache is not taken over where the device has one: nobody would flush it', async () => {
+  const kernel = new FakeKernel()
+  const storage = createMinimalStorage(1024, 4096)
+  storage.limits = { ...storage.limits, writeCache: false, fua: false }
+  const first = processOf(kernel)
+  await first.transport.attach(createMinimalDevice(storage), NAMES)
+  first.process.kill()
+  storage.limits = { ...storage.limits, writeCache: true }
+  const next = processOf(kernel).transport
+  expect(await refused(next.attach(createMinimalDevice(storage), NAMES))).toMatch(/^MISMATCH .*ublkb0.*no write cache/)
+})
+
 test('take-over on older drivers does not wait for another process that has the number of the dead one now', async () => {
   const kernel = new FakeKernel()
   kernel.features = ALL_FEATURES & ~Flag.Quiesce

@@ -114,6 +114,20 @@ async function connect(
 /** The connections of a node, and its guard. */
 type Taken = Pick<ServedNode, 'links' | 'guard'>
 
+/** The kernel keeps what it was told of blocks and cache when the node was made. */
+async function refuseOther(kernel: NbdKernel, index: number, { limits }: BlockDevice): Promise<void> {
+  const blockSize = Number(await kernel.read(index, 'queue/logical_block_size'))
+  if (blockSize !== limits.blockSize) {
+    const message = `/dev/nbd${index} has blocks of ${blockSize} bytes, the device of ${limits.blockSize}`
+    throw new BlockError('MISMATCH', `${message}: it cannot take over, remove the node first`)
+  }
+  // Nobody would ever flush the cache.
+  if (limits.writeCache && (await kernel.read(index, 'queue/write_cache')) === 'write through') {
+    const message = `/dev/nbd${index} has no write cache, the device has one`
+    throw new BlockError('MISMATCH', `${message}: it cannot take over, remove the node first`)
+  }
+}
+
 /** Connections to an orphaned node in place of its dead ones; undefined where it is not connected any more. */
 async function takeOver(
   { kernel, host, settings, context }: NodeMaker,
@@ -123,11 +137,7 @@ async function takeOver(
   identity: Identity,
   signal: AbortSignal | undefined,
 ): Promise<Taken | undefined> {
-  const blockSize = Number(await kernel.read(index, 'queue/logical_block_size'))
-  if (blockSize !== device.limits.blockSize) {
-    const message = `/dev/nbd${index} has blocks of ${blockSize} bytes, the device of ${device.limits.blockSize}`
-    throw new BlockError('MISMATCH', message)
-  }
+  await refuseOther(kernel, index, device)
   const wanted = await kernel.connections(index)
   const links = new NodeLinks({ kernel, context, device, name: identity.name }, wanted > 1)
   let taken = 0

@@ -416,6 +416,17 @@ describe('a node that was left', () => {
     await expect(transportOf().attach(device, identity)).rejects.toMatchObject({ code: 'MISMATCH' })
   })
 
+  it('is not taken over without a write cache where the device has one: nobody would flush it', async () => {
+    device.limits = { ...device.limits, writeCache: false }
+    const { attachment } = await attached()
+    await attachment.detach({ mode: 'leave' })
+    device.limits = { ...device.limits, writeCache: true }
+    await expect(transportOf().attach(device, identity)).rejects.toMatchObject({
+      code: 'MISMATCH',
+      message: expect.stringContaining('/dev/nbd0 has no write cache'),
+    })
+  })
+
   it('is IN_USE while this process serves it', async () => {
     await attached()
     await expect(transportOf().attach(device, identity)).rejects.toMatchObject({

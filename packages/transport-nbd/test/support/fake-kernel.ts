@@ -3,6 +3,7 @@ import { BlockError } from '@blockbraid/core'
 import { closeFd, socketPair } from '@blockbraid/linux'
 import type { BackedNode, Claim, NbdKernel } from '../../src/kernel/nbd-kernel.ts'
 import type { ConnectSpec, NodeChange } from '../../src/kernel/netlink.ts'
+import { TransmissionFlag } from '../../src/protocol.ts'
 import { Client } from './client.ts'
 
 /** A node of a {@link FakeKernel}: its clients are the kernel's ends. */
@@ -40,6 +41,7 @@ export class FakeKernel implements NbdKernel {
     const attributes = new Map([
       ['size', String(spec.size / 512)],
       ['queue/logical_block_size', String(spec.blockSize)],
+      ['queue/write_cache', spec.flags & TransmissionFlag.SendFlush ? 'write back' : 'write through'],
       ['queue/io_timeout', '30000'],
       ['queue/max_sectors_kb', '1280'],
     ])
