@@ -78,7 +78,7 @@ for (const name of values.kernel.split(',')) {
       kernel,
       command: commandOf(files),
       cwd: root,
-      env: { ...inherited(), ...suite.env },
+      env: { ...inherited(), ...suite.env, ...(values.short && { BLOCKBRAID_SHORT: '1' }) },
       modules: suite.modules,
       limit: Number(values.limit ?? suite.limit),
       console: values.console,

@@ -111,6 +111,16 @@ export function agentsOf(
   }
 }
 
+/** Nodes of all pairs, in their order. */
+export function nodesOf({ pairs }: AgentProcess): [string, string] {
+  return pairs.map(({ node }) => node) as [string, string]
+}
+
+/** Those of them that an agent before had. */
+export function takenOver({ pairs }: AgentProcess): string[] {
+  return pairs.filter(({ tookOver }) => tookOver).map(({ node }) => node)
+}
+
 async function startAgent(args: readonly string[]): Promise<AgentProcess> {
   const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
   const ended = once(child, 'exit').then(([code, signal]: (number | string)[]) => code ?? signal ?? 'gone')

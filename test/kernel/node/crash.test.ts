@@ -2,46 +2,15 @@ import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import { test } from 'node:test'
 import { until, within } from '../guest/wait.ts'
-import type { AgentProcess } from './agents.ts'
-import { agentsOf, control } from './agents.ts'
+import { agentsOf, control, nodesOf, takenOver } from './agents.ts'
 import { startArray } from './array.ts'
 import { createTransport, nodesInUse, openBed } from './bed.ts'
 import { startJournal } from './journal.ts'
-import { fio, mount, readDirect, start, tool } from './tools.ts'
+import { loadOn } from './load.ts'
+import { mount, readDirect, start, tool } from './tools.ts'
 
 // Many starts of agents, on an emulated machine.
 const long = { timeout: 900_000 }
-
-test(
-  'pain: SIGKILL of the agent under fio verify ten times in a row: a pause, no error, no lost write',
-  long,
-  async () => {
-    await using array = await startArray('64MiB', '16MiB')
-    await using agents = agentsOf(array)
-    let agent = await agents.start()
-    const [disk, raw] = nodesOf(agent)
-    await tool('mkfs.ext4', '-q', disk)
-    {
-      await using mounted = await mount(disk)
-      const journal = await startJournal(raw, array, 1)
-      const load = loadOn(mounted.folder)
-      for (let kill = 0; kill < 10; kill++) {
-        const before = journal.acknowledged
-        await until('writes are acknowledged', () => journal.acknowledged > before + 8)
-        await agent.end('SIGKILL')
-        agent = await agents.start()
-        assert.deepEqual(takenOver(agent), [disk, raw], agent.said)
-      }
-      const before = journal.acknowledged
-      await until('writes go on', () => journal.acknowledged > before + 8)
-      await journal.stop()
-      await load.stop()
-    }
-    await tool('e2fsck', '-fn', disk)
-    await agent.end('SIGTERM')
-    assert.deepEqual(nodesInUse(), [])
-  },
-)
 
 test(
   'up --take-over under load: the old agent ends, the new one has the nodes, applications see a pause',
@@ -209,33 +178,3 @@ test('a second host process is refused the node that this one serves', async () 
   assert.equal(await readDirect(bed.node, 0, 4096), 'done')
   await transport.close()
 })
-
-function nodesOf({ pairs }: AgentProcess): [string, string] {
-  return pairs.map(({ node }) => node) as [string, string]
-}
-
-function takenOver({ pairs }: AgentProcess): string[] {
-  return pairs.filter(({ tookOver }) => tookOver).map(({ node }) => node)
-}
-
-/** Writes and verifies files, round after round. */
-function loadOn(directory: string): { stop(): Promise<void> } {
-  const shared = { directory, verify: 'crc32c', rw: 'randwrite', size: '1m' }
-  // Not so fast that little is left of the machine for agents to start.
-  const jobs = {
-    direct: { bs: '4k', direct: 1, ioengine: 'libaio', iodepth: 8, rate_iops: 80 },
-    buffered: { bs: '16k', fsync: 8, rate_iops: 20 },
-  }
-  let stopped = false
-  const work = (async () => {
-    do await fio(shared, jobs).done
-    while (!stopped)
-  })()
-  work.catch(() => {})
-  return {
-    async stop() {
-      stopped = true
-      await work
-    },
-  }
-}
