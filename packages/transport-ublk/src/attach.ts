@@ -47,9 +47,18 @@ export async function attachNode(
   { signal }: SignalOptions,
 ): Promise<UblkAttachment> {
   await allFinished(context.system, names, { signal })
-  const orphan = await findOrphan(context, names)
-  const taken = orphan && (await takeOver(context, device, names, orphan, onEnded, signal))
-  return taken ?? makeNode(context, device, names, onEnded, signal)
+  // Several processes may want the name at once, and neither sees the other's node yet.
+  const letGo = await context.system.claim(names.name)
+  if (typeof letGo === 'number') {
+    throw new BlockError('IN_USE', `ublk: process ${letGo} is making or taking over the node of ${names.name}`)
+  }
+  try {
+    const orphan = await findOrphan(context, names)
+    const taken = orphan && (await takeOver(context, device, names, orphan, onEnded, signal))
+    return taken ?? (await makeNode(context, device, names, onEnded, signal))
+  } finally {
+    await letGo()
+  }
 }
 
 /** The node that a dead process left under these names. Rejects with IN_USE where a living one serves the name. */

@@ -105,7 +105,7 @@ function openError(path: string, code: string, cause: unknown): BlockError {
   }
   if (code === 'EBUSY') return new BlockError('IN_USE', `ublk: ${path} is held by another process`, { cause })
   if (code === 'EACCES' || code === 'EPERM') {
-    const text = `ublk: ${path} cannot be opened (${code}): a rule of udev must give it to this user, and its block device too`
+    const text = `ublk: ${path} cannot be opened (${code}): a rule of udev must give it to this user, and its block device too; it stays until root unloads the driver`
     return new BlockError('DENIED', text, { cause })
   }
   return new BlockError('IO_FAILED', `ublk: ${path} cannot be opened (${code})`, { cause })

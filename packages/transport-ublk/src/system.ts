@@ -2,8 +2,9 @@ import { execFile, spawn } from 'node:child_process'
 import { closeSync, constants, openSync, readFileSync } from 'node:fs'
 import { type FileHandle, open, readdir, writeFile } from 'node:fs/promises'
 import { release } from 'node:os'
-import type { NodeRecord } from '@blockbraid/linux'
+import type { LetGo, NodeRecord } from '@blockbraid/linux'
 import {
+  claimNode,
   guardNode,
   isServed,
   mapFile,
@@ -77,6 +78,8 @@ export interface UblkSystem {
   hold(kname: string): Promise<ExclusiveHold>
   users(kname: string): Promise<string[]>
   settle(kname: string): Promise<void>
+  /** Claims a name for this process until it lets go; or tells which process has it. Rejects where no records can be kept. */
+  claim(name: string): Promise<LetGo | number>
   readRecord(kname: string): Promise<NodeRecord | undefined>
   writeRecord(kname: string, names: { name: string; volume: string }): Promise<void>
   removeRecord(kname: string): Promise<void>
@@ -112,6 +115,7 @@ export const linuxSystem: UblkSystem = {
   hold,
   users: nodeUsers,
   settle: settleNode,
+  claim: (name) => claimNode(`ublk ${name}`),
   readRecord: readNodeRecord,
   writeRecord: writeNodeRecord,
   removeRecord: removeNodeRecord,

@@ -239,6 +239,16 @@ test('a name is taken while it is served, by this process or another', async () 
   await served.attachment.detach({ mode: 'force' })
 })
 
+test('of two processes that attach a name at the same moment, one makes the node', async () => {
+  const kernel = new FakeKernel()
+  const attaching = [1, 2].map(() => processOf(kernel).transport.attach(createMinimalDevice(), NAMES))
+  const ends = await Promise.allSettled(attaching)
+  expect(ends.map(({ status }) => status)).toEqual(['fulfilled', 'rejected'])
+  expect(await refused(attaching[1]!)).toMatch(/^IN_USE ublk: process \d+ is making/)
+  expect(kernel.devices.size).toBe(1)
+  expect(kernel.claims.size).toBe(0)
+})
+
 test('take-over: requests that nobody answered are answered by the next server', async () => {
   const kernel = new FakeKernel()
   const first = processOf(kernel)

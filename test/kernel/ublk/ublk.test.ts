@@ -362,6 +362,12 @@ function asNobody(script: string): Promise<string> {
   return tool('setpriv', ...ids, process.execPath, '--input-type=module', '-e', script)
 }
 
+/** What systemd does when a user logs in. */
+async function giveRuntimeFolder(): Promise<void> {
+  await tool('mkdir', '-p', `/run/user/${NOBODY}`)
+  await tool('chown', String(NOBODY), `/run/user/${NOBODY}`)
+}
+
 test('a user without privileges is told what is missing', async () => {
   const script = `
     import { ublk } from '@blockbraid/transport-ublk'
@@ -369,13 +375,19 @@ test('a user without privileges is told what is missing', async () => {
     for (const options of [{}, { unprivileged: true }]) {
       await ublk(options).attach(createMinimalDevice(), { name: 'disk' }).catch((error) => console.log(error.code, error.message))
     }`
+  await giveRuntimeFolder()
   await tool('chmod', '600', '/dev/ublk-control')
   const closed = await asNobody(script)
   assert.match(closed, /DENIED ublk: \/dev\/ublk-control cannot be opened \(EACCES\): run as root/)
   await tool('chmod', '666', '/dev/ublk-control')
-  const [plain = ''] = (await asNobody(script)).split('\n')
+  const [plain = '', withoutRights = ''] = (await asNobody(script)).split('\n')
   assert.match(plain, /DENIED .*CAP_SYS_ADMIN/)
+  assert.match(withoutRights, /DENIED ublk: \/dev\/ublkc\d+ cannot be opened \(EACCES\): a rule of udev/)
   await tool('chmod', '600', '/dev/ublk-control')
+  // The user may not remove what it could make.
+  await tool('modprobe', '-r', 'ublk_drv')
+  await tool('modprobe', 'ublk_drv')
+  assert.deepEqual(devices(), [])
 })
 
 test('a user without privileges has a node where udev gives it the rights', async () => {
@@ -389,8 +401,7 @@ test('a user without privileges has a node where udev gives it the rights', asyn
     }
   }, 50)
   await tool('chmod', '666', '/dev/ublk-control')
-  await tool('mkdir', '-p', `/run/user/${NOBODY}`)
-  await tool('chown', String(NOBODY), `/run/user/${NOBODY}`)
+  await giveRuntimeFolder()
   try {
     const said = await asNobody(`
       import { spawn } from 'node:child_process'

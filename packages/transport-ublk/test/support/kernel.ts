@@ -79,6 +79,8 @@ export class FakeKernel {
   features: number | undefined = ALL_FEATURES
   readonly devices = new Map<number, FakeDevice>()
   readonly records = new Map<string, NodeRecord>()
+  /** Processes that have claimed a name. */
+  readonly claims = new Map<string, number>()
   readonly alive = new Set<number>()
   users: string[] = []
   /** Command names in the order in which they came. */
@@ -292,6 +294,13 @@ export class FakeProcess implements UblkSystem {
         held = false
       },
     }
+  }
+
+  async claim(name: string) {
+    const holder = this.kernel.claims.get(name)
+    if (holder !== undefined && this.kernel.alive.has(holder)) return holder
+    this.kernel.claims.set(name, this.pid)
+    return async () => void this.kernel.claims.delete(name)
   }
 
   async writeRecord(kname: string, names: { name: string; volume: string }): Promise<void> {
