@@ -131,6 +131,7 @@ export class NodeAttachment implements NbdAttachment {
       await this.#kernel.disconnect(index)
     } catch (error) {
       this.#closing = mode === 'force'
+      this.#forced = false
       throw error
     } finally {
       await claim?.close()
@@ -194,6 +195,8 @@ export class NodeAttachment implements NbdAttachment {
     if (this.#closing) return
     this.#closing = true
     this.#ended ??= this.#afterLoss()
+    // Told to whoever detaches it.
+    this.#ended.catch(() => {})
     this.#events.emit('lost', reason instanceof Error ? reason : new Error(messageOf(reason)))
   }
 
