@@ -1,9 +1,12 @@
 import { open } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fillPattern, patternFault } from '@blockbraid/testkit'
 import type { ArrayProcess } from './array.ts'
 
 const BLOCK = 4096
 const SEED = 20261122
+/** Milliseconds between two writes: agents that start need some of the machine too. */
+const PAUSE = 20
 
 /** Writes blocks of a node over and over and keeps a journal of what was acknowledged. */
 export interface Journal {
@@ -46,6 +49,7 @@ export async function startJournal(node: string, array: ArrayProcess, volume: nu
         await check(block)
         await write(block)
         await check(block)
+        await sleep(PAUSE)
       }
     }
   }
