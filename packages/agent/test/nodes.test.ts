@@ -278,6 +278,24 @@ describe('down', () => {
   })
 })
 
+describe('down --force of a node that is served by a process that hangs', () => {
+  it('tells what it waits for', async () => {
+    await write()
+    await up()
+    const hanging = createServer(() => {})
+    server = hanging.listen(join(folder, 'hanging.sock'))
+    await expect.poll(() => readdir(folder)).toContain('hanging.sock')
+    const slow = [fakeNodes(nodes, { slow: 2500 })]
+    const args = ['down', '--force', '/dev/fake0', '--control', join(folder, 'hanging.sock')]
+    const { code, out, err } = await begin(folder, args, {}, slow).ended
+    expect({ code, out }).toEqual({ code: 0, out: '/dev/fake0 is removed\n' })
+    expect(err).toBe(
+      `blockbraid: /dev/fake0 waits for process ${process.pid}, which serves it: "kill -9 ${process.pid}" ends that at ` +
+        'once, and leaves the other nodes of that process to the next agent\n',
+    )
+  }, 20_000)
+})
+
 describe('nodes', () => {
   const list = (...broken: string[]) =>
     begin(folder, ['nodes', '--json'], {}, [...broken.map((code) => fakeNodes('', { broken: code })), fakeNodes(nodes)])

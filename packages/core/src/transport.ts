@@ -40,6 +40,8 @@ export interface KernelNode {
   readonly volume: string
   /** Whether a process serves it; if not, its I/O waits for one, or ends with EIO after a limit. */
   readonly served: boolean
+  /** The process that serves it, where one does and its id is known. */
+  readonly pid?: number
   /** Who uses it, for people: mount points, holders, processes. */
   readonly users: readonly string[]
 }

@@ -27,7 +27,7 @@ export async function listNodes({ control, system }: Context, signal: AbortSigna
       node: `/dev/${kname}`,
       name: record.name,
       volume: record.volume,
-      served: isServed(found, system),
+      ...(isServed(found, system) ? { served: true, pid: record.pid } : { served: false }),
       users: await system.users(kname),
     })
   }

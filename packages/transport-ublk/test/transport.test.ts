@@ -416,7 +416,9 @@ test('lost: the node is stopped by another process, which can delete it', async 
   const { kernel, process, attachment, device, transport } = await openBed()
   const lost = new Promise<Error>((resolve) => attachment.events.once('lost', resolve))
   const other = processOf(kernel)
-  expect(await other.transport.nodes()).toEqual([{ node: '/dev/ublkb0', ...NAMES, served: true, users: [] }])
+  expect(await other.transport.nodes()).toEqual([
+    { node: '/dev/ublkb0', ...NAMES, served: true, pid: process.pid, users: [] },
+  ])
   expect(await refused(other.transport.removeNode('/dev/ublkb0'))).toMatch(
     new RegExp(`^IN_USE .*process ${process.pid}`),
   )

@@ -16,6 +16,8 @@ export interface DownOptions extends RemoteOptions {
 const LIST_TIME = 5000
 /** The same for ending a pair. */
 const FORCE_TIME = 20_000
+/** How long the removal of a node that is served may take before that is told, milliseconds. */
+const PATIENCE = 2000
 
 /**
  * `blockbraid down NAME`: ends a pair of the agent, or removes a kernel node of that name or path that no
@@ -74,7 +76,9 @@ async function removeNodes(terminal: Terminal, options: DownOptions, name: strin
       const reasons = [problem, `no kernel node of this host is named ${name}`, ...errors]
       throw new BlockError('NOT_FOUND', reasons.join('; '))
     }
-    const ends = await Promise.allSettled(meant.map((one) => removeNode(one, options.force ? 'force' : 'clean')))
+    const ends = await Promise.allSettled(
+      meant.map((one) => tellOfWaiting(terminal, one, removeNode(one, options.force ? 'force' : 'clean'))),
+    )
     const failed = ends.flatMap((end) => (end.status === 'rejected' ? [messageOf(end.reason)] : []))
     const removed = meant.flatMap(({ node }, index) => (ends[index]!.status === 'fulfilled' ? [node.node] : []))
     if (removed.length > 0)
@@ -85,6 +89,19 @@ async function removeNodes(terminal: Terminal, options: DownOptions, name: strin
     const advice = options.force ? '' : `; "blockbraid down --force ${name}" removes it all the same`
     throw new Error(`${failed.join('; ')}${advice}`)
   })
+}
+
+/** A driver may wait for what a process that hangs has not answered. */
+async function tellOfWaiting(
+  terminal: Terminal,
+  { node: { node, pid } }: HostNode,
+  work: Promise<void>,
+): Promise<void> {
+  if (pid === undefined) return work
+  const advice = `"kill -9 ${pid}" ends that at once, and leaves the other nodes of that process to the next agent`
+  const tell = (): void => terminal.err(`blockbraid: ${node} waits for process ${pid}, which serves it: ${advice}`)
+  const timer = setTimeout(tell, PATIENCE)
+  return work.finally(() => clearTimeout(timer))
 }
 
 async function removeNode({ node, transport }: HostNode, mode: 'clean' | 'force'): Promise<void> {

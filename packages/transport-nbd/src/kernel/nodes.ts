@@ -15,8 +15,9 @@ export async function listNodes(kernel: NbdKernel): Promise<KernelNode[]> {
   for (const { index, backend } of await kernel.nodes()) {
     const identity = identityOf(backend)
     if (identity === undefined) continue
-    const served = (await servingProcess(index, backend)) !== undefined
-    list.push({ node: `/dev/nbd${index}`, ...identity, served, users: await kernel.users(index) })
+    const pid = await servingProcess(index, backend)
+    const served = pid === undefined ? { served: false } : { served: true, pid }
+    list.push({ node: `/dev/nbd${index}`, ...identity, ...served, users: await kernel.users(index) })
   }
   return list
 }

@@ -438,7 +438,7 @@ describe('a node that was left', () => {
   it('is listed and removed', async () => {
     const { attachment, transport, node } = await attached()
     const listed = { node: '/dev/nbd0', name: 'disk', volume: 'naa.1', users: [] }
-    expect(await transport.nodes?.()).toEqual([{ ...listed, served: true }])
+    expect(await transport.nodes?.()).toEqual([{ ...listed, served: true, pid: process.pid }])
     await expect(transport.removeNode?.('/dev/nbd0')).rejects.toMatchObject({ code: 'IN_USE' })
     await attachment.detach({ mode: 'leave' })
     expect(await transport.nodes?.()).toEqual([{ ...listed, served: false }])
