@@ -1,5 +1,5 @@
 import type { BlockDevice, Io, IoStatus } from '@blockbraid/core'
-import { systemHost } from '@blockbraid/core'
+import { BlockError, systemHost } from '@blockbraid/core'
 import { createMinimalDevice, createMinimalStorage } from '@blockbraid/testkit'
 import type { UblkOptions } from '../../src/options.ts'
 import { ublkOn } from '../../src/transport.ts'
@@ -50,4 +50,15 @@ export async function until(what: string, condition: () => boolean): Promise<voi
     if (turns > 2000) throw new Error(`never: ${what}`)
     await turn()
   }
+}
+
+/** The code and words of what a promise rejects with. */
+export async function refused(promise: Promise<unknown>): Promise<string> {
+  try {
+    await promise
+  } catch (error) {
+    if (BlockError.is(error)) return `${error.code} ${error.message}`
+    throw error
+  }
+  throw new Error('it was not refused')
 }
