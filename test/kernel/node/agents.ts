@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { BlockError } from '@blockbraid/core'
 import { within } from '../guest/wait.ts'
 import type { ArrayNews } from './array-process.ts'
 import { createTransport, transportConfig } from './bed.ts'
@@ -105,7 +106,12 @@ export function agentsOf(
     async [Symbol.asyncDispose]() {
       for (const agent of running) await agent.end('SIGKILL')
       const left = await createTransport()
-      for (const { node } of (await left.nodes?.()) ?? []) await left.removeNode?.(node, { mode: 'force' })
+      for (const { node } of (await left.nodes?.()) ?? []) {
+        // Its guard may be quicker.
+        await left.removeNode?.(node, { mode: 'force' }).catch((error: BlockError) => {
+          if (error.code !== 'NOT_FOUND') throw error
+        })
+      }
       await left.close()
     },
   }
