@@ -293,7 +293,8 @@ test('lost: another process stops the node', async () => {
   const lost = new Promise<Error>((resolve) => attachment.events.once('lost', resolve))
   const other = ublk()
   const [listed] = await other.nodes()
-  assert.deepEqual(listed, { node: attachment.node, name: 'disk', volume: NAMES.volume, served: true, users: [] })
+  const { node } = attachment
+  assert.deepEqual(listed, { node, name: 'disk', volume: NAMES.volume, served: true, pid: process.pid, users: [] })
   await assert.rejects(other.removeNode(attachment.node), isCode('IN_USE', new RegExp(`process ${process.pid}`)))
   await within('it is removed', other.removeNode(attachment.node, { mode: 'force' }))
   await other.close()
