@@ -386,7 +386,12 @@ test('a user without privileges is told what is missing', async () => {
   assert.match(withoutRights, /DENIED ublk: \/dev\/ublkc\d+ cannot be opened \(EACCES\): a rule of udev/)
   await tool('chmod', '600', '/dev/ublk-control')
   // The user may not remove what it could make.
-  await tool('modprobe', '-r', 'ublk_drv')
+  await until('nobody uses the driver', () =>
+    tool('modprobe', '-r', 'ublk_drv').then(
+      () => true,
+      () => false,
+    ),
+  )
   await tool('modprobe', 'ublk_drv')
   assert.deepEqual(devices(), [])
 })
