@@ -47,10 +47,9 @@ async function runSuite(suite: Suite): Promise<Outcome> {
   let failed = 0
   let skipped: string[] = []
   for (const [command = '', ...args] of suite.commands) {
-    const isVitest = command === 'vitest'
-    const extra = isVitest ? ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`] : []
+    const extra = reportOptions(command, args, report)
     const code = await run(command, [...args, ...extra])
-    if (!isVitest) {
+    if (extra.length === 0) {
       if (code === 0) passed++
       else failed++
       continue
@@ -63,6 +62,12 @@ async function runSuite(suite: Suite): Promise<Outcome> {
     if (counts.passed + counts.failed === 0) failed++
   }
   return { suite, passed, failed, skipped, seconds: (performance.now() - start) / 1000 }
+}
+
+/** What has a command write a report in the form of vitest's; nothing where it is a test by itself. */
+function reportOptions(command: string, [script]: readonly string[], report: string): string[] {
+  if (command === 'vitest') return ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
+  return script === 'test/kernel/run.ts' ? ['--report', report] : []
 }
 
 async function readCounts(report: string): Promise<{ passed: number; failed: number; skipped: string[] }> {
