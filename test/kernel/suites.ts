@@ -60,7 +60,7 @@ export const suites: readonly KernelSuite[] = [
     modules: ['nbd', ...nodeModules],
     files: nodeFiles,
     short: nodeShort,
-    limit: 1800,
+    limit: 2700,
     env: { BLOCKBRAID_NODE: 'nbd' },
   },
   {
@@ -76,7 +76,7 @@ export const suites: readonly KernelSuite[] = [
     modules: ['ublk_drv', ...nodeModules],
     files: nodeFiles,
     short: nodeShort,
-    limit: 1800,
+    limit: 2700,
     env: { BLOCKBRAID_NODE: 'ublk' },
   },
   {
