@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { link, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isServed, makeRecordFolder, ownStart, recordFolder } from './record.ts'
+import { isServed, makeRecordFolder, ownStart } from './record.ts'
 
 /** Milliseconds. */
 const STEP = 5
@@ -17,9 +17,9 @@ export type LetGo = () => Promise<void>
  * to the process that has it; the claim of a process that has ended is void.
  */
 export async function claimNode(text: string): Promise<LetGo | number> {
-  await makeRecordFolder()
+  const folder = await makeRecordFolder()
   const digest = createHash('sha256').update(text).digest('hex').slice(0, 32)
-  return take(join(recordFolder(), `.claim-${digest}`))
+  return take(join(folder, `.claim-${digest}`))
 }
 
 async function take(file: string): Promise<LetGo | number> {
@@ -30,8 +30,8 @@ async function take(file: string): Promise<LetGo | number> {
     while (!(await linked(draft, file))) {
       const holder = await holderOf(file)
       if (holder === undefined) continue
-      const pid = Number(holder.split(' ')[0])
-      if (isServed({ pid, started: holder.split(' ')[1] ?? '' })) return pid
+      const [pid = '', started = ''] = holder.split(' ')
+      if (isServed({ pid: Number(pid), started })) return Number(pid)
       await removeVoid(file, holder)
     }
     return () => rm(file, { force: true })

@@ -48,20 +48,21 @@ export async function writeNodeRecord(
     `${FIELDS.pid}=${process.pid}`,
     `${STARTED}=${ownStart()}`,
   ]
-  await makeRecordFolder()
+  const folder = await makeRecordFolder()
   // Never half a record: whoever reads it decides whether a node is an orphan.
-  const draft = join(recordFolder(), `.${kname}.${process.pid}`)
+  const draft = join(folder, `.${kname}.${process.pid}`)
   await writeFile(draft, `${lines.join('\n')}\n`, { mode: 0o644 })
   await rename(draft, file)
 }
 
-/** Makes the folder of the records. Whoever can write there decides which nodes are orphans: never all, whatever the umask. */
-export async function makeRecordFolder(): Promise<void> {
+/** Makes the folder of the records, and tells it. Whoever can write there decides which nodes are orphans: never all, whatever the umask. */
+export async function makeRecordFolder(): Promise<string> {
   const folder = recordFolder()
   await mkdir(folder, { recursive: true, mode: 0o755 }).catch((cause: NodeJS.ErrnoException) => {
     const text = `${folder} cannot be made (${cause.code}): BLOCKBRAID_RUN must name a folder that this user may write to`
     throw new Error(text, { cause })
   })
+  return folder
 }
 
 /** Forgets a node; with `of` only where the record is still that one: the number may be another node's by now. */
