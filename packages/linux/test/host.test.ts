@@ -140,11 +140,13 @@ async function guarded(entries: readonly string[], after: string): Promise<Retur
     `import { appendFileSync } from 'node:fs'
      import { runGuard } from '${guardModule}'
      let failed = false
-     appendFileSync('${folder}/started', process.pid + '\\n')
-     await runGuard(async (entry) => {
+     const work = runGuard(async (entry) => {
        if (entry === 'stubborn' && !failed) { failed = true; throw new Error('once') }
        appendFileSync('${folder}/removed', entry + '\\n')
      })
+     // Before that, a signal would end it.
+     appendFileSync('${folder}/started', process.pid + '\\n')
+     await work
      appendFileSync('${folder}/ended', 'ended\\n')`,
   )
   const owner = join(folder, 'owner.mjs')
@@ -163,11 +165,9 @@ async function guarded(entries: readonly string[], after: string): Promise<Retur
 
 async function until(file: string): Promise<string> {
   for (;;) {
-    const found = await access(join(folder, file)).then(
-      () => true,
-      () => false,
-    )
-    if (found) return readFile(join(folder, file), 'utf8')
+    // A file is there before its first line is.
+    const text = await readFile(join(folder, file), 'utf8').catch(() => '')
+    if (text !== '') return text
     await sleep(20)
   }
 }
