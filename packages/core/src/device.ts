@@ -1,4 +1,5 @@
 import type { Io } from './io.ts'
+import type { IoSource } from './io-source.ts'
 import type { ScsiAnswer, ScsiOptions } from './scsi.ts'
 
 /** Options of control calls. */
@@ -60,6 +61,11 @@ export interface BlockDevice {
   readonly limits: DeviceLimits
   /** Starts an Io. Never throws, never blocks, never calls `done` before it returns. */
   submit(io: Io): void
+  /**
+   * Nobody waits for the Ios of `source` any more: sets its `gone`. What was not sent ends now; what was sent is not
+   * tried again, and what overlaps it waits until it has ended, or can change nothing any more.
+   */
+  abandon?(source: IoSource): void
   /** Ends the device: every Io in flight is done before it settles. Calling it again returns the same end. */
   close(options?: SignalOptions): Promise<void>
   /**

@@ -1,3 +1,4 @@
+import type { IoSource } from './io-source.ts'
 import type { IoStatus } from './status.ts'
 import { Errno } from './status.ts'
 
@@ -66,6 +67,8 @@ export class Io {
   done: IoDone = notSubmitted
   /** Free for whoever submits; no device looks at it. */
   owner: object | null = null
+  /** The connection that it came over; null where its caller lives as long as the device. */
+  source: IoSource | null = null
 
   constructor() {
     // Started as doubles so that V8 keeps one representation when offsets pass 2 ** 31.

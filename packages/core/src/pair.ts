@@ -46,6 +46,22 @@ export interface PathStatus {
   readonly reason: string
 }
 
+/** A range in which something may still change that no proof has ended. What overlaps it waits, or fails in time. */
+export interface GuardStatus {
+  /** Bytes. */
+  readonly offset: number
+  /** Bytes; Infinity: to the end of the volume. */
+  readonly length: number
+  /** Whether reads wait too, not only what changes data. */
+  readonly reads: boolean
+  /** Id of the path through which the change may come. */
+  readonly path: string
+  /** `clock.now()` when it was put up, µs. */
+  readonly since: number
+  /** Why, for people. */
+  readonly reason: string
+}
+
 /** State of a multipath device: `degraded` has lost a path, `stalled` has no usable one and parks its I/O. */
 export type DeviceState = 'active' | 'degraded' | 'stalled' | 'closed'
 
@@ -107,6 +123,8 @@ export interface BlockDevicePair extends AsyncDisposable {
   readonly policyFaults: number
   /** Every path with its counters, as it is now. */
   readonly paths: readonly PathStatus[]
+  /** Ranges that wait for a proof. */
+  readonly guards: readonly GuardStatus[]
   /** Changes of state. */
   readonly events: Events<PairEvents>
   /** Exchanges the policy under I/O. Throws what `create` throws, and then keeps the old one. */
@@ -115,6 +133,8 @@ export interface BlockDevicePair extends AsyncDisposable {
   failPath(id: string): Promise<void>
   /** Lets a path that was taken out connect again, and makes one that waits try at once. */
   restorePath(id: string): void
+  /** Takes every guard down on the word of the caller, who knows that nothing can come any more: a controller is off. */
+  releaseGuards(): void
   /**
    * Detaches, then closes the device unless others use it; `stalled` is emitted until then. Where the
    * attachment refuses with IN_USE the pair stays as it was.

@@ -16,6 +16,11 @@ export interface PathEvents {
   limits: DeviceLimits
   /** The path has ended by itself, with the reason; once, after every Io in flight is done. */
   down: Error
+  /**
+   * The storage said that it was powered on or reset: what was written and not flushed may be gone from a volatile
+   * cache (SAM-5 §5.14, sense 29h). The detail says what.
+   */
+  cacheLost: string
 }
 
 /**
@@ -37,6 +42,13 @@ export interface Path extends BlockDevice {
   readonly access: Access
   /** Changes that the path itself tells of. */
   readonly events: Events<PathEvents>
+  /** Whether the storage said while this path was opened what {@link PathEvents.cacheLost} tells later. */
+  readonly wasReset?: boolean
+  /**
+   * What {@link Target.fence} of any process needs to prove rule 9 for this path, also after this process has
+   * ended; stable text without secrets. Left out: nothing that is sent outlives the process.
+   */
+  readonly fenceToken?: string
   /** Asks the array to make this path's port optimized (explicit ALUA). */
   activate?(options?: SignalOptions): Promise<void>
 }
@@ -82,6 +94,12 @@ export interface Target {
    * when another volume answers at that address.
    */
   connect(info: PathInfo, options?: SignalOptions): Promise<Path>
+  /**
+   * One try to prove that nothing that was sent through a path of a process that has ended, known by its
+   * {@link Path.fenceToken}, can change data any more. Rejects with NOT_SUPPORTED where the token is not one of
+   * this target's, and with CONNECT_FAILED, DENIED or TIMED_OUT as long as there is no proof.
+   */
+  fence?(token: string, options?: SignalOptions): Promise<void>
   /** Ends every path that is still open, and the target. */
   close(options?: SignalOptions): Promise<void>
 }

@@ -5,7 +5,7 @@ import type { Emitter } from '../emitter.ts'
 import { createEmitter } from '../emitter.ts'
 import { BlockError } from '../errors.ts'
 import type { MultipathDevice, MultipathEvents } from '../multipath/multipath-device.ts'
-import type { BlockDevicePair, DeviceState, PairEvents, PathStatus } from '../pair.ts'
+import type { BlockDevicePair, DeviceState, GuardStatus, PairEvents, PathStatus } from '../pair.ts'
 import type { PathSelector } from '../policy.ts'
 import type { Attachment, DetachOptions } from '../transport.ts'
 import type { UserDevice } from '../user-device.ts'
@@ -130,6 +130,14 @@ class Pair implements BlockDevicePair {
 
   get paths(): readonly PathStatus[] {
     return this.#device.paths
+  }
+
+  get guards(): readonly GuardStatus[] {
+    return this.#device.guards
+  }
+
+  releaseGuards(): void {
+    this.#device.releaseGuards()
   }
 
   setSelector(create: () => PathSelector): void {

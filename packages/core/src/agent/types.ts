@@ -1,6 +1,7 @@
 import type { Host } from '../clock.ts'
 import type { SignalOptions } from '../device.ts'
 import type { Events } from '../events.ts'
+import type { Ledger } from '../ledger.ts'
 import type { MultipathOptions } from '../multipath/options.ts'
 import type { BlockDevicePair } from '../pair.ts'
 import type { PathSelector } from '../policy.ts'
@@ -69,6 +70,11 @@ export interface HostAgentOptions {
   targets: readonly Target[]
   /** Defaults to the machine's. */
   host?: Host
+  /**
+   * Keeps what this process may have in flight beyond its life, so that the next one proves it ended before it lets
+   * anything through. Left out: a process that is killed leaves nothing that the next one could prove.
+   */
+  ledger?: Ledger
 }
 
 /** Events of a {@link HostAgent}. */

@@ -8,7 +8,7 @@ import { createEmitter } from '../emitter.ts'
 import { BlockError } from '../errors.ts'
 import type { Events } from '../events.ts'
 import type { Io } from '../io.ts'
-import type { DeviceState, PairEvents, PathStatus } from '../pair.ts'
+import type { DeviceState, GuardStatus, PairEvents, PathStatus } from '../pair.ts'
 import type { PathSelector } from '../policy.ts'
 import type { DeviceScsiOptions, ScsiAnswer } from '../scsi.ts'
 import { SCSI_TIMEOUT } from '../scsi.ts'
@@ -66,6 +66,10 @@ export interface MultipathDevice extends BlockDevice {
   readonly policyFaults: number
   /** Every path with its counters, as it is now. */
   readonly paths: readonly PathStatus[]
+  /** Ranges that wait for a proof; see {@link BlockDevicePair.guards}. */
+  readonly guards: readonly GuardStatus[]
+  /** See {@link BlockDevicePair.releaseGuards}. */
+  releaseGuards(): void
   /** Settles when every I/O that is in flight now is done. */
   settled(): Promise<void>
   /** Exchanges the policy under I/O; throws what `create` throws, and then keeps the old one. */
@@ -192,6 +196,12 @@ class Multipath implements MultipathDevice, SlotOwner {
   get policyFaults(): number {
     return this.#engine.policyFaults
   }
+
+  get guards(): readonly GuardStatus[] {
+    return []
+  }
+
+  releaseGuards(): void {}
 
   get paths(): readonly PathStatus[] {
     return this.#slots.map((slot) => slot.status())
