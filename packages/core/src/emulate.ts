@@ -8,6 +8,8 @@ import { Errno, NOT_EXECUTED, OK } from './status.ts'
 /** Serves Ios that a device cannot take as they are, by smaller or other Ios. */
 export interface CompositeFactory {
   submit(io: Io): void
+  /** The source of an Io that is under way was given up: so are its pieces. */
+  abandon(source: IoSource): void
   /** Settles when none is under way. */
   drained(): Promise<void>
 }
@@ -19,21 +21,25 @@ const zeroes = new Uint8Array(65536)
 
 /** Splits by `maxTransfer`, writes zeroes where WriteZeroes is missing, flushes after writes where Fua is. */
 export function compositeFactory(device: BlockDevice, clock: Clock): CompositeFactory {
+  const all: Composite[] = []
   const idle: Composite[] = []
-  let made = 0
   let onIdle: (() => void) | undefined
   const make = (): Composite => {
-    made++
-    return new Composite(device, clock, ended)
+    const made = new Composite(device, clock, ended)
+    all.push(made)
+    return made
   }
   const ended = (composite: Composite): void => {
     idle.push(composite)
-    if (idle.length === made) onIdle?.()
+    if (idle.length === all.length) onIdle?.()
   }
   return {
+    abandon(source) {
+      for (const composite of all) composite.abandon(source)
+    },
     drained: () =>
       new Promise((resolve) => {
-        if (idle.length === made) resolve()
+        if (idle.length === all.length) resolve()
         else onIdle = resolve
       }),
     submit(io) {
@@ -92,6 +98,11 @@ class Composite {
     for (let lane = 0; lane < LANES && this.#submitted < parent.length; lane++) {
       this.#next(this.#children[lane] ?? this.#newChild())
     }
+  }
+
+  abandon(source: IoSource): void {
+    if (this.#parent?.source !== source) return
+    for (const child of this.#children) child.source = source
   }
 
   #newChild(): Io {

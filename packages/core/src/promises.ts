@@ -48,10 +48,10 @@ export function promiseIo(
     io.buffers = buffers
     const abort = (): void => {
       // Its caller may write there again at once, and must not find this one done later.
-      if (io.source !== null) device.abandon?.(io.source)
+      io.source = new IoSource(0)
+      device.abandon?.(io.source)
       reject(aborted(op, signal))
     }
-    if (signal !== undefined) io.source = new IoSource(0)
     io.done = (ended: Io, status: IoStatus) => {
       signal?.removeEventListener('abort', abort)
       ended.buffers = NO_BUFFERS

@@ -125,6 +125,7 @@ class FrontDevice implements UserDevice {
 
   abandon(source: IoSource): void {
     source.gone = true
+    this.#composites.abandon(source)
     this.#device.abandon?.(source)
   }
 
