@@ -1,11 +1,12 @@
 import type { Socket } from 'node:net'
 import type { Host, Timer } from '@blockbraid/core'
-import { BlockError, Errno, IoFlag, IoOp, NO_BUFFERS } from '@blockbraid/core'
+import { BlockError, Errno, IoFlag, IoOp, IoSource, NO_BUFFERS } from '@blockbraid/core'
 import type { Export, ExportUser } from '../export.ts'
 import { Command, CommandFlag, MAX_PAYLOAD, ReplyStyle } from '../protocol.ts'
 import { blockStatus, MAX_STATUS_REPLY, statusPayloadLength } from './block-status.ts'
 import type { Negotiated } from './commands.ts'
-import { allowedFlags, headerError, opOf, rangeError } from './commands.ts'
+import { allowedFlags, changesData, hasPayload, headerError, opOf, rangeError } from './commands.ts'
+import { saysGoodbye } from './goodbye.ts'
 import type { Input } from './input.ts'
 import type { LatencyPoll } from './latency-poll.ts'
 import type { SlabPool } from './output.ts'
@@ -55,6 +56,9 @@ export class Session implements RequestSink, RequestOwner, ExportUser {
   readonly #input: Input | null
   readonly #out: Output
   readonly #onBroken: (reason: string) => void
+  /** What the device knows this client by. */
+  readonly #source: IoSource
+  #abandoned = false
   /** The request whose payload is coming in. */
   #incoming: Request | null = null
   #inflight = 0
@@ -95,6 +99,7 @@ export class Session implements RequestSink, RequestOwner, ExportUser {
     this.#input = input
     this.#out = new Output(socket, context.slabs, this.#sent)
     this.#onBroken = broken
+    this.#source = new IoSource(context.host.clock.now())
     target.users.add(this)
   }
 
@@ -115,8 +120,9 @@ export class Session implements RequestSink, RequestOwner, ExportUser {
     this.#socket.pause()
   }
 
-  /** The client sends no more; what it asked for is still answered. */
+  /** The client sends no more; what it asked for is still answered. Without DISC it is taken for dead. */
   end(): void {
+    if (!this.left && !saysGoodbye(this.#backlog, this.#backlogStart, this.#style)) this.#abandon()
     // A socket that is paused ends all the same where nothing is left in its buffer.
     if (this.#backlog.length > 0) this.#ended = true
     else this.#finish()
@@ -149,6 +155,7 @@ export class Session implements RequestSink, RequestOwner, ExportUser {
     this.#linger?.cancel()
     this.#abort?.abort()
     if (this.#incoming !== null) this.#dropIncoming(this.#incoming)
+    this.#abandon()
     this.#out.drop()
     this.#target.users.delete(this)
     this.#target.settled()
@@ -165,16 +172,20 @@ export class Session implements RequestSink, RequestOwner, ExportUser {
 
   header(parser: RequestParser): Payload {
     const { command, flags, length } = parser
-    const extended = this.#style === ReplyStyle.Extended
-    const payload = extended ? (flags & CommandFlag.PayloadLength) !== 0 : command === Command.Write
-    if (payload && length > MAX_PAYLOAD) {
-      // Above what we advertised: skipping it would be work without end, so the client is dropped.
-      this.broken(`payload of ${length} bytes`)
-      return Payload.Stop
-    }
     if (command === Command.Disconnect) {
       this.left = true
       this.#finish()
+      return Payload.Stop
+    }
+    const payload = hasPayload(command, flags)
+    if (payload && command !== Command.Write && this.#style !== ReplyStyle.Extended) {
+      // Compact headers do not know the flag: whether such a client sends a payload, nobody can tell.
+      this.broken(`payload for command ${command} without extended headers`)
+      return Payload.Stop
+    }
+    if (payload && length > MAX_PAYLOAD) {
+      // Above what we advertised: skipping it would be work without end, so the client is dropped.
+      this.broken(`payload of ${length} bytes`)
       return Payload.Stop
     }
     const request = this.#context.requests.take()
@@ -187,6 +198,8 @@ export class Session implements RequestSink, RequestOwner, ExportUser {
     request.offsetLow = parser.offsetLow
     request.io.length = length
     request.refused = headerError(parser, this.#target, this.#style, this.#allowed)
+    // It waited while its client went, who may have sent it again elsewhere and written more since.
+    if (request.refused === 0 && this.#abandoned && changesData(command)) request.refused = Errno.ESHUTDOWN
     if (request.refused === 0) {
       if (command === Command.BlockStatus) request.held = MAX_STATUS_REPLY
       else if (payload || command === Command.Read) request.held = length
@@ -232,6 +245,7 @@ export class Session implements RequestSink, RequestOwner, ExportUser {
     io.op = op
     io.flags = op === IoOp.Read || op === IoOp.Flush ? 0 : IO_FLAGS[request.flags & 31]!
     io.offset = request.offsetHigh * 2 ** 32 + request.offsetLow
+    io.source = this.#source
     if (op === IoOp.Write) {
       request.sealViews()
       io.buffers = request.views
@@ -387,6 +401,12 @@ export class Session implements RequestSink, RequestOwner, ExportUser {
     this.#out.flush()
     this.#linger = this.#context.host.clock.after(LINGER, () => this.#onBroken('replies not fetched in time'))
     this.#socket.destroySoon()
+  }
+
+  #abandon(): void {
+    if (this.#abandoned) return
+    this.#abandoned = true
+    this.#target.device.abandon?.(this.#source)
   }
 
   #dropIncoming(request: Request): void {
