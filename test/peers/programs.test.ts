@@ -21,5 +21,5 @@ it('nbdkit takes its plugins and filters from where it was fetched', async () =>
   const plugin = await succeed('nbdkit', ['--dump-plugin', 'memory'])
   expect(plugin).toContain(`${programsFolder(set)}/root/`)
   const { versions } = await preparePrograms(set)
-  expect(versions['nbdkit']).toContain(/^nbdkit_version=(.*)$/m.exec(plugin)?.[1] ?? 'no version')
+  expect(versions['nbdkit']).toContain(/^version=(.*)$/m.exec(plugin)?.[1] ?? 'no version')
 })
