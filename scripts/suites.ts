@@ -54,7 +54,7 @@ export const suites: readonly Suite[] = [
   },
   ...(['trixie', 'newest'] as const).map((set) => ({
     name: `peers-${set}`,
-    about: `NBD clients again: qemu, libnbd and nbdkit of ${set === 'newest' ? 'the newest Debian' : `Debian ${set}`}`,
+    about: `NBD clients again: qemu, libnbd and nbdkit of ${set === 'newest' ? 'the newest suite of Debian' : 'Debian trixie'}`,
     needs: ['apt-get', 'apt-cache', 'dpkg-deb', 'fio', 'mkfs.ext4', 'e2fsck', 'debugfs', 'openssl', 'cmp'],
     prepare: () => preparePrograms(set),
     commands: [['vitest', 'run', '--project', `peers-${set}`]],
