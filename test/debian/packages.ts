@@ -18,7 +18,7 @@ export async function unpackPackages(
   which: 'alone' | 'with dependencies' = 'alone',
 ): Promise<string> {
   const options = await privateApt(suite, join(scratch, 'apt'))
-  await output('apt-get', [...options, 'update'])
+  await output('apt-get', [...options, '-o', 'APT::Update::Error-Mode=any', 'update'])
   const debs = join(scratch, 'debs')
   await mkdir(join(debs, 'partial'), { recursive: true })
   if (which === 'alone') {

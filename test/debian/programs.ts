@@ -56,7 +56,7 @@ async function fetchPrograms(set: ProgramSet, folder: string): Promise<void> {
       await makeCached(folder, (scratch) => makePrograms(suite, scratch))
       return
     } catch (error) {
-      troubles.push(`${suite}: ${(error as Error).message}`)
+      troubles.push(`${suite}: ${(error as Error).message.replace(/ -o \S+/g, '')}`)
     }
   }
   throw new Error(`programs of Debian cannot be fetched: ${troubles.join('; ')}`)

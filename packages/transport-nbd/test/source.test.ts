@@ -1,6 +1,11 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { IoSource } from '@blockbraid/core'
-import { expect, it } from 'vitest'
+import { expect, it, vi } from 'vitest'
+import { createNbdServer } from '../src/index.ts'
 import { Barrier } from '../src/kernel/barrier.ts'
+import { Client } from './support/client.ts'
 import { RecordingDevice, TestDevice } from './support/device.ts'
 import { bench, Link } from './support/link.ts'
 import { CLIENT_FLAGS, CMD, go, request, simple } from './support/wire.ts'
@@ -123,6 +128,67 @@ it('what waited when its client went without DISC changes nothing any more: it m
   for (const answer of answers) expect(link.output.includes(answer)).toBe(true)
   expect(link.output.includes(simple(0, 4, device.memory.subarray(0, 512)))).toBe(true)
   expect(on.requests.outstanding).toBe(0)
+})
+
+it('a client that goes while it is not read, for its requests are too many, is noticed all the same', async () => {
+  const device = new RecordingDevice()
+  const on = bench({ a: device }, { maxRequests: 2 })
+  const link = await enter(on)
+  device.hold = true
+  link.send(write(1), write(2), write(3))
+  await Link.settle()
+  expect(link.socket.isPaused()).toBe(true)
+  for (let cookie = 4; cookie < 40; cookie++) link.send(write(cookie))
+  link.end()
+  await Link.settle()
+  expect(device.abandoned).toEqual([])
+  on.host.advance(100)
+  await Link.settle()
+  expect(device.abandoned).toEqual([device.sources[0]])
+  device.hold = false
+  device.release()
+  await Link.settle(30)
+  expect(device.log.length).toBe(2)
+  expect(link.output.length).toBe(39 * simple(0).length)
+  expect([link.socket.destroyed, on.requests.outstanding, on.host.pending()]).toEqual([true, 0, 0])
+})
+
+it('a client on a real socket that is killed behind a full window is noticed', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'bb-nbd-'))
+  const socket = join(folder, 'nbd.sock')
+  await using server = await createNbdServer({ socket, maxRequests: 2 })
+  const device = new RecordingDevice(2 ** 20)
+  server.add(device, { name: 'a' })
+  const client = await Client.enter({ path: socket }, 'a')
+  device.hold = true
+  // More than the server reads into its own buffer when it has stopped reading, less than the kernel takes.
+  client.send(...Array<Buffer>(4).fill(request(CMD.WRITE, { payload: Buffer.alloc(65536) })))
+  await vi.waitFor(() => expect(device.held.length).toBe(2))
+  await new Promise<void>((resolve) => client.socket.end(resolve))
+  client.socket.destroy()
+  await vi.waitFor(() => expect(device.abandoned).toEqual([device.sources[0]]), { timeout: 10_000 })
+  device.hold = false
+  device.release()
+  await rm(folder, { recursive: true })
+})
+
+it('a client that lives and is not read is read no further than 4 MiB', async () => {
+  const device = new RecordingDevice()
+  const on = bench({ a: device }, { maxRequests: 1 })
+  const link = await enter(on)
+  device.hold = true
+  link.send(write(1), write(2))
+  await Link.settle()
+  for (let chunk = 0; chunk < 100; chunk++) {
+    link.send(Buffer.alloc(65536))
+    on.host.advance(100)
+    await Link.settle(2)
+  }
+  expect(link.socket.readableLength).toBe(37 * 65536)
+  expect(device.abandoned).toEqual([])
+  link.socket.destroy()
+  await Link.settle()
+  expect(on.host.pending()).toBe(0)
 })
 
 it('a kernel connection passes it on to the device', () => {

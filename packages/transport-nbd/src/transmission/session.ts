@@ -29,6 +29,11 @@ export interface SessionContext {
 // How long a client may take to fetch its last replies once the server wants to close, ms.
 const LINGER = 5000
 
+// A client that has gone shows only behind all that it sent: ms between looks at a socket that is not read otherwise, and
+// how many chunks, of 64 KiB at most, may wait for room because of them.
+const LOOK = 100
+const MAX_BACKLOG = 64
+
 const IO_FLAGS = Array.from(
   { length: 32 },
   (_, flags) =>
@@ -67,6 +72,7 @@ export class Session implements RequestSink, RequestOwner, ExportUser {
   #backlog: Buffer[] = []
   #backlogStart = 0
   #paused = false
+  #nextLook: Timer | undefined
   #tickScheduled = false
   /** Requests answered since the last chunk came. */
   #answers = 0
@@ -118,6 +124,8 @@ export class Session implements RequestSink, RequestOwner, ExportUser {
     this.#backlogStart = end
     this.#paused = true
     this.#socket.pause()
+    // What is read into slabs is overwritten by the next read.
+    if (this.#input === null) this.#nextLook ??= this.#context.host.clock.after(LOOK, this.#look)
   }
 
   /** The client sends no more; what it asked for is still answered. Without DISC it is taken for dead. */
@@ -153,6 +161,7 @@ export class Session implements RequestSink, RequestOwner, ExportUser {
     this.#parser.stop()
     this.#backlog = []
     this.#linger?.cancel()
+    this.#nextLook?.cancel()
     this.#abort?.abort()
     if (this.#incoming !== null) this.#dropIncoming(this.#incoming)
     this.#abandon()
@@ -360,6 +369,14 @@ export class Session implements RequestSink, RequestOwner, ExportUser {
 
   readonly #sent = (): void => {
     if (this.#paused && !this.#closed) this.#resume()
+  }
+
+  readonly #look = (): void => {
+    this.#nextLook = undefined
+    if (!this.#paused || this.#ended || this.#ending) return
+    // Each chunk comes in through `data`, and the end behind the last through `end`.
+    while (this.#backlog.length < MAX_BACKLOG && this.#socket.read() !== null);
+    this.#nextLook = this.#context.host.clock.after(LOOK, this.#look)
   }
 
   #resume(): void {
