@@ -1,5 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
+import type { ProgramSet } from './test/debian/programs.ts'
+import { programsPath } from './test/debian/programs.ts'
 
 const packages = fileURLToPath(new URL('packages', import.meta.url))
 
@@ -8,6 +10,24 @@ const sources = [
   { find: /^blockbraid$/, replacement: `${packages}/agent/src/index.ts` },
   { find: /^@blockbraid\/([a-z-]+)$/, replacement: `${packages}/$1/src/index.ts` },
 ]
+
+const peers = { testTimeout: 120_000, hookTimeout: 60_000, fileParallelism: false }
+
+// What clients of others do to our exports, once more with clients of another age.
+const clients = ['programs', 'qemu-img', 'qemu-io', 'qemu-session', 'forged-payload', 'nbdinfo', 'nbdcopy', 'tls']
+const underTrouble = ['filesystem', 'write-order', 'late-writes', 'mission-io']
+
+function peersWith(set: ProgramSet) {
+  return {
+    test: {
+      ...peers,
+      name: `peers-${set}`,
+      include: [...clients, ...underTrouble].map((name) => `test/peers/${name}.test.ts`),
+      env: { BLOCKBRAID_PROGRAMS: set, PATH: programsPath(set) },
+      globalSetup: [`test/peers/support/fetch-${set}.ts`],
+    },
+  }
+}
 
 export default defineConfig({
   test: {
@@ -19,13 +39,14 @@ export default defineConfig({
       { test: { name: 'docs', include: ['test/docs/**/*.test.ts'], testTimeout: 60_000 } },
       {
         test: {
+          ...peers,
           name: 'peers',
           include: ['test/peers/**/*.test.ts'],
-          testTimeout: 120_000,
-          hookTimeout: 60_000,
-          fileParallelism: false,
+          exclude: ['test/peers/programs.test.ts'],
         },
       },
+      peersWith('trixie'),
+      peersWith('newest'),
     ],
   },
 })
