@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { IoSource } from '@blockbraid/core'
+import { IoSource } from '@blockbraid/core'
 import { expect, it, vi } from 'vitest'
 import { createNbdServer } from '../src/index.ts'
 import { Barrier } from '../src/kernel/barrier.ts'
@@ -194,8 +194,8 @@ it('a client that lives and is not read is read no further than 4 MiB', async ()
 it('a kernel connection passes it on to the device', () => {
   const device = new RecordingDevice()
   const gate = new Barrier(false).gate(device)
-  const source: IoSource = { gone: false, since: 7 }
+  const source = new IoSource(7)
   gate.abandon(source)
   expect(device.abandoned).toEqual([source])
-  new Barrier(false).gate(new TestDevice()).abandon({ gone: false, since: 7 })
+  new Barrier(false).gate(new TestDevice()).abandon(new IoSource(7))
 })
