@@ -1,3 +1,5 @@
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
@@ -9,14 +11,17 @@ const sources = [
   { find: /^@blockbraid\/([a-z-]+)$/, replacement: `${packages}/$1/src/index.ts` },
 ]
 
+// Agents of tests keep the names of their volumes there, not in /var/lib/blockbraid.
+const env = { BLOCKBRAID_STATE: join(tmpdir(), `blockbraid-tests-${process.pid}`) }
+
 export default defineConfig({
   test: {
     projects: [
       {
         resolve: { alias: sources },
-        test: { name: 'unit', include: ['packages/*/test/**/*.test.ts'], testTimeout: 30_000 },
+        test: { name: 'unit', include: ['packages/*/test/**/*.test.ts'], testTimeout: 30_000, env },
       },
-      { test: { name: 'docs', include: ['test/docs/**/*.test.ts'], testTimeout: 60_000 } },
+      { test: { name: 'docs', include: ['test/docs/**/*.test.ts'], testTimeout: 60_000, env } },
       {
         test: {
           name: 'peers',
@@ -24,6 +29,7 @@ export default defineConfig({
           testTimeout: 120_000,
           hookTimeout: 60_000,
           fileParallelism: false,
+          env,
         },
       },
     ],
