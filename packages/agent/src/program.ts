@@ -110,14 +110,14 @@ function build(terminal: Terminal): Command {
   json(program.command('nodes').description('list kernel nodes of this host, also without an agent')).action(
     (options) => nodes(terminal, options),
   )
-  const kept = json(program.command('names').description('list which volume has which name; forget <name> lets it go'))
+  const kept = json(program.command('names').description('list names of volumes; forget <name> lets one go'))
     .option('--state <folder>', 'folder that a config names as state')
     .option('--control <path>', 'names of the agent of that control socket only')
     .helpCommand(false)
     .action((options) => names(terminal, options))
   kept
     .command('forget <name>')
-    .description('let another volume have a name whose pair is not up')
+    .description('let another volume have a name whose pair is not up; takes the same options')
     .action((name, _options, command) => forgetName(terminal, command.optsWithGlobals(), name))
   remote(program.command('down <pair>').description('end a pair, or a kernel node that no agent has'))
     .option('--force', 'also where it is in use: whoever uses it gets EIO')
@@ -135,6 +135,7 @@ function build(terminal: Terminal): Command {
       const { scsi } = await import('./commands/scsi.ts')
       await scsi(terminal, options, pair, words)
     })
-  program.addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 wrong usage. Options: --json, --control <path>')
+  // No empty line before it: all of it fits one screen.
+  program.addHelpText('after', 'Exit codes: 0 done, 1 failed, 2 wrong usage. Options: --json, --control <path>')
   return program
 }

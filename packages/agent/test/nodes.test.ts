@@ -172,12 +172,12 @@ describe('kernel nodes of an agent', () => {
     await write(
       config(
         fake(),
-        `  - { volume: "memory:array0/port0/lun1", name: bad, transport: { use: nbd, socket: ${folder} } }\n`,
+        `    shared: true\n  - { volume: "memory:array0/port0/lun1", name: bad, shared: true, transport: { use: nbd, socket: ${folder} } }\n`,
       ),
     )
     const second = await up()
     expect(pairsOf(second)).toMatchObject([{ name: 'vol-0', tookOver: true }, { name: 'vol-1' }])
-    expect(second.output.err).toMatch(/^blockbraid: \S+bb\.yaml:10:5: pair bad: ./m)
+    expect(second.output.err).toMatch(/^blockbraid: \S+bb\.yaml:11:5: pair bad: ./m)
   })
 })
 
@@ -318,7 +318,10 @@ describe('nodes', () => {
 describe('up --take-over', () => {
   it('has a running agent leave all of its nodes and end', async () => {
     await write(
-      config(fake(), `  - { volume: "memory:array0/port0/lun1", name: net, transport: { use: nbd, port: 0 } }\n`),
+      config(
+        fake(),
+        `    shared: true\n  - { volume: "memory:array0/port0/lun1", name: net, shared: true, transport: { use: nbd, port: 0 } }\n`,
+      ),
     )
     const first = await up()
     const second = await up('--take-over')

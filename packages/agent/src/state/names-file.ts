@@ -26,7 +26,9 @@ export async function readNames(file: string): Promise<readonly NameRecord[]> {
     text = await readFile(handle, 'utf8')
   } catch (error) {
     if (BlockError.is(error)) throw error
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    const { code } = error as NodeJS.ErrnoException
+    // What is wrong with the folder is told by whoever writes.
+    if (code === 'ENOENT' || code === 'ENOTDIR') return []
     throw failed(`cannot read ${file}, which keeps the names of volumes`, error)
   }
   return parse(text, file)
