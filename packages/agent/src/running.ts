@@ -169,7 +169,8 @@ export function createRunning({
     if (isStart && fault !== undefined && !holds) throw fault
     const result = { added, removed, paired: [] as string[], errors: [] as string[], failures: [] as Error[], refusals }
     for (const { target, error } of errors) result.errors.push(hider.hide(`target ${target}: ${messageOf(error)}`))
-    if (fault !== undefined) result.errors.push(fault.message)
+    // Else each of them says it.
+    if (fault !== undefined && refusals.length === 0) result.errors.push(fault.message)
     result.errors.push(...refusals.map(({ message }) => message))
     for (const planned of pairs) {
       try {
