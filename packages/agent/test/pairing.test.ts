@@ -110,6 +110,7 @@ describe('numbers', () => {
   it('are those that volumes had, whatever the order in which they are found', () => {
     const known = [record('eui.b', 'vol-0', 'vol-{n}', 0), record('t10.a b/c', 'vol-1', 'vol-{n}', 1)]
     expect(names([all], { names: known })).toEqual(both('vol-1', 'vol-0'))
+    expect(names([all], { names: [record('eui.b', 'vol-5', 'vol-{n}', 5)] })).toEqual(both('vol-0', 'vol-5'))
   })
 
   it('of volumes that are gone are kept for them', () => {

@@ -121,7 +121,15 @@ describe('runAgent', () => {
     await expect(running.agent.pair({ name: 'again', device: 'memory:array0/port0/lun1', transport })).rejects.toThrow(
       `memory:array0/port0/lun1 leads to ${two}, which is paired already, as two`,
     )
-    await expect.poll(() => lines.filter((line) => line.startsWith('pair one: ')).length, LONG).toBe(1)
+    // Each rescan finds it again; it is told once.
+    const told = (start: string) => lines.filter((line) => line.startsWith(start)).length
+    await expect.poll(() => told('pair one: '), LONG).toBe(1)
+    const before = told('rescan: ')
+    array.grow(0, '2MiB')
+    await expect.poll(() => told('rescan: '), LONG).toBeGreaterThan(before)
+    array.grow(0, '3MiB')
+    await expect.poll(() => told('rescan: '), LONG).toBeGreaterThan(before + 1)
+    expect(told('pair one: ')).toBe(1)
   })
 
   it('tells a target that cannot be asked, and goes on with the others', async () => {
