@@ -1,3 +1,5 @@
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 import type { ProgramSet } from './test/debian/programs.ts'
@@ -11,7 +13,10 @@ const sources = [
   { find: /^@blockbraid\/([a-z-]+)$/, replacement: `${packages}/$1/src/index.ts` },
 ]
 
-const peers = { testTimeout: 120_000, hookTimeout: 60_000, fileParallelism: false }
+// Agents of tests keep the names of their volumes there, not in /var/lib/blockbraid.
+const env = { BLOCKBRAID_STATE: join(tmpdir(), `blockbraid-tests-${process.pid}`) }
+
+const peers = { testTimeout: 120_000, hookTimeout: 60_000, fileParallelism: false, env }
 
 // What clients of others do to our exports, once more with clients of another age.
 const clients = ['programs', 'qemu-img', 'qemu-io', 'qemu-session', 'forged-payload', 'nbdinfo', 'nbdcopy', 'tls']
@@ -23,7 +28,7 @@ function peersWith(set: ProgramSet) {
       ...peers,
       name: `peers-${set}`,
       include: [...clients, ...underTrouble].map((name) => `test/peers/${name}.test.ts`),
-      env: { BLOCKBRAID_PROGRAMS: set, PATH: programsPath(set) },
+      env: { ...env, BLOCKBRAID_PROGRAMS: set, PATH: programsPath(set) },
       globalSetup: [`test/peers/support/fetch-${set}.ts`],
     },
   }
@@ -34,9 +39,9 @@ export default defineConfig({
     projects: [
       {
         resolve: { alias: sources },
-        test: { name: 'unit', include: ['packages/*/test/**/*.test.ts'], testTimeout: 30_000 },
+        test: { name: 'unit', include: ['packages/*/test/**/*.test.ts'], testTimeout: 30_000, env },
       },
-      { test: { name: 'docs', include: ['test/docs/**/*.test.ts'], testTimeout: 60_000 } },
+      { test: { name: 'docs', include: ['test/docs/**/*.test.ts'], testTimeout: 60_000, env } },
       {
         test: {
           ...peers,
