@@ -53,7 +53,9 @@ class Composite {
   #pieces = 0
   #inflight = 0
   #status: IoStatus = OK
-  #flushAfter = false
+  #emulatesFua = false
+  #cached = false
+  #flushed = false
   #zeroes = false
   #source = new BufferCursor()
   // Views that the device supplied, by piece, put in order at the end.
@@ -78,7 +80,9 @@ class Composite {
     this.#pieces = 0
     this.#inflight = 0
     this.#status = OK
-    this.#flushAfter = emulateFua && limits.writeCache
+    this.#emulatesFua = emulateFua
+    this.#cached = limits.writeCache
+    this.#flushed = false
     this.#zeroes = emulateZeroes
     this.#source.start(parent.buffers)
     for (let lane = 0; lane < LANES && this.#submitted < parent.length; lane++) {
@@ -110,6 +114,7 @@ class Composite {
 
   #buffersFor(length: number): Uint8Array[] {
     if (this.#zeroes) return zeroViews(length)
+    if (length === (this.#parent as Io).length) return (this.#parent as Io).buffers
     return this.#source.empty ? NO_BUFFERS : this.#source.take(length)
   }
 
@@ -123,8 +128,10 @@ class Composite {
     child.buffers = NO_BUFFERS
     if (this.#status === OK && this.#submitted < parent.length) return this.#next(child)
     if (this.#inflight > 0) return
-    if (this.#status === OK && this.#flushAfter) {
-      this.#flushAfter = false
+    // A cache that was switched on or off meanwhile may hold some of it.
+    const cached = this.#cached || this.#device.limits.writeCache
+    if (this.#status === OK && this.#emulatesFua && cached && !this.#flushed) {
+      this.#flushed = true
       this.#inflight++
       this.#pieces++
       child.op = IoOp.Flush

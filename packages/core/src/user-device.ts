@@ -60,6 +60,8 @@ class FrontDevice implements UserDevice {
   #composites: CompositeFactory
   #innerLimits: DeviceLimits
   #limits: DeviceLimits
+  // Whether it ever had a write cache: one that was switched off may still hold what was written before.
+  #cached: boolean
   #ended = new AbortController()
 
   constructor(device: BlockDevice, clock: Clock, close: (options?: SignalOptions) => Promise<void>) {
@@ -74,23 +76,28 @@ class FrontDevice implements UserDevice {
     })
     this.#innerLimits = device.limits
     this.#limits = frontLimits(device.limits)
+    this.#cached = device.limits.writeCache
     if (device.extents !== undefined) this.extents = device.extents.bind(device)
   }
 
   get limits(): DeviceLimits {
-    if (this.#innerLimits !== this.#device.limits) {
-      this.#innerLimits = this.#device.limits
-      this.#limits = frontLimits(this.#innerLimits)
-    }
+    if (this.#innerLimits !== this.#device.limits) this.#follow(this.#device.limits)
     return this.#limits
+  }
+
+  #follow(limits: DeviceLimits): void {
+    this.#innerLimits = limits
+    this.#limits = frontLimits(limits)
+    if (limits.writeCache) this.#cached = true
   }
 
   submit(io: Io): void {
     const limits = this.#device.limits
+    if (limits !== this.#innerLimits) this.#follow(limits)
     if (this.#closing.begun) return this.#end(io, Errno.ESHUTDOWN)
     const { op, length, offset } = io
     if (op === IoOp.Flush) {
-      if (limits.writeCache) this.#device.submit(io)
+      if (this.#cached) this.#device.submit(io)
       else this.#end(io, OK)
       return
     }
@@ -128,10 +135,8 @@ class FrontDevice implements UserDevice {
       if ((flags & IoFlag.FastZero) !== 0) this.#end(io, Errno.EOPNOTSUPP)
       else this.#composites.submit(io)
     } else if ((flags & IoFlag.Fua) !== 0 && !limits.fua) {
-      if (limits.writeCache || io.length > limits.maxTransfer) return this.#composites.submit(io)
-      // Without a volatile cache every write is durable already.
-      io.flags = flags & ~IoFlag.Fua
-      this.#device.submit(io)
+      // Also without a volatile cache: one may be there by the end of the write.
+      this.#composites.submit(io)
     } else if (op === IoOp.Write && io.length > limits.maxTransfer) {
       this.#composites.submit(io)
     } else {
