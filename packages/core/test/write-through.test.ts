@@ -142,7 +142,12 @@ describe('a device that is written through', () => {
     const gone: IoSource[] = []
     device.abandon = (source) => void gone.push(source)
     device.extents = async (offset) => [{ length: offset, hole: true, zero: true }]
-    device.scsi = async (cdb) => ({ status: cdb.length, sense: new Uint8Array(0), data: new Uint8Array(0), residual: 0 })
+    device.scsi = async (cdb) => ({
+      status: cdb.length,
+      sense: new Uint8Array(0),
+      data: new Uint8Array(0),
+      residual: 0,
+    })
     const through = writeThrough(device)
     const source = new IoSource(1)
     const sent = send(through, IoOp.Write, 0, 512)

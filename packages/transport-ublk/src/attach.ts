@@ -237,12 +237,7 @@ function asMade(device: BlockDevice, { attributes }: Parameters): BlockDevice {
 }
 
 /** The kernel keeps what it was told of blocks when the node was made. */
-function refuseOther(
-  node: string,
-  { name }: Names,
-  { logicalBlockShift }: Parameters,
-  { limits }: BlockDevice,
-): void {
+function refuseOther(node: string, { name }: Names, { logicalBlockShift }: Parameters, { limits }: BlockDevice): void {
   const left = `ublk: ${node}, which was left behind as ${name},`
   const blockSize = 2 ** logicalBlockShift
   if (blockSize !== limits.blockSize) {
