@@ -54,7 +54,6 @@ class Composite {
   #inflight = 0
   #status: IoStatus = OK
   #emulatesFua = false
-  #cached = false
   #flushed = false
   #zeroes = false
   #source = new BufferCursor()
@@ -81,7 +80,6 @@ class Composite {
     this.#inflight = 0
     this.#status = OK
     this.#emulatesFua = emulateFua
-    this.#cached = limits.writeCache
     this.#flushed = false
     this.#zeroes = emulateZeroes
     this.#source.start(parent.buffers)
@@ -128,9 +126,8 @@ class Composite {
     child.buffers = NO_BUFFERS
     if (this.#status === OK && this.#submitted < parent.length) return this.#next(child)
     if (this.#inflight > 0) return
-    // A cache that was switched on or off meanwhile may hold some of it.
-    const cached = this.#cached || this.#device.limits.writeCache
-    if (this.#status === OK && this.#emulatesFua && cached && !this.#flushed) {
+    // A cache that was switched on meanwhile may hold some of it.
+    if (this.#status === OK && this.#emulatesFua && !this.#flushed && this.#device.limits.writeCache) {
       this.#flushed = true
       this.#inflight++
       this.#pieces++

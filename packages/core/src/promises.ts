@@ -28,7 +28,7 @@ const pool: Io[] = []
 
 /** Submits one I/O and settles with it: the promise face in one function. */
 export function promiseIo(
-  device: BlockDevice,
+  device: Pick<BlockDevice, 'submit'>,
   op: IoOp,
   flags: number,
   offset: number,

@@ -60,8 +60,6 @@ class FrontDevice implements UserDevice {
   #composites: CompositeFactory
   #innerLimits: DeviceLimits
   #limits: DeviceLimits
-  // Whether it ever had a write cache: one that was switched off may still hold what was written before.
-  #cached: boolean
   #ended = new AbortController()
 
   constructor(device: BlockDevice, clock: Clock, close: (options?: SignalOptions) => Promise<void>) {
@@ -76,28 +74,23 @@ class FrontDevice implements UserDevice {
     })
     this.#innerLimits = device.limits
     this.#limits = frontLimits(device.limits)
-    this.#cached = device.limits.writeCache
     if (device.extents !== undefined) this.extents = device.extents.bind(device)
   }
 
   get limits(): DeviceLimits {
-    if (this.#innerLimits !== this.#device.limits) this.#follow(this.#device.limits)
+    if (this.#innerLimits !== this.#device.limits) {
+      this.#innerLimits = this.#device.limits
+      this.#limits = frontLimits(this.#innerLimits)
+    }
     return this.#limits
-  }
-
-  #follow(limits: DeviceLimits): void {
-    this.#innerLimits = limits
-    this.#limits = frontLimits(limits)
-    if (limits.writeCache) this.#cached = true
   }
 
   submit(io: Io): void {
     const limits = this.#device.limits
-    if (limits !== this.#innerLimits) this.#follow(limits)
     if (this.#closing.begun) return this.#end(io, Errno.ESHUTDOWN)
     const { op, length, offset } = io
     if (op === IoOp.Flush) {
-      if (this.#cached) this.#device.submit(io)
+      if (limits.writeCache) this.#device.submit(io)
       else this.#end(io, OK)
       return
     }

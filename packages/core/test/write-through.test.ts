@@ -180,44 +180,75 @@ describe('a cache that is switched while I/O is under way', () => {
     expect(device.volatile).toEqual([])
   })
 
-  it('what a Fua write has put into a cache that is off by its end is flushed too', () => {
-    const device = new CachedDevice({ fua: false, writeCache: true, maxTransfer: 4096 })
-    const sent = send(userDevice(device), IoOp.Write, 0, 40960, IoFlag.Fua)
-    device.run(8)
-    device.switchCache(false)
-    device.run(2)
-    expect(sent.status).toBeUndefined()
-    device.run()
-    expect([sent.status, device.volatile]).toEqual([OK, []])
-  })
-
-  it('a flush reaches what was written before the cache was switched off', async () => {
-    const device = new CachedDevice({ writeCache: true })
-    const user = userDevice(device)
-    send(user, IoOp.Write, 0, 512)
-    device.run()
-    device.switchCache(false)
-    const flush = user.flush()
-    device.run()
-    await flush
-    expect(device.volatile).toEqual([])
-  })
-
-  it('the volume is flushed once when a path tells that it has a cache now', async () => {
+  async function volume() {
     const target = new FakeTarget(2)
     target.limits = { ...LIMITS, writeCache: false }
     const host = virtualHost(1)
     const device = await host.clock.runUntil(openMultipath(VOLUME, target.sources, { host, selector: inTurn }))
-    for (const index of [0, 1]) {
+    const say = (index: number, writeCache: boolean): void => {
       const path = target.path(index)
-      path.limits = { ...path.limits, writeCache: true }
+      path.limits = { ...path.limits, writeCache }
       path.events.emit('limits', path.limits)
     }
+    const seen = (): number[] =>
+      [0, 1].flatMap((index) =>
+        target
+          .path(index)
+          .seen.splice(0)
+          .map(([op]) => op),
+      )
+    return { device, host, target, say, seen }
+  }
+
+  it('the volume is flushed once when a path tells that it has a cache now', async () => {
+    const { device, host, target, say, seen } = await volume()
+    say(0, true)
+    say(1, true)
     expect(device.limits.writeCache).toBe(true)
-    const flushes = (): number[][] => [0, 1].flatMap((index) => target.path(index).seen)
-    expect(flushes()).toEqual([[IoOp.Flush, 0, 0]])
+    expect(seen()).toEqual([IoOp.Flush])
     target.completeAll()
     await host.clock.runUntil(device.close())
-    expect(flushes()).toHaveLength(1)
+    expect(seen()).toEqual([])
+  })
+
+  it('a volume has its cache until what was in flight is done, and flushed, after all paths say that it is off', async () => {
+    const { device, host, target, say, seen } = await volume()
+    say(0, true)
+    target.completeAll()
+    const written = send(device, IoOp.Write)
+    seen()
+    say(0, false)
+    await host.clock.advance(1)
+    expect([device.limits.writeCache, seen()]).toEqual([true, []])
+    target.completeAll()
+    expect(written.status).toBe(OK)
+    await host.clock.advance(1)
+    expect([device.limits.writeCache, seen()]).toEqual([true, [IoOp.Flush]])
+    // On and off once more, while it is flushed: what was written meanwhile is to be flushed too.
+    say(1, true)
+    say(1, false)
+    target.completeAll()
+    await host.clock.advance(1)
+    expect([device.limits.writeCache, seen()]).toEqual([true, [IoOp.Flush, IoOp.Flush]])
+    target.completeAll()
+    await host.clock.advance(1)
+    expect([device.limits.writeCache, seen()]).toEqual([false, []])
+  })
+
+  it('a volume that could not be flushed then keeps its cache, and is flushed when next a path changes', async () => {
+    const { device, host, target, say, seen } = await volume()
+    say(0, true)
+    target.completeAll()
+    seen()
+    say(0, false)
+    await host.clock.advance(1)
+    target.completeAll(Errno.EIO)
+    await host.clock.advance(1)
+    expect([device.limits.writeCache, seen()]).toEqual([true, [IoOp.Flush]])
+    say(1, false)
+    await host.clock.advance(1)
+    target.completeAll()
+    await host.clock.advance(1)
+    expect([device.limits.writeCache, seen()]).toEqual([false, [IoOp.Flush]])
   })
 })

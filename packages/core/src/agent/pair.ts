@@ -170,7 +170,7 @@ class Pair implements BlockDevicePair {
   async #end(options: SignalOptions): Promise<void> {
     for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe()
     try {
-      if (!this.user.limits.readOnly) await this.user.flush(options)
+      if (this.user.limits.writeCache && !this.user.limits.readOnly) await this.user.flush(options)
     } finally {
       await this.user.close(options).finally(() => {
         for (const unsubscribe of this.#unsubscribeLast) unsubscribe()

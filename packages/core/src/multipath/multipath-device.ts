@@ -8,16 +8,15 @@ import { createEmitter } from '../emitter.ts'
 import { BlockError } from '../errors.ts'
 import type { Events } from '../events.ts'
 import type { Io } from '../io.ts'
-import { IoOp, NO_BUFFERS } from '../io.ts'
 import type { DeviceState, GuardStatus, PairEvents, PathStatus } from '../pair.ts'
 import type { PathSelector } from '../policy.ts'
-import { promiseIo } from '../promises.ts'
 import type { DeviceScsiOptions, ScsiAnswer } from '../scsi.ts'
 import { SCSI_TIMEOUT } from '../scsi.ts'
 import { Errno } from '../status.ts'
 import type { Path } from '../target.ts'
 import { userDevice } from '../user-device.ts'
 import type { VolumeId } from '../volume-id.ts'
+import { CacheState } from './cache-state.ts'
 import { Engine } from './engine.ts'
 import { checkedSelector, firstPath } from './first-path.ts'
 import { combineLimits, limitsFault, takesAll, widen } from './limits.ts'
@@ -125,6 +124,7 @@ class Multipath implements MultipathDevice, SlotOwner {
   #closing: Closing = closing(({ signal }) => this.#end(signal))
   #closed = false
   #widest: DeviceLimits | undefined
+  readonly #cache = new CacheState(this, () => this.#refreshLimits())
   #fenced: () => void = () => {}
   readonly fenced: Promise<void> = new Promise((resolve) => (this.#fenced = resolve))
   #ended = new AbortController()
@@ -272,15 +272,13 @@ class Multipath implements MultipathDevice, SlotOwner {
   #refreshLimits(): void {
     const entries = this.#slots.filter((slot) => slot.state === 'up').map((slot) => slot.entry)
     if (entries.length === 0) return
-    const { size, writeCache } = this.limits
-    this.limits = combineLimits(entries.map((entry) => (entry.path as Path).limits))
+    const { size } = this.limits
+    const combined = combineLimits(entries.map((entry) => (entry.path as Path).limits))
+    const writeCache = this.#cache.update(combined.writeCache)
+    this.limits = writeCache === combined.writeCache ? combined : { ...combined, writeCache }
     this.#widest = widen(this.#widest, this.limits)
     for (const entry of entries) this.#chooseFront(entry, entry.path as Path, this.#widest)
     if (this.limits.size !== size) this.#emit('resized', { size: this.limits.size })
-    // What was written since the cache was switched on, and acknowledged before this was known, nobody flushes again.
-    if (this.limits.writeCache && !writeCache) {
-      promiseIo(this, IoOp.Flush, 0, 0, 0, NO_BUFFERS, undefined).catch(() => {})
-    }
   }
 
   // An I/O that was let through while wider paths were up must find its way on a narrower one too.
