@@ -1,12 +1,11 @@
 // A write cache that the array switches on under a node that was made without one: the kernel will never flush it.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createHostAgent } from '@blockbraid/core'
 import type { MemoryArray } from '@blockbraid/target-memory'
-import { memory } from '@blockbraid/target-memory'
-import { within } from '../guest/wait.ts'
+import { agentsOf, nodesOf, takenOver } from './agents.ts'
+import { startArrayOf } from './array.ts'
 import type { Bed } from './bed.ts'
-import { createTransport, MIB, openBed, sysfs } from './bed.ts'
+import { MIB, openBed, sysfs } from './bed.ts'
 import { fio, tool } from './tools.ts'
 
 const uncached = { volumes: [{ size: '32MiB', writeCache: false }], log: true } as const
@@ -25,8 +24,12 @@ async function writeAll(node: string, at: number): Promise<void> {
   await tool('blkdiscard', '-o', String(at + MIB), '-l', '65536', node)
 }
 
-async function uncachedBed(): Promise<Bed> {
+async function uncachedData(): Promise<void> {
   await tool('dd', 'if=/dev/urandom', 'of=/run/data', 'bs=1M', 'count=1', 'status=none')
+}
+
+async function uncachedBed(): Promise<Bed> {
+  await uncachedData()
   const bed = await openBed({ array: uncached })
   assert.equal(sysfs(bed.name, 'queue/write_cache'), 'write through')
   return bed
@@ -54,24 +57,21 @@ test('a write cache that is switched on under a node loses nothing that was made
   assertDurable(array)
 })
 
-test('a node without a write cache is taken over for a volume that has one, and written through', async () => {
-  await using bed = await uncachedBed()
-  const { array, node } = bed
-  await bed.pair.close({ mode: 'leave' })
-  array.setWriteCache(0, true)
-  const target = memory({ array })
-  const agent = createHostAgent({ targets: [target] })
-  const transport = await createTransport()
-  try {
-    await agent.rescan()
-    const pairing = agent.pair({ name: 'disk', device: array.volumes[0]!.id, transport })
-    const { kernel } = await within('the node is taken over', pairing)
-    assert.equal(kernel.node, node)
-    assert.equal(kernel.tookOver, true)
-    await writeAll(node, 0)
-    assertDurable(array)
-  } finally {
-    await within('the agent is closed', agent.close({ mode: 'force' }))
-    await within('the transport is closed', transport.close({ mode: 'force' }))
-  }
+test('over iSCSI: what is acknowledged after the switch is durable; the node is taken over and written through', async () => {
+  await uncachedData()
+  await using array = await startArrayOf(uncached)
+  await using agents = agentsOf(array)
+  const first = await agents.start()
+  const [node] = nodesOf(first)
+  await writeAll(node, 0)
+  // The array says so with the next command of each path, and no sooner.
+  await array.cacheOn(0)
+  await writeAll(node, 4 * MIB)
+  assert.equal(await array.durable(0), true)
+  await first.end('SIGKILL')
+  const second = await agents.start()
+  assert.deepEqual(takenOver(second), [node], second.said)
+  assert.equal(sysfs(node.replace('/dev/', ''), 'queue/write_cache'), 'write through')
+  await writeAll(node, 8 * MIB)
+  assert.equal(await array.durable(0), true)
 })
