@@ -235,6 +235,20 @@ describe('a cache that is switched while I/O is under way', () => {
     expect([device.limits.writeCache, seen()]).toEqual([false, []])
   })
 
+  it('a volume whose cache is on again by the time it is flushed has one', async () => {
+    const { device, host, target, say } = await volume()
+    say(0, true)
+    target.completeAll()
+    say(0, false)
+    await host.clock.advance(1)
+    say(1, true)
+    for (let round = 0; round < 3; round++) {
+      target.completeAll()
+      await host.clock.advance(1)
+    }
+    expect(device.limits.writeCache).toBe(true)
+  })
+
   it('a volume that could not be flushed then keeps its cache, and is flushed when next a path changes', async () => {
     const { device, host, target, say, seen } = await volume()
     say(0, true)
