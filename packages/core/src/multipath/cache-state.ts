@@ -21,7 +21,7 @@ export class CacheState {
   #switchedOn = 0
   #emptying = false
 
-  /** `onEmpty` is called when nothing can be lost any more. */
+  /** `onEmpty` is called when nothing can be lost any more: `update` is then called again. */
   constructor(volume: CachedVolume, onEmpty: () => void) {
     this.#volume = volume
     this.#onEmpty = onEmpty
@@ -52,7 +52,6 @@ export class CacheState {
         seen = this.#switchedOn
         await this.#volume.settled()
         await this.#flush()
-        if (this.#told !== false) return
       }
       this.#mayLose = false
     } finally {
