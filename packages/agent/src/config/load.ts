@@ -2,7 +2,6 @@ import { open } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import type { MultipathOptions } from '@blockbraid/core'
 import { BlockError, messageOf } from '@blockbraid/core'
-import { defaultStateFolder } from '../state/folder.ts'
 import { checkNodes } from './check-nodes.ts'
 import { checkShared } from './check-shared.ts'
 import type { Config, DeviceConfig, PluginUse } from './config.ts'
@@ -83,7 +82,7 @@ export function parseConfig(
   return {
     folder: dirname(resolve(file)),
     ...(raw.control === undefined ? {} : { control: raw.control }),
-    state: raw.state ?? defaultStateFolder(env),
+    ...(raw.state === undefined ? {} : { state: raw.state }),
     targets: raw.targets.map((target, index) => {
       const plugin = pluginOf(target, ['targets', index], source)
       if (raw.initiator === undefined) return plugin
