@@ -13,7 +13,7 @@ export interface CallOptions {
 }
 
 /** How long an agent that lives may take to say so, milliseconds; with the next, five seconds at most. */
-const HELLO_TIME = 3500
+const HELLO_TIME = 3000
 /** How often it is asked whether it lives while it works on a request, milliseconds. */
 const HELLO_EVERY = 1000
 
