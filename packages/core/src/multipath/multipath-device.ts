@@ -206,11 +206,11 @@ class Multipath implements MultipathDevice, SlotOwner {
   }
 
   get policy(): string {
-    return this.#engine.selector.name
+    return this.#engine.selection.name
   }
 
   get policyFaults(): number {
-    return this.#engine.policyFaults
+    return this.#engine.selection.faults
   }
 
   get guards(): readonly GuardStatus[] {
@@ -264,7 +264,7 @@ class Multipath implements MultipathDevice, SlotOwner {
   }
 
   setSelector(create: () => PathSelector): void {
-    this.#engine.setSelector(checkedSelector(create))
+    this.#engine.selection.exchange(checkedSelector(create))
   }
 
   addPath(source: PathSource): void {
