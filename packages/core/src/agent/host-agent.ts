@@ -10,6 +10,7 @@ import { BlockError } from '../errors.ts'
 import type { MultipathDevice } from '../multipath/multipath-device.ts'
 import { openMultipath } from '../multipath/multipath-device.ts'
 import type { MultipathOptions } from '../multipath/options.ts'
+import type { PathSource } from '../multipath/path-slot.ts'
 import type { BlockDevicePair } from '../pair.ts'
 import type { PathSelector } from '../policy.ts'
 import type { Target } from '../target.ts'
@@ -17,7 +18,11 @@ import type { DetachMode, DetachOptions } from '../transport.ts'
 import type { UserDevice } from '../user-device.ts'
 import { userDevice } from '../user-device.ts'
 import type { Inventory } from './inventory.ts'
-import { listDevices, scan, sourcesOf } from './inventory.ts'
+import { listDevices, scan, sourcesOf, volumeOf } from './inventory.ts'
+import type { JoinRules } from './join-rules.ts'
+import { joinRules } from './join-rules.ts'
+import type { Joined } from './joins.ts'
+import { joinPaths } from './joins.ts'
 import { makePair } from './pair.ts'
 import type { DeviceInfo, HostAgent, HostAgentEvents, HostAgentOptions, PairSpec, ScanReport } from './types.ts'
 
@@ -28,7 +33,7 @@ const RESCAN_DELAY = 50
 
 /** Makes a host agent. It asks the targets nothing until the first `rescan`, `open` or `pair`. */
 export function createHostAgent(options: HostAgentOptions): HostAgent {
-  return new Agent(options.targets, options.host ?? systemHost)
+  return new Agent(options.targets, options.host ?? systemHost, joinRules(options.same, options.distinct))
 }
 
 interface OpenDevice {
@@ -41,6 +46,8 @@ class Agent implements HostAgent {
   readonly events: Emitter<HostAgentEvents> = createEmitter()
   #host: Host
   #inventory: Inventory | undefined
+  #rules: JoinRules
+  #joined: Joined = { volumes: new Map(), errors: [] }
   #open = new Map<string, OpenDevice>()
   #pairs = new Map<string, BlockDevicePair>()
   #control = new PQueue({ concurrency: 1 })
@@ -52,12 +59,13 @@ class Agent implements HostAgent {
   #mode: DetachMode | undefined
   #closing: Closing = closing((options) => this.#end(options))
 
-  constructor(targets: readonly Target[], host: Host) {
+  constructor(targets: readonly Target[], host: Host, rules: JoinRules) {
     const names = targets.map(({ name }) => name)
     const twice = names.find((name, index) => names.indexOf(name) !== index)
     if (twice !== undefined) throw new TypeError(`two targets are named "${twice}"; each needs a name of its own`)
     this.targets = targets
     this.#host = host
+    this.#rules = rules
     for (const { events } of targets) {
       if (events === undefined) continue
       const onChanged = (): void => this.#rescanSoon()
@@ -71,7 +79,7 @@ class Agent implements HostAgent {
   }
 
   devices(): readonly DeviceInfo[] {
-    return listDevices(this.#inventory ?? new Map())
+    return listDevices(this.#inventory ?? new Map(), this.#joined.volumes)
   }
 
   rescan(options?: SignalOptions): Promise<ScanReport> {
@@ -133,12 +141,21 @@ class Agent implements HostAgent {
     this.#scanned = true
     const { inventory, report } = await scan(this.targets, this.#inventory ?? new Map(), signal, this.#host.clock)
     this.#inventory = inventory
-    for (const [id, { device }] of this.#open) this.#follow(id, device, inventory)
-    return report
+    const open = Array.from(
+      this.#open,
+      ([id, { device }]) => [id, new Set(device.paths.map((path) => path.id))] as const,
+    )
+    this.#joined = joinPaths(inventory.values(), this.#rules, new Map(open))
+    for (const [id, { device }] of this.#open) this.#follow(id, device)
+    return { ...report, errors: [...report.errors, ...this.#joined.errors] }
   }
 
-  #follow(id: string, device: MultipathDevice, inventory: Inventory): void {
-    const sources = sourcesOf(inventory, id).filter(({ info }) => info.volume === device.volume)
+  #sourcesOf(id: string): readonly PathSource[] {
+    return sourcesOf(this.#inventory ?? new Map(), this.#joined.volumes, id)
+  }
+
+  #follow(id: string, device: MultipathDevice): void {
+    const sources = this.#sourcesOf(id).filter((source) => volumeOf(source) === device.volume)
     const offered = new Set(sources.map(({ info }) => info.id))
     for (const path of device.paths) {
       // Not awaited: a fence may take long, and the scan has nothing to gain from it.
@@ -158,14 +175,17 @@ class Agent implements HostAgent {
       open.users++
       return open
     }
-    if (sourcesOf(this.#inventory ?? new Map(), id).length === 0) await this.#scan(signal)
-    const sources = sourcesOf(this.#inventory ?? new Map(), id)
+    if (this.#sourcesOf(id).length === 0) await this.#scan(signal)
+    const sources = this.#sourcesOf(id)
     const first = sources[0]
     if (first === undefined) {
+      const refused = this.#joined.errors.find(({ volume }) => volume === id)
+      if (refused !== undefined) throw refused.error
       throw new BlockError('NOT_FOUND', `no target offers a volume or path ${id}; rescan lists what there is`)
     }
-    await orAborted(Promise.resolve(this.#fencing.get(first.info.volume)), signal)
-    const device = await openMultipath(first.info.volume, sources, { selector, multipath, signal, host: this.#host })
+    const volume = volumeOf(first)
+    await orAborted(Promise.resolve(this.#fencing.get(volume)), signal)
+    const device = await openMultipath(volume, sources, { selector, multipath, signal, host: this.#host })
     const made = { device, users: 1 }
     this.#open.set(id, made)
     return made

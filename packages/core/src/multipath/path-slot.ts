@@ -4,6 +4,7 @@ import type { DeviceLimits } from '../device.ts'
 import { BlockError, messageOf } from '../errors.ts'
 import type { PathState, PathStatus } from '../pair.ts'
 import type { Access, Path, PathInfo, Target } from '../target.ts'
+import type { VolumeId } from '../volume-id.ts'
 import { AttemptList } from './attempt.ts'
 import type { Connection } from './connect.ts'
 import { abandon, connectOnce } from './connect.ts'
@@ -16,14 +17,18 @@ export interface PathSource {
   readonly target: Target
   /** As the target listed it. */
   readonly info: PathInfo
+  /** Identity of the device, where it is known under another one than the path tells. */
+  readonly volume?: VolumeId
+  /** Somebody says that it leads to this volume: its product and serial number may differ from those of other paths. */
+  readonly vouched?: boolean
 }
 
 /** What a slot tells its device. */
 export interface SlotOwner {
   readonly host: Host
   readonly options: ResolvedOptions
-  /** Checks the limits of a path that has just connected; a text says why it cannot be used. */
-  accepts(limits: DeviceLimits): string | undefined
+  /** Checks the limits of a path that has just connected, or has new ones; a text says why it cannot be used. */
+  accepts(slot: PathSlot, path: Path, limits: DeviceLimits): string | undefined
   /** The state, the access or the limits of a slot changed. */
   slotChanged(slot: PathSlot): void
   /** Nothing sent through the slot's failed path can change data any more. */
@@ -172,7 +177,8 @@ export class PathSlot {
     this.#change('connecting', this.reason)
     try {
       const connection = await connectOnce(this.source, host.clock, options.connectTimeout, signal)
-      const fault = this.ended || this.#disabled ? 'taken out' : this.#owner.accepts(connection.path.limits)
+      const fault =
+        this.ended || this.#disabled ? 'taken out' : this.#owner.accepts(this, connection.path, connection.path.limits)
       if (fault === undefined) return connection
       abandon(connection.path)
       throw new BlockError('MISMATCH', `path ${this.entry.id} is not used: ${fault}`)
@@ -195,7 +201,7 @@ export class PathSlot {
       this.#owner.slotChanged(this)
     }
     const onLimits = (limits: DeviceLimits): void => {
-      const fault = this.#owner.accepts(limits)
+      const fault = this.#owner.accepts(this, path, limits)
       if (fault !== undefined) return this.fail(fault)
       this.entry.queueDepth = limits.queueDepth
       this.#owner.slotChanged(this)
