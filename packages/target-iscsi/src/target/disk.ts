@@ -30,6 +30,8 @@ export interface Identity {
   readonly inquiry: Inquiry
   readonly volume: VolumeId
   readonly port: PortIdentity
+  /** Unit serial number without the blanks around it; undefined where it tells none. */
+  readonly serial: string | undefined
   /** Codes of the VPD pages that it has. */
   readonly pages: readonly number[]
 }
@@ -73,12 +75,19 @@ export async function readIdentity(asker: Asker): Promise<Identity | undefined> 
   }
   const identification = await page(VpdPage.Identification)
   const designators = identification === undefined ? [] : decodeIdentification(identification)
-  const serial = await page(VpdPage.Serial)
-  const volume = volumeIdOf(designators, serial === undefined ? undefined : decodeSerial(serial).bytes, inquiry)
+  const serialPage = await page(VpdPage.Serial)
+  const serial = serialPage === undefined ? undefined : decodeSerial(serialPage)
+  const volume = volumeIdOf(designators, serial?.bytes, inquiry)
   if (volume === undefined) {
     throw new BlockError('NOT_SUPPORTED', 'the logical unit has no identity: neither VPD page 0x83 nor 0x80 names it')
   }
-  return { inquiry, volume, port: portOf(designators), pages }
+  const text = serial?.text.trim()
+  return { inquiry, volume, port: portOf(designators), serial: text === '' ? undefined : text, pages }
+}
+
+/** Vendor and model. */
+export function productOf({ inquiry: { vendor, product } }: Identity): string {
+  return `${vendor} ${product}`.trim()
 }
 
 /** Reads the size of a logical unit. */

@@ -34,7 +34,7 @@ import type { Session, SessionListener } from '../session/session.ts'
 import type { Task } from '../session/task.ts'
 import { Direction, Outcome } from '../session/task.ts'
 import type { Asker } from './ask.ts'
-import { EXPLICIT_ACCESS } from './disk.ts'
+import { EXPLICIT_ACCESS, productOf } from './disk.ts'
 import type { Nexus } from './nexus.ts'
 import type { CommandHost } from './path-commands.ts'
 import { activate, CUT, MAX_RETRIES, sendByHand, sendRange } from './path-commands.ts'
@@ -65,6 +65,8 @@ export class IscsiPath implements Path {
   /** The id that discovery lists it under. */
   readonly id: string
   readonly volume: VolumeId
+  readonly product: string
+  readonly serial: string | undefined
   access: Access
   limits: DeviceLimits
   readonly activate?: (options?: SignalOptions) => Promise<void>
@@ -101,6 +103,8 @@ export class IscsiPath implements Path {
     this.#lun = lun
     this.id = id
     this.volume = opened.identity.volume
+    this.product = productOf(opened.identity)
+    this.serial = opened.identity.serial
     this.access = opened.access
     this.limits = opened.disk.limits
     const { clock, taskTimeout, pollInterval } = host
