@@ -131,11 +131,21 @@ export function createRunning({
   const pairNew = async (
     { added, removed, errors }: ScanReport,
     signal: AbortSignal,
-  ): Promise<RescanResult & { failures: readonly Error[] }> => {
+  ): Promise<RescanResult & { silent: number; failures: readonly Error[] }> => {
     const names = new Set(agent.pairs.map((pair) => pair.id))
     const left = await leftNodes(config, (device) => loaded.get(device)!.transport)
-    const result = { added, removed, paired: [] as string[], errors: [] as string[], failures: [] as Error[] }
-    for (const { target, error } of errors) result.errors.push(hider.hide(`target ${target}: ${messageOf(error)}`))
+    const result = {
+      added,
+      removed,
+      paired: [] as string[],
+      errors: [] as string[],
+      silent: 0,
+      failures: [] as Error[],
+    }
+    for (const { target, volume, error } of errors) {
+      result.errors.push(hider.hide(volume === undefined ? `target ${target}: ${messageOf(error)}` : messageOf(error)))
+      if (volume === undefined) result.silent++
+    }
     for (const planned of planPairs(agent.devices(), config.devices, paired, names, left)) {
       try {
         await makePair(planned, left, signal)
@@ -184,13 +194,12 @@ export function createRunning({
         control = await serveAgent(config.control, running, hider)
       }
       const both = signal ? AbortSignal.any([signal, closing.signal]) : closing.signal
-      const { errors, failures } = await inTurn(async () => pairNew(await agent.rescan({ signal: both }), both))
+      const { errors, silent, failures } = await inTurn(async () => pairNew(await agent.rescan({ signal: both }), both))
       // Whoever uses a node that was taken over must not suffer from what is wrong with another.
       const holds = agent.pairs.some(({ kernel }) => kernel.tookOver)
       if (failures.length > 0 && !holds) throw failures[0]
       for (const line of errors) report(line)
-      if (errors.length > 0 && errors.length === agent.targets.length && !holds)
-        throw new BlockError('CONNECT_FAILED', errors[0]!)
+      if (silent > 0 && silent === agent.targets.length && !holds) throw new BlockError('CONNECT_FAILED', errors[0]!)
       for (const volume of notFound(agent.devices(), config.devices)) report(`${volume} is not there yet`)
       agent.events.on('rescanned', follow)
     },

@@ -5,7 +5,7 @@
 export { abortable, throwIfAborted } from './abortable.ts'
 export { madeByDefault } from './agent/default-identities.ts'
 export { createHostAgent } from './agent/host-agent.ts'
-export type { JoinRules } from './agent/join-rules.ts'
+export type { JoinRules, OfferedPath } from './agent/join-rules.ts'
 export { joinRules } from './agent/join-rules.ts'
 export type { Joined } from './agent/joins.ts'
 export { joinPaths } from './agent/joins.ts'

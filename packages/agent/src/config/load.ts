@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import type { MultipathOptions } from '@blockbraid/core'
-import { BlockError, messageOf } from '@blockbraid/core'
+import { BlockError, joinRules, messageOf } from '@blockbraid/core'
 import { checkNodes } from './check-nodes.ts'
 import type { Config, DeviceConfig, PluginUse } from './config.ts'
 import type { Source, Step } from './source.ts'
@@ -14,6 +14,8 @@ const MAX_BYTES = 1024 * 1024
 interface RawConfig {
   control?: string
   initiator?: string
+  same?: string[][]
+  distinct?: string[][]
   targets: RawPlugin[]
   devices: {
     volume: string
@@ -74,6 +76,7 @@ export function parseConfig(
     }
   })
   checkNodes(devices, source)
+  checkJoins(raw, source)
   return {
     folder: dirname(resolve(file)),
     ...(raw.control === undefined ? {} : { control: raw.control }),
@@ -83,6 +86,18 @@ export function parseConfig(
       return { ...plugin, options: { initiator: raw.initiator, ...plugin.options } }
     }),
     devices,
+    ...(raw.same === undefined ? {} : { same: raw.same }),
+    ...(raw.distinct === undefined ? {} : { distinct: raw.distinct }),
+  }
+}
+
+function checkJoins({ same, distinct }: RawConfig, source: Source): void {
+  try {
+    joinRules(same, distinct)
+  } catch (error) {
+    const [, field = 'same', index] = /^(same|distinct)(?:\[(\d+)\])?/.exec(messageOf(error)) ?? []
+    const at = source.locate(index === undefined ? [field] : [field, Number(index)])
+    throw new ConfigError(`${at}: ${messageOf(error)}`, { cause: error })
   }
 }
 

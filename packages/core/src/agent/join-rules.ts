@@ -1,6 +1,14 @@
-import type { PathSource } from '../multipath/path-slot.ts'
+import type { PathInfo, Target } from '../target.ts'
 import type { VolumeId } from '../volume-id.ts'
 import { isVolumeId } from '../volume-id.ts'
+
+/** A path as a target lists it. */
+export interface OfferedPath {
+  /** Who lists it. */
+  readonly target: Pick<Target, 'name'>
+  /** As it is listed. */
+  readonly info: PathInfo
+}
 
 /** What the config says of identities, checked; see {@link HostAgentOptions.same} and `distinct`. */
 export interface JoinRules {
@@ -55,12 +63,12 @@ function twoOf(field: string, list: readonly string[]): readonly string[] {
 }
 
 /** Whether a place of the config is where this path leads. */
-export function isAt(place: string, { info: { id, address, endpoint, lun } }: PathSource): boolean {
+export function isAt(place: string, { info: { id, address, endpoint, lun } }: OfferedPath): boolean {
   return place === id || place === address || place === endpoint || place === `${endpoint}/lun${lun}`
 }
 
 /** Whether the config says that paths of this identity, or at this place, are what they say. */
-export function isVouched(source: PathSource, { identities, together }: JoinRules): boolean {
+export function isVouched(source: OfferedPath, { identities, together }: JoinRules): boolean {
   return (
     identities.some((list) => list.includes(source.info.volume)) ||
     together.some((list) => list.some((place) => isAt(place, source)))
@@ -68,13 +76,13 @@ export function isVouched(source: PathSource, { identities, together }: JoinRule
 }
 
 /** Whether the config says that two paths are of one volume. */
-export function saidSame(one: PathSource, other: PathSource, { identities, together }: JoinRules): boolean {
+export function saidSame(one: OfferedPath, other: OfferedPath, { identities, together }: JoinRules): boolean {
   if (identities.some((list) => list.includes(one.info.volume) && list.includes(other.info.volume))) return true
   return together.some((list) => [one, other].every((source) => list.some((place) => isAt(place, source))))
 }
 
 /** Whether the config says that two paths are of different volumes. */
-export function saidDistinct(one: PathSource, other: PathSource, { apart }: JoinRules): boolean {
+export function saidDistinct(one: OfferedPath, other: OfferedPath, { apart }: JoinRules): boolean {
   return apart.some((list) => {
     const [first, second] = [one, other].map((source) => list.filter((place) => isAt(place, source)))
     return first!.length > 0 && second!.length > 0 && !first!.some((place) => second!.includes(place))
@@ -82,7 +90,7 @@ export function saidDistinct(one: PathSource, other: PathSource, { apart }: Join
 }
 
 /** The first place of `distinct` at which a path is. */
-export function placeOf(source: PathSource, { apart }: JoinRules): string | undefined {
+export function placeOf(source: OfferedPath, { apart }: JoinRules): string | undefined {
   return apart.flat().find((place) => isAt(place, source))
 }
 

@@ -2,14 +2,14 @@ import { BlockError } from '../errors.ts'
 import type { PathSource } from '../multipath/path-slot.ts'
 import type { VolumeId } from '../volume-id.ts'
 import { madeByDefault } from './default-identities.ts'
-import type { JoinRules } from './join-rules.ts'
+import type { JoinRules, OfferedPath } from './join-rules.ts'
 import { distinctId, isVouched, placeOf, saidDistinct, saidSame } from './join-rules.ts'
 import type { ScanError } from './types.ts'
 
 /** Paths by the volume they lead to. */
-export interface Joined {
+export interface Joined<Source extends OfferedPath = PathSource> {
   /** A path whose volume could not be told is in none. */
-  readonly volumes: ReadonlyMap<VolumeId, readonly PathSource[]>
+  readonly volumes: ReadonlyMap<VolumeId, readonly Source[]>
   /** What is not joined, and why. */
   readonly errors: readonly ScanError[]
 }
@@ -18,12 +18,12 @@ export interface Joined {
  * Joins paths of one identity where it is plausible that they lead to one volume. Where it is not, none of them is
  * taken, but for those of a device that is `open`, which keeps what it has: who came later stays outside.
  */
-export function joinPaths(
-  sources: Iterable<PathSource>,
+export function joinPaths<Source extends OfferedPath>(
+  sources: Iterable<Source>,
   rules: JoinRules,
   open: ReadonlyMap<string, ReadonlySet<string>> = new Map(),
-): Joined {
-  const volumes = new Map<VolumeId, readonly PathSource[]>()
+): Joined<Source> {
+  const volumes = new Map<VolumeId, readonly Source[]>()
   const errors: ScanError[] = []
   for (const [volume, group] of groupsOf([...sources], rules, errors)) {
     const held = open.get(volume)
@@ -45,10 +45,14 @@ export function joinPaths(
   return { volumes, errors }
 }
 
-function groupsOf(all: readonly PathSource[], rules: JoinRules, errors: ScanError[]): Map<VolumeId, PathSource[]> {
-  const groups = new Map<VolumeId, PathSource[]>()
-  const places = new Map(all.map((source) => [source, placeOf(source, rules)]))
-  const put = (volume: VolumeId, source: PathSource): void => {
+function groupsOf<Source extends OfferedPath>(
+  all: readonly Source[],
+  rules: JoinRules,
+  errors: ScanError[],
+): Map<VolumeId, Source[]> {
+  const groups = new Map<VolumeId, Source[]>()
+  const places = new Map<OfferedPath, string | undefined>(all.map((source) => [source, placeOf(source, rules)]))
+  const put = (volume: VolumeId, source: Source): void => {
     const group = groups.get(volume) ?? []
     groups.set(volume, group)
     group.push({ ...source, volume, vouched: isVouched(source, rules) })
@@ -69,9 +73,9 @@ function groupsOf(all: readonly PathSource[], rules: JoinRules, errors: ScanErro
 
 /** The place of those that are known to lead to the same logical unit through another portal. */
 function placeAlong(
-  source: PathSource,
-  split: readonly PathSource[],
-  places: ReadonlyMap<PathSource, string | undefined>,
+  source: OfferedPath,
+  split: readonly OfferedPath[],
+  places: ReadonlyMap<OfferedPath, string | undefined>,
   rules: JoinRules,
 ): string | undefined {
   const { endpoint, lun } = source.info
@@ -86,14 +90,14 @@ function placeAlong(
   return found.size === 1 ? [...found][0] : undefined
 }
 
-function atNoPlace({ info }: PathSource): BlockError {
+function atNoPlace({ info }: OfferedPath): BlockError {
   return new BlockError(
     'MISMATCH',
     `path ${info.id} says that it leads to ${info.volume}, which distinct splits, and is at none of its places: add it there`,
   )
 }
 
-function refusalOf(volume: VolumeId, one: PathSource, other: PathSource, rules: JoinRules): ScanError | undefined {
+function refusalOf(volume: VolumeId, one: OfferedPath, other: OfferedPath, rules: JoinRules): ScanError | undefined {
   const found = difference(one, other, rules)
   if (found === undefined) return undefined
   const places = placesOf(one, other)
@@ -105,7 +109,7 @@ function refusalOf(volume: VolumeId, one: PathSource, other: PathSource, rules: 
 }
 
 /** Names for two paths that tell them apart in a config, and hold for every portal where they can. */
-function placesOf({ info: one }: PathSource, { info: other }: PathSource): string {
+function placesOf({ info: one }: OfferedPath, { info: other }: OfferedPath): string {
   const isOneUnit = one.endpoint === other.endpoint && one.lun === other.lun
   if (one.endpoint !== undefined && other.endpoint !== undefined && !isOneUnit) {
     return [one, other].map(({ endpoint, lun }) => `${endpoint}/lun${lun}`).join(', ')
@@ -120,7 +124,7 @@ interface Difference {
 }
 
 /** Why two paths of one identity cannot be taken for paths of one volume; what one of them does not tell proves nothing. */
-function difference(one: PathSource, other: PathSource, rules: JoinRules): Difference | undefined {
+function difference(one: OfferedPath, other: OfferedPath, rules: JoinRules): Difference | undefined {
   const [a, b] = [one.info, other.info]
   const certainly = (text: string): Difference => ({ text, certain: true })
   if (saidDistinct(one, other, rules)) return certainly('distinct in the config says that they are two volumes')
@@ -146,11 +150,11 @@ function differs(what: string, one: string | undefined, other: string | undefine
     : `their ${what} are "${one}" and "${other}"`
 }
 
-function units({ info: a }: PathSource, { info: b }: PathSource): string | undefined {
+function units({ info: a }: OfferedPath, { info: b }: OfferedPath): string | undefined {
   if (a.endpoint === undefined || a.endpoint !== b.endpoint || a.lun === b.lun) return undefined
   return `they are lun ${a.lun} and lun ${b.lun} of ${a.endpoint}`
 }
 
-function systemOf({ info, target }: PathSource): string {
+function systemOf({ info, target }: OfferedPath): string {
   return info.system ?? `target ${target.name}`
 }
