@@ -120,6 +120,8 @@ export class IscsiPath implements Path {
       this,
       host,
       {
+        // The process, or the machine, may have stood still meanwhile.
+        stale: 2000 * pollInterval,
         isOpen,
         asker: (onNews) => this.#asker(onNews),
         accessChanged: (access) => {
@@ -172,7 +174,7 @@ export class IscsiPath implements Path {
 
   submit(io: Io): void {
     if (this.#failure !== undefined || this.#closed !== undefined) this.#refuse(io)
-    else if (this.#review.checking) this.#held.push(io)
+    else if (this.#review.checking || !this.#review.isFresh()) this.#held.push(io)
     else this.#start(io)
   }
 
