@@ -192,6 +192,12 @@ export class PathSlot {
 
   async #serve({ path, down }: Connection): Promise<void> {
     const { clock } = this.#owner.host
+    // Another path may have come up since it was asked.
+    const fault = this.#owner.accepts(this, path, path.limits)
+    if (fault !== undefined) {
+      abandon(path)
+      return this.#wait(`path ${this.entry.id} is not used: ${fault}`)
+    }
     const upSince = clock.now()
     const failed = new Promise<void>((resolve) => {
       this.#failed = resolve
