@@ -49,10 +49,12 @@ describe('an agent over two arrays with one default identity', () => {
   })
 
   it('starts though no volume is left', async () => {
+    const all = arrays({}, {})
+    for (const array of all) array.addVolume({ size: '1MiB', id: 'naa.60000000000000000e00000000010002' })
     const lines: string[] = []
-    await using running = await runAgent(configOf(arrays({}, {})), { report: (line) => lines.push(line) })
+    await using running = await runAgent(configOf(all), { report: (line) => lines.push(line) })
     expect(running.agent.pairs).toEqual([])
-    expect(lines).toHaveLength(1)
+    expect(lines).toHaveLength(2)
   })
 
   it('pairs both where the config says distinct, one where it says same', async () => {
