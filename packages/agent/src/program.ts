@@ -6,7 +6,7 @@ import { discover } from './commands/discover.ts'
 import { down } from './commands/down.ts'
 import { forgetName, names } from './commands/names.ts'
 import { nodes } from './commands/nodes.ts'
-import { failPath, ls, policy, rescan, restorePath, stats, top } from './commands/remote.ts'
+import { failPath, ls, policy, prove, rescan, restorePath, stats, top } from './commands/remote.ts'
 import { up } from './commands/up.ts'
 import { defaultType, forms, reservationTypes } from './scsi/forms.ts'
 import type { Terminal } from './terminal.ts'
@@ -122,6 +122,9 @@ function build(terminal: Terminal): Command {
   remote(program.command('down <pair>').description('end a pair, or a kernel node that no agent has'))
     .option('--force', 'also where it is in use: whoever uses it gets EIO')
     .action((pair, options) => down(terminal, options, pair))
+  remote(program.command('prove <device...>').description('find out whether paths lead to one volume'))
+    .option('--write <offset>', 'write a block there for a moment: the only proof; nobody may use it')
+    .action((devices, options) => prove(terminal, options, devices))
   remote(program.command('scsi <pair> <what...>').description('send a SCSI command, show the answer in words'))
     .option('--path <id>', 'send it through this path only')
     .option('--key <hex>', 'pr: key of this host')

@@ -79,10 +79,11 @@ export async function runAgent(config: Config, options: RunOptions = {}): Promis
   const targets = await loadTargets(config, host)
   const hider = hiderOf([config.targets, config.devices])
   const { report = ignore, onHandedOver } = options
+  const { same = [], distinct = [] } = config
   const running = createRunning({
     config,
     loaded,
-    agent: createHostAgent({ targets, host }),
+    agent: createHostAgent({ targets, host, same, distinct }),
     host,
     hider,
     report: (line) => report(hider.hide(line)),

@@ -2,6 +2,7 @@ import { messageOf } from '@blockbraid/core'
 import type { Hider } from '../config/secrets.ts'
 import type { RunningAgent } from '../run.ts'
 import type { Request } from './protocol.ts'
+import { prove } from './prove.ts'
 import { sendScsi } from './scsi.ts'
 import type { ControlServer } from './server.ts'
 import { serveControl } from './server.ts'
@@ -47,6 +48,8 @@ async function handle(running: RunningAgent, request: Request, hider: Hider): Pr
       return { stalled: await running.down(request.pair, modeOf(request.mode)) }
     case 'hand-over':
       return running.handOver()
+    case 'prove':
+      return prove(running, request)
     case 'scsi':
       return sendScsi(running.find(request.pair).user, request)
   }

@@ -38,6 +38,11 @@ export const operations = {
    * `path`: through that path alone. Answers with a {@link ScsiResult}.
    */
   scsi: ['pair', 'cdb', 'in?', 'out?', 'path?'],
+  /**
+   * Compares what is read through each path of the `devices`: pairs, volumes and paths, one a line. With `write`, the
+   * byte offset of a block, writes there for a moment. Answers with a Proof and the `paths`.
+   */
+  prove: ['devices', 'write?'],
 } as const satisfies Record<string, readonly string[]>
 
 /** Name of an operation. */

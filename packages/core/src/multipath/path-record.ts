@@ -1,25 +1,25 @@
 import { BlockError, messageOf } from '../errors.ts'
 import type { ByteRun, Debt, Ledger } from '../ledger.ts'
-import type { Path, PathInfo } from '../target.ts'
+import type { Path } from '../target.ts'
+import type { VolumeId } from '../volume-id.ts'
 
 /** What a ledger keeps of one path: from before its first change until its fence. Writes are made in their order. */
 export class PathRecord {
   readonly #ledger: Ledger | undefined
-  readonly #info: PathInfo
+  readonly #volume: VolumeId
   #debt: Debt | undefined
   #last: Promise<unknown> = Promise.resolve()
 
-  constructor(ledger: Ledger | undefined, info: PathInfo) {
+  constructor(ledger: Ledger | undefined, volume: VolumeId) {
     this.#ledger = ledger
-    this.#info = info
+    this.#volume = volume
   }
 
   /** Resolves once it is on record that changes may go through `path`. Rejects where it cannot be recorded. */
-  async open({ fenceToken: token }: Path): Promise<void> {
+  async open({ id, fenceToken: token }: Path): Promise<void> {
     const ledger = this.#ledger
     if (ledger === undefined || token === undefined) return
-    const { id, volume } = this.#info
-    const debt = { volume, token, path: id }
+    const debt = { volume: this.#volume, token, path: id }
     this.#debt = debt
     await this.#inOrder(() => ledger.put(debt)).catch((error: unknown) => {
       const text = `that it may have changes in flight cannot be recorded: ${messageOf(error)}`

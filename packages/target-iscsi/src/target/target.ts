@@ -33,7 +33,9 @@ import { IscsiPath } from './path.ts'
 import type { PathPlace } from './path-id.ts'
 import { parsePathId } from './path-id.ts'
 import type { Portal } from './portal.ts'
+import { leadToOneGroup } from './prove-system.ts'
 import type { Reviewed } from './review.ts'
+import { Systems } from './systems.ts'
 
 /** A target over iSCSI: one or more portals of storage systems. */
 export interface IscsiTarget extends Target {
@@ -68,6 +70,7 @@ class Initiator implements IscsiTarget, DiscoveryHost {
   readonly #known = new Map<string, { readonly place: Place; readonly infos: readonly PathInfo[] }>()
   readonly #disks = new Map<VolumeId, Disk>()
   readonly #writesLost = new Set<VolumeId>()
+  readonly #systems = new Systems((targetName, one, other) => this.#leadToOne(targetName, one, other))
   readonly #ended = new AbortController()
   #saysChanged: Timer | undefined
   #closed: Promise<void> | undefined
@@ -85,7 +88,7 @@ class Initiator implements IscsiTarget, DiscoveryHost {
 
   async discover({ signal }: SignalOptions = {}): Promise<readonly PathInfo[]> {
     const options = { signal: this.#both(signal) }
-    const { places, failures } = await findPlaces(this, options)
+    const { places, told, failures } = await findPlaces(this, options)
     this.#throwIfEnded(signal)
     const asked = await Promise.allSettled(places.map((place) => this.#ask(place, options)))
     this.#throwIfEnded(signal)
@@ -103,7 +106,8 @@ class Initiator implements IscsiTarget, DiscoveryHost {
     const first = errors.find(({ code }) => code === 'DENIED') ?? errors[0]
     if (lists.size === 0 && first !== undefined) throw nothingAnswers(this.name, first)
     this.#recall(places, lists, failures.length > 0)
-    const infos = complete([...lists.values()].flat())
+    const infos = await this.#systems.tell(complete([...lists.values()].flat()), told)
+    this.#throwIfEnded(signal)
     this.#compare(infos)
     return infos
   }
@@ -320,6 +324,18 @@ class Initiator implements IscsiTarget, DiscoveryHost {
       // A logical unit that is not there, or takes no commands here, executes none.
       return error instanceof ScsiError && error.verdict.action === Action.None
     }
+  }
+
+  #leadToOne(targetName: string, one: Portal, other: Portal): Promise<boolean> {
+    // Of its own, so that the login ends no session that is in use.
+    const isid = isidOf(randomBytes(16).toString('hex'))
+    const { signal } = this.#ended
+    return leadToOneGroup(one, other, {
+      clock: this.#host.clock,
+      timeout: this.#options.taskTimeout,
+      signal,
+      open: (portal) => this.#open(targetName, portal, isid, this.#options.chap, { signal }),
+    })
   }
 
   openDiscovery(portal: Portal, options: SignalOptions): Promise<Session> {
