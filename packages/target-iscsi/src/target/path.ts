@@ -35,6 +35,8 @@ import type { Task } from '../session/task.ts'
 import { Direction, Outcome } from '../session/task.ts'
 import type { Asker } from './ask.ts'
 import { EXPLICIT_ACCESS } from './disk.ts'
+import type { LeftSession } from './fence-token.ts'
+import { fenceToken } from './fence-token.ts'
 import type { Nexus } from './nexus.ts'
 import type { CommandHost } from './path-commands.ts'
 import { activate, CUT, MAX_RETRIES, sendByHand, sendRange } from './path-commands.ts'
@@ -67,6 +69,7 @@ export class IscsiPath implements Path {
   readonly volume: VolumeId
   access: Access
   limits: DeviceLimits
+  readonly fenceToken: string
   readonly activate?: (options?: SignalOptions) => Promise<void>
   readonly #emitter = createEmitter<PathEvents>()
   readonly #host: PathHost
@@ -101,6 +104,7 @@ export class IscsiPath implements Path {
     this.#lun = lun
     this.id = id
     this.volume = opened.identity.volume
+    this.fenceToken = fenceToken({ ...nexus.place, group: session.negotiated.targetPortalGroupTag, lun })
     this.access = opened.access
     this.limits = opened.disk.limits
     const { clock, taskTimeout, pollInterval } = host
@@ -316,6 +320,11 @@ export class IscsiPath implements Path {
     if (!this.#open) throw this.#closedError()
     if (await this.#session.resetLun(this.#lun)) return this.#review.hear(News.Identity | News.Capacity | News.Access)
     throw new BlockError('NOT_SUPPORTED', `${this.id}: the target did not reset the logical unit`)
+  }
+
+  /** Whether it is a path to the logical unit that such a session sent to. */
+  leadsTo({ targetName, lun }: LeftSession): boolean {
+    return this.#nexus.place.targetName === targetName && this.#lun.name === lun.name
   }
 
   #closedError(): BlockError {
