@@ -4,6 +4,7 @@ import manifest from '../package.json' with { type: 'json' }
 import { demo } from './commands/demo.ts'
 import { discover } from './commands/discover.ts'
 import { down } from './commands/down.ts'
+import { guards } from './commands/guards.ts'
 import { nodes } from './commands/nodes.ts'
 import { failPath, ls, policy, rescan, restorePath, stats, top } from './commands/remote.ts'
 import { up } from './commands/up.ts'
@@ -54,6 +55,8 @@ function build(terminal: Terminal): Command {
     .helpOption('-h, --help', 'show this, or the help of a command')
     .configureHelp({
       helpWidth: Math.min(terminal.columns, 80),
+      // It stands before the usage, without an empty line: all of it fits one screen.
+      commandDescription: (command) => (command.parent === null ? '' : command.description()),
       subcommandTerm: (command) =>
         [
           command.name(),
@@ -103,6 +106,9 @@ function build(terminal: Terminal): Command {
   remote(path.command('restore <pair> <path>').description('let a path connect again, now')).action(
     (pair, id, options) => restorePath(terminal, options, pair, id),
   )
+  remote(program.command('guards [pair]').description('list ranges where a write may still land'))
+    .option('--release', 'let I/O to those ranges of <pair> go: only where nothing can land any more')
+    .action((pair, options) => guards(terminal, options, pair))
   remote(program.command('rescan').description('ask the targets again; pair what is new')).action((options) =>
     rescan(terminal, options),
   )
@@ -125,6 +131,7 @@ function build(terminal: Terminal): Command {
       const { scsi } = await import('./commands/scsi.ts')
       await scsi(terminal, options, pair, words)
     })
+  program.addHelpText('before', program.description())
   program.addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 wrong usage. Options: --json, --control <path>')
   return program
 }

@@ -277,6 +277,19 @@ describe('who may prove', () => {
     expect((await made.open()).fenceToken).not.toContain('alice')
   })
 
+  test('a login that leads to another portal group is no proof: the session there is another one', async () => {
+    const made = await bed()
+    const token = (await made.open()).fenceToken.replace('"group":1', '"group":2')
+    const next = made.host({ sessionPerLun: true })
+    for (const target of [made.target, next]) {
+      await target.discover()
+      await expect(target.fence!(token)).rejects.toMatchObject({
+        code: 'CONNECT_FAILED',
+        message: expect.stringContaining('leads to group 1'),
+      })
+    }
+  })
+
   test('credentials that are refused are no proof, and the error says so', async () => {
     const chap = { user: 'alice', secret: 'a secret of alice' }
     const made = await bed({ array: { chap }, initiator: { chap } })
