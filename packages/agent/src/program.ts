@@ -1,5 +1,5 @@
 import { BlockError, messageOf } from '@blockbraid/core'
-import { Command, CommanderError } from 'commander'
+import { Command, CommanderError, Help } from 'commander'
 import manifest from '../package.json' with { type: 'json' }
 import { demo } from './commands/demo.ts'
 import { discover } from './commands/discover.ts'
@@ -55,8 +55,12 @@ function build(terminal: Terminal): Command {
     .helpOption('-h, --help', 'show this, or the help of a command')
     .configureHelp({
       helpWidth: Math.min(terminal.columns, 80),
-      // It stands before the usage, without an empty line: all of it fits one screen.
+      // What it is stands right below the usage: all of it fits one screen.
       commandDescription: (command) => (command.parent === null ? '' : command.description()),
+      commandUsage: (command) => {
+        const usage = new Help().commandUsage(command)
+        return command.parent === null ? `${usage}\n${command.description()}` : usage
+      },
       subcommandTerm: (command) =>
         [
           command.name(),
@@ -131,7 +135,6 @@ function build(terminal: Terminal): Command {
       const { scsi } = await import('./commands/scsi.ts')
       await scsi(terminal, options, pair, words)
     })
-  program.addHelpText('before', program.description())
   program.addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 wrong usage. Options: --json, --control <path>')
   return program
 }

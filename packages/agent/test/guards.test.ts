@@ -91,7 +91,7 @@ describe('what a killed agent may have in flight', () => {
     expect((await command('guards', 'vol-0')).out).toContain('  64 KiB at 4096: reads and writes wait, since ')
     const { code, out } = await command('guards', 'vol-0', '--release')
     expect(code).toBe(0)
-    expect(out).toMatch(/^vol-0: I\/O to these ranges goes on:\n {2}64 KiB at 4096: /
+    expect(out).toMatch(/^vol-0: I\/O to these ranges goes on:\n {2}64 KiB at 4096: /)
     expect(out).toContain('\n  512 B at 1048064: ')
     expect(out.replace(/\s+/g, ' ')).toContain('it overwrites newer data, and nobody is told')
     expect(Math.max(...out.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80)
