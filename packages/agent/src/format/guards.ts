@@ -4,15 +4,22 @@ import { wrap } from './facts.ts'
 import { printable, shorten } from './table.ts'
 
 const SHOWN = 3
-const LEAST = 8
+// Of a path's id, characters.
+const LEAST = 12
 
 /** What of a pair is guarded, a few lines below its name, `width` characters wide. */
 export function summarizeGuards(guards: readonly GuardListing[], pair: string, width: number, now: number): string[] {
   const lines = guards.slice(0, SHOWN).flatMap((guard) => {
-    const before = `  guarded: ${describeRange(guard)}: a write through `
-    const behind = ` may still land (since ${describeAge(guard, now)})`
-    const path = shorten(printable(guard.path), Math.max(LEAST, width - before.length - behind.length))
-    return [`${before}${path}${behind}`, ...(guard.reason === '' ? [] : indented(guard.reason, width, 4))]
+    const range = `  guarded: ${describeRange(guard)}: `
+    const [before, behind] = ['a write through ', ` may still land (since ${describeAge(guard, now)})`]
+    const rest = width - before.length - behind.length
+    const one = rest - range.length >= LEAST
+    const path = shorten(printable(guard.path), Math.max(LEAST, one ? rest - range.length : rest - 4))
+    const words = `${before}${path}${behind}`
+    return [
+      ...(one ? [`${range}${words}`] : [range, `    ${words}`]),
+      ...(guard.reason === '' ? [] : indented(guard.reason, width, 4)),
+    ]
   })
   const more = guards.length - SHOWN
   return more > 0 ? [...lines, `  and ${more} more: blockbraid guards ${pair}`] : lines
