@@ -24,4 +24,5 @@ export type {
 } from './control/snapshot.ts'
 export type { RescanResult, RunningAgent, RunOptions } from './run.ts'
 export { runAgent } from './run.ts'
+export { defaultStateFolder } from './state/folder.ts'
 export { fileLedger } from './state/ledger.ts'

@@ -38,6 +38,7 @@ describe('help', () => {
       'guards',
       'rescan',
       'nodes',
+      'names',
       'down',
       'scsi',
     ])

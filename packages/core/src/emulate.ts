@@ -8,6 +8,8 @@ import { Errno, NOT_EXECUTED, OK } from './status.ts'
 /** Serves Ios that a device cannot take as they are, by smaller or other Ios. */
 export interface CompositeFactory {
   submit(io: Io): void
+  /** The source of an Io that is under way was given up: so are its pieces. */
+  abandon(source: IoSource): void
   /** Settles when none is under way. */
   drained(): Promise<void>
 }
@@ -19,21 +21,25 @@ const zeroes = new Uint8Array(65536)
 
 /** Splits by `maxTransfer`, writes zeroes where WriteZeroes is missing, flushes after writes where Fua is. */
 export function compositeFactory(device: BlockDevice, clock: Clock): CompositeFactory {
+  const all: Composite[] = []
   const idle: Composite[] = []
-  let made = 0
   let onIdle: (() => void) | undefined
   const make = (): Composite => {
-    made++
-    return new Composite(device, clock, ended)
+    const made = new Composite(device, clock, ended)
+    all.push(made)
+    return made
   }
   const ended = (composite: Composite): void => {
     idle.push(composite)
-    if (idle.length === made) onIdle?.()
+    if (idle.length === all.length) onIdle?.()
   }
   return {
+    abandon(source) {
+      for (const composite of all) composite.abandon(source)
+    },
     drained: () =>
       new Promise((resolve) => {
-        if (idle.length === made) resolve()
+        if (idle.length === all.length) resolve()
         else onIdle = resolve
       }),
     submit(io) {
@@ -58,7 +64,8 @@ class Composite {
   #pieces = 0
   #inflight = 0
   #status: IoStatus = OK
-  #flushAfter = false
+  #emulatesFua = false
+  #flushed = false
   #zeroes = false
   #source = new BufferCursor()
   // Views that the device supplied, by piece, put in order at the end.
@@ -84,7 +91,8 @@ class Composite {
     this.#pieces = 0
     this.#inflight = 0
     this.#status = OK
-    this.#flushAfter = emulateFua && limits.writeCache
+    this.#emulatesFua = emulateFua
+    this.#flushed = false
     this.#zeroes = emulateZeroes
     this.#source.start(parent.buffers)
     this.#own.since = this.#clock.now()
@@ -92,6 +100,11 @@ class Composite {
     for (let lane = 0; lane < LANES && this.#submitted < parent.length; lane++) {
       this.#next(this.#children[lane] ?? this.#newChild())
     }
+  }
+
+  abandon(source: IoSource): void {
+    if (this.#parent?.source !== source) return
+    for (const child of this.#children) child.source = source
   }
 
   #newChild(): Io {
@@ -120,6 +133,7 @@ class Composite {
 
   #buffersFor(length: number): Uint8Array[] {
     if (this.#zeroes) return zeroViews(length)
+    if (length === (this.#parent as Io).length) return (this.#parent as Io).buffers
     return this.#source.empty ? NO_BUFFERS : this.#source.take(length)
   }
 
@@ -134,8 +148,9 @@ class Composite {
     if (parent.source?.gone && this.#status === OK && this.#submitted < parent.length) this.#status = Errno.ECANCELED
     if (this.#status === OK && this.#submitted < parent.length) return this.#next(child)
     if (this.#inflight > 0) return
-    if (this.#status === OK && this.#flushAfter) {
-      this.#flushAfter = false
+    // A cache that was switched on meanwhile may hold some of it.
+    if (this.#status === OK && this.#emulatesFua && !this.#flushed && this.#device.limits.writeCache) {
+      this.#flushed = true
       this.#inflight++
       this.#pieces++
       child.op = IoOp.Flush

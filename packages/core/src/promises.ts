@@ -29,13 +29,14 @@ const pool: Io[] = []
 
 /** Submits one I/O and settles with it: the promise face in one function. */
 export function promiseIo(
-  device: BlockDevice,
+  device: Pick<BlockDevice, 'submit' | 'abandon'>,
   op: IoOp,
   flags: number,
   offset: number,
   length: number,
   buffers: Uint8Array[],
   options: SignalOptions | undefined,
+  source: IoSource | null = null,
 ): Promise<void> {
   const signal = options?.signal
   if (signal?.aborted) return Promise.reject(aborted(op, signal))
@@ -46,12 +47,13 @@ export function promiseIo(
     io.offset = offset
     io.length = length
     io.buffers = buffers
+    io.source = source
     const abort = (): void => {
       // Its caller may write there again at once, and must not find this one done later.
-      if (io.source !== null) device.abandon?.(io.source)
+      io.source = new IoSource(0)
+      device.abandon?.(io.source)
       reject(aborted(op, signal))
     }
-    if (signal !== undefined) io.source = new IoSource(0)
     io.done = (ended: Io, status: IoStatus) => {
       signal?.removeEventListener('abort', abort)
       ended.buffers = NO_BUFFERS

@@ -181,6 +181,21 @@ it('a write of one connection waits for one of another that overlaps it, whose c
   expect([again.status, newer.status]).toEqual([OK, OK])
 })
 
+it('it waits as long as that one is well, and for a bounded time once it is in trouble', async () => {
+  const target = new FakeTarget(2)
+  const { device, host } = await open(2, brief, target)
+  const [old, now] = [new IoSource(1), new IoSource(2)]
+  target.path(0).fence = never
+  target.refuse.set('fake:0', 'silent')
+  const first = sendFrom(device, old, IoOp.Write)
+  const later = sendFrom(device, now, IoOp.Write)
+  await host.clock.advance(5000)
+  expect([first.status, later.status]).toEqual([undefined, undefined])
+  target.path(0).complete(LOST)
+  await host.clock.advance(1100)
+  expect([first.status, later.status, target.path(1).seen]).toEqual([Errno.EIO, Errno.EIO, []])
+})
+
 it('what one connection has in flight at once is in no order, as ever', async () => {
   const { device, target } = await open(2, brief)
   const client = new IoSource(1)

@@ -86,6 +86,12 @@ export class SimulatedArray implements MemoryArray, PathHost {
     this.#changed(`${grown.id} has grown to ${bytes} bytes`)
   }
 
+  setWriteCache(volume: VolumeRef, on: boolean): void {
+    const switched = this.#topology.volume(volume)
+    switched.writeCache = on
+    for (const mapping of this.#topology.mappingsOf(switched)) for (const path of mapping.paths) path.limitsChanged()
+  }
+
   map(volume: VolumeRef, port: number | 'all', lun?: number): void {
     const mapped = this.#topology.volume(volume)
     if (lun !== undefined) integer('lun', lun, 0, 65_535)

@@ -98,7 +98,7 @@ function* changes(log: readonly LogEntry[], volume: Volume): Generator<{ entry: 
   }
   for (const entry of log) {
     if (entry.volume !== volume.id || entry.op === IoOp.Flush) continue
-    yield { entry, durable: !volume.writeCache || entry.fua || entry.done < flushed }
+    yield { entry, durable: !entry.cached || entry.fua || entry.done < flushed }
   }
 }
 

@@ -2,6 +2,7 @@ import type { VolumeId } from '@blockbraid/core'
 import { IoFlag, IoOp } from '@blockbraid/core'
 import type { Command } from './command.ts'
 import { joined } from './command.ts'
+import type { Volume } from './volume.ts'
 
 /**
  * A command that the array executed: a write, trim, write-zeroes or flush. The moments come from one
@@ -12,6 +13,8 @@ export interface LogEntry {
   readonly op: IoOp
   /** With Fua: durable once executed. */
   readonly fua: boolean
+  /** Whether the volume had a volatile write cache then. */
+  readonly cached: boolean
   /** Identity of the volume. */
   readonly volume: VolumeId
   /** Number of the port it came through. */
@@ -42,11 +45,12 @@ export class Journal {
   }
 
   /** Notes that `command` was executed; the result is for {@link answered}. */
-  executed(command: Command, volume: VolumeId, port: number, connection: number): LogEntry {
+  executed(command: Command, volume: Volume, port: number, connection: number): LogEntry {
     const entry: LogEntry = {
       op: command.op,
       fua: (command.flags & IoFlag.Fua) !== 0,
-      volume,
+      cached: volume.writeCache,
+      volume: volume.id,
       port,
       connection,
       offset: command.offset,

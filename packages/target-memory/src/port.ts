@@ -182,7 +182,7 @@ export class Port {
     if (status === OK && (io !== null || command.op === IoOp.Flush || changesData(command.op))) {
       status = volume.perform(command)
       if (status === OK && this.#journal !== null && command.op !== IoOp.Read) {
-        entry = this.#journal.executed(command, volume.id, this.number, path.connection)
+        entry = this.#journal.executed(command, volume, this.number, path.connection)
       }
     }
     if (io !== null && command.op === IoOp.Read) io.buffers = command.buffers

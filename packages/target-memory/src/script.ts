@@ -46,6 +46,9 @@ const verbs: readonly Verb[] = [
   verb(`volume ${V} grow (\\S+)`, 'volume V grow SIZE', (array, [volume, size]) =>
     array.grow(volumeRef(volume!), /^\d+$/.test(size!) ? Number(size) : size!),
   ),
+  verb(`volume ${V} cache (on|off)`, 'volume V cache on|off', (array, [volume, state]) =>
+    array.setWriteCache(volumeRef(volume!), state === 'on'),
+  ),
   verb(`volume ${V} unmap ${P}`, 'volume V unmap N|all', (array, [volume, port]) =>
     array.unmap(volumeRef(volume!), portRef(port!)),
   ),

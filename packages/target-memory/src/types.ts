@@ -99,6 +99,8 @@ export interface MemoryArray {
   addVolume(options: VolumeOptions): VolumeId
   /** Makes a volume larger. */
   grow(volume: VolumeRef, size: Size): void
+  /** Switches the volatile write cache of a volume on or off; what is in it stays there until a flush. */
+  setWriteCache(volume: VolumeRef, on: boolean): void
   /** Maps a volume at `lun`, by default the lowest that is free. */
   map(volume: VolumeRef, port: number | 'all', lun?: number): void
   /** Takes a volume off: its paths there go down, and what they have in flight is not executed. */

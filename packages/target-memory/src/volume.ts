@@ -16,7 +16,7 @@ export interface Request {
 export class Volume {
   readonly id: VolumeId
   readonly blockSize: number
-  readonly writeCache: boolean
+  writeCache: boolean
   readonly readOnly: boolean
   readonly store = new ChunkStore()
   /** Bytes; grows. */

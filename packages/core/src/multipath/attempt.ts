@@ -16,6 +16,8 @@ export class Attempt extends Change {
   slot: PathSlot | null = null
   /** The path that failed with it, as long as there is no proof that it can change nothing any more. */
   unproven: PathSlot | null = null
+  /** Whether it stands in the index of changes. */
+  noted = false
   /** The whole that it does a piece of. */
   whole: Change | null = null
   /** Flush: how many changes were acknowledged when it began. */
@@ -69,6 +71,7 @@ export class AttemptPool {
     attempt.unproven = null
     attempt.guard = null
     attempt.whole = null
+    attempt.noted = false
     attempt.source = null
     attempt.troubled = false
     attempt.deadline = 0

@@ -58,7 +58,7 @@ export class Engine {
   #holding = new Set<PathSlot>()
   // Those that wait for an earlier change of their range, or for a guard.
   #waiting = new AttemptList()
-  #guards = new Guards()
+  #guards = new Guards(this.#pool)
   #losses = new Losses()
   #expired = 0
   #expiry: Timer | undefined
@@ -95,22 +95,11 @@ export class Engine {
     const attempt = this.#pool.take()
     attempt.parent = io
     this.inflight++
-    const { op } = io
-    if (op === IoOp.Read) {
-      if (this.#guards.reads > 0 && this.#isHeldRead(attempt)) return
-    } else if (op === IoOp.Flush) {
-      attempt.covers = this.#losses.written
-    } else if (this.#guards.enter(attempt, io)) {
-      return this.#wait(attempt)
-    }
-    if (this.#queued.head === null) this.#dispatch(attempt)
+    if (io.op === IoOp.Flush) attempt.covers = this.#losses.written
+    const guards = this.#guards
+    if ((guards.careful || io.source !== guards.only) && guards.holds(attempt, io)) this.#wait(attempt)
+    else if (this.#queued.head === null) this.#dispatch(attempt)
     else this.#queued.push(attempt)
-  }
-
-  #isHeldRead(attempt: Attempt): boolean {
-    if (this.#blocker(attempt) === null) return false
-    this.#wait(attempt)
-    return true
   }
 
   #blocker(attempt: Attempt): Change | null {
@@ -242,24 +231,13 @@ export class Engine {
 
   #complete(attempt: Attempt, status: IoStatus): void {
     const parent = attempt.parent as Io
-    const free = attempt.level !== -1 && this.#leave(attempt)
+    const noted = attempt.noted || attempt.unproven !== null
+    const free = noted && this.#guards.leave(attempt, this.#clock.now())
     this.#pool.give(attempt)
     this.inflight--
     parent.done(parent, status)
     if (this.#barriers.length > 0) this.#passBarriers(parent)
     if (free) this.#letGo()
-  }
-
-  /** A change has ended; returns whether others may go on. */
-  #leave(attempt: Attempt): boolean {
-    const free = this.#guards.leave(attempt)
-    if (attempt.unproven !== null) {
-      this.#guards.overUnproven(attempt, this.#clock.now())
-      return free
-    }
-    if (attempt.guard === null) return free
-    this.#guards.lift(attempt.guard)
-    return true
   }
 
   /** Settles when every I/O that is in flight now is done. */
@@ -428,7 +406,7 @@ export class Engine {
     attempt.deadline = late.deadline
     attempt.troubled = late.troubled
     attempt.covers = late.covers
-    if (late.level !== -1) this.#guards.hand(late, attempt)
+    if (late.noted) this.#guards.hand(late, attempt)
     slot.entry.inflight--
     const { op, length } = late.io
     slot.entry.inflightBytes -= op <= IoOp.Write ? length : 0
@@ -452,13 +430,15 @@ export class Engine {
     this.#losses.left(source)
     const now = this.#clock.now()
     for (const attempt of this.#pool.all) {
-      if (attempt.parent?.source === source && attempt.slot !== null && attempt.level !== -1) {
-        this.#guards.overAbandoned(attempt, attempt.slot, now)
+      const { parent, slot } = attempt
+      if (parent?.source === source && slot !== null && changesData(parent.op)) {
+        this.#guards.overAbandoned(attempt, slot, now)
       }
     }
     for (const list of [this.#queued, ...this.#expiring()]) {
       for (const attempt of list.take(isGone)) this.#retry(attempt)
     }
+    this.#guards.forget(source)
   }
 
   /** See {@link BlockDevice.beginWhole}. */
@@ -495,10 +475,11 @@ export class Engine {
 
   /** What a failed path leaves without a proof. */
   unprovenOf(slot: PathSlot): readonly ByteRun[] {
-    const changes: Change[] = [...this.#guards.of(slot)]
-    for (const attempt of this.#pool.all)
-      if (attempt.parent !== null && attempt.unproven === slot) changes.push(attempt)
-    return changes.map(({ from, end }) => [from, end - from])
+    const runs: ByteRun[] = this.#guards.of(slot).map(({ from, end }) => [from, end - from])
+    for (const { parent, unproven } of this.#pool.all) {
+      if (parent !== null && unproven === slot) runs.push([parent.offset, parent.length])
+    }
+    return runs
   }
 
   /** The storage says that its volatile cache is gone; returns whether anything was in it that no flush had covered. */

@@ -25,6 +25,8 @@ export class Guard extends Change {
   readonly path: string
   /** Whether reads wait too: whoever reads now is not the one that was told of the failure. */
   readonly reads: boolean
+  /** Whether what it stands for is still in flight, on a path that is not known to have failed. */
+  open = false
   readonly since: number
   readonly reason: () => string
 

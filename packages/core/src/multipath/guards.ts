@@ -1,6 +1,8 @@
 import type { Io } from '../io.ts'
+import { changesData, IoOp } from '../io.ts'
+import type { IoSource } from '../io-source.ts'
 import type { GuardStatus } from '../pair.ts'
-import type { Attempt } from './attempt.ts'
+import type { Attempt, AttemptPool } from './attempt.ts'
 import { Change } from './change.ts'
 import { ChangeIndex } from './change-index.ts'
 import type { Owed } from './guard.ts'
@@ -9,39 +11,89 @@ import type { PathSlot } from './path-slot.ts'
 
 /**
  * Which changes have not ended, with proof. One of another source that overlaps waits for them: a client that comes
- * back over a new connection sends again what the old one has in flight, and then writes on.
+ * back over a new connection sends again what the old one has in flight, and then writes on. As long as all is of one
+ * source, and nothing lacks a proof, nothing needs to be noted.
  */
 export class Guards {
+  /** Whether every I/O must be looked at before it goes. */
+  careful = false
+  /** The source of all that came so far, where there is but one. */
+  only: IoSource | null | undefined
+  readonly #pool: AttemptPool
+  readonly #sources = new Set<IoSource | null>()
   /** How many of the guards hold reads too. */
-  reads = 0
+  #reads = 0
   readonly #index = new ChangeIndex()
   readonly #all = new Set<Guard>()
   readonly #wholes = new Map<Io, Change>()
   #order: number
 
-  constructor() {
+  constructor(pool: AttemptPool) {
+    this.#pool = pool
     // Started as a double so that V8 keeps one representation.
     this.#order = 0.5
     this.#order = 0
   }
 
-  /** Notes a change that begins. Returns whether an earlier one, or a guard, overlaps it. */
-  enter(attempt: Attempt, io: Io): boolean {
+  /** Looks at an I/O that begins; returns whether it has to wait for what overlaps it. */
+  holds(attempt: Attempt, io: Io): boolean {
+    if (io.op === IoOp.Flush) return false
+    if (io.op === IoOp.Read) return this.#reads > 0 && this.readBlocker(io.offset, io.length) !== null
+    this.#see(io.source, attempt)
+    if (!this.careful) return false
+    return this.#enter(attempt, io)
+  }
+
+  #see(source: IoSource | null, attempt: Attempt): void {
+    if (this.#sources.has(source) || source?.gone) return
+    this.#sources.add(source)
+    if (this.#sources.size > 1) this.#beCareful(attempt)
+    else this.only = source
+  }
+
+  /** From now on all is noted, and what is under way already. */
+  #beCareful(except?: Attempt): void {
+    if (this.careful) return
+    this.careful = true
+    for (const [io, whole] of this.#wholes) {
+      whole.order = ++this.#order
+      this.#index.add(whole)
+      whole.source = io.source
+    }
+    for (const attempt of this.#pool.all) {
+      const { parent } = attempt
+      if (parent !== null && changesData(parent.op) && attempt !== except) this.#note(attempt, parent)
+    }
+  }
+
+  #relax(): void {
+    if (!this.careful || this.#sources.size > 1 || this.#index.size > 0 || this.#all.size > 0) return
+    this.careful = false
+    for (const source of this.#sources) this.only = source
+    if (this.#sources.size === 0) this.only = undefined
+  }
+
+  #note(attempt: Attempt, io: Io): void {
     const whole = io.whole === null ? undefined : this.#wholes.get(io.whole)
     attempt.source = io.source
     attempt.from = io.offset
     attempt.end = io.offset + io.length
-    if (whole === undefined) {
-      attempt.order = ++this.#order
-    } else {
-      attempt.order = whole.order
-      attempt.whole = whole
-    }
-    const blocker = this.#index.earlier(attempt)
+    attempt.whole = whole ?? null
+    attempt.order = whole?.order ?? ++this.#order
+    attempt.noted = true
     this.#index.add(attempt)
-    if (blocker === null) return false
-    blocker.blocks = true
-    return true
+  }
+
+  /** Notes a change; returns whether an earlier one, or a guard, overlaps it. */
+  #enter(attempt: Attempt, io: Io): boolean {
+    this.#note(attempt, io)
+    return this.blocker(attempt) !== null
+  }
+
+  /** Nothing more comes of a source. */
+  forget(source: IoSource): void {
+    this.#sources.delete(source)
+    this.#relax()
   }
 
   /** A change that will come in pieces takes its place in the order now. */
@@ -50,9 +102,10 @@ export class Guards {
     whole.source = io.source
     whole.from = io.offset
     whole.end = io.offset + io.length
+    this.#wholes.set(io, whole)
+    if (!this.careful) return
     whole.order = ++this.#order
     this.#index.add(whole)
-    this.#wholes.set(io, whole)
   }
 
   /** All its pieces have ended. Returns whether another change waits for it. */
@@ -60,29 +113,37 @@ export class Guards {
     const whole = this.#wholes.get(io)
     if (whole === undefined) return false
     this.#wholes.delete(io)
+    if (whole.level === -1) return false
     this.#index.remove(whole)
+    this.#relax()
     return whole.blocks
   }
 
-  /** The change has ended. Returns whether another one waits for it. */
-  leave(attempt: Attempt): boolean {
-    this.#index.remove(attempt)
-    return attempt.blocks
+  /** A change has ended, with proof or without. Returns whether another one may have waited for it. */
+  leave(attempt: Attempt, now: number): boolean {
+    const { blocks, guard } = attempt
+    if (attempt.unproven !== null) this.#overUnproven(attempt, now)
+    else if (guard !== null) this.#lift(guard)
+    if (attempt.level !== -1) this.#index.remove(attempt)
+    this.#relax()
+    return blocks || guard !== null
   }
 
   /** Another try takes the place of one that will never be told its end. */
   hand(late: Attempt, attempt: Attempt): void {
     const { blocks } = late
-    this.#index.remove(late)
     attempt.source = late.source
     attempt.from = late.from
     attempt.end = late.end
     attempt.order = late.order
     attempt.whole = late.whole
+    attempt.noted = true
+    late.noted = false
+    if (late.guard !== null) this.#lift(late.guard)
+    late.guard = null
+    this.#index.remove(late)
     this.#index.add(attempt)
     attempt.blocks = blocks
-    if (late.guard !== null) this.lift(late.guard)
-    late.guard = null
   }
 
   /** What a change that was entered has to wait for; null where it may go. */
@@ -102,22 +163,27 @@ export class Guards {
     return null
   }
 
-  /** Puts a guard up for a change that nobody of its source waits for any more: reads wait for it too. */
+  /** Puts a guard up for a change in flight that nobody waits for any more: everybody's overlapping I/O waits for it. */
   overAbandoned(attempt: Attempt, slot: PathSlot, now: number): void {
+    this.#beCareful()
     if (attempt.guard !== null) return
-    const reason = 'its client has gone while it was in flight'
-    attempt.guard = this.#put(slot, attempt, true, now, reason)
+    const guard = this.#put(slot, attempt, true, now, 'its client has gone while it was in flight')
+    guard.open = true
+    guard.troubled = false
+    attempt.guard = guard
   }
 
-  /** Puts a guard up in place of a change that ends without proof. */
-  overUnproven(attempt: Attempt, now: number): void {
-    const slot = attempt.unproven as PathSlot
-    const gone = attempt.parent?.source?.gone === true
-    const reason = `a change that ${gone ? 'its client has left' : 'ended with an error'} may still come`
-    const guard = attempt.guard ?? this.#put(slot, attempt, gone, now, reason)
-    attempt.guard = null
-    this.#index.add(guard)
+  #overUnproven(attempt: Attempt, now: number): void {
+    this.#beCareful()
+    const parent = attempt.parent as Io
+    if (!attempt.noted) this.#note(attempt, parent)
+    const gone = parent.source?.gone === true
+    const why = `a change that ${gone ? 'its client has left' : 'ended with an error'} may still come`
+    const guard = attempt.guard ?? this.#put(attempt.unproven as PathSlot, attempt, gone, now, why)
+    guard.open = false
+    guard.troubled = true
     guard.blocks = true
+    attempt.guard = null
   }
 
   /** Puts a guard up for what somebody else owes a proof for; `over` is called when it has come. */
@@ -125,11 +191,10 @@ export class Guards {
     const { offset, length, path, proven } = owed
     const range = { from: offset, end: offset + length, order: ++this.#order }
     const guard = new Guard(owed, range, { path, reads: true, since: now, reason: () => owed.reason() })
-    this.#all.add(guard)
-    this.reads++
-    this.#index.add(guard)
+    this.#beCareful()
+    this.#add(guard)
     void proven.then(() => {
-      if (this.#all.has(guard)) this.#drop(guard)
+      this.#lift(guard)
       over()
     })
   }
@@ -138,31 +203,32 @@ export class Guards {
     const path = slot.entry.id
     const reason = (): string => (slot.reason === '' ? why : `${why}; path ${slot.state}: ${slot.reason}`)
     const guard = new Guard(slot, attempt, { path, reads, since, reason })
-    this.#all.add(guard)
-    if (reads) this.reads++
+    this.#add(guard)
     return guard
   }
 
-  /** The change that a guard was put up for has ended, with proof. */
-  lift(guard: Guard): void {
-    if (this.#all.has(guard)) this.#drop(guard)
+  #add(guard: Guard): void {
+    this.#all.add(guard)
+    if (guard.reads) this.#reads++
+    this.#index.add(guard)
   }
 
-  #drop(guard: Guard): void {
-    this.#all.delete(guard)
-    if (guard.reads) this.reads--
-    if (guard.level !== -1) this.#index.remove(guard)
+  #lift(guard: Guard): void {
+    if (!this.#all.delete(guard)) return
+    if (guard.reads) this.#reads--
+    this.#index.remove(guard)
+    this.#relax()
   }
 
   /** Nothing sent through the slot's path can change data any more. */
   fenced(slot: PathSlot): void {
-    for (const guard of [...this.#all]) if (guard.by === slot) this.#drop(guard)
+    for (const guard of [...this.#all]) if (guard.by === slot) this.#lift(guard)
   }
 
   /** Takes all down that stand for what has ended without proof, and tells which. */
   release(): readonly Guard[] {
-    const released = [...this.#all].filter(({ level }) => level !== -1)
-    for (const guard of released) this.#drop(guard)
+    const released = [...this.#all].filter(({ open }) => !open)
+    for (const guard of released) this.#lift(guard)
     return released
   }
 

@@ -29,6 +29,8 @@ import { ask, askIfKnown, ScsiError } from './ask.ts'
 export interface Identity {
   readonly inquiry: Inquiry
   readonly volume: VolumeId
+  /** Unit serial number (VPD page 80h) without blanks around it; an empty text where it has none. */
+  readonly serial: string
   readonly port: PortIdentity
   /** Codes of the VPD pages that it has. */
   readonly pages: readonly number[]
@@ -73,12 +75,13 @@ export async function readIdentity(asker: Asker): Promise<Identity | undefined> 
   }
   const identification = await page(VpdPage.Identification)
   const designators = identification === undefined ? [] : decodeIdentification(identification)
-  const serial = await page(VpdPage.Serial)
-  const volume = volumeIdOf(designators, serial === undefined ? undefined : decodeSerial(serial).bytes, inquiry)
+  const serialPage = await page(VpdPage.Serial)
+  const serial = serialPage === undefined ? undefined : decodeSerial(serialPage)
+  const volume = volumeIdOf(designators, serial?.bytes, inquiry)
   if (volume === undefined) {
     throw new BlockError('NOT_SUPPORTED', 'the logical unit has no identity: neither VPD page 0x83 nor 0x80 names it')
   }
-  return { inquiry, volume, port: portOf(designators), pages }
+  return { inquiry, volume, serial: serial?.text.trim() ?? '', port: portOf(designators), pages }
 }
 
 /** Reads the size of a logical unit. */
@@ -160,6 +163,16 @@ export async function readAccess(asker: Asker, { inquiry, port }: Identity): Pro
 /** Bits of the inquiry's `tpgs`. */
 export const EXPLICIT_ACCESS = 2
 
+/** Reads whether there is a volatile write cache. */
+export async function readWriteCache(asker: Asker): Promise<boolean> {
+  return hasCache(await readMode(asker))
+}
+
+// Not told means that it must be taken for granted: a flush too many does no harm.
+function hasCache(mode: Mode | undefined): boolean {
+  return mode?.writeCache ?? true
+}
+
 async function readMode(asker: Asker): Promise<Mode | undefined> {
   try {
     return await askMode(asker)
@@ -227,8 +240,7 @@ function limitsOf(
     preferredBlockSize: Number.isInteger(Math.log2(preferred)) ? preferred : capacity.physicalBlockSize,
     maxTransfer: Math.max(blockSize, most - (most % blockSize)),
     queueDepth: options.queueDepth,
-    // Not told means that it must be taken for granted: a flush too many does no harm.
-    writeCache: mode?.writeCache ?? true,
+    writeCache: hasCache(mode),
     fua: mode?.dpofua ?? false,
     trim: ranges.unmap || ranges.writeSameUnmap !== 'none',
     writeZeroes: ranges.writeSame !== 'none',

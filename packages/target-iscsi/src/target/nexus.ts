@@ -3,6 +3,7 @@ import { abortable, BlockError, delay } from '@blockbraid/core'
 import type { Lun } from '../scsi/lun.ts'
 import type { Session } from '../session/session.ts'
 import type { NexusPlace } from './fence-token.ts'
+import { MissedNews } from './missed.ts'
 import type { Portal } from './portal.ts'
 
 /** What a nexus needs to log in. */
@@ -52,6 +53,8 @@ export class Nexus {
   readonly place: NexusPlace
   /** The session that lives now. */
   session: Session | undefined
+  /** What no path has heard. */
+  readonly missed = new MissedNews()
   readonly #host: NexusHost
   #users = 0
   #linger: Timer | undefined
@@ -270,7 +273,7 @@ export class Nexus {
       lost: () => {
         if (this.#aside === session) this.#aside = undefined
       },
-      event: () => {},
+      event: (high, low, sense) => this.missed.hear({ high, low }, sense),
     })
     this.#useSession()
     this.#leaveAside()
@@ -298,7 +301,7 @@ export class Nexus {
         if (this.session === session) this.session = undefined
         if (session.unfenced.size > 0) this.#lost.add(this.#lossOf(session))
       },
-      event: () => {},
+      event: (high, low, sense) => this.missed.hear({ high, low }, sense),
     })
     // Those who asked for it may have gone meanwhile.
     this.#lingerIfIdle()
