@@ -37,6 +37,7 @@ async function openScene(): Promise<Scene> {
   const disk = await target.addLun()
   const socket = folder.at('nbd.sock')
   const all = stack.move()
+  const agents: Running[] = []
   return {
     slow,
     disk,
@@ -52,11 +53,13 @@ devices:
   - { volume: "*", name: disk, transport: { use: nbd, socket: ${socket} } }
 `,
       )
-      return start(process.execPath, [command, 'up', config, ...args], {
+      const agent = start(process.execPath, [command, 'up', config, ...args], {
         cwd: folder.path,
         limit: 110_000,
         env: { BLOCKBRAID_RUN: folder.at('run') },
       })
+      agents.push(agent)
+      return agent
     },
     async client() {
       let client: NbdClient | undefined
@@ -71,7 +74,12 @@ devices:
       await using file = await open(disk.file)
       return (await file.read(Buffer.alloc(SIZE), 0, SIZE, 0)).buffer
     },
-    [Symbol.asyncDispose]: () => all.disposeAsync(),
+    async [Symbol.asyncDispose]() {
+      // They would write into the folder while it goes.
+      for (const agent of agents) agent.kill('SIGKILL')
+      await Promise.all(agents.map(({ ended }) => ended))
+      await all.disposeAsync()
+    },
   }
 }
 
