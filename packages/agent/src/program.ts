@@ -1,9 +1,10 @@
 import { BlockError, messageOf } from '@blockbraid/core'
-import { Command, CommanderError } from 'commander'
+import { Command, CommanderError, Help } from 'commander'
 import manifest from '../package.json' with { type: 'json' }
 import { demo } from './commands/demo.ts'
 import { discover } from './commands/discover.ts'
 import { down } from './commands/down.ts'
+import { guards } from './commands/guards.ts'
 import { forgetName, names } from './commands/names.ts'
 import { nodes } from './commands/nodes.ts'
 import { failPath, ls, policy, prove, rescan, restorePath, stats, top } from './commands/remote.ts'
@@ -55,6 +56,12 @@ function build(terminal: Terminal): Command {
     .helpOption('-h, --help', 'show this, or the help of a command')
     .configureHelp({
       helpWidth: Math.min(terminal.columns, 80),
+      // What it is stands right below the usage: all of it fits one screen.
+      commandDescription: (command) => (command.parent === null ? '' : command.description()),
+      commandUsage: (command) => {
+        const usage = new Help().commandUsage(command)
+        return command.parent === null ? `${usage}\n${command.description()}` : usage
+      },
       subcommandTerm: (command) =>
         [
           command.name(),
@@ -104,6 +111,9 @@ function build(terminal: Terminal): Command {
   remote(path.command('restore <pair> <path>').description('let a path connect again, now')).action(
     (pair, id, options) => restorePath(terminal, options, pair, id),
   )
+  remote(program.command('guards [pair]').description('list ranges where a write may still land'))
+    .option('--release', 'let I/O to those ranges of <pair> go: only where nothing can land any more')
+    .action((pair, options) => guards(terminal, options, pair))
   remote(program.command('rescan').description('ask the targets again; pair what is new')).action((options) =>
     rescan(terminal, options),
   )

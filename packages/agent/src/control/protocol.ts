@@ -26,6 +26,8 @@ export const operations = {
   'path-fail': ['pair', 'path'],
   /** Lets a path connect again. */
   'path-restore': ['pair', 'path'],
+  /** Takes down what guards ranges of a pair; answers with {@link ReleasedGuards}. */
+  'release-guards': ['pair'],
   /**
    * Ends a pair; answers with whether it was `stalled`, so that waiting I/O failed. With `mode` force a kernel
    * node goes though it is in use.

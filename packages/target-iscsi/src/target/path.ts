@@ -35,6 +35,8 @@ import type { Task } from '../session/task.ts'
 import { Direction, Outcome } from '../session/task.ts'
 import type { Asker, NewsListener } from './ask.ts'
 import { EXPLICIT_ACCESS, productOf } from './disk.ts'
+import type { LeftSession } from './fence-token.ts'
+import { fenceToken } from './fence-token.ts'
 import type { Nexus } from './nexus.ts'
 import type { CommandHost } from './path-commands.ts'
 import { activate, CUT, MAX_RETRIES, sendByHand, sendRange } from './path-commands.ts'
@@ -71,6 +73,7 @@ export class IscsiPath implements Path {
   readonly serial: string | undefined
   access: Access
   limits: DeviceLimits
+  readonly fenceToken: string
   readonly wasReset: boolean
   readonly activate?: (options?: SignalOptions) => Promise<void>
   readonly #emitter = createEmitter<PathEvents>()
@@ -110,6 +113,7 @@ export class IscsiPath implements Path {
     this.volume = opened.identity.volume
     this.product = productOf(opened.identity)
     this.serial = opened.identity.serial
+    this.fenceToken = fenceToken({ ...nexus.place, group: session.negotiated.targetPortalGroupTag, lun })
     this.access = opened.access
     this.limits = opened.disk.limits
     this.wasReset = opened.wasReset
@@ -354,6 +358,11 @@ export class IscsiPath implements Path {
     if (!this.#open) throw this.#closedError()
     if (await this.#session.resetLun(this.#lun)) return this.#review.hear(News.Identity | News.Capacity | News.Access)
     throw new BlockError('NOT_SUPPORTED', `${this.id}: the target did not reset the logical unit`)
+  }
+
+  /** Whether it is a path to the logical unit that such a session sent to. */
+  leadsTo({ targetName, lun }: LeftSession): boolean {
+    return this.#nexus.place.targetName === targetName && this.#lun.name === lun.name
   }
 
   #closedError(): BlockError {

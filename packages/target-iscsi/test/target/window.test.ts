@@ -101,6 +101,13 @@ class Unit {
   }
 }
 
+const PLACE = {
+  initiator: 'iqn.2026-11.test:host',
+  isid: new Uint8Array(6),
+  targetName: 'iqn.2026-11.test:array',
+  portal: { host: '127.0.0.1', port: 3260, address: '127.0.0.1:3260' },
+}
+
 async function open(pollInterval = INTERVAL) {
   const clock = createVirtualClock()
   const unit = new Unit(clock)
@@ -125,11 +132,11 @@ async function open(pollInterval = INTERVAL) {
       fencedByReset: () => new Promise(() => {}),
       gone: () => {},
     },
-    { release: () => {}, fenced: async () => {} } as unknown as Nexus,
+    { release: () => {}, fenced: async () => {}, place: PLACE } as unknown as Nexus,
     session,
     lun,
     'path',
-    { identity: identity!, disk, access: 'optimized' },
+    { identity: identity!, disk, access: 'optimized', wasReset: false },
   )
   const down: Error[] = []
   path.events.on('down', (error) => down.push(error))

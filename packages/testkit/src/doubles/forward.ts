@@ -27,6 +27,10 @@ function forwardPath(path: Path, changes: Partial<Path>): Path {
     access: { get: () => path.access, enumerable: true },
     events: { value: changes.events ?? path.events, enumerable: true },
   }) as Path
+  const fenceToken = changes.fenceToken ?? path.fenceToken
+  if (fenceToken !== undefined) Object.defineProperty(front, 'fenceToken', { value: fenceToken, enumerable: true })
+  const wasReset = changes.wasReset ?? path.wasReset
+  if (wasReset !== undefined) Object.defineProperty(front, 'wasReset', { value: wasReset, enumerable: true })
   const activate = changes.activate ?? path.activate?.bind(path)
   if (activate !== undefined) front.activate = activate
   return front
