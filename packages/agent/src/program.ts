@@ -58,6 +58,10 @@ function build(terminal: Terminal): Command {
       helpWidth: Math.min(terminal.columns, 80),
       // What it is stands right below the usage: all of it fits one screen.
       commandDescription: (command) => (command.parent === null ? '' : command.description()),
+      formatHelp: (command, helper) => {
+        const text = new Help().formatHelp.call(helper, command, helper)
+        return command.parent === null ? text.replace('\n\nCommands:', '\nCommands:') : text
+      },
       commandUsage: (command) => {
         const usage = new Help().commandUsage(command)
         return command.parent === null ? `${usage}\n${command.description()}` : usage

@@ -39,6 +39,7 @@ class Unit {
       listeners: new Set(),
       unfenced: new Set(),
       error: undefined,
+      negotiated: { targetPortalGroupTag: 1 },
       take: () => new Task(index++),
       send: (task: Task) =>
         void this.clock.after(TRIP, () => {
