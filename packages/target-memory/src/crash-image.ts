@@ -62,7 +62,7 @@ export function loseCache(log: readonly LogEntry[], volume: Volume, random: () =
 
 /** Plays a volume's log on what was durable before: durable entries whole, the others block by block as `random` says. */
 function afterPowerLoss(log: readonly LogEntry[], volume: Volume, random: () => number): ChunkStore {
-  const store = new ChunkStore()
+  const store = new ChunkStore(volume.size)
   for (const [index, chunk] of volume.base.store.chunks()) store.write(index * CHUNK, [chunk])
   const { blockSize } = volume
   const kept = (): boolean => random() < 0.5

@@ -24,14 +24,14 @@ export class Volume {
   readonly number: number
   readonly id: VolumeId
   readonly blockSize: number
-  readonly store = new ChunkStore()
+  readonly store: ChunkStore
   /** Bytes. */
   size: number
   features: VolumeFeatures
   /** How often its cache was lost. */
   resets = 0
   /** What crash checks start from. */
-  base: Base = { entries: 0, store: new ChunkStore() }
+  base: Base
 
   constructor(number: number, options: ResolvedVolume) {
     this.number = number
@@ -39,6 +39,8 @@ export class Volume {
     this.blockSize = options.blockSize
     this.features = options.features
     this.size = options.size
+    this.store = new ChunkStore(options.size)
+    this.base = { entries: 0, store: new ChunkStore(options.size) }
   }
 
   limits(maxTransfer: number, queueDepth: number): DeviceLimits {
