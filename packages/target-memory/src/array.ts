@@ -252,7 +252,7 @@ export class SimulatedArray implements MemoryArray, PathHost {
   fail(rule: FaultRule): () => void {
     const fault = resolveFault(rule, {
       port: (number) => this.#topology.port(number).number,
-      volume: (ref) => this.#topology.volume(ref).id,
+      volume: (ref) => this.#topology.volume(ref).number,
     })
     this.#faults = [...this.#faults, fault]
     this.#refresh()
@@ -336,7 +336,8 @@ export class SimulatedArray implements MemoryArray, PathHost {
     if (this.#faults.length === 0) return this.#faults
     return this.#faults.filter(
       ({ port, volume }) =>
-        (port === undefined || port === mapping.port.number) && (volume === undefined || volume === mapping.volume.id),
+        (port === undefined || port === mapping.port.number) &&
+        (volume === undefined || volume === mapping.volume.number),
     )
   }
 
@@ -351,7 +352,7 @@ export class SimulatedArray implements MemoryArray, PathHost {
 
   /** See `Target.fence`: the connection ends, if it has not, and what it has left in the array with it. */
   async fence(token: string): Promise<void> {
-    const path = this.#paths.get(connectionOf(token, this.#mark))
+    const path = this.#paths.get(connectionOf(token, this.#mark, this.#connections))
     if (path === undefined) return
     path.fail(new BlockError('CONNECT_FAILED', `connection ${path.connection} was ended by a fence`), true)
     await this.fenceTime()

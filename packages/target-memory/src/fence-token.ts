@@ -15,15 +15,16 @@ export function fenceToken(mark: string, connection: number): string {
 }
 
 /**
- * The connection that a token names; 0 where it was one of an array of the same name in another process, whose memory
+ * The connection, of 1 to `last`, that a token names; 0 where it was one of an array of the same name in another process, whose memory
  * has ended with it. Throws NOT_SUPPORTED for tokens of anything else.
  */
-export function connectionOf(token: string, mark: string): number {
+export function connectionOf(token: string, mark: string, last: number): number {
   const words = /^(memory:[A-Za-z0-9._-]+\/)(\d+-\d+)(\/\d+)\/connection ([1-9]\d{0,14})$/.exec(token)
   const [name] = mark.split(PROCESS)
   if (words !== null && words[1] === name) {
     if (words[2] !== PROCESS) return 0
-    if (`${words[1]}${words[2]}${words[3]}` === mark) return Number(words[4])
+    const connection = Number(words[4])
+    if (`${words[1]}${words[2]}${words[3]}` === mark && connection <= last) return connection
   }
   throw new BlockError('NOT_SUPPORTED', `${JSON.stringify(token)} is no connection of ${mark}`)
 }

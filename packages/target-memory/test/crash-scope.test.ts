@@ -123,7 +123,7 @@ function check(sequence: readonly Step[]): number {
   const touched = sequence.some((step) => step !== 'flush' && step !== 'power loss')
   const anything = !touched || undefinedAfter(sequence)
   for (const [start, { found, lost }] of outcomes) {
-    for (const value of [0, ...sequence.keys().map((number) => number + 1), FOREIGN]) {
+    for (const value of [0, ...sequence.map((_step, number) => number + 1), FOREIGN]) {
       const wanted = anything || found.has(value) ? 0 : 1
       if (lost(value) === wanted) continue
       const after = `after ${sequence.join(', ')}${sequence.includes('power loss') ? `, which left ${start}` : ''}`
