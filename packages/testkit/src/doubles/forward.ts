@@ -15,6 +15,8 @@ function forwardDevice(device: BlockDevice, changes: Partial<BlockDevice>): Bloc
   }
   const extents = changes.extents ?? device.extents?.bind(device)
   if (extents !== undefined) Object.defineProperty(front, 'extents', { value: extents, enumerable: true })
+  const abandon = changes.abandon ?? device.abandon?.bind(device)
+  if (abandon !== undefined) Object.defineProperty(front, 'abandon', { value: abandon, enumerable: true })
   const scsi = changes.scsi ?? device.scsi?.bind(device)
   if (scsi !== undefined) Object.defineProperty(front, 'scsi', { value: scsi, enumerable: true })
   return front
@@ -27,6 +29,10 @@ function forwardPath(path: Path, changes: Partial<Path>): Path {
     access: { get: () => path.access, enumerable: true },
     events: { value: changes.events ?? path.events, enumerable: true },
   }) as Path
+  const wasReset = changes.wasReset ?? path.wasReset
+  const fenceToken = changes.fenceToken ?? path.fenceToken
+  if (wasReset !== undefined) Object.defineProperty(front, 'wasReset', { value: wasReset, enumerable: true })
+  if (fenceToken !== undefined) Object.defineProperty(front, 'fenceToken', { value: fenceToken, enumerable: true })
   const activate = changes.activate ?? path.activate?.bind(path)
   if (activate !== undefined) front.activate = activate
   return front
