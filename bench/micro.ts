@@ -40,7 +40,7 @@ function run(rounds: number): void {
   for (let round = 0; round < rounds; round++) {
     for (let index = 0; index < DEPTH; index++) {
       const io = ios[index] as Io
-      io.offset = (round & 0xffff) * 4096 + 2 ** 33
+      io.offset = (round & 0xffff) * DEPTH * 4096 + index * 4096 + 2 ** 33
       io.length = 4096
       io.buffers = buffers
       device.submit(io)
@@ -58,8 +58,12 @@ function measure(): { nanoseconds: number; bytes: number } {
   return { nanoseconds, bytes: (process.memoryUsage().heapUsed - heap) / (ROUNDS * DEPTH) }
 }
 
-for (const create of [roundRobin, queueDepth]) {
+const cases = [roundRobin, queueDepth].flatMap((create) =>
+  [IoOp.Read, IoOp.Write].map((op) => ({ create, op, name: op === IoOp.Read ? 'reads' : 'writes' })),
+)
+for (const { create, op, name } of cases) {
   device.setSelector(() => create())
+  for (const io of ios) io.op = op
   for (let warm = 0; warm < 5; warm++) {
     run(20_000)
     await new Promise((resolve) => setTimeout(resolve, 1))
@@ -68,7 +72,7 @@ for (const create of [roundRobin, queueDepth]) {
   const times = runs.map(({ nanoseconds }) => nanoseconds.toFixed(0))
   const bytes = Math.min(...runs.map(({ bytes }) => bytes))
   console.log(
-    `select + submit + complete, ${device.policy} over 4 paths: ${times[RUNS >> 1]} ns per I/O ` +
+    `select + submit + complete, ${device.policy} over 4 paths, ${name}: ${times[RUNS >> 1]} ns per I/O ` +
       `(${times[0]} to ${times[RUNS - 1]}; goal below 150), ${bytes.toFixed(2)} bytes (goal 0)`,
   )
 }

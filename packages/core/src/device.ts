@@ -66,6 +66,10 @@ export interface BlockDevice {
    * tried again, and what overlaps it waits until it has ended, or can change nothing any more.
    */
   abandon?(source: IoSource): void
+  /** A change is going to be done in pieces, Ios with it as their `whole`: what overlaps it is ordered as if it were one. */
+  beginWhole?(io: Io): void
+  /** Every piece is done. */
+  endWhole?(io: Io): void
   /** Ends the device: every Io in flight is done before it settles. Calling it again returns the same end. */
   close(options?: SignalOptions): Promise<void>
   /**

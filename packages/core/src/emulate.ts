@@ -1,11 +1,15 @@
+import type { Clock } from './clock.ts'
 import type { BlockDevice } from './device.ts'
-import { Io, IoFlag, IoOp, NO_BUFFERS } from './io.ts'
+import { changesData, Io, IoFlag, IoOp, NO_BUFFERS } from './io.ts'
+import { IoSource } from './io-source.ts'
 import type { IoStatus } from './status.ts'
-import { NOT_EXECUTED, OK } from './status.ts'
+import { Errno, NOT_EXECUTED, OK } from './status.ts'
 
 /** Serves Ios that a device cannot take as they are, by smaller or other Ios. */
 export interface CompositeFactory {
   submit(io: Io): void
+  /** The source of an Io that is under way was given up: so are its pieces. */
+  abandon(source: IoSource): void
   /** Settles when none is under way. */
   drained(): Promise<void>
 }
@@ -16,22 +20,26 @@ const LANES = 8
 const zeroes = new Uint8Array(65536)
 
 /** Splits by `maxTransfer`, writes zeroes where WriteZeroes is missing, flushes after writes where Fua is. */
-export function compositeFactory(device: BlockDevice): CompositeFactory {
+export function compositeFactory(device: BlockDevice, clock: Clock): CompositeFactory {
+  const all: Composite[] = []
   const idle: Composite[] = []
-  let made = 0
   let onIdle: (() => void) | undefined
   const make = (): Composite => {
-    made++
-    return new Composite(device, ended)
+    const made = new Composite(device, clock, ended)
+    all.push(made)
+    return made
   }
   const ended = (composite: Composite): void => {
     idle.push(composite)
-    if (idle.length === made) onIdle?.()
+    if (idle.length === all.length) onIdle?.()
   }
   return {
+    abandon(source) {
+      for (const composite of all) composite.abandon(source)
+    },
     drained: () =>
       new Promise((resolve) => {
-        if (idle.length === made) resolve()
+        if (idle.length === all.length) resolve()
         else onIdle = resolve
       }),
     submit(io) {
@@ -43,7 +51,10 @@ export function compositeFactory(device: BlockDevice): CompositeFactory {
 
 class Composite {
   #device: BlockDevice
+  #clock: Clock
   #ended: (composite: Composite) => void
+  /** Of the flush that makes the pieces durable: it tells of nothing that others have lost. */
+  #own = new IoSource(0, true)
   #children: Io[] = []
   #parent: Io | null = null
   #op: IoOp = IoOp.Read
@@ -59,8 +70,9 @@ class Composite {
   // Views that the device supplied, by piece, put in order at the end.
   #supplied: Uint8Array[][] = []
 
-  constructor(device: BlockDevice, ended: (composite: Composite) => void) {
+  constructor(device: BlockDevice, clock: Clock, ended: (composite: Composite) => void) {
     this.#device = device
+    this.#clock = clock
     this.#ended = ended
   }
 
@@ -81,9 +93,16 @@ class Composite {
     this.#flushAfter = emulateFua && limits.writeCache
     this.#zeroes = emulateZeroes
     this.#source.start(parent.buffers)
+    this.#own.since = this.#clock.now()
+    if (changesData(this.#op)) this.#device.beginWhole?.(parent)
     for (let lane = 0; lane < LANES && this.#submitted < parent.length; lane++) {
       this.#next(this.#children[lane] ?? this.#newChild())
     }
+  }
+
+  abandon(source: IoSource): void {
+    if (this.#parent?.source !== source) return
+    for (const child of this.#children) child.source = source
   }
 
   #newChild(): Io {
@@ -103,6 +122,8 @@ class Composite {
     child.offset = parent.offset + this.#submitted
     child.length = length
     child.buffers = this.#buffersFor(length)
+    child.source = parent.source
+    child.whole = parent
     this.#submitted += length
     this.#inflight++
     this.#device.submit(child)
@@ -121,6 +142,7 @@ class Composite {
       this.#supplied[(child.offset - parent.offset) / this.#pieceLength] = child.buffers
     }
     child.buffers = NO_BUFFERS
+    if (parent.source?.gone && this.#status === OK && this.#submitted < parent.length) this.#status = Errno.ECANCELED
     if (this.#status === OK && this.#submitted < parent.length) return this.#next(child)
     if (this.#inflight > 0) return
     if (this.#status === OK && this.#flushAfter) {
@@ -131,6 +153,8 @@ class Composite {
       child.flags = 0
       child.offset = 0
       child.length = 0
+      child.source = this.#own
+      child.whole = null
       this.#device.submit(child)
       return
     }
@@ -146,6 +170,7 @@ class Composite {
     const status = this.#pieces > 1 ? this.#status & ~NOT_EXECUTED : this.#status
     this.#parent = null
     this.#source.start(NO_BUFFERS)
+    if (changesData(this.#op)) this.#device.endWhole?.(parent)
     parent.done(parent, status)
     this.#ended(this)
   }

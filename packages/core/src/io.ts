@@ -67,6 +67,8 @@ export class Io {
   done: IoDone = notSubmitted
   /** Free for whoever submits; no device looks at it. */
   owner: object | null = null
+  /** What it is a piece of, where a device is told so by {@link BlockDevice.beginWhole}. */
+  whole: Io | null = null
   /** The connection that it came over; null where its caller lives as long as the device. */
   source: IoSource | null = null
 

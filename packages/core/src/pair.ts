@@ -83,6 +83,14 @@ export interface ResizedDetail {
   readonly size: number
 }
 
+/** Detail of `cacheLost`. */
+export interface CacheLostDetail {
+  /** Id of the path that told. */
+  readonly path: string
+  /** What the storage said, for people. */
+  readonly reason: string
+}
+
 /** Events of a {@link BlockDevicePair} and of the multipath device below it. */
 export interface PairEvents {
   /** No usable path: I/O is parked. */
@@ -95,6 +103,8 @@ export interface PairEvents {
   policyFault: Error
   /** The volume has a new size. */
   resized: ResizedDetail
+  /** The storage lost acknowledged changes that were not flushed: the next flush of each client fails. */
+  cacheLost: CacheLostDetail
   /** The attachment could not follow the volume's new size; it keeps the old one. */
   resizeFailed: Error
   /** The attachment ended by itself. */

@@ -1,6 +1,7 @@
 import type { BlockDevice, SignalOptions } from './device.ts'
 import { BlockError } from './errors.ts'
 import { Io, type IoOp, NO_BUFFERS, opName } from './io.ts'
+import { IoSource } from './io-source.ts'
 import type { IoStatus } from './status.ts'
 import { OK } from './status.ts'
 
@@ -45,10 +46,16 @@ export function promiseIo(
     io.offset = offset
     io.length = length
     io.buffers = buffers
-    const abort = (): void => reject(aborted(op, signal))
+    const abort = (): void => {
+      // Its caller may write there again at once, and must not find this one done later.
+      io.source = new IoSource(0)
+      device.abandon?.(io.source)
+      reject(aborted(op, signal))
+    }
     io.done = (ended: Io, status: IoStatus) => {
       signal?.removeEventListener('abort', abort)
       ended.buffers = NO_BUFFERS
+      ended.source = null
       pool.push(ended)
       if (status === OK) resolve()
       else reject(BlockError.fromStatus(`${opName(op)} of ${length} bytes at ${offset}`, status))

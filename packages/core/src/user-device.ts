@@ -8,6 +8,7 @@ import { compositeFactory } from './emulate.ts'
 import { BlockError } from './errors.ts'
 import type { Io } from './io.ts'
 import { changesData, IoFlag, IoOp, rangeErrno } from './io.ts'
+import type { IoSource } from './io-source.ts'
 import type { ReadOptions, WriteOptions, ZeroOptions } from './promises.ts'
 import { promiseIo } from './promises.ts'
 import type { DeviceScsiOptions, ScsiAnswer } from './scsi.ts'
@@ -65,7 +66,7 @@ class FrontDevice implements UserDevice {
   constructor(device: BlockDevice, clock: Clock, close: (options?: SignalOptions) => Promise<void>) {
     this.#device = device
     this.#clock = clock
-    this.#composites = compositeFactory(device)
+    this.#composites = compositeFactory(device, clock)
     this.#closing = closing(async (options) => {
       // Pieces of what was accepted before must still find the device open.
       await orAborted(this.#composites.drained(), options.signal).catch(() => {})
@@ -120,6 +121,12 @@ class FrontDevice implements UserDevice {
     } else {
       this.#end(io, Errno.EINVAL)
     }
+  }
+
+  abandon(source: IoSource): void {
+    source.gone = true
+    this.#composites.abandon(source)
+    this.#device.abandon?.(source)
   }
 
   #submitWrite(io: Io, limits: DeviceLimits): void {

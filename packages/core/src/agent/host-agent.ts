@@ -1,12 +1,14 @@
 import PQueue from 'p-queue'
 import type { Host, Timer } from '../clock.ts'
-import { systemHost } from '../clock.ts'
+import { delay, systemHost } from '../clock.ts'
 import type { Closing } from '../closing.ts'
 import { closing, orAborted } from '../closing.ts'
 import type { SignalOptions } from '../device.ts'
 import type { Emitter } from '../emitter.ts'
 import { createEmitter } from '../emitter.ts'
 import { BlockError } from '../errors.ts'
+import type { Ledger } from '../ledger.ts'
+import type { Owed } from '../multipath/guard.ts'
 import type { MultipathDevice } from '../multipath/multipath-device.ts'
 import { openMultipath } from '../multipath/multipath-device.ts'
 import type { MultipathOptions } from '../multipath/options.ts'
@@ -16,6 +18,9 @@ import type { Target } from '../target.ts'
 import type { DetachMode, DetachOptions } from '../transport.ts'
 import type { UserDevice } from '../user-device.ts'
 import { userDevice } from '../user-device.ts'
+import type { VolumeId } from '../volume-id.ts'
+import type { Debts } from './debts.ts'
+import { createDebts } from './debts.ts'
 import type { Inventory } from './inventory.ts'
 import { listDevices, scan, sourcesOf } from './inventory.ts'
 import { makePair } from './pair.ts'
@@ -23,12 +28,15 @@ import type { DeviceInfo, HostAgent, HostAgentEvents, HostAgentOptions, PairSpec
 
 const NAME = /^[A-Za-z0-9._:-]{1,128}$/
 
+// A device that is opened again waits that long for the fences of the last one, before it holds I/O for them, ms.
+const FENCE_WAIT = 5000
+
 // News of one change come in bursts, one per path; milliseconds.
 const RESCAN_DELAY = 50
 
 /** Makes a host agent. It asks the targets nothing until the first `rescan`, `open` or `pair`. */
 export function createHostAgent(options: HostAgentOptions): HostAgent {
-  return new Agent(options.targets, options.host ?? systemHost)
+  return new Agent(options.targets, options.host ?? systemHost, options.ledger)
 }
 
 interface OpenDevice {
@@ -47,17 +55,22 @@ class Agent implements HostAgent {
   #rescan: Timer | undefined
   #stop = new AbortController()
   #scanned = false
-  #fencing = new Map<string, Promise<unknown>>()
+  // Closed, and not all of their paths fenced.
+  #unfenced = new Set<MultipathDevice>()
+  #ledger: Ledger | undefined
+  #debts: Debts
   #stopListening: (() => void)[] = []
   #mode: DetachMode | undefined
   #closing: Closing = closing((options) => this.#end(options))
 
-  constructor(targets: readonly Target[], host: Host) {
+  constructor(targets: readonly Target[], host: Host, ledger: Ledger | undefined) {
     const names = targets.map(({ name }) => name)
     const twice = names.find((name, index) => names.indexOf(name) !== index)
     if (twice !== undefined) throw new TypeError(`two targets are named "${twice}"; each needs a name of its own`)
     this.targets = targets
     this.#host = host
+    this.#ledger = ledger
+    this.#debts = createDebts(ledger, targets, host, this.#stop.signal)
     for (const { events } of targets) {
       if (events === undefined) continue
       const onChanged = (): void => this.#rescanSoon()
@@ -164,11 +177,25 @@ class Agent implements HostAgent {
     if (first === undefined) {
       throw new BlockError('NOT_FOUND', `no target offers a volume or path ${id}; rescan lists what there is`)
     }
-    await orAborted(Promise.resolve(this.#fencing.get(first.info.volume)), signal)
-    const device = await openMultipath(first.info.volume, sources, { selector, multipath, signal, host: this.#host })
+    const { volume } = first.info
+    const owed = await orAborted(this.#owed(volume), signal)
+    const [host, ledger] = [this.#host, this.#ledger]
+    const device = await openMultipath(volume, sources, { selector, multipath, signal, host, ledger, owed })
     const made = { device, users: 1 }
     this.#open.set(id, made)
     return made
+  }
+
+  /** What holds I/O of a volume: what processes before have left, and devices of this one that were closed. */
+  async #owed(volume: VolumeId): Promise<readonly Owed[]> {
+    const closed = [...this.#unfenced].filter((device) => device.volume === volume)
+    const over = new AbortController()
+    const waited = delay(this.#host.clock, FENCE_WAIT, AbortSignal.any([over.signal, this.#stop.signal]))
+    await Promise.race([Promise.all(closed.map(({ fenced }) => fenced)), waited])
+    over.abort()
+    const before = closed.filter((device) => this.#unfenced.has(device))
+    const own = await Promise.all(before.map((device) => device.leaves()))
+    return [...own.flat(), ...(await this.#debts.of(volume, this.#stop.signal))]
   }
 
   #front(id: string, device: MultipathDevice): UserDevice {
@@ -182,13 +209,10 @@ class Agent implements HostAgent {
     // Its own Ios must be done before it is told so; which of them are its own nobody knows.
     if (open.users > 0) return orAborted(open.device.settled(), options?.signal)
     this.#open.delete(id)
-    const { volume, fenced } = open.device
-    // Whoever opens the volume again must not write before the old paths are fenced.
-    const all = Promise.all([this.#fencing.get(volume), fenced]).then(() => {
-      if (this.#fencing.get(volume) === all) this.#fencing.delete(volume)
-    })
-    this.#fencing.set(volume, all)
-    await open.device.close(options)
+    const { device } = open
+    this.#unfenced.add(device)
+    void device.fenced.then(() => this.#unfenced.delete(device))
+    await device.close(options)
   }
 
   close(options: DetachOptions = {}): Promise<void> {

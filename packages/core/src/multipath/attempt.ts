@@ -1,17 +1,29 @@
 import type { IoDone } from '../io.ts'
 import { Io, NO_BUFFERS } from '../io.ts'
+import { Change } from './change.ts'
+import type { Guard } from './guard.ts'
 import type { PathSlot } from './path-slot.ts'
 
 /**
  * One try of an I/O on one path. Pooled; while it waits for a path, for room or for a fence it stands
  * in an {@link AttemptList}. A late completion finds `parent` null and reaches nobody.
  */
-export class Attempt {
+export class Attempt extends Change {
   readonly io: Io = new Io()
   /** The I/O that this try serves; null when it was abandoned, or is idle. */
   parent: Io | null = null
   /** The path it was submitted to; null while it waits. */
   slot: PathSlot | null = null
+  /** The path that failed with it, as long as there is no proof that it can change nothing any more. */
+  unproven: PathSlot | null = null
+  /** Whether it stands in the index of changes. */
+  noted = false
+  /** The whole that it does a piece of. */
+  whole: Change | null = null
+  /** Flush: how many changes were acknowledged when it began. */
+  covers: number
+  /** Over its range, where whoever submitted it has gone. */
+  guard: Guard | null = null
   /** `clock.now()` of its submit, µs. */
   started: number
   /** `clock.now()` after which it may not be tried again, µs; 0 before its first trouble. */
@@ -19,10 +31,13 @@ export class Attempt {
   next: Attempt | null = null
 
   constructor(done: IoDone) {
+    super()
     this.io.owner = this
     this.io.done = done
     this.started = 0.5
     this.deadline = 0.5
+    this.covers = 0.5
+    this.covers = 0
     this.started = 0
     this.deadline = 0
   }
@@ -53,8 +68,15 @@ export class AttemptPool {
   give(attempt: Attempt): void {
     attempt.parent = null
     attempt.slot = null
+    attempt.unproven = null
+    attempt.guard = null
+    attempt.whole = null
+    attempt.noted = false
+    attempt.source = null
+    attempt.troubled = false
     attempt.deadline = 0
     attempt.io.buffers = NO_BUFFERS
+    attempt.io.source = null
     attempt.next = this.#idle
     this.#idle = attempt
   }
@@ -83,22 +105,22 @@ export class AttemptList {
     return attempt
   }
 
-  /** Removes those whose deadline has come, calling `expire` with each once all are out. */
-  expire(now: number, expire: (attempt: Attempt) => void): void {
-    const expired: Attempt[] = []
+  /** Takes out those that `pick` wants, in their order. */
+  take(pick: (attempt: Attempt) => boolean): Attempt[] {
+    const taken: Attempt[] = []
     for (let count = this.length; count > 0; count--) {
       const attempt = this.shift() as Attempt
-      if (attempt.deadline <= now) expired.push(attempt)
+      if (pick(attempt)) taken.push(attempt)
       else this.push(attempt)
     }
-    for (const attempt of expired) expire(attempt)
+    return taken
   }
 
-  /** The earliest deadline, µs; Infinity when the list is empty. */
+  /** The earliest deadline, µs; Infinity where none has one. */
   earliest(): number {
     let earliest = Number.POSITIVE_INFINITY
     for (let attempt = this.head; attempt !== null; attempt = attempt.next) {
-      if (attempt.deadline < earliest) earliest = attempt.deadline
+      if (attempt.deadline !== 0 && attempt.deadline < earliest) earliest = attempt.deadline
     }
     return earliest
   }

@@ -2,13 +2,20 @@ import type { Clock, Timer } from '../clock.ts'
 import type { BlockDevice } from '../device.ts'
 import { messageOf } from '../errors.ts'
 import type { Io } from '../io.ts'
-import { changesData, IoOp } from '../io.ts'
+import { changesData, IoFlag, IoOp } from '../io.ts'
+import type { IoSource } from '../io-source.ts'
+import type { ByteRun } from '../ledger.ts'
+import type { GuardStatus } from '../pair.ts'
 import type { PathSelector } from '../policy.ts'
 import type { IoStatus } from '../status.ts'
 import { describeStatus, Errno, isPathError, NOT_EXECUTED, OK } from '../status.ts'
 import type { Attempt } from './attempt.ts'
 import { AttemptList, AttemptPool } from './attempt.ts'
+import type { Change } from './change.ts'
+import type { Guard, Owed } from './guard.ts'
+import { Guards } from './guards.ts'
 import { latencyBucket } from './latency.ts'
+import { Losses } from './losses.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { PathEntry } from './path-entry.ts'
 import type { PathSlot } from './path-slot.ts'
@@ -19,9 +26,17 @@ interface Barrier {
   readonly resolve: () => void
 }
 
+/** What an engine tells its device. */
+export interface EngineOwner {
+  /** Said once per policy. */
+  policyFault(error: Error): void
+  /** A failed path owes no `done` any more: what it leaves without proof is known. */
+  drained(slot: PathSlot): void
+}
+
 /**
  * The I/O side of a multipath device: picks a path for each I/O, tries again elsewhere, lets I/O wait
- * for a path, for room or for a fence. Everything on the way of an I/O that succeeds is in
+ * for a path, for room, for a fence, or for an earlier change of the same range. Everything on the way of an I/O that succeeds is in
  * `submit`, `#dispatch`, `#select`, `#finish` and `#complete`, and allocates nothing.
  */
 export class Engine {
@@ -32,7 +47,7 @@ export class Engine {
   selector: PathSelector
   #clock: Clock
   #options: ResolvedOptions
-  #onPolicyFault: (error: Error) => void
+  #owner: EngineOwner
   // What the selector knows, and the slots behind it, at the same places.
   #usable: PathEntry[] = []
   #slots: PathSlot[] = []
@@ -41,6 +56,10 @@ export class Engine {
   #parked = new AttemptList()
   #queued = new AttemptList()
   #holding = new Set<PathSlot>()
+  // Those that wait for an earlier change of their range, or for a guard.
+  #waiting = new AttemptList()
+  #guards = new Guards(this.#pool)
+  #losses = new Losses()
   #expired = 0
   #expiry: Timer | undefined
   #expiryAt = 0
@@ -48,16 +67,16 @@ export class Engine {
   #closed = false
   #barriers: Barrier[] = []
 
-  constructor(clock: Clock, options: ResolvedOptions, selector: PathSelector, onPolicyFault: (error: Error) => void) {
+  constructor(clock: Clock, options: ResolvedOptions, selector: PathSelector, owner: EngineOwner) {
     this.#clock = clock
     this.#options = options
     this.selector = selector
-    this.#onPolicyFault = onPolicyFault
+    this.#owner = owner
   }
 
-  /** Ios waiting for a usable path or for a fence. */
+  /** Ios waiting for a usable path, for a fence, or for an earlier change of their range. */
   get parked(): number {
-    let parked = this.#parked.length
+    let parked = this.#parked.length + this.#waiting.length
     for (const slot of this.#holding) parked += slot.held.length
     return parked
   }
@@ -76,7 +95,44 @@ export class Engine {
     const attempt = this.#pool.take()
     attempt.parent = io
     this.inflight++
-    if (this.#queued.head === null) this.#dispatch(attempt)
+    if (io.op === IoOp.Flush) attempt.covers = this.#losses.written
+    const guards = this.#guards
+    if ((guards.careful || io.source !== guards.only) && guards.holds(attempt, io)) this.#wait(attempt)
+    else if (this.#queued.head === null) this.#dispatch(attempt)
+    else this.#queued.push(attempt)
+  }
+
+  #blocker(attempt: Attempt): Change | null {
+    const io = attempt.parent as Io
+    return io.op === IoOp.Read ? this.#guards.readBlocker(io.offset, io.length) : this.#guards.blocker(attempt)
+  }
+
+  // Behind a change that is well under way it waits as long as that takes, which is bounded by itself.
+  #wait(attempt: Attempt): void {
+    if (this.#blocker(attempt)?.troubled) this.#startDeadline(attempt)
+    this.#waiting.push(attempt)
+    if (attempt.deadline !== 0) this.#startExpiry(attempt.deadline)
+  }
+
+  /** Something went wrong with a change that others may wait for: from now on they do so for a bounded time. */
+  #boundWaiting(): void {
+    for (let attempt = this.#waiting.head; attempt !== null; attempt = attempt.next) {
+      if (attempt.deadline !== 0 || !this.#blocker(attempt)?.troubled) continue
+      this.#startDeadline(attempt)
+      this.#startExpiry(attempt.deadline)
+    }
+  }
+
+  /** A change has ended, or a guard was taken down: what need not wait any more goes on. */
+  #letGo(): void {
+    if (this.#waiting.head === null) return
+    for (const attempt of this.#waiting.take((each) => this.#blocker(each) === null)) this.#goOn(attempt)
+    this.#boundWaiting()
+  }
+
+  #goOn(attempt: Attempt): void {
+    if (this.#closed || attempt.deadline !== 0 || isGone(attempt)) this.#retry(attempt)
+    else if (this.#queued.head === null) this.#dispatch(attempt)
     else this.#queued.push(attempt)
   }
 
@@ -101,6 +157,7 @@ export class Engine {
     io.offset = parent.offset
     io.length = parent.length
     io.buffers = parent.buffers
+    io.source = parent.source
     if (this.#watch === undefined) this.#startWatch()
     ;(entry.device as BlockDevice).submit(io)
   }
@@ -120,7 +177,7 @@ export class Engine {
     this.policyFaults++
     if (!this.#faultSaid) {
       this.#faultSaid = true
-      this.#onPolicyFault(new Error(`policy ${this.selector.name}: ${what}; the first path is used`))
+      this.#owner.policyFault(new Error(`policy ${this.selector.name}: ${what}; the first path is used`))
     }
     return this.#usable[0]
   }
@@ -155,19 +212,32 @@ export class Engine {
       entry.histogram[bucket] = (entry.histogram[bucket] as number) + 1
       entry.bytes += bytes
       parent.buffers = attempt.io.buffers
-      this.#complete(attempt, OK)
+      this.#complete(attempt, parent.op === IoOp.Read ? OK : this.#note(attempt, parent))
     } else {
       this.#finishFailed(attempt, slot, status)
     }
     if (this.#queued.head !== null) this.#pump()
   }
 
+  /** Keeps account of what is not durable yet; a flush that would hide that some of it is gone fails. */
+  #note(attempt: Attempt, parent: Io): IoStatus {
+    if (parent.op === IoOp.Flush) {
+      this.#losses.flushed(attempt.covers)
+      return this.#losses.count > 0 && this.#losses.tells(parent.source) ? Errno.EIO : OK
+    }
+    if ((parent.flags & IoFlag.Fua) === 0) this.#losses.written++
+    return OK
+  }
+
   #complete(attempt: Attempt, status: IoStatus): void {
     const parent = attempt.parent as Io
+    const noted = attempt.noted || attempt.unproven !== null
+    const free = noted && this.#guards.leave(attempt, this.#clock.now())
     this.#pool.give(attempt)
     this.inflight--
     parent.done(parent, status)
     if (this.#barriers.length > 0) this.#passBarriers(parent)
+    if (free) this.#letGo()
   }
 
   /** Settles when every I/O that is in flight now is done. */
@@ -195,19 +265,25 @@ export class Engine {
     slot.entry.retries++
     const first = attempt.deadline === 0
     this.#startDeadline(attempt)
-    if (executed && slot.state === 'fencing' && changesData(attempt.io.op) && !this.#closed) {
+    const unproven = executed && slot.state === 'fencing' && changesData(attempt.io.op)
+    if (unproven) attempt.unproven = slot
+    if (this.#closed || isGone(attempt)) {
+      this.#retry(attempt)
+    } else if (unproven) {
       slot.held.push(attempt)
       this.#holding.add(slot)
       this.#startExpiry(attempt.deadline)
-    } else if (first && !this.#closed) {
+    } else if (first) {
       this.#dispatch(attempt)
     } else {
       this.#retry(attempt)
     }
+    if (slot.state === 'fencing' && slot.entry.inflight === 0) this.#owner.drained(slot)
   }
 
   #retry(attempt: Attempt): void {
     if (this.#closed) this.#complete(attempt, Errno.ESHUTDOWN)
+    else if (isGone(attempt)) this.#complete(attempt, Errno.ECANCELED)
     else if (attempt.deadline <= this.#clock.now()) this.#expire(attempt)
     else this.#dispatch(attempt)
   }
@@ -225,7 +301,11 @@ export class Engine {
   }
 
   #startDeadline(attempt: Attempt): void {
-    if (attempt.deadline === 0) attempt.deadline = this.#clock.now() + this.#options.noPathTimeout * 1000
+    if (attempt.deadline !== 0) return
+    attempt.deadline = this.#clock.now() + this.#options.noPathTimeout * 1000
+    attempt.troubled = true
+    if (attempt.whole !== null) attempt.whole.troubled = true
+    if (attempt.blocks || attempt.whole?.blocks) this.#boundWaiting()
   }
 
   #startExpiry(deadline: number): void {
@@ -238,13 +318,14 @@ export class Engine {
     this.#expiry = this.#clock.after(Math.ceil(wait), () => {
       this.#expiry = undefined
       const now = this.#clock.now()
-      const expire = (attempt: Attempt): void => this.#expire(attempt)
-      this.#parked.expire(now, expire)
-      for (const slot of this.#holding) slot.held.expire(now, expire)
-      let earliest = this.#parked.earliest()
-      for (const slot of this.#holding) earliest = Math.min(earliest, slot.held.earliest())
-      this.#startExpiry(earliest)
+      const over = (attempt: Attempt): boolean => attempt.deadline !== 0 && attempt.deadline <= now
+      for (const list of this.#expiring()) for (const attempt of list.take(over)) this.#expire(attempt)
+      this.#startExpiry(Math.min(...this.#expiring().map((list) => list.earliest())))
     })
+  }
+
+  #expiring(): AttemptList[] {
+    return [this.#parked, this.#waiting, ...Array.from(this.#holding, (slot) => slot.held)]
   }
 
   #expire(attempt: Attempt): void {
@@ -306,11 +387,16 @@ export class Engine {
 
   /** Nothing sent through the slot's path can change data any more: what waited for that moves on. */
   fenced(slot: PathSlot): void {
+    this.#guards.fenced(slot)
     for (const attempt of [...this.#pool.all]) {
       if (attempt.slot === slot && attempt.parent !== null) this.#replace(attempt, slot)
     }
     this.#holding.delete(slot)
-    for (let attempt = slot.held.shift(); attempt !== null; attempt = slot.held.shift()) this.#retry(attempt)
+    for (let attempt = slot.held.shift(); attempt !== null; attempt = slot.held.shift()) {
+      attempt.unproven = null
+      this.#retry(attempt)
+    }
+    this.#letGo()
   }
 
   // The path was closed and still owes a `done`: what it sends late must not reach the I/O.
@@ -318,6 +404,9 @@ export class Engine {
     const attempt = this.#pool.take()
     attempt.parent = late.parent
     attempt.deadline = late.deadline
+    attempt.troubled = late.troubled
+    attempt.covers = late.covers
+    if (late.noted) this.#guards.hand(late, attempt)
     slot.entry.inflight--
     const { op, length } = late.io
     slot.entry.inflightBytes -= op <= IoOp.Write ? length : 0
@@ -330,14 +419,88 @@ export class Engine {
   close(): void {
     this.#closed = true
     this.#expiry?.cancel()
-    const lists = [this.#parked, this.#queued, ...Array.from(this.#holding, (slot) => slot.held)]
-    for (const list of lists) {
+    for (const list of [this.#queued, ...this.#expiring()]) {
       for (let attempt = list.shift(); attempt !== null; attempt = list.shift()) this.#retry(attempt)
     }
+  }
+
+  /** See {@link BlockDevice.abandon}. */
+  abandon(source: IoSource): void {
+    source.gone = true
+    this.#losses.left(source)
+    const now = this.#clock.now()
+    for (const attempt of this.#pool.all) {
+      const { parent, slot } = attempt
+      if (parent?.source === source && slot !== null && changesData(parent.op)) {
+        this.#guards.overAbandoned(attempt, slot, now)
+      }
+    }
+    for (const list of [this.#queued, ...this.#expiring()]) {
+      for (const attempt of list.take(isGone)) this.#retry(attempt)
+    }
+    this.#guards.forget(source)
+  }
+
+  /** See {@link BlockDevice.beginWhole}. */
+  beginWhole(io: Io): void {
+    this.#guards.beginWhole(io)
+  }
+
+  /** See {@link BlockDevice.endWhole}. */
+  endWhole(io: Io): void {
+    if (this.#guards.endWhole(io)) this.#letGo()
+  }
+
+  /** Holds what overlaps a range in which somebody else may still have changes in flight. */
+  owe(owed: Owed): void {
+    this.#guards.owe(owed, this.#clock.now(), () => this.#letGo())
+  }
+
+  /** Takes down the guards that wait for a proof; returns what was to bring it. */
+  release(): ReadonlySet<PathSlot | Owed> {
+    const released = new Set(this.#guards.release().map(({ by }) => by))
+    this.#letGo()
+    return released
+  }
+
+  /** The guards themselves. */
+  guarded(): readonly Guard[] {
+    return this.#guards.all()
+  }
+
+  /** Ranges that wait for a proof. */
+  get guards(): readonly GuardStatus[] {
+    return this.#guards.status()
+  }
+
+  /** What a failed path leaves without a proof. */
+  unprovenOf(slot: PathSlot): readonly ByteRun[] {
+    const changes: Change[] = [...this.#guards.of(slot)]
+    for (const attempt of this.#pool.all)
+      if (attempt.parent !== null && attempt.unproven === slot) changes.push(attempt)
+    return changes.map(({ from, end }) => [from, end - from])
+  }
+
+  /** The storage says that its volatile cache is gone; returns whether anything was in it that no flush had covered. */
+  cacheLost(): boolean {
+    const open = this.#pool.all.some(
+      ({ parent, slot, io }) => parent !== null && slot !== null && changesData(io.op) && (io.flags & IoFlag.Fua) === 0,
+    )
+    return this.#losses.lost(this.#clock.now(), open)
+  }
+
+  /** From now on the storage has a volatile cache: what came before is durable. */
+  cacheOn(): void {
+    this.#losses.flushed(this.#losses.written)
   }
 
   /** Ends the watch over what is in flight. */
   stopWatch(): void {
     this.#watch?.cancel()
   }
+}
+
+/** Whether whoever submitted it has gone. */
+function isGone({ parent }: Attempt): boolean {
+  return parent?.source?.gone === true
 }

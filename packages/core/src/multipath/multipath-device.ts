@@ -8,6 +8,8 @@ import { createEmitter } from '../emitter.ts'
 import { BlockError } from '../errors.ts'
 import type { Events } from '../events.ts'
 import type { Io } from '../io.ts'
+import type { IoSource } from '../io-source.ts'
+import type { ByteRun, Ledger } from '../ledger.ts'
 import type { DeviceState, GuardStatus, PairEvents, PathStatus } from '../pair.ts'
 import type { PathSelector } from '../policy.ts'
 import type { DeviceScsiOptions, ScsiAnswer } from '../scsi.ts'
@@ -18,6 +20,7 @@ import { userDevice } from '../user-device.ts'
 import type { VolumeId } from '../volume-id.ts'
 import { Engine } from './engine.ts'
 import { checkedSelector, firstPath } from './first-path.ts'
+import type { Owed } from './guard.ts'
 import { combineLimits, limitsFault, takesAll, widen } from './limits.ts'
 import type { MultipathOptions, ResolvedOptions } from './options.ts'
 import { resolveOptions } from './options.ts'
@@ -38,6 +41,10 @@ export interface OpenMultipathOptions extends SignalOptions {
   multipath?: MultipathOptions | undefined
   /** Defaults to the machine's. */
   host?: Host | undefined
+  /** Keeps what may be in flight beyond the life of this process. */
+  ledger?: Ledger | undefined
+  /** Ranges in which somebody before may still have changes in flight: what overlaps them waits for the proof. */
+  owed?: readonly Owed[] | undefined
 }
 
 /**
@@ -70,6 +77,8 @@ export interface MultipathDevice extends BlockDevice {
   readonly guards: readonly GuardStatus[]
   /** See {@link BlockDevicePair.releaseGuards}. */
   releaseGuards(): void
+  /** After `close`: what it leaves without a proof, for whoever opens the volume next. */
+  leaves(): Promise<readonly Owed[]>
   /** Settles when every I/O that is in flight now is done. */
   settled(): Promise<void>
   /** Exchanges the policy under I/O; throws what `create` throws, and then keeps the old one. */
@@ -99,7 +108,8 @@ export async function openMultipath(
   options: OpenMultipathOptions = {},
 ): Promise<MultipathDevice> {
   const host = options.host ?? systemHost
-  const device = new Multipath(volume, sources, host, resolveOptions(options.multipath), options.selector)
+  const { ledger, owed = [] } = options
+  const device = new Multipath(volume, sources, host, resolveOptions(options.multipath), options.selector, ledger, owed)
   try {
     await device.ready(options.signal)
   } catch (error) {
@@ -113,6 +123,7 @@ class Multipath implements MultipathDevice, SlotOwner {
   readonly volume: VolumeId
   readonly host: Host
   readonly options: ResolvedOptions
+  readonly ledger: Ledger | undefined
   readonly events: Emitter<MultipathEvents> = createEmitter()
   limits: DeviceLimits
   extents?: (offset: number, length: number, options?: SignalOptions) => Promise<readonly Extent[]>
@@ -127,6 +138,7 @@ class Multipath implements MultipathDevice, SlotOwner {
   readonly fenced: Promise<void> = new Promise((resolve) => (this.#fenced = resolve))
   #ended = new AbortController()
   #asked: PathSlot | undefined
+  #losses = 0
 
   constructor(
     volume: VolumeId,
@@ -134,16 +146,18 @@ class Multipath implements MultipathDevice, SlotOwner {
     host: Host,
     options: ResolvedOptions,
     selector: (() => PathSelector) | undefined,
+    ledger: Ledger | undefined,
+    owed: readonly Owed[],
   ) {
     this.volume = volume
+    this.ledger = ledger
     this.host = host
     this.options = options
-    this.#engine = new Engine(
-      host.clock,
-      options,
-      selector === undefined ? firstPath() : checkedSelector(selector),
-      (error) => this.#emit('policyFault', error),
-    )
+    this.#engine = new Engine(host.clock, options, selector === undefined ? firstPath() : checkedSelector(selector), {
+      policyFault: (error) => this.#emit('policyFault', error),
+      drained: (slot) => slot.drained(),
+    })
+    for (const each of owed) this.#engine.owe(each)
     this.limits = unknownLimits(sources[0]?.info.size ?? 0, sources[0]?.info.blockSize ?? 512)
     for (const source of sources) this.addPath(source)
   }
@@ -198,10 +212,41 @@ class Multipath implements MultipathDevice, SlotOwner {
   }
 
   get guards(): readonly GuardStatus[] {
-    return []
+    return this.#engine.guards
   }
 
-  releaseGuards(): void {}
+  releaseGuards(): void {
+    for (const by of this.#engine.release()) {
+      if (by instanceof PathSlot) by.drained()
+      else by.waive()
+    }
+  }
+
+  async leaves(): Promise<readonly Owed[]> {
+    await this.settled()
+    return this.#engine.guarded().map(({ by, from, end, path, reason }) => ({
+      offset: from,
+      length: end - from,
+      path,
+      reason,
+      proven: by instanceof PathSlot ? by.over : by.proven,
+      waive: () => {
+        if (!(by instanceof PathSlot)) by.waive()
+      },
+    }))
+  }
+
+  abandon(source: IoSource): void {
+    this.#engine.abandon(source)
+  }
+
+  beginWhole(io: Io): void {
+    this.#engine.beginWhole(io)
+  }
+
+  endWhole(io: Io): void {
+    this.#engine.endWhole(io)
+  }
 
   get paths(): readonly PathStatus[] {
     return this.#slots.map((slot) => slot.status())
@@ -267,12 +312,32 @@ class Multipath implements MultipathDevice, SlotOwner {
     this.#engine.fenced(slot)
   }
 
+  unprovenOf(slot: PathSlot): readonly ByteRun[] {
+    return this.#engine.unprovenOf(slot)
+  }
+
+  // Every path is told of the same loss: the first to tell counts. One that has just been opened tells of what came
+  // before it, such as its own connecting, where another path was there all the while and has heard of nothing.
+  slotConnected(slot: PathSlot, wasReset: boolean): void {
+    slot.losses = this.#losses
+    if (!wasReset || this.#slots.some((other) => other !== slot && other.state === 'up')) return
+    this.slotLostCache(slot, 'it was powered on or reset')
+  }
+
+  slotLostCache(slot: PathSlot, reason: string): void {
+    slot.losses++
+    if (slot.losses <= this.#losses) return
+    this.#losses = slot.losses
+    if (this.limits.writeCache && this.#engine.cacheLost()) this.#emit('cacheLost', { path: slot.entry.id, reason })
+  }
+
   #refreshLimits(): void {
     const entries = this.#slots.filter((slot) => slot.state === 'up').map((slot) => slot.entry)
     if (entries.length === 0) return
-    const { size } = this.limits
+    const { size, writeCache } = this.limits
     this.limits = combineLimits(entries.map((entry) => (entry.path as Path).limits))
     this.#widest = widen(this.#widest, this.limits)
+    if (this.limits.writeCache && !writeCache) this.#engine.cacheOn()
     for (const entry of entries) this.#chooseFront(entry, entry.path as Path, this.#widest)
     if (this.limits.size !== size) this.#emit('resized', { size: this.limits.size })
   }

@@ -1,7 +1,9 @@
 import type { Host, Timer } from '../clock.ts'
 import { delay } from '../clock.ts'
+import { orAborted } from '../closing.ts'
 import type { DeviceLimits } from '../device.ts'
 import { BlockError, messageOf } from '../errors.ts'
+import type { ByteRun, Ledger } from '../ledger.ts'
 import type { PathState, PathStatus } from '../pair.ts'
 import type { Access, Path, PathInfo, Target } from '../target.ts'
 import { AttemptList } from './attempt.ts'
@@ -9,6 +11,7 @@ import type { Connection } from './connect.ts'
 import { abandon, connectOnce } from './connect.ts'
 import type { ResolvedOptions } from './options.ts'
 import { PathEntry } from './path-entry.ts'
+import { PathRecord } from './path-record.ts'
 
 /** A path that a device may use: where it leads, and through which target. */
 export interface PathSource {
@@ -22,12 +25,20 @@ export interface PathSource {
 export interface SlotOwner {
   readonly host: Host
   readonly options: ResolvedOptions
+  /** Where it is kept, beyond the life of this process, what may be in flight. */
+  readonly ledger: Ledger | undefined
   /** Checks the limits of a path that has just connected; a text says why it cannot be used. */
   accepts(limits: DeviceLimits): string | undefined
   /** The state, the access or the limits of a slot changed. */
   slotChanged(slot: PathSlot): void
   /** Nothing sent through the slot's failed path can change data any more. */
   slotFenced(slot: PathSlot): void
+  /** A path is about to be up; `wasReset`: the storage said meanwhile that it had been powered on or reset. */
+  slotConnected(slot: PathSlot, wasReset: boolean): void
+  /** The storage said that what was in its volatile cache is gone. */
+  slotLostCache(slot: PathSlot, reason: string): void
+  /** What the slot's failed path, of which nothing is in flight any more, leaves without a proof. */
+  unprovenOf(slot: PathSlot): readonly ByteRun[]
 }
 
 /** A path's life inside a device: connect, serve, fail, fence, wait, connect again. */
@@ -41,6 +52,8 @@ export class PathSlot {
   since: number
   everUp = false
   ended = false
+  /** How many losses of its cache the storage has told through this path, or through others before it was up. */
+  losses = 0
   /** Settles when the first try to connect has ended, one way or the other. */
   readonly firstTry: Promise<void>
   #owner: SlotOwner
@@ -53,12 +66,14 @@ export class PathSlot {
   #tried: () => void = () => {}
   #run: Promise<void>
   #waiters: (() => void)[] = []
+  #record: PathRecord
 
   constructor(source: PathSource, owner: SlotOwner) {
     this.source = source
     this.#owner = owner
     this.entry = new PathEntry(source.info.id, owner.options.weights[source.info.id] ?? 1)
     this.since = owner.host.clock.now()
+    this.#record = new PathRecord(owner.ledger, source.info)
     this.firstTry = new Promise((resolve) => {
       this.#tried = resolve
     })
@@ -123,6 +138,11 @@ export class PathSlot {
     return this.#run
   }
 
+  /** Settles when it has ended and is fenced. */
+  get over(): Promise<void> {
+    return this.#run
+  }
+
   status(): PathStatus {
     const { entry, source } = this
     return {
@@ -173,7 +193,9 @@ export class PathSlot {
     try {
       const connection = await connectOnce(this.source, host.clock, options.connectTimeout, signal)
       const fault = this.ended || this.#disabled ? 'taken out' : this.#owner.accepts(connection.path.limits)
-      if (fault === undefined) return connection
+      // Before the first change goes through it: should this process end, another one must know of it.
+      if (fault === undefined && (await this.#recorded(connection, signal))) return connection
+      if (fault === undefined) throw new BlockError('CLOSED', 'taken out')
       abandon(connection.path)
       throw new BlockError('MISMATCH', `path ${this.entry.id} is not used: ${fault}`)
     } catch (error) {
@@ -182,6 +204,29 @@ export class PathSlot {
       await this.#wait(messageOf(error))
       return undefined
     }
+  }
+
+  async #recorded({ path }: Connection, signal: AbortSignal): Promise<boolean> {
+    try {
+      await orAborted(this.#record.open(path), signal)
+      if (!this.ended && !this.#disabled) return true
+    } catch (error) {
+      this.#forsake(path)
+      throw error
+    }
+    this.#forsake(path)
+    return false
+  }
+
+  // Nothing was sent through it.
+  #forsake(path: Path): void {
+    abandon(path)
+    void this.#record.close()
+  }
+
+  /** Of a failed path nothing is in flight any more: what it leaves without a proof is known, and will not grow. */
+  drained(): void {
+    if (this.state === 'fencing') this.#record.leave(this.#owner.unprovenOf(this))
   }
 
   async #serve({ path, down }: Connection): Promise<void> {
@@ -201,6 +246,8 @@ export class PathSlot {
       this.#owner.slotChanged(this)
     }
     const onDown = (error: Error): void => this.fail(error.message)
+    const onCacheLost = (reason: string): void => this.#owner.slotLostCache(this, reason)
+    path.events.on('cacheLost', onCacheLost)
     path.events.on('access', onAccess)
     path.events.on('limits', onLimits)
     path.events.on('down', onDown)
@@ -208,21 +255,25 @@ export class PathSlot {
     this.entry.access = path.access
     this.entry.queueDepth = path.limits.queueDepth
     this.everUp = true
+    this.#owner.slotConnected(this, path.wasReset === true)
     this.#change('up', '')
     // Asked for between the connect and this moment.
     if (down !== undefined) this.fail(down.message)
     if (this.ended || this.#disabled) this.fail('taken out by hand')
     await failed
+    if (this.entry.inflight === 0) this.drained()
     await this.#fence(path)
+    path.events.off('cacheLost', onCacheLost)
     path.events.off('access', onAccess)
     path.events.off('limits', onLimits)
     path.events.off('down', onDown)
     this.entry.path = null
     this.entry.device = null
     this.#owner.slotFenced(this)
+    const forgotten = this.#record.close()
     // A path that does not stay up for long is asked less and less often.
     if (clock.now() - upSince >= this.#owner.options.reconnectDelayMax * 1000) this.#tries = 0
-    if (this.ended || this.#disabled) return
+    if (this.ended || this.#disabled) return forgotten
     await this.#wait(this.reason)
   }
 

@@ -343,5 +343,5 @@ function stopIf(signal: AbortSignal | undefined): void {
 }
 
 function copy({ op, flags, offset, length }: Io): Io {
-  return { op, flags, offset, length, buffers: NO_BUFFERS, done() {}, owner: null, source: null }
+  return { op, flags, offset, length, buffers: NO_BUFFERS, done() {}, owner: null, source: null, whole: null }
 }

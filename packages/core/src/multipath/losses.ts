@@ -1,0 +1,59 @@
+import type { IoSource } from '../io-source.ts'
+
+// Who submits without a source, or with one that was always there, lives as long as the device.
+const LOCAL: object = {}
+
+/**
+ * What the storage has lost of a volatile cache, and who was told. Every source that was there learns of it by one
+ * flush that fails; one that went before it was told leaves that to the next flush of anybody.
+ */
+export class Losses {
+  /** How many there were. */
+  count = 0
+  #at = 0
+  #owes = false
+  #told = new WeakMap<object, number>()
+  // Changes acknowledged and not durable by themselves; how many of them a good flush covers.
+  written: number
+  #flushed: number
+
+  constructor() {
+    // Started as doubles so that V8 keeps one representation when they pass 2 ** 31.
+    this.written = 0.5
+    this.#flushed = 0.5
+    this.written = 0
+    this.#flushed = 0
+  }
+
+  /** A flush that began when `written` had that value has succeeded. */
+  flushed(written: number): void {
+    if (written > this.#flushed) this.#flushed = written
+  }
+
+  /** The cache is gone; `open` says whether changes are in flight, of which it may have had some. Returns whether any was lost. */
+  lost(now: number, open: boolean): boolean {
+    if (!open && this.written <= this.#flushed) return false
+    this.#flushed = this.written
+    this.count++
+    this.#at = now
+    this.#owes = true
+    return true
+  }
+
+  /** Whether a flush of `source` that has just succeeded must fail, to tell it. */
+  tells(source: IoSource | null): boolean {
+    if (this.count === 0) return false
+    if (source?.ownOnly) return source.since <= this.#at
+    const who = source === null || source.since === 0 ? LOCAL : source
+    const wasThere = source === null || source.since <= this.#at
+    if (!this.#owes && (!wasThere || this.#told.get(who) === this.count)) return false
+    this.#owes = false
+    this.#told.set(who, this.count)
+    return true
+  }
+
+  /** Nobody of `source` will hear of anything any more. */
+  left(source: IoSource): void {
+    if (this.count > 0 && source.since <= this.#at && this.#told.get(source) !== this.count) this.#owes = true
+  }
+}
