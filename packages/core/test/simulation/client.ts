@@ -3,7 +3,7 @@ import { ANYTHING, pattern, randomInt } from '@blockbraid/testkit'
 import { describeStatus, Errno, IoFlag, IoOp, OK } from '../../src/index.ts'
 import type { Answer, Request } from './connection.ts'
 import { Connection } from './connection.ts'
-import { BLOCK, BLOCKS, blockValue, type World } from './world.ts'
+import { trace, BLOCK, BLOCKS, blockValue, type World } from './world.ts'
 
 /** Who writes and reads blocks of its own, one request at a time, over one connection after the other. */
 export interface Client {
@@ -21,8 +21,6 @@ interface Step extends Request {
 
 // A volume that is made read-only, and ops that it forgets, are refused.
 const REFUSALS: readonly number[] = [Errno.EPERM, Errno.EROFS, Errno.EOPNOTSUPP]
-
-let generations = 0
 
 /** Works until `over`. Throws where something that was acknowledged, or promised to be durable, does not stand. */
 export async function work(world: World, client: Client, over: () => boolean): Promise<void> {
@@ -76,7 +74,7 @@ function nextStep(world: World, { number }: Client): Step {
   const flags = random() < 0.3 ? IoFlag.Fua : 0
   if (draw < 0.44) return stepOf(IoOp.Trim, first, count, flags, [])
   if (draw < 0.5) return stepOf(IoOp.WriteZeroes, first, count, flags, [])
-  const stamp = { seed: number, offset: first * BLOCK, generation: ++generations }
+  const stamp = { seed: number, offset: first * BLOCK, generation: ++world.generations }
   return stepOf(IoOp.Write, first, count, flags, [pattern(count * BLOCK, stamp)])
 }
 
@@ -110,6 +108,7 @@ function judge(world: World, client: Client, step: Step, sent: Sent, answer: Ans
   const { histories, array } = world
   const { op, flags, first } = step
   const status = answer as number
+  if (op === IoOp.Flush || (flags & 1)) trace(world.host.clock.now(), 'client', client.number, op, first, step.count, 'status', status, 'told', client.told, 'losses', world.losses, 'acked', sent.changes.map((c)=>c.value).join())
   if (status !== OK) {
     const expected = status === Errno.EIO || (world.kinds.has('flags') && REFUSALS.includes(status))
     const mayRefuse = op === IoOp.Trim && status === Errno.EOPNOTSUPP
@@ -121,8 +120,9 @@ function judge(world: World, client: Client, step: Step, sent: Sent, answer: Ans
   }
   if (op === IoOp.Flush) {
     for (const [block, history] of histories.entries()) {
+      // What others were not told of is theirs to find out.
       const own = Math.floor(block / BLOCKS) === client.number
-      history.flushed(sent.marks[block], own && client.told < world.losses)
+      history.flushed(sent.marks[block], own ? client.told : world.losses)
     }
     return
   }

@@ -3,7 +3,7 @@ import type { Access } from '../../src/index.ts'
 import { policy } from './policies.ts'
 import { beginProcess, killProcess, retireProcess } from './processes.ts'
 import type { World } from './world.ts'
-import { checkCrash, delayOf, PORTS, pick } from './world.ts'
+import { trace, checkCrash, delayOf, PORTS, pick } from './world.ts'
 
 const ACCESS: readonly Access[] = ['optimized', 'non-optimized', 'standby', 'transitioning', 'unavailable']
 
@@ -87,8 +87,10 @@ function losses(world: World): (() => void)[] {
   const { array, host } = world
   const lose = (act: () => void): void => {
     world.losses++
-    for (const history of world.histories) history.cacheLost()
+    for (const history of world.histories) history.cacheLost(world.losses)
+    trace(host.clock.now(), 'LOSS', late.join())
     act()
+    trace(JSON.stringify(array.cacheLosses.at(-1)))
   }
   const late = Array.from({ length: PORTS }, (_, port) => port).filter(() => host.random() < 0.4)
   return [
@@ -109,7 +111,7 @@ function changeFlags(world: World): void {
   if (flag === 'writeCache') {
     world.switched++
     // The array writes it back.
-    if (before) for (const history of world.histories) history.flushed(history.mark, false)
+    if (before) for (const history of world.histories) history.flushed(history.mark, world.losses)
   }
   array.change(0, { [flag]: !before })
   if (flag === 'readOnly') host.clock.after(5, () => array.change(0, { readOnly: false }))

@@ -5,7 +5,7 @@ import { killableHost } from '@blockbraid/testkit'
 import type { BlockDevice, BlockDevicePair, HostAgent, Transport } from '../../src/index.ts'
 import { BlockError, createEmitter, createHostAgent, delay } from '../../src/index.ts'
 import { policy } from './policies.ts'
-import type { World } from './world.ts'
+import { trace, type World } from './world.ts'
 
 /** One life of the agent: all that ends with it. */
 export interface Process {
@@ -52,6 +52,8 @@ async function open(world: World, process: Process): Promise<void> {
     try {
       const pair = await agent.pair({ name: 'volume', device: volume, selector, transport, multipath })
       process.pair = pair
+      pair.events.on('cacheLost', (x) => trace(host.clock.now(), 'heard', JSON.stringify(x)))
+      pair.events.on('path', (x) => trace(host.clock.now(), x.id, x.state, x.reason))
       if (world.process !== process) return
       process.device = world.seams.device?.(pair.user, pair) ?? pair.user
       // What the array lost before is nobody's to tell any more: news of it does not outlive a process.
@@ -82,9 +84,16 @@ export async function retireProcess(world: World, process: Process, patience: nu
   if (device !== undefined) world.disconnectAll((source) => device.abandon?.(source))
   const hurry = new AbortController()
   const timer = world.host.clock.after(patience, () => hurry.abort())
-  await process.agent.close({ signal: hurry.signal })
+  await closeAgent(process, hurry.signal)
   timer.cancel()
   end(process)
+}
+
+/** Closes all; that a last flush fails is no fault of the agent. */
+export async function closeAgent({ agent }: Process, signal?: AbortSignal): Promise<void> {
+  await agent.close(signal === undefined ? {} : { signal }).catch((error: unknown) => {
+    if (!BlockError.is(error)) throw error
+  })
 }
 
 function end({ host, target, ledger }: Process): void {

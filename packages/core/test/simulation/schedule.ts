@@ -4,7 +4,7 @@ import { IoOp, OK } from '../../src/index.ts'
 import { perform, stepOf, work } from './client.ts'
 import { disturb, heal } from './disturb.ts'
 import type { Kind, Seams } from './kinds.ts'
-import { beginProcess } from './processes.ts'
+import { beginProcess, closeAgent } from './processes.ts'
 import type { World } from './world.ts'
 import { BLOCK, BLOCKS, CLIENTS, checkCrash, createWorld, delayOf, blockValue } from './world.ts'
 
@@ -47,7 +47,7 @@ async function verify(world: World): Promise<void> {
     }
   }
   checkCrash(world)
-  await Promise.race([world.process!.agent.close(), world.fault])
+  await Promise.race([closeAgent(world.process!), world.fault])
   await delayOf(host, 1000)
   for (const [block, history] of world.histories.entries()) {
     const value = blockValue(array.peek(0, block * BLOCK, BLOCK), block)

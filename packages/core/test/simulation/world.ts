@@ -29,6 +29,8 @@ export interface World {
   process: Process | undefined
   /** Processes so far. */
   begun: number
+  /** Writes so far; each is a generation of its blocks. */
+  generations: number
   /** Caches that were lost so far. */
   losses: number
   /** How often the write cache was switched. */
@@ -77,6 +79,7 @@ export function createWorld(host: VirtualHost, kinds: ReadonlySet<Kind>, seams: 
     connections: new Set(),
     process: undefined,
     begun: 0,
+    generations: 0,
     losses: 0,
     switched: 0,
     fault,
@@ -119,6 +122,7 @@ export function checkCrash(world: World): void {
   }
 }
 
+export const trace: (...x: unknown[]) => void = process.env['TRACE'] ? console.log : () => {}
 export const delayOf = (host: VirtualHost, milliseconds: number): Promise<void> =>
   new Promise((resolve) => host.clock.after(milliseconds, resolve))
 

@@ -7,8 +7,8 @@ export interface BlockChange {
   readonly value: number
   /** Whether it was answered with success. */
   acknowledged: boolean
-  /** Whether a cache was lost that may have had it: a flush need not bring it back. */
-  doubtful: boolean
+  /** Number of the first lost cache that may have had it: a flush does not bring it back. Infinity where none was. */
+  lostWith: number
 }
 
 /**
@@ -23,7 +23,7 @@ export class BlockHistory {
 
   /** `value` stands there, durable. */
   constructor(value: number) {
-    this.#changes = [{ value, acknowledged: true, doubtful: false }]
+    this.#changes = [{ value, acknowledged: true, lostWith: Number.POSITIVE_INFINITY }]
   }
 
   /** The last change that was acknowledged: what a flush that is submitted now makes durable. */
@@ -33,7 +33,7 @@ export class BlockHistory {
 
   /** A change is about to be submitted; it may land at any time from now on. */
   submit(value: number): BlockChange {
-    const change = { value, acknowledged: false, doubtful: false }
+    const change = { value, acknowledged: false, lostWith: Number.POSITIVE_INFINITY }
     this.#changes.push(change)
     return change
   }
@@ -43,25 +43,26 @@ export class BlockHistory {
     const index = this.#changes.indexOf(change)
     if (index < 0) return
     change.acknowledged = true
-    this.#now = Math.max(this.#now, index)
     if (durable) this.#settle(index)
+    else if (change.lostWith === Number.POSITIVE_INFINITY) this.#now = Math.max(this.#now, index)
   }
 
   /**
-   * A flush has succeeded that began at `mark`. With `stands` its caller was not told that a cache was lost, and relies
-   * on what may have been lost too.
+   * A flush has succeeded that began at `mark`. Its caller knows of the first `told` lost caches, and relies on all
+   * that they cannot have had.
    */
-  flushed(mark: BlockChange | undefined, stands: boolean): void {
+  flushed(mark: BlockChange | undefined, told: number): void {
     let index = mark === undefined ? -1 : this.#changes.indexOf(mark)
-    const relied = ({ acknowledged, doubtful }: BlockChange): boolean => acknowledged && (stands || !doubtful)
+    const relied = ({ acknowledged, lostWith }: BlockChange): boolean => acknowledged && lostWith > told
     while (index > 0 && !relied(this.#changes[index]!)) index--
     if (index > 0) this.#settle(index)
   }
 
-  /** The volatile cache is gone: everything since the last durable change may stand there now. */
-  cacheLost(): void {
+  /** The volatile cache is gone, the `number`th time: everything since the last durable change may stand there now. */
+  cacheLost(number: number): void {
     this.#now = 0
-    for (const [index, change] of this.#changes.entries()) if (index > 0 && change.acknowledged) change.doubtful = true
+    // Also what was not acknowledged yet: it may have been in the cache, or pieces of it.
+    for (const change of this.#changes.slice(1)) change.lostWith = Math.min(change.lostWith, number)
   }
 
   /** Notes that `value` was read; returns whether it may be. What came before it does not come back. */
@@ -80,8 +81,8 @@ export class BlockHistory {
 
   /** In words, for messages. */
   toString(): string {
-    const word = ({ value, acknowledged, doubtful }: BlockChange, index: number): string =>
-      `${index < this.#now ? 'was ' : ''}${value}${acknowledged ? '' : '?'}${doubtful ? ' (cache lost)' : ''}`
+    const word = ({ value, acknowledged, lostWith }: BlockChange, index: number): string =>
+      `${index < this.#now ? 'was ' : ''}${value}${acknowledged ? '' : '?'}${lostWith < Number.POSITIVE_INFINITY ? ' (cache lost)' : ''}`
     return this.#changes.map(word).join(', ')
   }
 
