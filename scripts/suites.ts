@@ -1,9 +1,13 @@
+import { preparePrograms } from '../test/debian/programs.ts'
+
 /** One suite of `npm test`. */
 export interface Suite {
   readonly name: string
   readonly about: string
   /** Commands that must be on the PATH for it to run. */
   readonly needs?: readonly string[]
+  /** Makes ready what it needs beside commands; rejects with the reason why it cannot run. */
+  readonly prepare?: () => Promise<unknown>
   readonly commands: readonly (readonly string[])[]
 }
 
@@ -48,6 +52,13 @@ export const suites: readonly Suite[] = [
     ],
     commands: [['vitest', 'run', '--project', 'peers']],
   },
+  ...(['trixie', 'newest'] as const).map((set) => ({
+    name: `peers-${set}`,
+    about: `NBD clients again: qemu, libnbd and nbdkit of ${set === 'newest' ? 'the newest suite of Debian' : 'Debian trixie'}`,
+    needs: ['apt-get', 'apt-cache', 'dpkg-deb', 'fio', 'mkfs.ext4', 'e2fsck', 'debugfs', 'openssl', 'cmp'],
+    prepare: () => preparePrograms(set),
+    commands: [['vitest', 'run', '--project', `peers-${set}`]],
+  })),
   {
     name: 'kernel',
     about: 'inside a Linux kernel of its own, under QEMU: kernel block devices, the iSCSI target of the kernel',

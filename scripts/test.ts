@@ -36,10 +36,8 @@ await rm(scratch, { recursive: true })
 summarise(outcomes)
 
 async function runSuite(suite: Suite): Promise<Outcome> {
-  const missing = (suite.needs ?? []).filter((command) => !onPath(command))
-  if (missing.length > 0) {
-    return { suite, passed: 0, failed: 0, skipped: [], missing: `needs ${missing.join(', ')}`, seconds: 0 }
-  }
+  const missing = await whyNot(suite)
+  if (missing !== undefined) return { suite, passed: 0, failed: 0, skipped: [], missing, seconds: 0 }
   console.log(`\n== ${suite.name}: ${suite.about}`)
   const start = performance.now()
   const report = join(scratch, `${suite.name}.json`)
@@ -62,6 +60,18 @@ async function runSuite(suite: Suite): Promise<Outcome> {
     if (counts.passed + counts.failed === 0) failed++
   }
   return { suite, passed, failed, skipped, seconds: (performance.now() - start) / 1000 }
+}
+
+/** Why a suite cannot run on this machine. */
+async function whyNot({ needs = [], prepare }: Suite): Promise<string | undefined> {
+  const missing = needs.filter((command) => !onPath(command))
+  if (missing.length > 0) return `needs ${missing.join(', ')}`
+  try {
+    await prepare?.()
+  } catch (error) {
+    return (error as Error).message
+  }
+  return undefined
 }
 
 /** What has a command write a report in the form of vitest's; nothing where it is a test by itself. */

@@ -4,6 +4,7 @@ import manifest from '../package.json' with { type: 'json' }
 import { demo } from './commands/demo.ts'
 import { discover } from './commands/discover.ts'
 import { down } from './commands/down.ts'
+import { forgetName, names } from './commands/names.ts'
 import { nodes } from './commands/nodes.ts'
 import { failPath, ls, policy, rescan, restorePath, stats, top } from './commands/remote.ts'
 import { up } from './commands/up.ts'
@@ -109,6 +110,15 @@ function build(terminal: Terminal): Command {
   json(program.command('nodes').description('list kernel nodes of this host, also without an agent')).action(
     (options) => nodes(terminal, options),
   )
+  const kept = json(program.command('names').description('list names of volumes; forget <name> lets one go'))
+    .option('--state <folder>', 'folder that a config names as state')
+    .option('--control <path>', 'names of the agent of that control socket only')
+    .helpCommand(false)
+    .action((options) => names(terminal, options))
+  kept
+    .command('forget <name>')
+    .description('let another volume have a name whose pair is not up; takes the same options')
+    .action((name, _options, command) => forgetName(terminal, command.optsWithGlobals(), name))
   remote(program.command('down <pair>').description('end a pair, or a kernel node that no agent has'))
     .option('--force', 'also where it is in use: whoever uses it gets EIO')
     .action((pair, options) => down(terminal, options, pair))
@@ -125,6 +135,7 @@ function build(terminal: Terminal): Command {
       const { scsi } = await import('./commands/scsi.ts')
       await scsi(terminal, options, pair, words)
     })
-  program.addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 wrong usage. Options: --json, --control <path>')
+  // No empty line before it: all of it fits one screen.
+  program.addHelpText('after', 'Exit codes: 0 done, 1 failed, 2 wrong usage. Options: --json, --control <path>')
   return program
 }

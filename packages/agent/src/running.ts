@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import type {
   BlockDevicePair,
   DetachMode,
@@ -17,15 +18,22 @@ import { serveAgent } from './control/handlers.ts'
 import type { HandOverResult } from './control/protocol.ts'
 import type { ControlServer } from './control/server.ts'
 import { takeOver } from './control/take-over.ts'
+import type { NamedPlan } from './naming.ts'
+import { planNamed } from './naming.ts'
 import { createNodeCare } from './nodes/care.ts'
 import { endPairs } from './nodes/end-pairs.ts'
 import { isKernelNode, takeOverTime } from './nodes/kernel-node.ts'
 import { leftNodes } from './nodes/left-nodes.ts'
 import { reportEvents } from './notices.ts'
 import type { PlannedPair } from './pairing.ts'
-import { fillInAll, notFound, planPairs } from './pairing.ts'
+import { needsRecord, notFound, planPairs } from './pairing.ts'
+import { fillInAll } from './placeholders.ts'
 import { loadPolicy } from './plugins.ts'
 import type { RescanResult, RunningAgent, RunOptions } from './run.ts'
+import { defaultStateFolder } from './state/folder.ts'
+import type { NameRecord } from './state/name-record.ts'
+import { forgetCommand } from './state/name-record.ts'
+import { createNames } from './state/names.ts'
 import type { CreateTransport } from './transports.ts'
 import { createTransportPool } from './transports.ts'
 
@@ -58,6 +66,10 @@ function pairError({ name, config }: PlannedPair, error: unknown, hider: Hider):
   return new BlockError(code, text, { cause: hider.cause(error) })
 }
 
+function isTakenOver(node: KernelNode, name: string, volume: string): boolean {
+  return !node.served && node.name === name && node.volume === volume
+}
+
 function isCutShort(error: unknown, signal: AbortSignal | undefined): boolean {
   return signal?.aborted === true && BlockError.is(error) && (error.code === 'ABORTED' || error.code === 'TIMED_OUT')
 }
@@ -75,14 +87,19 @@ export function createRunning({
   const transports = createTransportPool()
   const care = createNodeCare(() => agent.pairs, host.clock, report)
   const closing = new AbortController()
-  // By device id. A pair that was taken down keeps its entry, so that no rescan makes it again.
-  const paired = new Map<string, { config: DeviceConfig; n: number }>()
+  // A pair that was taken down keeps its place, so that no rescan makes it again.
+  const paired = new Map(config.devices.map((entry) => [entry, new Map<string, number | null>()]))
+  const configOf = new WeakMap<BlockDevicePair, DeviceConfig>()
+  const state = typeof config.state === 'string' ? resolve(config.state) : (config.state ?? defaultStateFolder())
+  const names = createNames(state, { control: config.control ?? '', folder: config.folder }, () => new Date())
   // What I/O on the node of a pair waits for an agent, by the pair's name.
   const waits = new Map<string, string>()
   let control: ControlServer | undefined
   let ended: Promise<void> | undefined
   let closed: Promise<void> | undefined
   let last: Promise<unknown> = Promise.resolve()
+  // Devices that are not paired: each is told once as long as it stays so.
+  let told: ReadonlySet<string> = new Set()
 
   // Rescans change the same lists: one after the other.
   const inTurn = <Result>(work: () => Promise<Result>): Promise<Result> => {
@@ -99,8 +116,8 @@ export function createRunning({
   }
 
   const makePair = async (
-    { device, config: entry, name, texts }: PlannedPair,
-    left: readonly KernelNode[],
+    { device, config: entry, name, texts, n }: PlannedPair,
+    nodes: readonly KernelNode[],
     signal: AbortSignal,
   ): Promise<void> => {
     const { selector, transport: create } = loaded.get(entry)!
@@ -109,7 +126,7 @@ export function createRunning({
     await care.before(
       transport,
       options,
-      left.find((node) => node.name === name && node.volume === device.volume),
+      nodes.find((node) => isTakenOver(node, name, device.volume)),
     )
     const pair = await agent.pair(
       {
@@ -119,31 +136,52 @@ export function createRunning({
         transport,
         ...(selector && { selector }),
         ...(entry.multipath && { multipath: entry.multipath }),
+        ...(entry.shared && { shared: true }),
       },
       { signal },
     )
-    paired.set(device.id, { config: entry, n: Number(texts.n) })
+    paired.get(entry)!.set(device.id, n)
+    configOf.set(pair, entry)
     waits.set(name, takeOverTime(options))
     reportEvents(pair, report)
     await care.attached(pair)
   }
 
+  const plan = (nodes: readonly KernelNode[]): Promise<NamedPlan> => {
+    const pairs = agent.pairs.map((pair) => ({ name: pair.id, volume: pair.volume, config: configOf.get(pair) }))
+    const forget = (record: NameRecord): string => forgetCommand(record, state)
+    return planNamed(
+      names,
+      !config.devices.some(needsRecord),
+      (known) => planPairs(agent.devices(), config.devices, { paired, pairs, nodes, names: known, forget }),
+      forget,
+    )
+  }
+
   const pairNew = async (
     { added, removed, errors }: ScanReport,
     signal: AbortSignal,
-  ): Promise<RescanResult & { failures: readonly Error[] }> => {
-    const names = new Set(agent.pairs.map((pair) => pair.id))
-    const left = await leftNodes(config, (device) => loaded.get(device)!.transport)
-    const result = { added, removed, paired: [] as string[], errors: [] as string[], failures: [] as Error[] }
+    isStart = false,
+  ): Promise<RescanResult & { failures: readonly Error[]; refusals: readonly Error[] }> => {
+    const nodes = await leftNodes(config, (device) => loaded.get(device)!.transport)
+    const { pairs, refusals, fault, undo } = await plan(nodes)
+    const holds = pairs.some(({ name, device }) => nodes.some((node) => isTakenOver(node, name, device.volume)))
+    if (isStart && fault !== undefined && !holds) throw fault
+    const result = { added, removed, paired: [] as string[], errors: [] as string[], failures: [] as Error[], refusals }
     for (const { target, error } of errors) result.errors.push(hider.hide(`target ${target}: ${messageOf(error)}`))
-    for (const planned of planPairs(agent.devices(), config.devices, paired, names, left)) {
+    // Else each of them says it.
+    if (fault !== undefined && refusals.length === 0) result.errors.push(fault.message)
+    result.errors.push(...refusals.map(({ message }) => message))
+    for (const planned of pairs) {
       try {
-        await makePair(planned, left, signal)
+        await makePair(planned, nodes, signal)
         result.paired.push(planned.name)
       } catch (error) {
         const failure = pairError(planned, error, hider)
         result.errors.push(failure.message)
         result.failures.push(failure)
+        if (agent.pairs.some(({ id }) => id === planned.name)) continue
+        await undo(planned).catch((undone: unknown) => result.errors.push(messageOf(undone)))
       }
     }
     return result
@@ -184,12 +222,17 @@ export function createRunning({
         control = await serveAgent(config.control, running, hider)
       }
       const both = signal ? AbortSignal.any([signal, closing.signal]) : closing.signal
-      const { errors, failures } = await inTurn(async () => pairNew(await agent.rescan({ signal: both }), both))
+      const { found, errors, failures, refusals } = await inTurn(async () => {
+        const report = await agent.rescan({ signal: both })
+        return { found: report, ...(await pairNew(report, both, true)) }
+      })
       // Whoever uses a node that was taken over must not suffer from what is wrong with another.
       const holds = agent.pairs.some(({ kernel }) => kernel.tookOver)
       if (failures.length > 0 && !holds) throw failures[0]
+      if (refusals.length > 0 && agent.pairs.length === 0) throw refusals[0]
       for (const line of errors) report(line)
-      if (errors.length > 0 && errors.length === agent.targets.length && !holds)
+      told = new Set(refusals.map(({ message }) => message))
+      if (found.errors.length > 0 && found.errors.length === agent.targets.length && !holds)
         throw new BlockError('CONNECT_FAILED', errors[0]!)
       for (const volume of notFound(agent.devices(), config.devices)) report(`${volume} is not there yet`)
       agent.events.on('rescanned', follow)
@@ -244,9 +287,10 @@ export function createRunning({
   const follow = (found: ScanReport): void => {
     if (closing.signal.aborted) return
     inTurn(() => pairNew(found, closing.signal)).then(
-      ({ added, removed, errors }) => {
+      ({ added, removed, errors, refusals }) => {
         report(`rescan: ${added.length} paths came, ${removed.length} went`)
-        errors.forEach(report)
+        for (const line of errors) if (!told.has(line)) report(line)
+        told = new Set(refusals.map(({ message }) => message))
       },
       (error: unknown) => report(`rescan: ${messageOf(error)}`),
     )

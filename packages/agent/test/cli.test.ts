@@ -37,6 +37,7 @@ describe('help', () => {
       'path',
       'rescan',
       'nodes',
+      'names',
       'down',
       'scsi',
     ])

@@ -105,6 +105,19 @@ devices:
     })
   })
 
+  it('takes two entries of one volume that share it, a state folder, and every placeholder without quotes', () => {
+    const shared = '{ volume: "*", name: a-{serial}-{lun}, shared: true, transport: { use: nbd, port: 0 } }'
+    const { state, devices } = parse(`state: /srv/state
+targets: [use: memory]
+devices: [${shared}, ${shared.replace('a-', 'b-')}]
+`)
+    expect(state).toBe('/srv/state')
+    expect(devices.map(({ name, shared: isShared }) => [name, isShared])).toEqual([
+      ['a-{serial}-{lun}', true],
+      ['b-{serial}-{lun}', true],
+    ])
+  })
+
   it.each([
     ['', 'bb.yaml:1:1: the file is empty: it must be a mapping with targets and devices'],
     ['just text', 'bb.yaml:1:1: the file is "just text": it must be a mapping with targets and devices'],
@@ -134,6 +147,18 @@ devices:
       device('multipath: { weights: { a: 0 } }'),
       'bb.yaml:6:32: devices[0].multipath.weights.a is 0: it must be a weight above 0',
     ],
+    [device('shared: maybe'), 'bb.yaml:6:13: devices[0].shared is "maybe": it must be true or false'],
+    [
+      device('shared: true\n  - { volume: "*", name: b, transport: { use: nbd, port: 0 } }'),
+      'bb.yaml:7:15: devices[1].volume is "*", as is devices[0].volume at bb.yaml:4:13: each volume would be one disk under two names: remove one entry, or put "shared: true" into both',
+    ],
+    [
+      device(
+        '\n  - { volume: eui.b, transport: { use: nbd } }\n  - { volume: eui.b, shared: true, transport: { use: nbd } }',
+      ),
+      'bb.yaml:8:15: devices[2].volume is "eui.b", as is devices[1].volume at bb.yaml:7:15: the volume would be one disk under two names: remove one entry, or put "shared: true" into both',
+    ],
+    [`state: ''\n${device('')}`, 'bb.yaml:1:8: state is "": it must be a folder such as /var/lib/blockbraid'],
     [transport('port: many'), 'bb.yaml:6:13: devices[0].transport.port is "many": it must be a TCP port such as 10809'],
     [
       transport('port: ${CHAP_SECRET}'),

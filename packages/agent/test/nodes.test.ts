@@ -164,6 +164,37 @@ describe('kernel nodes of an agent', () => {
     expect(pairsOf(agent).map(({ tookOver }: { tookOver: boolean }) => tookOver)).toEqual([true, true])
   })
 
+  it('are taken over though no file keeps their names, which are kept from then on', async () => {
+    await write()
+    const first = await up()
+    await useNode(nodes, 'vol-1', 'mounted at /mnt')
+    await end(first)
+    const env = { BLOCKBRAID_STATE: join(folder, 'state') }
+    const second = begin(folder, ['up', 'bb.yaml', '--json'], env)
+    agents.push(second)
+    await expect.poll(() => second.output.out, LONG).toContain('}\n')
+    expect(pairsOf(second)).toMatchObject([{ name: 'vol-0' }, { name: 'vol-1', tookOver: true }])
+    await end(second)
+    expect((await begin(folder, ['names'], env).ended).out).toMatch(/\nvol-1 /)
+  })
+
+  it('are taken over though names cannot be kept; other volumes wait until they can', async () => {
+    await write()
+    const first = await up()
+    await useNode(nodes, 'vol-1', 'mounted at /mnt')
+    await end(first)
+    await writeFile(join(folder, 'state'), '')
+    const agent = begin(folder, ['up', 'bb.yaml', '--json'], { BLOCKBRAID_STATE: join(folder, 'state') })
+    agents.push(agent)
+    await expect.poll(() => agent.output.out, LONG).toContain('}\n')
+    expect(pairsOf(agent)).toEqual([{ name: 'vol-1', node: '/dev/fake1', tookOver: true }])
+    const lines = agent.output.err.trim().split('\n')
+    expect(lines).toHaveLength(2)
+    expect(agent.output.err).toMatch(
+      /^blockbraid: \S+:7:5: pair vol-0: cannot keep the names of volumes in \S+\/state: /m,
+    )
+  })
+
   it('that were taken over are not given up where another pair fails', async () => {
     await write()
     const first = await up()
@@ -172,12 +203,12 @@ describe('kernel nodes of an agent', () => {
     await write(
       config(
         fake(),
-        `  - { volume: "memory:array0/port0/lun1", name: bad, transport: { use: nbd, socket: ${folder} } }\n`,
+        `    shared: true\n  - { volume: "memory:array0/port0/lun1", name: bad, shared: true, transport: { use: nbd, socket: ${folder} } }\n`,
       ),
     )
     const second = await up()
     expect(pairsOf(second)).toMatchObject([{ name: 'vol-0', tookOver: true }, { name: 'vol-1' }])
-    expect(second.output.err).toMatch(/^blockbraid: \S+bb\.yaml:10:5: pair bad: ./m)
+    expect(second.output.err).toMatch(/^blockbraid: \S+bb\.yaml:11:5: pair bad: ./m)
   })
 })
 
@@ -318,7 +349,10 @@ describe('nodes', () => {
 describe('up --take-over', () => {
   it('has a running agent leave all of its nodes and end', async () => {
     await write(
-      config(fake(), `  - { volume: "memory:array0/port0/lun1", name: net, transport: { use: nbd, port: 0 } }\n`),
+      config(
+        fake(),
+        `    shared: true\n  - { volume: "memory:array0/port0/lun1", name: net, shared: true, transport: { use: nbd, port: 0 } }\n`,
+      ),
     )
     const first = await up()
     const second = await up('--take-over')

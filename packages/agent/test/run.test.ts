@@ -2,9 +2,11 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { Transport } from '@blockbraid/core'
+import { createEmitter } from '@blockbraid/core'
 import { createMemoryArray } from '@blockbraid/target-memory'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { Config } from '../src/index.ts'
+import type { Config, RunningAgent } from '../src/index.ts'
 import { runAgent } from '../src/index.ts'
 
 const LONG = { timeout: 15_000 }
@@ -23,6 +25,16 @@ const configOf = (array: unknown, device: Partial<Config['devices'][number]> = {
   targets: [{ use: 'memory', options: { array } }],
   devices: [{ volume: '*', name: 'vol-{n}', transport: { use: reading, options: { depth: 2 } }, ...device }],
 })
+
+function memoryTransport(): Transport {
+  const attachment = {
+    node: 'mine',
+    events: createEmitter<{ lost: Error }>(),
+    resize: async () => {},
+    detach: async () => {},
+  }
+  return { name: 'mine', attach: async () => attachment, close: async () => {} }
+}
 
 describe('runAgent', () => {
   it('pairs a volume that comes later, and tells what happens', async () => {
@@ -64,6 +76,60 @@ describe('runAgent', () => {
       ['two', 'round-robin', ['memory:array0/port0/lun1', 'memory:array0/port1/lun1']],
     ])
     expect(lines).toEqual(['naa.6000000000000000 is not there yet'])
+  })
+
+  it('gives a volume its number though the target before it does not answer at the start', async () => {
+    const arrays = ['a', 'b'].map((name) => createMemoryArray({ name, volumes: [{ size: '1MiB' }], ports: 1 }))
+    const config: Config = {
+      ...configOf(undefined),
+      targets: arrays.map((array) => ({ use: 'memory', options: { array } })),
+    }
+    const pairs = (running: RunningAgent) =>
+      Object.fromEntries(running.agent.pairs.map(({ id, volume }) => [id, volume]))
+    const [a, b] = arrays.map(({ volumes }) => volumes[0]!.id)
+    for (const kept of [{ ...config, state: join(folder, 'state') }, config]) {
+      const first = await runAgent(kept)
+      expect(pairs(first)).toEqual({ 'vol-0': a, 'vol-1': b })
+      await first.close()
+      arrays[0]!.portDown(0)
+      await using second = await runAgent(kept)
+      expect(pairs(second)).toEqual({ 'vol-1': b })
+      arrays[0]!.portUp(0)
+      await expect.poll(() => pairs(second), LONG).toEqual({ 'vol-0': a, 'vol-1': b })
+    }
+  })
+
+  it('does not pair a volume that a program has paired by hand', async () => {
+    const array = createMemoryArray({ volumes: [{ size: '1MiB' }, { size: '1MiB' }], ports: 1 })
+    const [one, two] = array.volumes.map(({ id }) => id)
+    const config = configOf(array, { volume: two!, name: 'two' })
+    const later = { ...configOf(array).devices[0]!, volume: one!, name: 'one' }
+    array.unmap(0, 'all')
+    const lines: string[] = []
+    await using running = await runAgent(
+      { ...config, devices: [...config.devices, later] },
+      { report: (line) => lines.push(line) },
+    )
+    // Found by nobody but the program, before the news of it come.
+    array.map(0, 'all')
+    const transport = memoryTransport()
+    await running.agent.pair({ name: 'mine', device: 'memory:array0/port0/lun0', transport })
+    const { errors } = await running.rescan()
+    expect(errors).toEqual([
+      `pair one: it leads to ${one}, which pair mine has: keep one of them, or put "shared: true" into both entries`,
+    ])
+    await expect(running.agent.pair({ name: 'again', device: 'memory:array0/port0/lun1', transport })).rejects.toThrow(
+      `memory:array0/port0/lun1 leads to ${two}, which is paired already, as two`,
+    )
+    // Each rescan finds it again; it is told once.
+    const told = (start: string) => lines.filter((line) => line.startsWith(start)).length
+    await expect.poll(() => told('pair one: '), LONG).toBe(1)
+    const before = told('rescan: ')
+    array.grow(0, '2MiB')
+    await expect.poll(() => told('rescan: '), LONG).toBeGreaterThan(before)
+    array.grow(0, '3MiB')
+    await expect.poll(() => told('rescan: '), LONG).toBeGreaterThan(before + 1)
+    expect(told('pair one: ')).toBe(1)
   })
 
   it('tells a target that cannot be asked, and goes on with the others', async () => {

@@ -69,6 +69,8 @@ export interface PathInfo {
   readonly lun?: string
   /** Vendor and model, for people. */
   readonly product?: string
+  /** Unit serial number (SPC-5 VPD page 80h), for people and names. */
+  readonly serial?: string
 }
 
 /** Events of a {@link Target}. */

@@ -97,6 +97,23 @@ describe('discovery', () => {
     expect(agent.devices().length).toBe(5)
   })
 
+  it('tells the serial number and the LUN of a device where all its paths tell the same', async () => {
+    const [one, two] = [new FakeTarget(2, 'a'), new FakeTarget(2, 'b', OTHER)]
+    one.infos = one.infos.map((info, index) => ({ ...info, serial: 'S1', lun: String(index) }))
+    two.infos = two.infos.map((info, index) => ({ ...info, lun: '7', ...(index === 0 && { serial: 'S2' }) }))
+    const { agent } = setUp(one, two)
+    await agent.rescan()
+    const told = agent.devices().map(({ id, serial, lun }) => [id, serial, lun])
+    expect(told).toEqual([
+      ['a:0', 'S1', '0'],
+      ['a:1', 'S1', '1'],
+      ['b:0', 'S2', '7'],
+      ['b:1', undefined, '7'],
+      [VOLUME, 'S1', undefined],
+      [OTHER, undefined, '7'],
+    ])
+  })
+
   it('refuses an identity of no known form, and a path id that is offered twice', async () => {
     const target = new FakeTarget(2)
     target.infos = [{ ...target.infos[0]!, volume: 'naa.XYZ' }, target.infos[1]!, target.infos[1]!]
@@ -255,6 +272,42 @@ describe('pairs', () => {
     await expect(agent.pair({ name: 'a/b', device: VOLUME, transport })).rejects.toThrow('name is "a/b"; it must be')
     await expect(agent.pair({ name: 'v', device: VOLUME, transport })).rejects.toMatchObject({ code: 'IN_USE' })
     await expect(agent.pair({ name: 'w', device: OTHER, transport })).rejects.toMatchObject({ code: 'NOT_FOUND' })
+  })
+
+  it('are one per volume: a second, of the same device or of a path of it, is refused unless it is shared', async () => {
+    const target = new FakeTarget(2)
+    const { agent, host, transport } = setUp(target)
+    await host.clock.runUntil(agent.pair({ name: 'v', device: VOLUME, transport }))
+    const again = `${VOLUME} is paired already, as v: close that pair, or set shared where two are meant`
+    await expect(agent.pair({ name: 'w', device: VOLUME, transport })).rejects.toMatchObject({
+      code: 'IN_USE',
+      message: again,
+    })
+    await expect(agent.pair({ name: 'w', device: 'fake:1', transport })).rejects.toMatchObject({
+      code: 'IN_USE',
+      message: `fake:1 leads to ${again.replace(' is paired', ', which is paired')}`,
+    })
+    // Not even a connection was made for it.
+    expect(target.connects.length).toBe(2)
+    for (const [name, device] of [
+      ['w', VOLUME],
+      ['x', 'fake:1'],
+    ] as const)
+      await host.clock.runUntil(agent.pair({ name, device, transport, shared: true }))
+    expect([...transport.attached.keys()]).toEqual(['v', 'w', 'x'])
+  })
+
+  it('of a path make the multipath device of its volume the second, until they are closed', async () => {
+    const target = new FakeTarget(2)
+    target.prepare = (path) => void (path.auto = true)
+    const { agent, host, transport } = setUp(target)
+    const pair = await host.clock.runUntil(agent.pair({ name: 'one', device: 'fake:0', transport }))
+    await expect(agent.pair({ name: 'v', device: VOLUME, transport })).rejects.toMatchObject({ code: 'IN_USE' })
+    // Whoever opens a device shares it as ever.
+    await host.clock.runUntil(agent.open(VOLUME))
+    await host.clock.runUntil(pair.close())
+    await host.clock.runUntil(agent.pair({ name: 'v', device: VOLUME, transport }))
+    expect(agent.pairs.map(({ id }) => id)).toEqual(['v'])
   })
 
   it('leave nothing open when the transport refuses', async () => {

@@ -12,6 +12,7 @@ export { LinuxError } from './errors.ts'
 export { closeFd, ioctl, socketPair } from './fds.ts'
 export type { Guarded, LetGo, NodeRecord } from './host/index.ts'
 export {
+  claimFile,
   claimNode,
   guardNode,
   isServed,

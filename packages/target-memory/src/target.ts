@@ -124,6 +124,7 @@ class ArrayTarget implements MemoryTarget {
       blockSize: volume.blockSize,
       lun: String(lun),
       product: 'blockbraid memory array',
+      serial: volume.id.slice(volume.id.indexOf('.') + 1).slice(-16),
     }
   }
 

@@ -19,6 +19,7 @@ describe('discover and connect', () => {
       blockSize: 512,
       lun: '1',
       product: 'blockbraid memory array',
+      serial: infos[1]!.volume.slice(-16),
     })
     expect(await target.discover()).toEqual(infos)
     const path = await target.connect(infos[1]!)

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { PathSelector, PathView } from '@blockbraid/core'
 import { IoOp, isPathError, userDevice } from '@blockbraid/core'
 import { roundRobin } from '@blockbraid/policy-round-robin'
-import { pattern, patternFault } from '@blockbraid/testkit'
+import { createChaosProxy, pattern, patternFault } from '@blockbraid/testkit'
 import { until, within } from '../guest/wait.ts'
-import { ALICE, MIB, openAllPaths, openBed, openPath } from './bed.ts'
+import { ALICE, MIB, openAllPaths, openBed, openPath, PORTALS } from './bed.ts'
 import { submit } from './submit.ts'
 
 test('close logs out: no session is left', async () => {
@@ -120,5 +121,48 @@ test('an array that stops for longer than the time-out of an I/O: a write that w
     undefined,
     'the older write came after the newer one',
   )
+  await user.close()
+})
+
+test('a write that ended with EIO, and that the network delivers later, does not undo one that was acknowledged after it', async () => {
+  await using bed = openBed()
+  const [host = '', port = ''] = PORTALS[1].split(':')
+  await using proxy = await createChaosProxy({ to: { host, port: Number(port) } })
+  const target = bed.initiator({
+    portals: [PORTALS[0], proxy.address],
+    toldPortals: false,
+    keepAliveInterval: 300,
+    keepAliveTimeout: 3000,
+  })
+  const through = (): PathSelector => {
+    let paths: readonly PathView[] = []
+    return {
+      name: 'through-proxy',
+      update: (usable) => void (paths = usable),
+      select: () => paths.find(({ id }) => id.includes(proxy.address)) ?? paths[0],
+    }
+  }
+  const device = await openAllPaths(target, 0, through, { noPathTimeout: 2000, reconnectDelayMax: 500 })
+  const user = userDevice(device)
+  await until('both paths are up', () => device.paths.every(({ state }) => state === 'up'))
+  proxy.hold('up')
+  await assert.rejects(user.write(0, Buffer.alloc(65_536, 1)), { code: 'IO_FAILED' })
+  assert.deepEqual(
+    device.guards.map(({ offset, length }) => [offset, length]),
+    [[0, 65_536]],
+  )
+  // As long as that may come, a newer one is not acknowledged; beside it all goes on.
+  await assert.rejects(user.write(4096, Buffer.alloc(4096, 2)), { code: 'IO_FAILED' })
+  await user.write(65_536, Buffer.alloc(4096, 3))
+  const newer = user.write(0, Buffer.alloc(65_536, 2)).catch(() => user.write(0, Buffer.alloc(65_536, 2)))
+  proxy.release('up')
+  await within('the newer write is acknowledged', newer)
+  await user.flush()
+  await until('both paths are up again', () => device.paths.every(({ state }) => state === 'up'))
+  assert.ok(
+    bed.volumes[0]!.storage.peek(0, 65_536).every((byte) => byte === 2),
+    'the older write came later',
+  )
+  assert.deepEqual(device.guards, [])
   await user.close()
 })

@@ -1,11 +1,10 @@
-import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { homedir } from 'node:os'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { cachedFolder, makeCached } from '../../debian/cache.ts'
+import { unpackPackages } from '../../debian/packages.ts'
 import { canRun } from './commands.ts'
 import { bootModules, copyModules, cryptoModules, suiteModules } from './modules.ts'
-import { unpackPackages } from './packages.ts'
 import { vmlinuxOf } from './vmlinux.ts'
 
 /** Kernels that can be chosen, and the Debian suite that each comes from. */
@@ -42,15 +41,10 @@ export async function prepareKernel(name: string, refresh: boolean, say: (what: 
   }
   if (process.arch !== 'x64')
     throw new Error(`this machine is ${process.arch}; its files can run in an x64 kernel only on x64`)
-  const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'blockbraid', 'kernels')
-  const wanted = createHash('sha256')
-    .update(JSON.stringify([FORMAT, bootModules, suiteModules, cryptoModules]))
-    .digest('hex')
-  const folder = join(cache, `${name}-${wanted.slice(0, 12)}`)
+  const folder = cachedFolder('kernels', name, [FORMAT, bootModules, suiteModules, cryptoModules])
   if (refresh || !existsSync(join(folder, 'kernel.json'))) {
     say(`fetching a kernel of Debian ${suite}, once`)
     await fetchKernel(suite, folder)
-    await removeOthers(cache, name, folder)
   }
   return { ...(JSON.parse(await readFile(join(folder, 'kernel.json'), 'utf8')) as Omit<Kernel, 'folder'>), folder }
 }
@@ -59,9 +53,7 @@ async function fetchKernel(suite: string, folder: string): Promise<void> {
   for (const command of ['apt-get', 'dpkg-deb', 'depmod', 'modprobe', 'xz']) {
     if (!(await canRun(command))) throw new Error(`a kernel cannot be fetched: ${command} is missing`)
   }
-  await mkdir(dirname(folder), { recursive: true })
-  const scratch = await mkdtemp(`${folder}.`)
-  try {
+  await makeCached(folder, async (scratch) => {
     const root = await unpackPackages(suite, ['linux-image-amd64', 'busybox-static'], scratch)
     const files = await readdir(root, { recursive: true })
     const find = (pattern: RegExp): string => {
@@ -83,18 +75,6 @@ async function fetchKernel(suite: string, folder: string): Promise<void> {
       missingModules: missing,
     }
     await writeFile(join(made, 'kernel.json'), JSON.stringify(kernel))
-    await rm(folder, { recursive: true, force: true })
-    await rename(made, folder)
-  } finally {
-    await rm(scratch, { recursive: true, force: true })
-  }
-}
-
-/** Kernels of the same name that were made for another list of modules. */
-async function removeOthers(cache: string, name: string, folder: string): Promise<void> {
-  for (const entry of await readdir(cache)) {
-    const path = join(cache, entry)
-    // With a further dot it is one that another process is making.
-    if (new RegExp(`^${name}-[0-9a-f]{12}$`).test(entry) && path !== folder) await rm(path, { recursive: true })
-  }
+    return made
+  })
 }

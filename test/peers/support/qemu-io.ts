@@ -25,8 +25,13 @@ export interface QemuIoSession {
 const PROMPT = 'qemu-io> '
 
 /** Starts qemu-io. It reads no further than it has answered: commands must wait for one another. */
-export async function startQemuIo(uri: string): Promise<QemuIoSession> {
-  const child = start('qemu-io', raw(uri))
+export function startQemuIo(uri: string): Promise<QemuIoSession> {
+  return startQemuIoWith(raw(uri))
+}
+
+/** The same with arguments of the caller's own. */
+export async function startQemuIoWith(args: readonly string[]): Promise<QemuIoSession> {
+  const child = start('qemu-io', args)
   let seen = 0
   const prompt = async (): Promise<string> => {
     await child.printed((stdout) => stdout.includes(PROMPT, seen))

@@ -6,6 +6,7 @@ import { isKernelNode } from '../nodes/kernel-node.ts'
 import { tellReady } from '../ready.ts'
 import type { RunningAgent } from '../run.ts'
 import { runAgent } from '../run.ts'
+import { defaultStateFolder } from '../state/folder.ts'
 import type { Terminal } from '../terminal.ts'
 import { print } from '../terminal.ts'
 
@@ -30,7 +31,7 @@ export async function up(terminal: Terminal, options: UpOptions, file: string): 
   const report = (line: string): void => terminal.err(`blockbraid: ${line}`)
   const handedOver = new AbortController()
   const running = await runAgent(
-    { ...config, control },
+    { ...config, control, state: resolve(terminal.folder, config.state || defaultStateFolder(terminal.env)) },
     {
       signal: terminal.interrupted,
       report,

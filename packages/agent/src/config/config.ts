@@ -14,14 +14,16 @@ export interface PluginUse {
 export interface DeviceConfig {
   /** `*`: every volume no other entry names; else a volume's identity, or a path's id. */
   readonly volume: string
-  /** Name of the pair, with `{n}` and `{volume}` to fill in. */
+  /** Name of the pair, with `{volume}`, `{serial}`, `{lun}` and `{n}` to fill in. */
   readonly name: string
   /** Left out: the first usable path takes all I/O. */
   readonly policy?: PluginUse
-  /** Texts in its options may hold `{name}`, `{n}` and `{volume}`. */
+  /** Texts in its options may hold `{name}` and what names may hold. */
   readonly transport: PluginUse
   /** Time-outs and weights of the multipath device. */
   readonly multipath?: MultipathOptions
+  /** Whether the volume may have another pair, of an entry that says so too. @defaultValue false */
+  readonly shared?: boolean
   /** Where it stands, for messages: `file:line:column`. */
   readonly at?: string
 }
@@ -32,6 +34,11 @@ export interface Config {
   readonly folder: string
   /** Path of the control socket; left out: none. */
   readonly control?: string
+  /**
+   * Folder in which is kept which volume each name belongs to; `false`: only as long as the agent lives. Left out:
+   * `/var/lib/blockbraid` for root, see `defaultStateFolder`.
+   */
+  readonly state?: string | false
   /** Storage systems to reach. */
   readonly targets: readonly PluginUse[]
   /** What to pair of what they offer. */

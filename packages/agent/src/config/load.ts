@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path'
 import type { MultipathOptions } from '@blockbraid/core'
 import { BlockError, messageOf } from '@blockbraid/core'
 import { checkNodes } from './check-nodes.ts'
+import { checkShared } from './check-shared.ts'
 import type { Config, DeviceConfig, PluginUse } from './config.ts'
 import type { Source, Step } from './source.ts'
 import { ConfigError, parseSource } from './source.ts'
@@ -13,6 +14,7 @@ const MAX_BYTES = 1024 * 1024
 /** A config as the schema lets it through. */
 interface RawConfig {
   control?: string
+  state?: string
   initiator?: string
   targets: RawPlugin[]
   devices: {
@@ -21,6 +23,7 @@ interface RawConfig {
     policy?: string | RawPlugin
     transport: RawPlugin
     multipath?: MultipathOptions
+    shared?: boolean
   }[]
 }
 type RawPlugin = { use: string } & Record<string, unknown>
@@ -70,13 +73,16 @@ export function parseConfig(
       ...(device.policy === undefined ? {} : { policy: pluginOf(device.policy, [...at, 'policy'], source) }),
       transport: pluginOf(device.transport, [...at, 'transport'], source),
       ...(device.multipath === undefined ? {} : { multipath: device.multipath }),
+      ...(device.shared === undefined ? {} : { shared: device.shared }),
       at: source.locate(at),
     }
   })
   checkNodes(devices, source)
+  checkShared(devices, source)
   return {
     folder: dirname(resolve(file)),
     ...(raw.control === undefined ? {} : { control: raw.control }),
+    ...(raw.state === undefined ? {} : { state: raw.state }),
     targets: raw.targets.map((target, index) => {
       const plugin = pluginOf(target, ['targets', index], source)
       if (raw.initiator === undefined) return plugin

@@ -1,5 +1,6 @@
 import type { Document, Node } from 'yaml'
 import { isMap, isScalar, LineCounter, parseDocument, visit } from 'yaml'
+import { placeholders } from '../placeholders.ts'
 
 /** A mistake in a config file. The message begins with `file:line:column`. */
 export class ConfigError extends Error {
@@ -32,11 +33,11 @@ export interface Source {
 const OPEN = '\ufdd0'
 const CLOSE = '\ufdd1'
 const braced = /(\$?)\{([A-Za-z_][A-Za-z0-9_]*)\}/g
-const placeholders = new Set(['n', 'name', 'volume'])
+const known = new Set<string>(placeholders)
 
 function hideBraces(text: string): string {
   return text.replace(braced, (whole, dollar: string, name: string) =>
-    dollar || placeholders.has(name) ? `${dollar}${OPEN}${name}${CLOSE}` : whole,
+    dollar || known.has(name) ? `${dollar}${OPEN}${name}${CLOSE}` : whole,
   )
 }
 

@@ -89,6 +89,7 @@ async function runIn(stage: Stage, own: boolean): Promise<DemoResult> {
   const running = await runAgent(
     {
       folder,
+      state: false,
       targets: [{ use: 'memory', options: { array } }],
       devices: [
         {

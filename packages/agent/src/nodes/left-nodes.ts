@@ -3,7 +3,7 @@ import type { KernelNode } from '@blockbraid/core'
 import type { Config, DeviceConfig, PluginUse } from '../config/config.ts'
 import type { CreateTransport } from '../transports.ts'
 
-/** Kernel nodes that no process serves, of the transports that a config names. */
+/** Kernel nodes that this process does not serve, of the transports that a config names. */
 export async function leftNodes(
   { devices }: Config,
   createOf: (device: DeviceConfig) => CreateTransport,
@@ -15,7 +15,8 @@ export async function leftNodes(
     const { use, options } = device.transport
     if (asked.some((one) => isDeepStrictEqual(one, { use, options }))) continue
     asked.push({ use, options })
-    for (const one of await list(createOf(device), options)) if (!one.served) found.set(one.node, one)
+    for (const one of await list(createOf(device), options))
+      if (!one.served || one.pid !== process.pid) found.set(one.node, one)
   }
   return [...found.values()]
 }

@@ -12,6 +12,7 @@ import type { Owed } from '../multipath/guard.ts'
 import type { MultipathDevice } from '../multipath/multipath-device.ts'
 import { openMultipath } from '../multipath/multipath-device.ts'
 import type { MultipathOptions } from '../multipath/options.ts'
+import type { PathSource } from '../multipath/path-slot.ts'
 import type { BlockDevicePair } from '../pair.ts'
 import type { PathSelector } from '../policy.ts'
 import type { Target } from '../target.ts'
@@ -104,6 +105,7 @@ class Agent implements HostAgent {
         throw new TypeError(`name is "${spec.name}"; it must be 1 to 128 of the characters A-Z a-z 0-9 . _ - :`)
       }
       if (this.#pairs.has(spec.name)) throw new BlockError('IN_USE', `there is a pair named ${spec.name} already`)
+      if (spec.shared !== true) await this.#refuseSecond(spec.device, signal)
       const { device, users } = await this.#use(spec.device, spec.selector, spec.multipath, signal)
       const user = this.#front(spec.device, device)
       let pair: BlockDevicePair | undefined
@@ -118,6 +120,15 @@ class Agent implements HostAgent {
       this.#pairs.set(spec.name, pair)
       return pair
     }, options.signal)
+  }
+
+  /** Rejects with IN_USE where a pair leads to the volume of a device already. */
+  async #refuseSecond(id: string, signal: AbortSignal): Promise<void> {
+    const volume = this.#open.get(id)?.device.volume ?? (await this.#sources(id, signal))[0].info.volume
+    const other = this.pairs.find((pair) => pair.volume === volume)
+    if (other === undefined) return
+    const text = `${id === volume ? volume : `${id} leads to ${volume}, which`} is paired already, as ${other.id}`
+    throw new BlockError('IN_USE', `${text}: close that pair, or set shared where two are meant`)
   }
 
   /** Control calls change one inventory and one set of devices: one at a time, in their order. */
@@ -171,13 +182,8 @@ class Agent implements HostAgent {
       open.users++
       return open
     }
-    if (sourcesOf(this.#inventory ?? new Map(), id).length === 0) await this.#scan(signal)
-    const sources = sourcesOf(this.#inventory ?? new Map(), id)
-    const first = sources[0]
-    if (first === undefined) {
-      throw new BlockError('NOT_FOUND', `no target offers a volume or path ${id}; rescan lists what there is`)
-    }
-    const { volume } = first.info
+    const sources = await this.#sources(id, signal)
+    const { volume } = sources[0].info
     const owed = await orAborted(this.#owed(volume), signal)
     const [host, ledger] = [this.#host, this.#ledger]
     const device = await openMultipath(volume, sources, { selector, multipath, signal, host, ledger, owed })
@@ -196,6 +202,16 @@ class Agent implements HostAgent {
     const before = closed.filter((device) => this.#unfenced.has(device))
     const own = await Promise.all(before.map((device) => device.leaves()))
     return [...own.flat(), ...(await this.#debts.of(volume, this.#stop.signal))]
+  }
+
+  /** The paths behind a device id, one at least. Rejects with NOT_FOUND. */
+  async #sources(id: string, signal: AbortSignal | undefined): Promise<[PathSource, ...PathSource[]]> {
+    if (sourcesOf(this.#inventory ?? new Map(), id).length === 0) await this.#scan(signal)
+    const [first, ...others] = sourcesOf(this.#inventory ?? new Map(), id)
+    if (first === undefined) {
+      throw new BlockError('NOT_FOUND', `no target offers a volume or path ${id}; rescan lists what there is`)
+    }
+    return [first, ...others]
   }
 
   #front(id: string, device: MultipathDevice): UserDevice {

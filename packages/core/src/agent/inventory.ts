@@ -107,7 +107,17 @@ function deviceInfo(kind: DeviceInfo['kind'], id: string, infos: PathInfo[]): De
     paths: infos.map((info) => info.id),
     addresses: infos.map(({ address }) => address),
     product: first.product ?? '',
+    ...agreed('serial', infos),
+    ...agreed('lun', infos),
   }
+}
+
+/** What all of them tell alike; nothing where one differs, or tells nothing. */
+function agreed<Field extends 'serial' | 'lun'>(field: Field, infos: readonly PathInfo[]): { [Key in Field]?: string } {
+  const value = infos[0]?.[field]
+  return value === undefined || infos.some((info) => info[field] !== value)
+    ? {}
+    : ({ [field]: value } as { [Key in Field]?: string })
 }
 
 /** The paths behind a device id: all of a volume, or the one of a native device. */

@@ -28,6 +28,10 @@ export interface DeviceInfo {
   readonly addresses: readonly string[]
   /** Vendor and model, for people. */
   readonly product: string
+  /** As in `PathInfo.serial`, where all its paths tell the same. */
+  readonly serial?: string
+  /** As in `PathInfo.lun`, where all its paths tell the same. */
+  readonly lun?: string
 }
 
 /** A target that could not be asked, or something it offered that cannot be used. */
@@ -62,6 +66,11 @@ export interface PairSpec {
   description?: string
   /** Of the device; without effect where it is open already. */
   multipath?: MultipathOptions
+  /**
+   * Whether the volume may have another pair already: of this device, or of one that shares paths with it. Two
+   * devices of one volume keep no order between them and know nothing of each other's guards. @defaultValue false
+   */
+  shared?: boolean
 }
 
 /** Options of {@link createHostAgent}. */
@@ -97,7 +106,10 @@ export interface HostAgent extends AsyncDisposable {
   rescan(options?: SignalOptions): Promise<ScanReport>
   /** Opens a user-space device for direct use: by volume identity, or by path id. Close it after use. */
   open(id: string, options?: SignalOptions & { multipath?: MultipathOptions }): Promise<UserDevice>
-  /** Pairs a device with an attachment; the device is shared with whoever has opened it. */
+  /**
+   * Pairs a device with an attachment; the device is shared with whoever has opened it. Rejects with IN_USE where
+   * the name is taken, or the volume has a pair already and {@link PairSpec.shared} is not set.
+   */
   pair(spec: PairSpec, options?: SignalOptions): Promise<BlockDevicePair>
   /**
    * Ends pairs, devices and targets, in this order. A kernel node that is in use is left as by mode `leave`,

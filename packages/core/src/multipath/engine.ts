@@ -475,10 +475,11 @@ export class Engine {
 
   /** What a failed path leaves without a proof. */
   unprovenOf(slot: PathSlot): readonly ByteRun[] {
-    const changes: Change[] = [...this.#guards.of(slot)]
-    for (const attempt of this.#pool.all)
-      if (attempt.parent !== null && attempt.unproven === slot) changes.push(attempt)
-    return changes.map(({ from, end }) => [from, end - from])
+    const runs: ByteRun[] = this.#guards.of(slot).map(({ from, end }) => [from, end - from])
+    for (const { parent, unproven } of this.#pool.all) {
+      if (parent !== null && unproven === slot) runs.push([parent.offset, parent.length])
+    }
+    return runs
   }
 
   /** The storage says that its volatile cache is gone; returns whether anything was in it that no flush had covered. */

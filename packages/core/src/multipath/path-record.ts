@@ -30,7 +30,8 @@ export class PathRecord {
   /** The path has failed, and no more than these ranges are in doubt. */
   leave(ranges: readonly ByteRun[]): void {
     const debt = this.#debt
-    if (debt === undefined) return
+    if (debt === undefined || JSON.stringify(debt.ranges) === JSON.stringify(ranges)) return
+    this.#debt = { ...debt, ranges }
     // Where that fails, more is in doubt for the next process than needs be.
     this.#inOrder(() => (this.#ledger as Ledger).put({ ...debt, ranges })).catch(() => {})
   }

@@ -19,10 +19,14 @@ export type LetGo = () => Promise<void>
 export async function claimNode(text: string): Promise<LetGo | number> {
   const folder = await makeRecordFolder()
   const digest = createHash('sha256').update(text).digest('hex').slice(0, 32)
-  return take(join(folder, `.claim-${digest}`))
+  return claimFile(join(folder, `.claim-${digest}`))
 }
 
-async function take(file: string): Promise<LetGo | number> {
+/**
+ * Makes a file that this process alone has, until it lets go of it or ends. Resolves to what lets go of it, or to
+ * the process that has it. Its folder must be there.
+ */
+export async function claimFile(file: string): Promise<LetGo | number> {
   const draft = `${file}-${process.pid}-${drafts++}`
   await writeFile(draft, `${process.pid} ${ownStart()}`, { mode: 0o644 })
   try {
@@ -42,7 +46,7 @@ async function take(file: string): Promise<LetGo | number> {
 
 // By one process at a time: a slower one would remove the claim that a quicker one has made meanwhile.
 async function removeVoid(file: string, holder: string): Promise<void> {
-  const letGo = await take(`${file}-void`)
+  const letGo = await claimFile(`${file}-void`)
   if (typeof letGo === 'number') return sleep(STEP)
   try {
     if ((await holderOf(file)) === holder) await rm(file)

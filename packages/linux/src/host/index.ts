@@ -1,4 +1,4 @@
-export { claimNode, type LetGo } from './claim.ts'
+export { claimFile, claimNode, type LetGo } from './claim.ts'
 export { type Guarded, guardNode, runGuard } from './guard.ts'
 export { isServed, type NodeRecord, readNodeRecord, recordFolder, removeNodeRecord, writeNodeRecord } from './record.ts'
 export { settleNode } from './settle.ts'

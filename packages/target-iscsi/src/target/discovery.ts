@@ -160,8 +160,9 @@ async function describe(
   }
 }
 
-function infoOf(place: Place, lun: Lun, { inquiry, volume }: Identity, size: number, blockSize: number): PathInfo {
+function infoOf(place: Place, lun: Lun, identity: Identity, size: number, blockSize: number): PathInfo {
   const { portal, targetName } = place
+  const { inquiry, volume, serial } = identity
   return {
     id: pathId({ targetName, portal, lun }),
     address: portal.address,
@@ -170,6 +171,7 @@ function infoOf(place: Place, lun: Lun, { inquiry, volume }: Identity, size: num
     blockSize,
     lun: lun.name,
     product: `${inquiry.vendor} ${inquiry.product}`.trim(),
+    ...(serial === '' ? {} : { serial }),
   }
 }
 

@@ -29,6 +29,8 @@ import { ask, askIfKnown, ScsiError } from './ask.ts'
 export interface Identity {
   readonly inquiry: Inquiry
   readonly volume: VolumeId
+  /** Unit serial number (VPD page 80h) without blanks around it; an empty text where it has none. */
+  readonly serial: string
   readonly port: PortIdentity
   /** Codes of the VPD pages that it has. */
   readonly pages: readonly number[]
@@ -73,12 +75,13 @@ export async function readIdentity(asker: Asker): Promise<Identity | undefined> 
   }
   const identification = await page(VpdPage.Identification)
   const designators = identification === undefined ? [] : decodeIdentification(identification)
-  const serial = await page(VpdPage.Serial)
-  const volume = volumeIdOf(designators, serial === undefined ? undefined : decodeSerial(serial).bytes, inquiry)
+  const serialPage = await page(VpdPage.Serial)
+  const serial = serialPage === undefined ? undefined : decodeSerial(serialPage)
+  const volume = volumeIdOf(designators, serial?.bytes, inquiry)
   if (volume === undefined) {
     throw new BlockError('NOT_SUPPORTED', 'the logical unit has no identity: neither VPD page 0x83 nor 0x80 names it')
   }
-  return { inquiry, volume, port: portOf(designators), pages }
+  return { inquiry, volume, serial: serial?.text.trim() ?? '', port: portOf(designators), pages }
 }
 
 /** Reads the size of a logical unit. */

@@ -63,6 +63,17 @@ describe('what was found before stays listed', () => {
   })
 })
 
+test('a path tells the unit serial number of its disk', async () => {
+  const { target } = await bed({ memory, array: { portals: [{}, {}] } })
+  const serials = Map.groupBy(await target.discover(), ({ volume }) => volume)
+  expect(serials.size).toBe(2)
+  for (const infos of serials.values()) {
+    expect(infos[0]!.serial).toMatch(/^[0-9a-f]{20}$/)
+    expect(infos[1]!.serial).toBe(infos[0]!.serial)
+  }
+  expect(new Set([...serials.values()].map(([info]) => info!.serial)).size).toBe(2)
+})
+
 test('a portal that was down at first is listed when it is back', async () => {
   const { target, array } = await bed({ array: { portals: [{}, {}] } })
   await array.portals[1]!.down()

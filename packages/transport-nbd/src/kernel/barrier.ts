@@ -1,4 +1,4 @@
-import type { BlockDevice, DeviceLimits, Io } from '@blockbraid/core'
+import type { BlockDevice, DeviceLimits, Io, IoSource } from '@blockbraid/core'
 import { Errno } from '@blockbraid/core'
 
 /**
@@ -87,6 +87,10 @@ export class Gate implements BlockDevice {
     }
     this.#held.push(io)
     this.#barrier.schedule()
+  }
+
+  abandon(source: IoSource): void {
+    this.#device.abandon?.(source)
   }
 
   /** Starts what was held at the last look already; whether there is more. */

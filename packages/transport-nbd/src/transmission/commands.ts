@@ -35,6 +35,14 @@ export function allowedFlags(negotiated: Negotiated): Int32Array {
   return table
 }
 
+/**
+ * Whether a header announces `length` bytes of payload. WRITE always has them: extended headers want the flag beside
+ * it, but qemu from 8.2 on leaves that off and sends its data all the same.
+ */
+export function hasPayload(command: number, flags: number): boolean {
+  return command === Command.Write || (flags & CommandFlag.PayloadLength) !== 0
+}
+
 /** The Io op of a command that becomes an Io; -1 for the others. */
 export function opOf(command: number): IoOp | -1 {
   switch (command) {
@@ -53,7 +61,8 @@ export function opOf(command: number): IoOp | -1 {
   }
 }
 
-function changesData(command: number): boolean {
+/** Whether a command may change what is stored. */
+export function changesData(command: number): boolean {
   return command === Command.Write || command === Command.Trim || command === Command.WriteZeroes
 }
 
@@ -82,7 +91,6 @@ export function headerError(parser: RequestParser, target: Export, style: ReplyS
   }
   if (length === 0) return Errno.EINVAL
   if (offsetTooLarge) return changesData(command) && command !== Command.Trim ? Errno.ENOSPC : Errno.EINVAL
-  const payload = (flags & CommandFlag.PayloadLength) !== 0
   if (command === Command.Read && length > MAX_PAYLOAD) {
     // EOVERFLOW is only known to clients that were offered DF.
     return style === ReplyStyle.Simple ? Errno.EINVAL : Errno.EOVERFLOW
@@ -90,7 +98,6 @@ export function headerError(parser: RequestParser, target: Export, style: ReplyS
   if (command === Command.WriteZeroes && length > MAX_EMULATED_ZEROES && !target.device.limits.writeZeroes) {
     return Errno.EINVAL
   }
-  if (command === Command.Write && style === ReplyStyle.Extended && !payload) return Errno.EINVAL
-  if (command === Command.BlockStatus && payload && length > MAX_STATUS_PAYLOAD) return Errno.EINVAL
+  if (command === Command.BlockStatus && hasPayload(command, flags) && length > MAX_STATUS_PAYLOAD) return Errno.EINVAL
   return 0
 }

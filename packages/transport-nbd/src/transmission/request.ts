@@ -78,6 +78,7 @@ export class Request {
     this.held = 0
     this.viewCount = 0
     this.io.buffers = NO_BUFFERS
+    this.io.source = null
     for (let slab = this.#slabs.pop(); slab !== undefined; slab = this.#slabs.pop()) letGo(slab)
     this.views[0] = EMPTY
     if (this.views.length !== 1) this.views.length = 1

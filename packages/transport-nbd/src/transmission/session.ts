@@ -1,11 +1,12 @@
 import type { Socket } from 'node:net'
 import type { Host, Timer } from '@blockbraid/core'
-import { BlockError, Errno, IoFlag, IoOp, NO_BUFFERS } from '@blockbraid/core'
+import { BlockError, Errno, IoFlag, IoOp, IoSource, NO_BUFFERS } from '@blockbraid/core'
 import type { Export, ExportUser } from '../export.ts'
 import { Command, CommandFlag, MAX_PAYLOAD, ReplyStyle } from '../protocol.ts'
 import { blockStatus, MAX_STATUS_REPLY, statusPayloadLength } from './block-status.ts'
 import type { Negotiated } from './commands.ts'
-import { allowedFlags, headerError, opOf, rangeError } from './commands.ts'
+import { allowedFlags, changesData, hasPayload, headerError, opOf, rangeError } from './commands.ts'
+import { saysGoodbye } from './goodbye.ts'
 import type { Input } from './input.ts'
 import type { LatencyPoll } from './latency-poll.ts'
 import type { SlabPool } from './output.ts'
@@ -27,6 +28,11 @@ export interface SessionContext {
 
 // How long a client may take to fetch its last replies once the server wants to close, ms.
 const LINGER = 5000
+
+// A client that has gone shows only behind all that it sent: ms between looks at a socket that is not read otherwise, and
+// how many chunks, of 64 KiB at most, may wait for room because of them.
+const LOOK = 100
+const MAX_BACKLOG = 64
 
 const IO_FLAGS = Array.from(
   { length: 32 },
@@ -55,6 +61,9 @@ export class Session implements RequestSink, RequestOwner, ExportUser {
   readonly #input: Input | null
   readonly #out: Output
   readonly #onBroken: (reason: string) => void
+  /** What the device knows this client by. */
+  readonly #source: IoSource
+  #abandoned = false
   /** The request whose payload is coming in. */
   #incoming: Request | null = null
   #inflight = 0
@@ -63,6 +72,7 @@ export class Session implements RequestSink, RequestOwner, ExportUser {
   #backlog: Buffer[] = []
   #backlogStart = 0
   #paused = false
+  #nextLook: Timer | undefined
   #tickScheduled = false
   /** Requests answered since the last chunk came. */
   #answers = 0
@@ -95,6 +105,7 @@ export class Session implements RequestSink, RequestOwner, ExportUser {
     this.#input = input
     this.#out = new Output(socket, context.slabs, this.#sent)
     this.#onBroken = broken
+    this.#source = new IoSource(context.host.clock.now())
     target.users.add(this)
   }
 
@@ -113,10 +124,13 @@ export class Session implements RequestSink, RequestOwner, ExportUser {
     this.#backlogStart = end
     this.#paused = true
     this.#socket.pause()
+    // What is read into slabs is overwritten by the next read.
+    if (this.#input === null) this.#nextLook ??= this.#context.host.clock.after(LOOK, this.#look)
   }
 
-  /** The client sends no more; what it asked for is still answered. */
+  /** The client sends no more; what it asked for is still answered. Without DISC it is taken for dead. */
   end(): void {
+    if (!this.left && !saysGoodbye(this.#backlog, this.#backlogStart, this.#style)) this.#abandon()
     // A socket that is paused ends all the same where nothing is left in its buffer.
     if (this.#backlog.length > 0) this.#ended = true
     else this.#finish()
@@ -147,8 +161,10 @@ export class Session implements RequestSink, RequestOwner, ExportUser {
     this.#parser.stop()
     this.#backlog = []
     this.#linger?.cancel()
+    this.#nextLook?.cancel()
     this.#abort?.abort()
     if (this.#incoming !== null) this.#dropIncoming(this.#incoming)
+    this.#abandon()
     this.#out.drop()
     this.#target.users.delete(this)
     this.#target.settled()
@@ -165,16 +181,20 @@ export class Session implements RequestSink, RequestOwner, ExportUser {
 
   header(parser: RequestParser): Payload {
     const { command, flags, length } = parser
-    const extended = this.#style === ReplyStyle.Extended
-    const payload = extended ? (flags & CommandFlag.PayloadLength) !== 0 : command === Command.Write
-    if (payload && length > MAX_PAYLOAD) {
-      // Above what we advertised: skipping it would be work without end, so the client is dropped.
-      this.broken(`payload of ${length} bytes`)
-      return Payload.Stop
-    }
     if (command === Command.Disconnect) {
       this.left = true
       this.#finish()
+      return Payload.Stop
+    }
+    const payload = hasPayload(command, flags)
+    if (payload && command !== Command.Write && this.#style !== ReplyStyle.Extended) {
+      // Compact headers do not know the flag: whether such a client sends a payload, nobody can tell.
+      this.broken(`payload for command ${command} without extended headers`)
+      return Payload.Stop
+    }
+    if (payload && length > MAX_PAYLOAD) {
+      // Above what we advertised: skipping it would be work without end, so the client is dropped.
+      this.broken(`payload of ${length} bytes`)
       return Payload.Stop
     }
     const request = this.#context.requests.take()
@@ -187,6 +207,8 @@ export class Session implements RequestSink, RequestOwner, ExportUser {
     request.offsetLow = parser.offsetLow
     request.io.length = length
     request.refused = headerError(parser, this.#target, this.#style, this.#allowed)
+    // It waited while its client went, who may have sent it again elsewhere and written more since.
+    if (request.refused === 0 && this.#abandoned && changesData(command)) request.refused = Errno.ESHUTDOWN
     if (request.refused === 0) {
       if (command === Command.BlockStatus) request.held = MAX_STATUS_REPLY
       else if (payload || command === Command.Read) request.held = length
@@ -232,6 +254,7 @@ export class Session implements RequestSink, RequestOwner, ExportUser {
     io.op = op
     io.flags = op === IoOp.Read || op === IoOp.Flush ? 0 : IO_FLAGS[request.flags & 31]!
     io.offset = request.offsetHigh * 2 ** 32 + request.offsetLow
+    io.source = this.#source
     if (op === IoOp.Write) {
       request.sealViews()
       io.buffers = request.views
@@ -348,6 +371,14 @@ export class Session implements RequestSink, RequestOwner, ExportUser {
     if (this.#paused && !this.#closed) this.#resume()
   }
 
+  readonly #look = (): void => {
+    this.#nextLook = undefined
+    if (!this.#paused || this.#ended || this.#ending) return
+    // Each chunk comes in through `data`, and the end behind the last through `end`.
+    while (this.#backlog.length < MAX_BACKLOG && this.#socket.read() !== null);
+    this.#nextLook = this.#context.host.clock.after(LOOK, this.#look)
+  }
+
   #resume(): void {
     if (!this.#paused || this.#ending) return
     while (this.#backlog.length > 0) {
@@ -387,6 +418,12 @@ export class Session implements RequestSink, RequestOwner, ExportUser {
     this.#out.flush()
     this.#linger = this.#context.host.clock.after(LINGER, () => this.#onBroken('replies not fetched in time'))
     this.#socket.destroySoon()
+  }
+
+  #abandon(): void {
+    if (this.#abandoned) return
+    this.#abandoned = true
+    this.#target.device.abandon?.(this.#source)
   }
 
   #dropIncoming(request: Request): void {

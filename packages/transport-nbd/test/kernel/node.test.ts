@@ -7,7 +7,7 @@ import { BlockError, Errno, systemHost } from '@blockbraid/core'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { NbdAttachment, NbdTransportOptions } from '../../src/transport.ts'
 import { nbdTransport } from '../../src/transport.ts'
-import { TestDevice } from '../support/device.ts'
+import { RecordingDevice, TestDevice } from '../support/device.ts'
 import type { FakeNode } from '../support/fake-kernel.ts'
 import { FakeKernel } from '../support/fake-kernel.ts'
 import { CMD, request, simple } from '../support/wire.ts'
@@ -76,6 +76,25 @@ async function lossOf(attachment: Attachment): Promise<string> {
 }
 
 describe('a node', () => {
+  it('tells the device which of its connections died, once each', async () => {
+    const recording = new RecordingDevice()
+    device = recording
+    const { node } = await attached()
+    device.hold = true
+    for (let round = 0; round < 2; round++) {
+      const [client] = node.clients
+      client!.send(request(CMD.WRITE, { cookie: 1, payload: Buffer.alloc(512) }))
+      await vi.waitFor(() => expect(device.held.length).toBe(1))
+      expect(recording.abandoned.length).toBe(round)
+      client!.socket.destroy()
+      await vi.waitFor(() => expect(recording.abandoned.length).toBe(round + 1))
+      device.release()
+      await vi.waitFor(() => expect(node.clients[0]).not.toBe(client))
+    }
+    expect(recording.abandoned).toEqual(recording.sources)
+    expect(recording.abandoned[0]).not.toBe(recording.abandoned[1])
+  })
+
   it('is made, tuned, recorded and guarded, and serves', async () => {
     const { attachment, node } = await attached({ partitions: true })
     expect(attachment.node).toBe('/dev/nbd0')

@@ -1,4 +1,4 @@
-import type { BlockDevice, DeviceLimits, Extent, Io } from '@blockbraid/core'
+import type { BlockDevice, DeviceLimits, Extent, Io, IoSource } from '@blockbraid/core'
 import { Errno, IoFlag, IoOp } from '@blockbraid/core'
 
 /** A small memory with the range checks of core's wrapper; holds Ios back on demand. */
@@ -94,4 +94,20 @@ export function sparseDevice(size = 65536): TestDevice {
     return found
   }
   return device
+}
+
+/** A device that records who submits and who is given up. */
+export class RecordingDevice extends TestDevice {
+  readonly sources: (IoSource | null)[] = []
+  readonly abandoned: IoSource[] = []
+
+  override submit(io: Io): void {
+    this.sources.push(io.source)
+    super.submit(io)
+  }
+
+  abandon(source: IoSource): void {
+    source.gone = true
+    this.abandoned.push(source)
+  }
 }

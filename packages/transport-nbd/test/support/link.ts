@@ -116,6 +116,13 @@ export class Link {
     for (const bytes of chunks) if (bytes.length > 0 && !this.socket.destroyed) this.socket.push(bytes)
   }
 
+  /** Ends the client's side. */
+  end(): void {
+    this.socket.push(null)
+    // As net.Socket does: one that is paused ends too where nothing is left in its buffer.
+    this.socket.read(0)
+  }
+
   /** Everything the server wrote so far. */
   get output(): Buffer {
     return Buffer.concat(this.socket.written)

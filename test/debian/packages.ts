@@ -1,24 +1,45 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { output, text } from './commands.ts'
+import { output, text } from '../kernel/vm/commands.ts'
 
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg'
 // Only where the machine has no Debian sources of its own.
 const PUBLIC_MIRROR = 'http://deb.debian.org/debian'
 
 /**
- * Downloads packages of a Debian suite and unpacks them into one folder. Through apt, so that its proxies,
- * mirrors and signatures hold, but with lists of its own: the machine's package state stays as it is.
+ * Downloads packages of a Debian suite and unpacks them into one folder, which it returns: those that are named, or all
+ * that they depend on too, down to libc. Through apt, so that its proxies, mirrors and signatures hold, but with lists of
+ * its own: the machine's package state stays as it is.
  */
-export async function unpackPackages(suite: string, names: readonly string[], scratch: string): Promise<string> {
+export async function unpackPackages(
+  suite: string,
+  names: readonly string[],
+  scratch: string,
+  which: 'alone' | 'with dependencies' = 'alone',
+): Promise<string> {
   const options = await privateApt(suite, join(scratch, 'apt'))
-  await output('apt-get', [...options, 'update'])
-  const wanted = await withParts(names, options)
+  await output('apt-get', [...options, '-o', 'APT::Update::Error-Mode=any', 'update'])
   const debs = join(scratch, 'debs')
-  await mkdir(debs)
-  await output('apt-get', [...options, 'download', ...wanted], { cwd: debs })
+  await mkdir(join(debs, 'partial'), { recursive: true })
+  if (which === 'alone') {
+    await output('apt-get', [...options, 'download', ...(await withParts(names, options))], { cwd: debs })
+  } else {
+    // Nothing is locked, since nothing of the machine's is touched: no root either.
+    const into = ['-o', `Dir::Cache::archives=${debs}`, '-o', 'Debug::NoLocking=1']
+    await output('apt-get', [
+      ...options,
+      ...into,
+      'install',
+      '-y',
+      '--download-only',
+      '--no-install-recommends',
+      ...names,
+    ])
+  }
   const root = join(scratch, 'root')
-  for (const deb of await readdir(debs)) await output('dpkg-deb', ['-x', join(debs, deb), root])
+  for (const deb of await readdir(debs)) {
+    if (deb.endsWith('.deb')) await output('dpkg-deb', ['-x', join(debs, deb), root])
+  }
   return root
 }
 

@@ -1,0 +1,199 @@
+import { expect, it } from 'vitest'
+import type { BlockDevice } from '../src/index.ts'
+import { Errno, Io, IoFlag, IoOp, IoSource, OK, userDevice } from '../src/index.ts'
+import type { Rig } from './support/rig.ts'
+import { FakeTarget, LIMITS, open, send } from './support/rig.ts'
+
+const brief = { multipath: { noPathTimeout: 1000, ioTimeout: 0, reconnectDelay: 1, reconnectDelayMax: 1 } }
+
+/** Every Io ends at once; `ask` submits one and says how it ended. */
+async function openQuick(paths = 2, limits = LIMITS) {
+  const target = new FakeTarget(paths)
+  target.limits = limits
+  target.prepare = (path) => {
+    path.auto = true
+  }
+  const rig = await open(paths, brief, target)
+  const ask = async (device: BlockDevice, op: IoOp, flags = 0, source: IoSource | null = null): Promise<number> => {
+    const io = new Io()
+    io.source = source
+    io.op = op
+    io.flags = flags
+    io.length = op === IoOp.Flush ? 0 : 512
+    if (op === IoOp.Write) io.buffers = [new Uint8Array(512)]
+    let status: number | undefined
+    io.done = (_io, end) => {
+      status = end
+    }
+    device.submit(io)
+    await rig.host.clock.advance(5)
+    return status ?? -1
+  }
+  return { ...rig, ask }
+}
+
+const lose = ({ target }: Rig, path = 0): boolean => target.path(path).events.emit('cacheLost', 'power on occurred')
+
+it('a flush after the storage has lost its cache fails once, where something was not flushed', async () => {
+  const rig = await openQuick()
+  const { device, ask } = rig
+  const told: string[] = []
+  device.events.on('cacheLost', ({ path, reason }) => told.push(`${path}: ${reason}`))
+  await ask(device, IoOp.Write)
+  lose(rig)
+  expect(await ask(device, IoOp.Flush)).toBe(Errno.EIO)
+  expect(await ask(device, IoOp.Flush)).toBe(OK)
+  expect(told).toEqual(['fake:0: power on occurred'])
+})
+
+it('news of a loss that nothing can have been lost by fails no flush', async () => {
+  const rig = await openQuick()
+  const { device, ask } = rig
+  lose(rig)
+  expect(await ask(device, IoOp.Flush)).toBe(OK)
+  await ask(device, IoOp.Write)
+  await ask(device, IoOp.Flush)
+  lose(rig)
+  expect(await ask(device, IoOp.Flush)).toBe(OK)
+  await ask(device, IoOp.Write, IoFlag.Fua)
+  lose(rig)
+  expect(await ask(device, IoOp.Flush)).toBe(OK)
+})
+
+it('trims and zeroes are lost like writes', async () => {
+  for (const op of [IoOp.Trim, IoOp.WriteZeroes]) {
+    const rig = await openQuick()
+    await rig.ask(rig.device, op)
+    lose(rig)
+    expect(await rig.ask(rig.device, IoOp.Flush)).toBe(Errno.EIO)
+  }
+})
+
+it('a flush does not cover what was acknowledged while it ran', async () => {
+  const target = new FakeTarget(2)
+  const rig = await open(2, brief, target)
+  const { device, host } = rig
+  const flush = send(device, IoOp.Flush, 0, 0)
+  const write = send(device, IoOp.Write)
+  target.path(1).complete()
+  target.path(0).complete()
+  await host.clock.advance(1)
+  expect([flush.status, write.status]).toEqual([OK, OK])
+  lose(rig)
+  const next = send(device, IoOp.Flush, 0, 0)
+  target.completeAll()
+  expect(next.status).toBe(Errno.EIO)
+})
+
+it('a write in flight when the news comes may have been in the cache, and a flush in flight cannot cover it', async () => {
+  const target = new FakeTarget(2)
+  const rig = await open(2, brief, target)
+  const write = send(rig.device, IoOp.Write)
+  const flush = send(rig.device, IoOp.Flush, 0, 0)
+  lose(rig)
+  target.completeAll()
+  expect([write.status, flush.status]).toEqual([OK, Errno.EIO])
+})
+
+it('each path tells of the same loss, and it counts once; a second one counts again', async () => {
+  const rig = await openQuick()
+  const { device, ask } = rig
+  await ask(device, IoOp.Write)
+  lose(rig, 0)
+  expect(await ask(device, IoOp.Flush)).toBe(Errno.EIO)
+  await ask(device, IoOp.Write)
+  lose(rig, 1)
+  expect(await ask(device, IoOp.Flush)).toBe(OK)
+  await ask(device, IoOp.Write)
+  lose(rig, 1)
+  expect(await ask(device, IoOp.Flush)).toBe(Errno.EIO)
+})
+
+it('every connection that was there is told, by one flush each', async () => {
+  const rig = await openQuick()
+  const { device, ask, host } = rig
+  await host.clock.advance(1)
+  const [one, two] = [new IoSource(host.clock.now()), new IoSource(host.clock.now())]
+  await ask(device, IoOp.Write, 0, one)
+  await ask(device, IoOp.Write, 0, two)
+  lose(rig)
+  await host.clock.advance(1)
+  const late = new IoSource(host.clock.now())
+  const flushes: number[] = []
+  for (const source of [one, one, two, two, late]) flushes.push(await ask(device, IoOp.Flush, 0, source))
+  expect(flushes).toEqual([Errno.EIO, OK, Errno.EIO, OK, OK])
+})
+
+it('a client that went before it was told is told when it comes back', async () => {
+  const rig = await openQuick()
+  const { device, ask, host } = rig
+  await host.clock.advance(1)
+  const [one, two] = [new IoSource(host.clock.now()), new IoSource(host.clock.now())]
+  await ask(device, IoOp.Write, 0, one)
+  lose(rig)
+  await host.clock.advance(1)
+  expect(await ask(device, IoOp.Flush, 0, two)).toBe(Errno.EIO)
+  device.abandon!(one)
+  const back = new IoSource(host.clock.now())
+  expect(await ask(device, IoOp.Flush, 0, back)).toBe(Errno.EIO)
+  expect(await ask(device, IoOp.Flush, 0, back)).toBe(OK)
+})
+
+it('a durable write of a device that needs a flush for it fails only where the loss came amid it, and hides nothing', async () => {
+  const rig = await openQuick(1, { ...LIMITS, fua: false })
+  const { device, ask, host, target } = rig
+  const user = userDevice(device, host.clock)
+  await ask(user, IoOp.Write)
+  lose(rig)
+  await host.clock.advance(1)
+  expect(await ask(user, IoOp.Write, IoFlag.Fua)).toBe(OK)
+  expect(await ask(user, IoOp.Flush)).toBe(Errno.EIO)
+  expect(await ask(user, IoOp.Flush)).toBe(OK)
+  target.path(0).auto = false
+  const amid = send(user, IoOp.Write, 0, 512, IoFlag.Fua)
+  target.path(0).complete()
+  lose(rig)
+  target.path(0).complete()
+  expect(amid.status).toBe(Errno.EIO)
+})
+
+it('a path that comes back after all were lost, and says that it was reset, has lost the cache', async () => {
+  const rig = await openQuick()
+  const { device, ask, target, host } = rig
+  await ask(device, IoOp.Write)
+  target.prepare = (path) => Object.assign(path, { auto: true, wasReset: true })
+  for (const index of [0, 1]) target.path(index).events.emit('down', new Error('power lost'))
+  await host.clock.advance(50)
+  expect(await ask(device, IoOp.Flush)).toBe(Errno.EIO)
+  expect(await ask(device, IoOp.Flush)).toBe(OK)
+})
+
+it('a path that comes back while another was there all the time says nothing of the cache: a login alone may say reset', async () => {
+  const rig = await openQuick()
+  const { device, ask, target, host } = rig
+  await ask(device, IoOp.Write)
+  target.prepare = (path) => Object.assign(path, { auto: true, wasReset: true })
+  target.path(0).events.emit('down', new Error('port lost'))
+  await host.clock.advance(50)
+  expect(await ask(device, IoOp.Flush)).toBe(OK)
+})
+
+it('a storage without a volatile cache has none to lose', async () => {
+  const rig = await openQuick(2, { ...LIMITS, writeCache: false })
+  await rig.ask(rig.device, IoOp.Write)
+  lose(rig)
+  expect(await rig.ask(rig.device, IoOp.Flush)).toBe(OK)
+})
+
+it('what was written before a cache was switched on is durable', async () => {
+  const rig = await openQuick(1, { ...LIMITS, writeCache: false })
+  const { device, ask, target } = rig
+  await ask(device, IoOp.Write)
+  target.path(0).limits = LIMITS
+  target.path(0).events.emit('limits', LIMITS)
+  lose(rig)
+  expect(await ask(device, IoOp.Flush)).toBe(OK)
+  await ask(device, IoOp.Write)
+  lose(rig)
+  expect(await ask(device, IoOp.Flush)).toBe(Errno.EIO)
+})
