@@ -138,7 +138,6 @@ class Multipath implements MultipathDevice, SlotOwner {
   readonly fenced: Promise<void> = new Promise((resolve) => (this.#fenced = resolve))
   #ended = new AbortController()
   #asked: PathSlot | undefined
-  #losses = 0
 
   constructor(
     volume: VolumeId,
@@ -319,15 +318,18 @@ class Multipath implements MultipathDevice, SlotOwner {
   // Every path is told of the same loss: the first to tell counts. One that has just been opened tells of what came
   // before it, such as its own connecting, where another path was there all the while and has heard of nothing.
   slotConnected(slot: PathSlot, wasReset: boolean): void {
-    slot.losses = this.#losses
+    slot.tellsKnown = false
     if (!wasReset || this.#slots.some((other) => other !== slot && other.state === 'up')) return
     this.slotLostCache(slot, 'it was powered on or reset')
   }
 
   slotLostCache(slot: PathSlot, reason: string): void {
-    slot.losses++
-    if (slot.losses <= this.#losses) return
-    this.#losses = slot.losses
+    // A path that hears late tells of all that it has missed at once (SAM-5 §5.14): counting would not do.
+    if (slot.tellsKnown) {
+      slot.tellsKnown = false
+      return
+    }
+    for (const other of this.#slots) other.tellsKnown = other !== slot && other.state === 'up'
     if (this.limits.writeCache && this.#engine.cacheLost()) this.#emit('cacheLost', { path: slot.entry.id, reason })
   }
 
