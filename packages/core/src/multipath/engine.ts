@@ -453,6 +453,8 @@ export class Engine {
 
   /** Holds what overlaps a range in which somebody else may still have changes in flight. */
   owe(owed: Owed): void {
+    // Whoever owes it may have left what is not flushed, too.
+    this.#losses.written++
     this.#guards.owe(owed, this.#clock.now(), () => this.#letGo())
   }
 

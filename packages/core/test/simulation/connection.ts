@@ -18,11 +18,14 @@ export type Answer = number | 'gone'
 export class Connection {
   readonly source: IoSource
   readonly process: Process
+  /** Number of the client. */
+  readonly client: number
   readonly #world: World
   #lost = false
   #waiting = new Set<(answer: Answer) => void>()
 
-  constructor(world: World, process: Process) {
+  constructor(world: World, process: Process, client: number) {
+    this.client = client
     this.#world = world
     this.process = process
     // 0 would be somebody who was always there.

@@ -3,7 +3,7 @@ import type { Access } from '../../src/index.ts'
 import { policy } from './policies.ts'
 import { beginProcess, killProcess, retireProcess } from './processes.ts'
 import type { World } from './world.ts'
-import { trace, checkCrash, delayOf, PORTS, pick } from './world.ts'
+import { checkCrash, delayOf, PORTS, pick, trace } from './world.ts'
 
 const ACCESS: readonly Access[] = ['optimized', 'non-optimized', 'standby', 'transitioning', 'unavailable']
 
@@ -65,6 +65,7 @@ function disconnect(world: World, atOnce: boolean): void {
   const connection = pick(random, all)
   const { source, process } = connection
   connection.lose()
+  world.left.add(connection.client)
   const abandon = (): void => process.device?.abandon?.(source)
   if (atOnce) abandon()
   else if (random() < 0.7) clock.after(randomInt(random, 60), abandon)
@@ -87,19 +88,32 @@ function losses(world: World): (() => void)[] {
   const { array, host } = world
   const lose = (act: () => void): void => {
     world.losses++
+    world.left.clear()
     for (const history of world.histories) history.cacheLost(world.losses)
-    trace(host.clock.now(), 'LOSS', late.join())
     act()
-    trace(JSON.stringify(array.cacheLosses.at(-1)))
   }
-  const late = Array.from({ length: PORTS }, (_, port) => port).filter(() => host.random() < 0.4)
   return [
-    () => lose(() => array.loseCache(0, { late })),
+    () => {
+      const late = lateOnes(world)
+      if (late !== undefined) lose(() => array.loseCache(0, { late }))
+    },
     () => {
       lose(() => array.powerLoss())
       host.clock.after(randomInt(host.random, 20), () => array.powerOn())
     },
   ]
+}
+
+/**
+ * Ports whose paths hear late; undefined where no cache may be lost now. Of losses that a path has not heard of it tells
+ * once, and one that connects says only that there was one: core cannot tell them apart unless some path hears each.
+ */
+function lateOnes({ array, host, paths, losses: heard }: World): number[] | undefined {
+  const living = [...paths]
+  if (living.some((path) => path.heard < heard)) return undefined
+  const well = living.map(({ port }) => port).filter((port) => array.ports[port]!.up && !array.ports[port]!.hung)
+  if (well.length === 0) return living.length === 0 ? [] : undefined
+  return well.slice(1).filter(() => host.random() < 0.5)
 }
 
 function changeFlags(world: World): void {

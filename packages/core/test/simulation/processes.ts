@@ -1,8 +1,8 @@
 import type { MemoryTarget } from '@blockbraid/target-memory'
 import { memory } from '@blockbraid/target-memory'
 import type { KillableHost, ProcessLedger } from '@blockbraid/testkit'
-import { killableHost } from '@blockbraid/testkit'
-import type { BlockDevice, BlockDevicePair, HostAgent, Transport } from '../../src/index.ts'
+import { forward, killableHost } from '@blockbraid/testkit'
+import type { BlockDevice, BlockDevicePair, HostAgent, Path, Target, Transport } from '../../src/index.ts'
 import { BlockError, createEmitter, createHostAgent, delay } from '../../src/index.ts'
 import { policy } from './policies.ts'
 import { trace, type World } from './world.ts'
@@ -34,13 +34,40 @@ export function beginProcess(world: World): Process {
   const host = killableHost(world.host)
   const number = ++world.begun
   const target = memory({ array }, host)
+  const heard = hearing(world, target)
   const ledger = world.ledger.process(`process ${number}`)
-  const targets = [seams.target?.(target) ?? target]
+  const targets = [seams.target?.(heard) ?? heard]
   const agent = createHostAgent({ targets, host, ledger: seams.ledger?.(ledger) ?? ledger })
   const process: Process = { number, host, target, ledger, agent, pair: undefined, device: undefined }
   world.process = process
   void open(world, process)
   return process
+}
+
+/** The same target; the world knows what its paths have heard of lost caches. */
+function hearing(world: World, target: Target): Target {
+  return {
+    name: target.name,
+    events: target.events!,
+    discover: (options) => target.discover(options),
+    fence: (token, options) => target.fence!(token, options),
+    close: (options) => target.close(options),
+    async connect(info, options) {
+      const path = await target.connect(info, options)
+      const entry = { port: Number(/port(\d+)/.exec(info.id)![1]), heard: world.losses }
+      world.paths.add(entry)
+      path.events.on('cacheLost', () => {
+        entry.heard = world.losses
+      })
+      path.events.on('down', () => void world.paths.delete(entry))
+      return forward<Path>(path, {
+        close(options) {
+          world.paths.delete(entry)
+          return path.close(options)
+        },
+      })
+    },
+  }
 }
 
 async function open(world: World, process: Process): Promise<void> {
@@ -72,7 +99,7 @@ async function open(world: World, process: Process): Promise<void> {
 export function killProcess(world: World, process: Process): void {
   world.process = undefined
   process.device = undefined
-  end(process)
+  end(world, process)
   world.disconnectAll()
 }
 
@@ -84,19 +111,26 @@ export async function retireProcess(world: World, process: Process, patience: nu
   if (device !== undefined) world.disconnectAll((source) => device.abandon?.(source))
   const hurry = new AbortController()
   const timer = world.host.clock.after(patience, () => hurry.abort())
-  await closeAgent(process, hurry.signal)
+  const clean = await closeAgent(process, hurry.signal)
+  // Nobody tells the next one that the last flush has failed.
+  if (!clean) for (const history of world.histories) history.forgive(world.losses)
   timer.cancel()
-  end(process)
+  end(world, process)
 }
 
-/** Closes all; that a last flush fails is no fault of the agent. */
-export async function closeAgent({ agent }: Process, signal?: AbortSignal): Promise<void> {
-  await agent.close(signal === undefined ? {} : { signal }).catch((error: unknown) => {
-    if (!BlockError.is(error)) throw error
-  })
+/** Closes all. That a last flush fails is no fault of the agent; returns whether it has not. */
+export async function closeAgent({ agent }: Process, signal?: AbortSignal): Promise<boolean> {
+  try {
+    await agent.close(signal === undefined ? {} : { signal })
+    return signal?.aborted !== true
+  } catch (error) {
+    if (BlockError.is(error)) return false
+    throw error
+  }
 }
 
-function end({ host, target, ledger }: Process): void {
+function end(world: World, { host, target, ledger }: Process): void {
+  world.paths.clear()
   host.kill()
   target.kill()
   ledger.end()

@@ -6,7 +6,7 @@ import { disturb, heal } from './disturb.ts'
 import type { Kind, Seams } from './kinds.ts'
 import { beginProcess, closeAgent } from './processes.ts'
 import type { World } from './world.ts'
-import { BLOCK, BLOCKS, CLIENTS, checkCrash, createWorld, delayOf, blockValue } from './world.ts'
+import { BLOCK, BLOCKS, blockValue, CLIENTS, checkCrash, createWorld, delayOf } from './world.ts'
 
 // Milliseconds that a schedule disturbs for, virtual.
 const LENGTH = 150

@@ -25,6 +25,10 @@ export interface World {
   readonly histories: readonly BlockHistory[]
   readonly clients: Client[]
   readonly connections: Set<Connection>
+  /** Paths that live, and how many of the lost caches they have told of. */
+  readonly paths: Set<{ readonly port: number; heard: number }>
+  /** Clients that were disconnected since a cache was lost. */
+  readonly left: Set<number>
   /** The one that serves, or is about to. */
   process: Process | undefined
   /** Processes so far. */
@@ -77,6 +81,8 @@ export function createWorld(host: VirtualHost, kinds: ReadonlySet<Kind>, seams: 
     histories: Array.from({ length: CLIENTS * BLOCKS }, () => new BlockHistory(0)),
     clients: [],
     connections: new Set(),
+    paths: new Set(),
+    left: new Set(),
     process: undefined,
     begun: 0,
     generations: 0,

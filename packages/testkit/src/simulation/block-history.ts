@@ -62,6 +62,11 @@ export class BlockHistory {
   cacheLost(number: number): void {
     this.#now = 0
     // Also what was not acknowledged yet: it may have been in the cache, or pieces of it.
+    this.forgive(number)
+  }
+
+  /** No flush need make durable what is not so by now, and what the first `number` lost caches may have had. */
+  forgive(number: number): void {
     for (const change of this.#changes.slice(1)) change.lostWith = Math.min(change.lostWith, number)
   }
 
