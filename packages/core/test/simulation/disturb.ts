@@ -65,7 +65,10 @@ function disconnect(world: World, atOnce: boolean): void {
   const connection = pick(random, all)
   const { source, process } = connection
   connection.lose()
+  trace(world.host.clock.now(), 'DISCONNECT client', connection.client, atOnce)
   world.left.add(connection.client)
+  // Its old connection is the one that is told, as long as the server takes it for a client.
+  if (!atOnce) world.clients[connection.client]!.told = world.losses
   const abandon = (): void => process.device?.abandon?.(source)
   if (atOnce) abandon()
   else if (random() < 0.7) clock.after(randomInt(random, 60), abandon)
@@ -75,6 +78,7 @@ function disconnect(world: World, atOnce: boolean): void {
 function exchange(world: World, planned: boolean): void {
   const { process, host } = world
   if (process === undefined) return
+  trace(host.clock.now(), 'EXCHANGE', planned)
   const pause = randomInt(host.random, 10)
   const next = (): Promise<void> => delayOf(host, pause).then(() => void beginProcess(world))
   if (planned) void retireProcess(world, process, randomInt(host.random, 40)).then(next, world.fail)
@@ -90,6 +94,7 @@ function losses(world: World): (() => void)[] {
     world.losses++
     world.left.clear()
     for (const history of world.histories) history.cacheLost(world.losses)
+    trace(host.clock.now(), 'LOSS', [...world.paths].map((x) => x.port).join())
     act()
   }
   return [
@@ -123,10 +128,13 @@ function changeFlags(world: World): void {
   if (flag === 'size') return array.change(0, { size: (48 + randomInt(random, 64)) * 1024 })
   const before = array.volumes[0]![flag]
   if (flag === 'writeCache') {
+    // News of a cache that is off by the time it comes is taken for none.
+    if (![...world.paths].some(({ heard }) => heard === world.losses)) return
     world.switched++
     // The array writes it back.
     if (before) for (const history of world.histories) history.flushed(history.mark, world.losses)
   }
+  trace(host.clock.now(), 'FLAG', flag, !before)
   array.change(0, { [flag]: !before })
   if (flag === 'readOnly') host.clock.after(5, () => array.change(0, { readOnly: false }))
 }
