@@ -14,7 +14,6 @@ it('four fio processes on one volume, by unix socket and by TCP, each verify the
     selector: () => roundRobin({ minIos: 4 }),
     multipath: quick,
     transport: nbd({ host: '127.0.0.1', port: 0 }),
-    shared: true,
   })
   const uris = [bed.uri, tcp.kernel.node, bed.uri, tcp.kernel.node]
   const jobs = await Promise.all(

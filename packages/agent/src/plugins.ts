@@ -15,6 +15,7 @@ import { BlockError, messageOf } from '@blockbraid/core'
 import type { PluginUse } from './config/config.ts'
 import { hiderOf } from './config/secrets.ts'
 import { ConfigError } from './config/source.ts'
+import { notePluginFile } from './plugin-files.ts'
 
 /** What a plugin makes. Its packages are named `@blockbraid/KIND-NAME`. */
 export type PluginKind = 'policy' | 'target' | 'transport'
@@ -30,7 +31,9 @@ const methods: Readonly<Record<PluginKind, readonly string[]>> = {
 /** Imports a policy and returns what makes its selectors; one is made at once, so that a mistake shows now. */
 export async function loadPolicy(plugin: PluginUse, folder: string, host: Host): Promise<() => PathSelector> {
   const factory = (await loadFactory('policy', plugin, folder)) as Factory & PolicyFactory
-  const create = (): PathSelector => make('policy', factory, plugin, host) as PathSelector
+  // Each gets copies of its own: what a policy is given cannot change the agent, nor another policy.
+  const create = (): PathSelector =>
+    make('policy', factory, { ...plugin, options: copyOf(plugin.options) }, hostForPolicies(host)) as PathSelector
   create()
   return create
 }
@@ -49,6 +52,23 @@ export async function loadTransport(
 ): Promise<(options: Readonly<Record<string, unknown>>) => Transport> {
   const factory = (await loadFactory('transport', plugin, folder)) as Factory & TransportFactory
   return (options) => make('transport', factory, { ...plugin, options }, host) as Transport
+}
+
+function hostForPolicies({ clock, random }: Host): Host {
+  return Object.freeze({
+    clock: Object.freeze({
+      now: () => clock.now(),
+      after: (milliseconds: number, callback: () => void) => clock.after(milliseconds, callback),
+      defer: (callback: () => void) => clock.defer(callback),
+    }),
+    random: () => random(),
+  })
+}
+
+function copyOf<Value>(value: Value): Value {
+  if (Array.isArray(value)) return value.map(copyOf) as Value
+  if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype) return value
+  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, copyOf(item)])) as Value
 }
 
 function make(kind: PluginKind, factory: Factory, plugin: PluginUse, host: Host): unknown {
@@ -108,10 +128,19 @@ async function editionOf(file: string, changed: number): Promise<string> {
 }
 
 async function importModule(kind: PluginKind, plugin: PluginUse, specifier: string): Promise<Record<string, unknown>> {
+  notePluginFile(addressOf(specifier), `${kind} ${plugin.use}`)
   try {
     return (await import(specifier)) as Record<string, unknown>
   } catch (error) {
     throw mistake(plugin, `cannot load ${kind} ${plugin.use}: ${messageOf(error).split('\n')[0]}`, error)
+  }
+}
+
+function addressOf(specifier: string): string {
+  try {
+    return import.meta.resolve(specifier)
+  } catch {
+    return specifier
   }
 }
 

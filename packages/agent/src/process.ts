@@ -1,4 +1,5 @@
 import { main } from './program.ts'
+import { watchLoop } from './watchdog.ts'
 
 /** Runs the command in this process: its arguments, streams and signals. */
 export async function run(): Promise<void> {
@@ -29,6 +30,7 @@ export async function run(): Promise<void> {
       { use: 'nbd', options: { kernel: true } },
       { use: 'ublk', options: {} },
     ],
+    watchLoop,
     interrupted: interrupt.signal,
   })
   process.stdout.write('', () => process.exit())

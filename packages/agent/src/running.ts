@@ -30,7 +30,6 @@ import { needsRecord, notFound, planPairs } from './pairing.ts'
 import { fillInAll } from './placeholders.ts'
 import { loadPolicy } from './plugins.ts'
 import type { RescanResult, RunningAgent, RunOptions } from './run.ts'
-import { defaultStateFolder } from './state/folder.ts'
 import type { NameRecord } from './state/name-record.ts'
 import { forgetCommand } from './state/name-record.ts'
 import { createNames } from './state/names.ts'
@@ -90,7 +89,7 @@ export function createRunning({
   // A pair that was taken down keeps its place, so that no rescan makes it again.
   const paired = new Map(config.devices.map((entry) => [entry, new Map<string, number | null>()]))
   const configOf = new WeakMap<BlockDevicePair, DeviceConfig>()
-  const state = typeof config.state === 'string' ? resolve(config.state) : (config.state ?? defaultStateFolder())
+  const state = config.state === undefined || config.state === false ? false : resolve(config.state)
   const names = createNames(state, { control: config.control ?? '', folder: config.folder }, () => new Date())
   // What I/O on the node of a pair waits for an agent, by the pair's name.
   const waits = new Map<string, string>()

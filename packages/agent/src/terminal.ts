@@ -15,6 +15,11 @@ export interface Terminal {
   readonly folder: string
   /** Transports that make kernel nodes on this host, to list and remove them without an agent. */
   readonly nodeTransports: readonly PluginUse[]
+  /**
+   * Watches the event loop of this process, and tells on stderr when it stands still; no line shows a secret that
+   * stands in `secrets`. Returns what ends it. Left out where the process belongs to somebody else.
+   */
+  readonly watchLoop?: (secrets: unknown) => () => void
   /** Fires on the first SIGINT or SIGTERM. */
   readonly interrupted: AbortSignal
 }

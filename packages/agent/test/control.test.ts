@@ -260,6 +260,33 @@ describe('control client', () => {
     close()
   })
 
+  it('asks a silent agent for nothing that it would do later, and names its process', async () => {
+    const got: string[] = []
+    const silent = createServer((socket) => {
+      socket.on('error', () => undefined)
+      socket.on('data', (chunk) => got.push(String(chunk)))
+    })
+    await new Promise<void>((resolve) => silent.listen(join(folder, 's'), resolve))
+    const call = callControl(join(folder, 's'), { op: 'down', pair: 'vol-0' }, { timeout: 200 })
+    await expect(call).rejects.toMatchObject({
+      code: 'TIMED_OUT',
+      message: expect.stringContaining(`agent ${process.pid} does not answer within 0.2 s`),
+    })
+    expect(got.join('')).toBe(encodeRequest({ op: 'hello' }))
+    silent.close()
+  })
+
+  it('waits for what takes long as long as the agent shows that it lives', async () => {
+    let hellos = 0
+    let finish: (answer: string) => void = () => undefined
+    server = await serveControl(path, async ({ op }) => {
+      if (op === 'path-fail') return new Promise((resolve) => (finish = resolve))
+      if (++hellos > 3) finish('fenced')
+      return {}
+    })
+    expect(await callControl(path, { op: 'path-fail', pair: 'vol-0', path: 'a' })).toBe('fenced')
+  })
+
   it('waits only so long', async () => {
     const close = await answer('nothing')
     await expect(callControl(join(folder, 's'), { op: 'ls' }, { timeout: 20 })).rejects.toMatchObject({

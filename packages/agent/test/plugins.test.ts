@@ -12,6 +12,14 @@ export default (options: { label?: string }): PathSelector => ({
   name: options.label ?? 'mine', update() {}, select: () => undefined })`,
   'no-default.ts': 'export const policy = 5',
   'throws.js': "export default () => { throw new TypeError('weight is -1; it must be above 0') }",
+  'writes.js': `export default (options, host) => {
+    const name = \`\${options.label} \${options.list.length}\`
+    options.label = 'changed'
+    options.list.push(1)
+    for (const change of [() => (host.clock.now = () => 0), () => (host.random = () => 0), () => (host.clock = null)])
+      try { change() } catch {}
+    return { name, update() {}, select() {} }
+  }`,
   'half.js': "export default () => ({ name: 'half', update() {} })",
   'nothing.js': 'export default () => undefined',
   'syntax.js': 'export default (',
@@ -37,6 +45,16 @@ afterAll(() => rm(folder, { recursive: true }))
 const policy = (use: string, options = {}) => loadPolicy({ use, options, at: 'bb.yaml:3:5' }, folder, systemHost)
 
 describe('plugins', () => {
+  it('a policy that writes into its options and its host changes neither the agent nor the next policy', async () => {
+    const options = { label: 'as configured', list: [] }
+    const { clock, random } = systemHost
+    const { now } = clock
+    const create = await policy('./writes.js', options)
+    expect([create().name, create().name]).toEqual(['as configured 0', 'as configured 0'])
+    expect(options).toEqual({ label: 'as configured', list: [] })
+    expect([systemHost.clock, systemHost.random, systemHost.clock.now]).toEqual([clock, random, now])
+  })
+
   it.each([
     ['./my-policy.ts', 'mine'],
     ['esm-only', 'esm'],

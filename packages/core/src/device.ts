@@ -20,7 +20,7 @@ export interface DeviceLimits {
   readonly maxTransfer: number
   /** Ios worked on at once; more may be submitted and wait inside the device. */
   readonly queueDepth: number
-  /** Whether acknowledged writes may still be lost until a Flush. */
+  /** Whether acknowledged writes may still be lost until a Flush; of a path, whether its storage caches what is written. */
   readonly writeCache: boolean
   /** Whether Fua is honoured on Write and WriteZeroes. */
   readonly fua: boolean

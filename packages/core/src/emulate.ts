@@ -64,7 +64,8 @@ class Composite {
   #pieces = 0
   #inflight = 0
   #status: IoStatus = OK
-  #flushAfter = false
+  #emulatesFua = false
+  #flushed = false
   #zeroes = false
   #source = new BufferCursor()
   // Views that the device supplied, by piece, put in order at the end.
@@ -90,7 +91,8 @@ class Composite {
     this.#pieces = 0
     this.#inflight = 0
     this.#status = OK
-    this.#flushAfter = emulateFua && limits.writeCache
+    this.#emulatesFua = emulateFua
+    this.#flushed = false
     this.#zeroes = emulateZeroes
     this.#source.start(parent.buffers)
     this.#own.since = this.#clock.now()
@@ -131,6 +133,7 @@ class Composite {
 
   #buffersFor(length: number): Uint8Array[] {
     if (this.#zeroes) return zeroViews(length)
+    if (length === (this.#parent as Io).length) return (this.#parent as Io).buffers
     return this.#source.empty ? NO_BUFFERS : this.#source.take(length)
   }
 
@@ -145,8 +148,9 @@ class Composite {
     if (parent.source?.gone && this.#status === OK && this.#submitted < parent.length) this.#status = Errno.ECANCELED
     if (this.#status === OK && this.#submitted < parent.length) return this.#next(child)
     if (this.#inflight > 0) return
-    if (this.#status === OK && this.#flushAfter) {
-      this.#flushAfter = false
+    // A cache that was switched on meanwhile may hold some of it.
+    if (this.#status === OK && this.#emulatesFua && !this.#flushed && this.#device.limits.writeCache) {
+      this.#flushed = true
       this.#inflight++
       this.#pieces++
       child.op = IoOp.Flush

@@ -1,7 +1,7 @@
-import type { Io } from './io.ts'
+import type { IoOp } from './io.ts'
 import type { Access } from './target.ts'
 
-/** What a policy sees of a path. The same object serves a path for its whole life; core keeps its numbers. */
+/** What a policy sees of a path: frozen, the same object for a path's whole life; core keeps its numbers. */
 export interface PathView {
   /** Same as {@link PathInfo.id | PathInfo.id}. */
   readonly id: string
@@ -20,6 +20,21 @@ export interface PathView {
 }
 
 /**
+ * What a policy sees of the I/O that it picks a path for. It is frozen, the same object each time, and shows the
+ * I/O only until `select` returns: outside of that every field reads 0.
+ */
+export interface IoView {
+  /** What it does. */
+  readonly op: IoOp
+  /** Or'ed {@link IoFlag}s. */
+  readonly flags: number
+  /** First byte. */
+  readonly offset: number
+  /** Bytes; 0 for Flush. */
+  readonly length: number
+}
+
+/**
  * A policy: picks a path for each I/O. Core calls it with usable paths of the best access tier only.
  *
  * 11. `select` is synchronous, allocates nothing, and returns a view of the last `update`.
@@ -27,8 +42,8 @@ export interface PathView {
 export interface PathSelector {
   /** Name of the policy, for people. */
   readonly name: string
-  /** The usable paths changed; the array is valid until the next update and is never empty. */
+  /** The usable paths changed. The array is the policy's own copy, and never empty. */
   update(paths: readonly PathView[]): void
   /** Picks the path for `io`. */
-  select(io: Io): PathView | undefined
+  select(io: IoView): PathView | undefined
 }

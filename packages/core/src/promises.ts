@@ -29,13 +29,14 @@ const pool: Io[] = []
 
 /** Submits one I/O and settles with it: the promise face in one function. */
 export function promiseIo(
-  device: BlockDevice,
+  device: Pick<BlockDevice, 'submit' | 'abandon'>,
   op: IoOp,
   flags: number,
   offset: number,
   length: number,
   buffers: Uint8Array[],
   options: SignalOptions | undefined,
+  source: IoSource | null = null,
 ): Promise<void> {
   const signal = options?.signal
   if (signal?.aborted) return Promise.reject(aborted(op, signal))
@@ -46,6 +47,7 @@ export function promiseIo(
     io.offset = offset
     io.length = length
     io.buffers = buffers
+    io.source = source
     const abort = (): void => {
       // Its caller may write there again at once, and must not find this one done later.
       io.source = new IoSource(0)

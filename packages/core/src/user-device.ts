@@ -135,10 +135,8 @@ class FrontDevice implements UserDevice {
       if ((flags & IoFlag.FastZero) !== 0) this.#end(io, Errno.EOPNOTSUPP)
       else this.#composites.submit(io)
     } else if ((flags & IoFlag.Fua) !== 0 && !limits.fua) {
-      if (limits.writeCache || io.length > limits.maxTransfer) return this.#composites.submit(io)
-      // Without a volatile cache every write is durable already.
-      io.flags = flags & ~IoFlag.Fua
-      this.#device.submit(io)
+      // Also without a volatile cache: one may be there by the end of the write.
+      this.#composites.submit(io)
     } else if (op === IoOp.Write && io.length > limits.maxTransfer) {
       this.#composites.submit(io)
     } else {

@@ -214,13 +214,7 @@ it('a pair that cannot be made leaves the policy of the shared device as it was'
   }
   await host.clock.runUntil(
     agent
-      .pair({
-        name: 'w',
-        device: VOLUME,
-        selector: () => ({ ...inTurn(), name: 'other' }),
-        transport: refusing,
-        shared: true,
-      })
+      .pair({ name: 'w', device: VOLUME, selector: () => ({ ...inTurn(), name: 'other' }), transport: refusing })
       .catch(() => {}),
   )
   expect(pair.policy).toBe('in-turn')

@@ -39,6 +39,7 @@ export interface Addon {
   watchRef(handle: number, on: boolean): void
   socketPair(bufferSize: number): [number, number] | number
   closeFd(fd: number): number
+  peerPid(fd: number): number
   closeHandle(handle: number): void
   ioctl(fd: number, request: number, argument: Uint8Array | number): Promise<number> | number
   netlinkOpen(): number

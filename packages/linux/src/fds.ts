@@ -11,6 +11,15 @@ export function socketPair(bufferSize = 0): [number, number] {
   return check('socketpair', addon().socketPair(bufferSize))
 }
 
+/**
+ * SO_PEERCRED: the process at the other end of a connected unix socket; for a client, the one that listened. 0 where it
+ * lives in a PID namespace that is not seen from here. Throws LinuxError EBADF, ENOTSOCK.
+ */
+export function peerPid(fd: number): number {
+  needFd('fd', fd)
+  return check('getsockopt', addon().peerPid(fd))
+}
+
 /** Closes a file descriptor. Throws LinuxError EBADF. */
 export function closeFd(fd: number): void {
   needFd('fd', fd)

@@ -1,7 +1,7 @@
 import { readFileSync, readSync, writeSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { expect, it } from 'vitest'
-import { closeFd, ioctl, LinuxError, socketPair } from '../src/index.ts'
+import { closeFd, ioctl, LinuxError, peerPid, socketPair } from '../src/index.ts'
 
 const FIONREAD = 0x541b
 const TCGETS = 0x5401
@@ -100,4 +100,13 @@ it('names wrong arguments', async () => {
   await expect(ioctl(0, 1, 2 ** 32)).rejects.toThrow(/^argument is 4294967296, must be/)
   await expect(ioctl(0, 1, 'x' as never)).rejects.toThrow(/^argument is 'x', must be a Uint8Array or a number/)
   await expect(ioctl(0, 1, new Uint16Array(4) as never)).rejects.toThrow(TypeError)
+})
+
+it('says which process is at the other end of a socket', () => {
+  const [a, b] = socketPair()
+  expect([peerPid(a), peerPid(b)]).toEqual([process.pid, process.pid])
+  closeFd(a)
+  closeFd(b)
+  expect(() => peerPid(a)).toThrow(expect.objectContaining({ code: 'EBADF' }))
+  expect(() => peerPid(-1)).toThrow(TypeError)
 })

@@ -115,11 +115,13 @@ export class SimulatedArray implements MemoryArray, PathHost {
   change(volume: VolumeRef, changes: VolumeChanges): void {
     const changed = this.#topology.volume(volume)
     const { size, features } = resolveChanges(changes, changed)
-    // Whoever switches a cache off lets the array write it back first (SBC-4 §6.6.2, WCE).
-    if (changed.features.writeCache && !features.writeCache) this.journal?.ownDoing(IoOp.Flush, changed, 0, 0)
     changed.features = features
     if (size !== changed.size) this.#resize(changed, size, size > changed.size ? 'grown' : 'shrunk')
     else tellAll(this.#pathsOf(changed), (path) => path.limitsChanged())
+  }
+
+  setWriteCache(volume: VolumeRef, on: boolean): void {
+    this.change(volume, { writeCache: on })
   }
 
   map(volume: VolumeRef, port: number | 'all', lun?: number): void {

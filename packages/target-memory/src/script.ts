@@ -69,6 +69,9 @@ const verbs: readonly Verb[] = [
   ),
   verb('power loss', 'power loss', (array) => array.powerLoss()),
   verb('power on', 'power on', (array) => array.powerOn()),
+  verb(`volume ${V} cache (on|off)`, 'volume V cache on|off', (array, [volume, state]) =>
+    array.setWriteCache(volumeRef(volume!), state === 'on'),
+  ),
   verb(`volume ${V} unmap ${P}`, 'volume V unmap N|all', (array, [volume, port]) =>
     array.unmap(volumeRef(volume!), portRef(port!)),
   ),

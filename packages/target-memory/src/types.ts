@@ -118,10 +118,12 @@ export interface MemoryArray {
   /** Makes a volume larger. */
   grow(volume: VolumeRef, size: Size): void
   /**
-   * Changes what a volume is: its paths emit `limits`. What it does not know any more ends with EOPNOTSUPP; a cache
-   * that is switched off is written back first.
+   * Changes what a volume is: its paths emit `limits`. What it does not know any more ends with EOPNOTSUPP; what is in
+   * a cache that is switched off stays there until a flush.
    */
   change(volume: VolumeRef, changes: VolumeChanges): void
+  /** {@link MemoryArray.change} of the write cache. */
+  setWriteCache(volume: VolumeRef, on: boolean): void
   /** Maps a volume at `lun`, by default the lowest that is free. */
   map(volume: VolumeRef, port: number | 'all', lun?: number): void
   /** Takes a volume off: its paths there go down, and what they have in flight is not executed. */

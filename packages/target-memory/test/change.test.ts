@@ -55,24 +55,6 @@ describe('a volume that changes', () => {
     expect(news).toEqual(['V has shrunk to 65536 bytes', 'V has grown to 1048576 bytes'])
   })
 
-  it('whose cache is switched off writes it back, and one switched on loses what came later', async () => {
-    const { open, array } = rig({ log: true })
-    const path = await open(0)
-    const after = (): number[] => [0, 4096, 8192].map((at) => array.crashImage(0, lose).read(at, 1)[0]!)
-    await write(path, 0, block(1)).end
-    expect(after()).toEqual([0, 0, 0])
-    array.change(0, { writeCache: false })
-    expect(after()).toEqual([1, 0, 0])
-    expect(array.log.at(-1)).toMatchObject({ op: IoOp.Flush, port: -1, connection: 0 })
-    await write(path, 4096, block(2)).end
-    array.change(0, { writeCache: true })
-    await write(path, 8192, block(3)).end
-    expect(after()).toEqual([1, 2, 0])
-    expect(array.log.filter(({ op }) => op === IoOp.Write).map(({ cached }) => cached)).toEqual([true, false, true])
-    await flush(path).end
-    expect(after()).toEqual([1, 2, 3])
-  })
-
   it('without Fua does nothing for the flag', async () => {
     const { open, array } = rig({ log: true, volumes: [{ size: '1MiB', fua: false }] })
     const path = await open(0)

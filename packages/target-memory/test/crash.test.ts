@@ -119,6 +119,23 @@ describe('crash image', () => {
     expect(array.crashImage(0, lose).read(0, 4096)).toEqual(block(1))
   })
 
+  it('of a volume whose cache was switched lacks only what was written while it was on', async () => {
+    const { open, array } = rig({ log: true, volumes: [{ size: '1MiB', writeCache: false }] })
+    const path = await open(0)
+    const told: boolean[] = []
+    path.events.on('limits', ({ writeCache }) => void told.push(writeCache))
+    await write(path, 0, block(1)).end
+    array.run('volume 0 cache on')
+    await write(path, 4096, block(2)).end
+    array.setWriteCache(0, false)
+    await write(path, 8192, block(3)).end
+    expect(told).toEqual([true, false])
+    const kept = (): (number | undefined)[] => [0, 4096, 8192].map((at) => array.crashImage(0, lose).read(at, 4096)[0])
+    expect(kept()).toEqual([1, 0, 3])
+    await flush(path).end
+    expect(kept()).toEqual([1, 2, 3])
+  })
+
   it('is caught when it lacks a durable write, holds an older one, or foreign bytes', async () => {
     const { open, array } = rig({ log: true })
     const path = await open(0)

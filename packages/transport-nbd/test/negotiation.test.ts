@@ -154,6 +154,19 @@ describe('LIST and ABORT', () => {
   })
 })
 
+it('offers flush and FUA without a write cache too: one that is switched on later is flushed by the client', async () => {
+  const device = new TestDevice(65536, { writeCache: false, fua: false })
+  const on = bench({ a: device })
+  const { output, link } = await talk(on, CLIENT_FLAGS, go('a'))
+  expect(output.includes(EXPORT_64K)).toBe(true)
+  device.limits = { ...device.limits, writeCache: true }
+  const before = link.output.length
+  link.send(request(3, { cookie: 9 }))
+  await Link.settle()
+  expectBytes(link.output.subarray(before), simple(0, 9))
+  expect(device.log).toEqual(['2:0+0'])
+})
+
 describe('structured replies, extended headers, metadata contexts', () => {
   it('adds DF once structured replies are on, and BLOCK_STATUS_PAYLOAD with extended headers and a context', async () => {
     const on = bench({ a: sparseDevice() })

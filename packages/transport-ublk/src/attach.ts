@@ -1,5 +1,5 @@
 import type { BlockDevice, SignalOptions } from '@blockbraid/core'
-import { BlockError, delay, Errno, throwIfAborted } from '@blockbraid/core'
+import { BlockError, delay, Errno, throwIfAborted, writeThrough } from '@blockbraid/core'
 import { UblkAttachment } from './attachment.ts'
 import type { Context, Names } from './context.ts'
 import { allFinished } from './context.ts'
@@ -111,7 +111,8 @@ async function makeNode(
     await system.writeRecord(kname, names)
     guard = system.guard(guardEntry(info, system.pid), settings.takeOverTimeout)
     // It waits until the node of an unprivileged device is this user's; before that every command is refused.
-    server = await serve(device, info, control.features === undefined, aborted.resolve, { ...context, ends, signal })
+    const made = asMade(device, parameters)
+    server = await serve(made, info, control.features === undefined, aborted.resolve, { ...context, ends, signal })
     await setParameters(control, info, parametersBytes(parameters))
     await start(context, info, server, aborted.promise, signal)
     await ready(context, kname, info, signal)
@@ -201,7 +202,8 @@ async function takeOver(
   if (info === undefined) return undefined
   const aborted = Promise.withResolvers<number>()
   // Only one process can open the device: until then the record, and with it the guard, of the former one count.
-  const server = await serve(device, info, control.features === undefined, aborted.resolve, { ...context, signal })
+  const made = asMade(device, parameters)
+  const server = await serve(made, info, control.features === undefined, aborted.resolve, { ...context, signal })
   try {
     await system.writeRecord(kname, names)
     const guard = system.guard(guardEntry(info, system.pid), settings.takeOverTimeout)
@@ -226,22 +228,21 @@ async function takeOver(
   }
 }
 
-/** The kernel keeps what it was told of blocks and cache when the node was made. */
-function refuseOther(
-  node: string,
-  { name }: Names,
-  { logicalBlockShift, attributes }: Parameters,
-  { limits }: BlockDevice,
-): void {
+/**
+ * The device as a node of it is to see it. The driver takes no parameters of a node that has been started; where they
+ * say nothing of a write cache, the kernel will never flush.
+ */
+function asMade(device: BlockDevice, { attributes }: Parameters): BlockDevice {
+  return (attributes & Attribute.VolatileCache) === 0 ? writeThrough(device) : device
+}
+
+/** The kernel keeps what it was told of blocks when the node was made. */
+function refuseOther(node: string, { name }: Names, { logicalBlockShift }: Parameters, { limits }: BlockDevice): void {
   const left = `ublk: ${node}, which was left behind as ${name},`
   const blockSize = 2 ** logicalBlockShift
   if (blockSize !== limits.blockSize) {
     const text = `${left} has blocks of ${blockSize} bytes, the volume of ${limits.blockSize}: remove it first`
     throw new BlockError('MISMATCH', text)
-  }
-  // Nobody would ever flush the cache.
-  if (limits.writeCache && (attributes & Attribute.VolatileCache) === 0) {
-    throw new BlockError('MISMATCH', `${left} has no write cache, the volume has one: remove it first`)
   }
 }
 

@@ -1,5 +1,6 @@
+import type { BlockDevice, Io } from '@blockbraid/core'
 import { systemClock } from '@blockbraid/core'
-import { createMinimalDevice, createMinimalStorage } from '@blockbraid/testkit'
+import { afterPowerLoss, createMinimalDevice, createMinimalStorage } from '@blockbraid/testkit'
 import { expect, test } from 'vitest'
 import { openControl } from '../src/control.ts'
 import { removeOrphan } from '../src/guard-entry.ts'
@@ -71,16 +72,69 @@ test('take-over waits until the driver has noticed, and is refused for another b
   expect((await taken).tookOver).toBe(true)
 })
 
-test('a node without a write cache is not taken over where the device has one: nobody would flush it', async () => {
-  const kernel = new FakeKernel()
-  const storage = createMinimalStorage(1024, 4096)
-  storage.limits = { ...storage.limits, writeCache: false, fua: false }
-  const first = processOf(kernel)
-  await first.transport.attach(createMinimalDevice(storage), NAMES)
-  first.process.kill()
-  storage.limits = { ...storage.limits, writeCache: true }
-  const next = processOf(kernel).transport
-  expect(await refused(next.attach(createMinimalDevice(storage), NAMES))).toMatch(/^MISMATCH .*ublkb0.*no write cache/)
+for (const fua of [true, false]) {
+  test(`a node without a write cache is taken over where the device has one, and written through: ${fua ? 'Fua' : 'flushes'}`, async () => {
+    const kernel = new FakeKernel()
+    const storage = createMinimalStorage(1024, 4096)
+    storage.limits = { ...storage.limits, writeCache: false, fua }
+    const first = processOf(kernel)
+    await first.transport.attach(createMinimalDevice(storage), NAMES)
+    first.process.kill()
+    storage.limits = { ...storage.limits, writeCache: true }
+    // The first process may have been killed before it heard of the cache.
+    storage.current.fill(3, 8192, 12288)
+    const next = await processOf(kernel).transport.attach(createMinimalDevice(storage), NAMES)
+    expect(next.tookOver).toBe(true)
+    const data = new Uint8Array(4096).fill(9)
+    expect((await kernel.request(0, { op: Operation.Write, length: 4096, data })).result).toBe(4096)
+    expect((await kernel.request(0, { op: Operation.WriteZeroes, offset: 4096, length: 4096 })).result).toBe(0)
+    expect(Buffer.compare(afterPowerLoss(storage).current, storage.current)).toBe(0)
+    expect([storage.durable[0], storage.durable[8192]]).toEqual([9, 3])
+  })
+}
+
+for (const fua of [true, false]) {
+  test(`a cache that is switched on under a node loses nothing that was acknowledged: ${fua ? 'Fua' : 'flushes'}`, async () => {
+    const kernel = new FakeKernel()
+    const storage = createMinimalStorage(1024, 4096)
+    storage.limits = { ...storage.limits, writeCache: false, fua }
+    const { transport } = processOf(kernel)
+    const inner = createMinimalDevice(storage)
+    const held: Io[] = []
+    let holds = true
+    const device: BlockDevice = {
+      get limits() {
+        return storage.limits
+      },
+      submit: (io) => void (holds ? held.push(io) : inner.submit(io)),
+      close: () => inner.close(),
+    }
+    await transport.attach(device, NAMES)
+    const write = (block: number) =>
+      kernel.request(0, {
+        op: Operation.Write,
+        offset: block * 4096,
+        length: 4096,
+        data: new Uint8Array(4096).fill(block),
+      })
+    const underWay = write(1)
+    await until('the device has it', () => held.length === 1)
+    storage.limits = { ...storage.limits, writeCache: true }
+    holds = false
+    for (const io of held) inner.submit(io)
+    const answers = await Promise.all([underWay, write(2), write(3)])
+    expect(answers.map(({ result }) => result)).toEqual([4096, 4096, 4096])
+    for (const block of [1, 2, 3]) expect(storage.durable[block * 4096]).toBe(block)
+    expect((await kernel.request(0, { op: Operation.Discard, offset: 4096, length: 4096 })).result).toBe(0)
+    expect(storage.durable[4096]).toBe(0)
+  })
+}
+
+test('a node that has a write cache flushes itself, and its writes stay as they are', async () => {
+  const { kernel, storage } = await openBed()
+  const data = new Uint8Array(4096).fill(9)
+  await kernel.request(0, { op: Operation.Write, length: 4096, data })
+  expect([storage.current[0], storage.durable[0]]).toEqual([9, 0])
 })
 
 test('take-over on older drivers does not wait for another process that has the number of the dead one now', async () => {

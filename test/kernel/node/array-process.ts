@@ -1,12 +1,12 @@
 // A simulated iSCSI array in a process of its own, so that it outlives agents: see array.ts.
-import type { MemoryArray } from '@blockbraid/target-memory'
+import type { MemoryArray, MemoryOptions } from '@blockbraid/target-memory'
 import { memory } from '@blockbraid/target-memory'
 import { iscsiArrayOf } from '@blockbraid/testkit'
 
 /** What it is asked. */
 export interface ArrayRequest {
   readonly id: number
-  readonly op: 'peek' | 'unmap' | 'portDown' | 'portUp'
+  readonly op: 'peek' | 'unmap' | 'portDown' | 'portUp' | 'cacheOn' | 'durable'
   readonly args: readonly number[]
 }
 
@@ -17,8 +17,7 @@ export interface ArrayNews {
   readonly volumes: readonly string[]
 }
 
-const sizes = process.argv.slice(2)
-const target = memory({ volumes: sizes.map((size) => ({ size })), ports: 4 })
+const target = memory({ ports: 4, ...(JSON.parse(process.argv[2] ?? '') as MemoryOptions) })
 const iscsi = await iscsiArrayOf(target, { name: 'iqn.2026-11.io.blockbraid.test:array', loginTimeout: 60_000 })
 
 const operations: Record<ArrayRequest['op'], (array: MemoryArray, args: readonly number[]) => unknown> = {
@@ -27,6 +26,9 @@ const operations: Record<ArrayRequest['op'], (array: MemoryArray, args: readonly
   unmap: (array, [volume = 0]) => array.unmap(volume, 'all'),
   portDown: (array, [port = 0]) => array.portDown(port),
   portUp: (array, [port = 0]) => array.portUp(port),
+  cacheOn: (array, [volume = 0]) => array.setWriteCache(volume, true),
+  // Of what is not durable, nothing is kept.
+  durable: (array, [volume = 0]) => array.crashImage(volume, () => 1).checksum() === array.checksum(volume),
 }
 
 process.on('message', ({ id, op, args }: ArrayRequest) => {

@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
+import type { MemoryOptions } from '@blockbraid/target-memory'
 import { within } from '../guest/wait.ts'
 import type { ArrayNews, ArrayRequest } from './array-process.ts'
 
@@ -12,11 +13,20 @@ export interface ArrayProcess extends ArrayNews, AsyncDisposable {
   unmap(volume: number): Promise<void>
   portDown(port: number): Promise<void>
   portUp(port: number): Promise<void>
+  /** Switches the write cache of a volume on. */
+  cacheOn(volume: number): Promise<void>
+  /** Whether a power loss would take nothing from a volume; the array needs its log for that. */
+  durable(volume: number): Promise<boolean>
 }
 
 /** Starts one, with volumes of these sizes on four ports. */
-export async function startArray(...sizes: readonly string[]): Promise<ArrayProcess> {
-  const child = fork(new URL('array-process.ts', import.meta.url), sizes)
+export function startArray(...sizes: readonly string[]): Promise<ArrayProcess> {
+  return startArrayOf({ volumes: sizes.map((size) => ({ size })) })
+}
+
+/** Starts one of these options, with four ports. */
+export async function startArrayOf(options: MemoryOptions): Promise<ArrayProcess> {
+  const child = fork(new URL('array-process.ts', import.meta.url), [JSON.stringify(options)])
   const [news] = (await within('the array is up', once(child, 'message'))) as [ArrayNews]
   const call = caller(child)
   return {
@@ -25,6 +35,8 @@ export async function startArray(...sizes: readonly string[]): Promise<ArrayProc
     unmap: async (volume) => void (await call('unmap', [volume])),
     portDown: async (port) => void (await call('portDown', [port])),
     portUp: async (port) => void (await call('portUp', [port])),
+    cacheOn: async (volume) => void (await call('cacheOn', [volume])),
+    durable: async (volume) => (await call('durable', [volume])) as boolean,
     async [Symbol.asyncDispose]() {
       child.kill('SIGKILL')
       if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Config } from '../config/config.ts'
 import { loadConfig } from '../config/load.ts'
 import { defaultControlPath } from '../control/path.ts'
 import { isKernelNode } from '../nodes/kernel-node.ts'
@@ -29,16 +30,30 @@ export async function up(terminal: Terminal, options: UpOptions, file: string): 
   const config = await loadConfig(resolve(terminal.folder, file), terminal.env)
   const control = resolve(terminal.folder, options.control ?? config.control ?? defaultControlPath(terminal.env))
   const report = (line: string): void => terminal.err(`blockbraid: ${line}`)
+  // Before the first plugin is loaded: its module may already hang.
+  const unwatch = terminal.watchLoop?.([config.targets, config.devices])
+  try {
+    const state = resolve(terminal.folder, config.state || defaultStateFolder(terminal.env))
+    await serve(terminal, options, { ...config, control, state }, report)
+  } finally {
+    unwatch?.()
+  }
+}
+
+async function serve(
+  terminal: Terminal,
+  options: UpOptions,
+  config: Config & { control: string },
+  report: (line: string) => void,
+): Promise<void> {
+  const { control } = config
   const handedOver = new AbortController()
-  const running = await runAgent(
-    { ...config, control, state: resolve(terminal.folder, config.state || defaultStateFolder(terminal.env)) },
-    {
-      signal: terminal.interrupted,
-      report,
-      takeOver: options.takeOver ?? false,
-      onHandedOver: () => handedOver.abort(),
-    },
-  )
+  const running = await runAgent(config, {
+    signal: terminal.interrupted,
+    report,
+    takeOver: options.takeOver ?? false,
+    onHandedOver: () => handedOver.abort(),
+  })
   try {
     const pairs = running.agent.pairs.map(({ id, kernel: { node, tookOver = false } }) => ({
       name: id,

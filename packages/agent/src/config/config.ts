@@ -35,8 +35,8 @@ export interface Config {
   /** Path of the control socket; left out: none. */
   readonly control?: string
   /**
-   * Folder in which is kept which volume each name belongs to; `false`: only as long as the agent lives. Left out:
-   * `/var/lib/blockbraid` for root, see `defaultStateFolder`.
+   * Folder in which is kept which volume each name belongs to, see `defaultStateFolder`. Left out, or `false`: that is
+   * known only as long as the agent lives.
    */
   readonly state?: string | false
   /** Storage systems to reach. */

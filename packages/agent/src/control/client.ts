@@ -1,63 +1,79 @@
-import { createConnection } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { BlockError } from '@blockbraid/core'
-import { createLines } from './lines.ts'
+import type { Conversation } from './conversation.ts'
+import { converse } from './conversation.ts'
 import type { Request } from './protocol.ts'
-import { decodeReply, encodeRequest, MAX_REPLY } from './protocol.ts'
 
 /** Options of {@link callControl}. */
 export interface CallOptions {
-  /** Milliseconds. @defaultValue 60000 */
+  /** Milliseconds. Left out: as long as it takes, while the agent shows that it lives. */
   timeout?: number
   /** Ends the wait for an answer; what the agent has begun goes on. */
   signal?: AbortSignal | undefined
 }
 
+/** How long an agent that lives may take to say so, milliseconds; with the next, five seconds at most. */
+const HELLO_TIME = 3000
+/** How often it is asked whether it lives while it works on a request, milliseconds. */
+const HELLO_EVERY = 1000
+
 /**
  * Asks the agent at a control socket once. Rejects with NOT_FOUND where none listens, DENIED where the
- * socket is another user's, TIMED_OUT, ABORTED, and with PROTOCOL for what the agent refused.
+ * socket is another user's, TIMED_OUT where it does not answer at all, with its process id, ABORTED, and with
+ * PROTOCOL for what the agent refused. It is asked nothing before it has said that it lives: what it was asked
+ * while it hung it would do later, when nobody expects it.
  */
-export function callControl(path: string, request: Request, options: CallOptions = {}): Promise<unknown> {
-  const { timeout = 60_000, signal } = options
-  return new Promise((resolve, reject) => {
-    const socket = createConnection(path)
-    const timer = setTimeout(() => fail(new BlockError('TIMED_OUT', `no answer within ${timeout / 1000} s`)), timeout)
-    const finish = (): void => {
-      clearTimeout(timer)
-      signal?.removeEventListener('abort', abort)
-      socket.destroy()
-    }
-    const fail = (error: Error): void => {
-      finish()
-      reject(error)
-    }
-    const abort = (): void => fail(new BlockError('ABORTED', 'interrupted'))
-    const lines = createLines(MAX_REPLY, (line) => {
-      finish()
-      try {
-        resolve(decodeReply(line))
-      } catch (error) {
-        reject(new BlockError('PROTOCOL', (error as Error).message, { cause: error }))
-      }
-    })
-    socket.on('connect', () => socket.write(encodeRequest(request)))
-    socket.on('data', (chunk) => {
-      if (!lines.push(chunk)) fail(new BlockError('TOO_LARGE', `the answer is longer than ${MAX_REPLY} bytes`))
-    })
-    socket.on('error', (error) => fail(connectError(path, error)))
-    socket.on('close', () => fail(new BlockError('CLOSED', 'the agent ended before it answered')))
-    signal?.addEventListener('abort', abort, { once: true })
-    if (signal?.aborted) abort()
-  })
+export async function callControl(path: string, request: Request, options: CallOptions = {}): Promise<unknown> {
+  const { timeout, signal } = options
+  const conversation = converse(path, signal)
+  const over = new AbortController()
+  try {
+    const alive = await hello(path, conversation, Math.min(HELLO_TIME, timeout ?? HELLO_TIME))
+    if (request.op === 'hello') return alive
+    const silent = untilSilent(path, over.signal)
+    silent.catch(() => {})
+    return await Promise.race([conversation.ask(request, timeout), silent])
+  } finally {
+    over.abort()
+    conversation.close()
+  }
 }
 
-function connectError(path: string, error: NodeJS.ErrnoException): BlockError {
-  if (error.code === 'EACCES' || error.code === 'EPERM')
-    return new BlockError('DENIED', `not allowed to talk to the agent at ${path}: it belongs to another user`, {
-      cause: error,
-    })
-  if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED')
-    return new BlockError('NOT_FOUND', `no agent runs at ${path}: start one with "blockbraid up CONFIG"`, {
-      cause: error,
-    })
-  return new BlockError('CONNECT_FAILED', `cannot talk to the agent at ${path}: ${error.message}`, { cause: error })
+async function hello(path: string, conversation: Conversation, limit: number): Promise<unknown> {
+  const silent = new AbortController()
+  const late = sleep(limit, undefined, { signal: silent.signal }).then(() => {
+    // Asked for while the connection stands.
+    return conversation.peer().then((pid) => Promise.reject(silence(path, pid, limit)))
+  })
+  try {
+    return await Promise.race([conversation.ask({ op: 'hello' }), late])
+  } finally {
+    silent.abort()
+  }
+}
+
+function silence(path: string, pid: number | undefined, limit: number): BlockError {
+  const who = pid === undefined ? `the agent at ${path}` : `agent ${pid}`
+  const cure = `"kill -9 ${pid ?? 'PID'}" ends it and leaves its kernel nodes to the next agent`
+  return new BlockError(
+    'TIMED_OUT',
+    `${who} does not answer within ${limit / 1000} s (control socket ${path}): it is stopped, or its event loop hangs, ` +
+      `which its own log tells; ${cure}`,
+  )
+}
+
+/** Rejects when the agent has stopped to answer; what takes long does not matter. */
+async function untilSilent(path: string, signal: AbortSignal): Promise<never> {
+  for (;;) {
+    await sleep(HELLO_EVERY, undefined, { signal })
+    const conversation = converse(path, signal)
+    try {
+      await hello(path, conversation, HELLO_TIME)
+    } catch (error) {
+      // Whatever else happens to this connection is told by the one that waits for the answer.
+      if (BlockError.is(error) && error.code === 'TIMED_OUT') throw error
+    } finally {
+      conversation.close()
+    }
+  }
 }

@@ -88,9 +88,11 @@ async function refuseLive(path: string): Promise<number | undefined> {
     throw new BlockError('IN_USE', `${path} is there and is not a socket: remove it or name another`)
   let pid: unknown
   try {
-    pid = ((await callControl(path, { op: 'hello' }, { timeout: 2000 })) as { pid?: unknown }).pid
+    pid = ((await callControl(path, { op: 'hello' })) as { pid?: unknown }).pid
   } catch (error) {
     if (BlockError.is(error) && error.code === 'NOT_FOUND') return stats.ino
+    if (BlockError.is(error) && error.code === 'TIMED_OUT')
+      throw new BlockError('IN_USE', `an agent is there already: ${error.message}`, { cause: error })
     throw new BlockError('IN_USE', `another program listens on ${path}`, { cause: error })
   }
   const advice = '"blockbraid up --take-over" replaces it'

@@ -5,8 +5,6 @@ import { callControl } from './client.ts'
 import { refuseForeign } from './path.ts'
 import type { HandOverResult } from './protocol.ts'
 
-/** How long an agent may take to tell its process id, milliseconds. */
-const HELLO_TIME = 5000
 /** How long an agent may take to leave its nodes, milliseconds. */
 const LEAVE_TIME = 30_000
 /** How long its process may take to end after that, milliseconds. */
@@ -40,9 +38,11 @@ export async function takeOver(
 
 async function pidOf(path: string, signal: AbortSignal | undefined): Promise<number | undefined> {
   try {
-    return ((await callControl(path, { op: 'hello' }, { timeout: HELLO_TIME, signal })) as { pid: number }).pid
+    return ((await callControl(path, { op: 'hello' }, { signal })) as { pid: number }).pid
   } catch (error) {
     if (BlockError.is(error) && error.code === 'NOT_FOUND') return undefined
+    if (BlockError.is(error) && error.code === 'TIMED_OUT')
+      throw new BlockError('TIMED_OUT', `cannot take over: ${error.message}; then run this again`, { cause: error })
     throw error
   }
 }

@@ -52,6 +52,7 @@ class Agent implements HostAgent {
   #inventory: Inventory | undefined
   #open = new Map<string, OpenDevice>()
   #pairs = new Map<string, BlockDevicePair>()
+  #deviceOf = new WeakMap<BlockDevicePair, string>()
   #control = new PQueue({ concurrency: 1 })
   #rescan: Timer | undefined
   #stop = new AbortController()
@@ -118,14 +119,18 @@ class Agent implements HostAgent {
         throw error
       }
       this.#pairs.set(spec.name, pair)
+      this.#deviceOf.set(pair, spec.device)
       return pair
     }, options.signal)
   }
 
-  /** Rejects with IN_USE where a pair leads to the volume of a device already. */
+  /**
+   * Rejects with IN_USE where a pair leads to the volume of a device already, through another device: between the two
+   * there would be no order.
+   */
   async #refuseSecond(id: string, signal: AbortSignal): Promise<void> {
     const volume = this.#open.get(id)?.device.volume ?? (await this.#sources(id, signal))[0].info.volume
-    const other = this.pairs.find((pair) => pair.volume === volume)
+    const other = this.pairs.find((pair) => pair.volume === volume && this.#deviceOf.get(pair) !== id)
     if (other === undefined) return
     const text = `${id === volume ? volume : `${id} leads to ${volume}, which`} is paired already, as ${other.id}`
     throw new BlockError('IN_USE', `${text}: close that pair, or set shared where two are meant`)

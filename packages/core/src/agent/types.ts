@@ -67,8 +67,8 @@ export interface PairSpec {
   /** Of the device; without effect where it is open already. */
   multipath?: MultipathOptions
   /**
-   * Whether the volume may have another pair already: of this device, or of one that shares paths with it. Two
-   * devices of one volume keep no order between them and know nothing of each other's guards. @defaultValue false
+   * Whether another device of the same volume may be paired already, such as one of its paths beside all of them: two
+   * devices keep no order between them and know nothing of each other's guards. @defaultValue false
    */
   shared?: boolean
 }
@@ -108,7 +108,7 @@ export interface HostAgent extends AsyncDisposable {
   open(id: string, options?: SignalOptions & { multipath?: MultipathOptions }): Promise<UserDevice>
   /**
    * Pairs a device with an attachment; the device is shared with whoever has opened it. Rejects with IN_USE where
-   * the name is taken, or the volume has a pair already and {@link PairSpec.shared} is not set.
+   * the name is taken, or where another device of the volume is paired and {@link PairSpec.shared} is not set.
    */
   pair(spec: PairSpec, options?: SignalOptions): Promise<BlockDevicePair>
   /**

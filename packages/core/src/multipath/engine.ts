@@ -1,6 +1,5 @@
 import type { Clock, Timer } from '../clock.ts'
 import type { BlockDevice } from '../device.ts'
-import { messageOf } from '../errors.ts'
 import type { Io } from '../io.ts'
 import { changesData, IoFlag, IoOp } from '../io.ts'
 import type { IoSource } from '../io-source.ts'
@@ -19,6 +18,7 @@ import { Losses } from './losses.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { PathEntry } from './path-entry.ts'
 import type { PathSlot } from './path-slot.ts'
+import { Selection } from './selection.ts'
 
 /** Somebody who waits for some Ios. */
 interface Barrier {
@@ -36,22 +36,19 @@ export interface EngineOwner {
 
 /**
  * The I/O side of a multipath device: picks a path for each I/O, tries again elsewhere, lets I/O wait
- * for a path, for room, for a fence, or for an earlier change of the same range. Everything on the way of an I/O that succeeds is in
- * `submit`, `#dispatch`, `#select`, `#finish` and `#complete`, and allocates nothing.
+ * for a path, for room, for a fence, or for an earlier change of the same range. Everything on the way of an I/O
+ * that succeeds is in `submit`, `#dispatch`, `Selection.pick`, `#finish` and `#complete`, and allocates nothing.
  */
 export class Engine {
   /** Ios submitted and not done. */
   inflight = 0
-  /** How often a selector threw or returned what was not in its list. */
-  policyFaults = 0
-  selector: PathSelector
+  readonly selection: Selection
   #clock: Clock
   #options: ResolvedOptions
   #owner: EngineOwner
-  // What the selector knows, and the slots behind it, at the same places.
+  // What the policy picks from, and the slots behind it, at the same places.
   #usable: PathEntry[] = []
   #slots: PathSlot[] = []
-  #faultSaid = false
   #pool: AttemptPool = new AttemptPool((io, status) => this.#finish(io.owner as Attempt, status))
   #parked = new AttemptList()
   #queued = new AttemptList()
@@ -70,8 +67,8 @@ export class Engine {
   constructor(clock: Clock, options: ResolvedOptions, selector: PathSelector, owner: EngineOwner) {
     this.#clock = clock
     this.#options = options
-    this.selector = selector
     this.#owner = owner
+    this.selection = new Selection(selector, (error) => owner.policyFault(error))
   }
 
   /** Ios waiting for a usable path, for a fence, or for an earlier change of their range. */
@@ -138,10 +135,23 @@ export class Engine {
 
   #dispatch(attempt: Attempt): void {
     if (this.#usable.length === 0) return this.#park(attempt)
+    // A policy that sets off I/O from inside `select`.
+    if (this.selection.current !== null) return this.#queued.push(attempt)
     const parent = attempt.parent as Io
-    let entry = this.#select(parent)
-    // A listener of policyFault has taken the last path out.
-    if (entry === undefined) return this.#park(attempt)
+    const io = attempt.io
+    // Before the policy runs: what it may reach is not what is sent.
+    io.op = parent.op
+    io.flags = parent.flags
+    io.offset = parent.offset
+    io.length = parent.length
+    io.buffers = parent.buffers
+    io.source = parent.source
+    let entry = this.selection.pick(io)
+    if (entry === undefined) {
+      // The policy, or a listener of policyFault, has taken the last path out.
+      this.#park(attempt)
+      return this.#pump()
+    }
     if (entry.inflight >= entry.queueDepth) {
       const other = this.#withRoom()
       if (other === undefined) return this.#queued.push(attempt)
@@ -150,36 +160,9 @@ export class Engine {
     attempt.slot = this.#slots[entry.index] as PathSlot
     attempt.started = this.#clock.now()
     entry.inflight++
-    entry.inflightBytes += parent.op <= IoOp.Write ? parent.length : 0
-    const io = attempt.io
-    io.op = parent.op
-    io.flags = parent.flags
-    io.offset = parent.offset
-    io.length = parent.length
-    io.buffers = parent.buffers
-    io.source = parent.source
+    entry.inflightBytes += io.op <= IoOp.Write ? io.length : 0
     if (this.#watch === undefined) this.#startWatch()
     ;(entry.device as BlockDevice).submit(io)
-  }
-
-  #select(io: Io): PathEntry | undefined {
-    let picked: PathEntry | undefined
-    try {
-      picked = this.selector.select(io) as PathEntry | undefined
-    } catch (error) {
-      return this.#policyFault(`select threw: ${messageOf(error)}`)
-    }
-    if (picked != null && this.#usable[picked.index] === picked) return picked
-    return this.#policyFault('select returned what is not in the list of its last update')
-  }
-
-  #policyFault(what: string): PathEntry | undefined {
-    this.policyFaults++
-    if (!this.#faultSaid) {
-      this.#faultSaid = true
-      this.#owner.policyFault(new Error(`policy ${this.selector.name}: ${what}; the first path is used`))
-    }
-    return this.#usable[0]
   }
 
   #withRoom(): PathEntry | undefined {
@@ -289,7 +272,11 @@ export class Engine {
   }
 
   #pump(): void {
-    while (this.#queued.head !== null && (this.#usable.length === 0 || this.#withRoom() !== undefined)) {
+    while (
+      this.selection.current === null &&
+      this.#queued.head !== null &&
+      (this.#usable.length === 0 || this.#withRoom() !== undefined)
+    ) {
       this.#dispatch(this.#queued.shift() as Attempt)
     }
   }
@@ -357,32 +344,18 @@ export class Engine {
     this.#slots = slots
     this.#usable = slots.map((slot) => slot.entry)
     for (const [index, entry] of this.#usable.entries()) entry.index = index
-    if (slots.length > 0) this.#update()
+    this.selection.update(this.#usable)
     for (let count = resumed ? this.#parked.length : 0; count > 0; count--) {
       const attempt = this.#parked.shift()
       if (attempt === null) break
       this.#retry(attempt)
     }
     this.#pump()
-    if (!resumed) return undefined
+    // The policy's `update` may have taken the last path out again.
+    if (!resumed || this.#slots.length === 0) return undefined
     const expired = this.#expired
     this.#expired = 0
     return expired
-  }
-
-  #update(): void {
-    try {
-      this.selector.update(this.#usable)
-    } catch (error) {
-      this.#policyFault(`update threw: ${messageOf(error)}`)
-    }
-  }
-
-  /** Exchanges the policy; throws what its `update` throws, and then keeps the old one. */
-  setSelector(selector: PathSelector): void {
-    if (this.#usable.length > 0) selector.update(this.#usable)
-    this.selector = selector
-    this.#faultSaid = false
   }
 
   /** Nothing sent through the slot's path can change data any more: what waited for that moves on. */
@@ -490,6 +463,11 @@ export class Engine {
       ({ parent, slot, io }) => parent !== null && slot !== null && changesData(io.op) && (io.flags & IoFlag.Fua) === 0,
     )
     return this.#losses.lost(this.#clock.now(), open)
+  }
+
+  /** Whether the storage has ever lost anything of that. */
+  get hasLost(): boolean {
+    return this.#losses.count > 0
   }
 
   /** From now on the storage has a volatile cache: what came before is durable. */

@@ -37,14 +37,15 @@ export class Guards {
 
   /** Looks at an I/O that begins; returns whether it has to wait for what overlaps it. */
   holds(attempt: Attempt, io: Io): boolean {
-    this.#see(io.source, attempt)
-    if (!this.careful || io.op === IoOp.Flush) return false
+    if (io.op === IoOp.Flush) return false
     if (io.op === IoOp.Read) return this.#reads > 0 && this.readBlocker(io.offset, io.length) !== null
+    this.#see(io.source, attempt)
+    if (!this.careful) return false
     return this.#enter(attempt, io)
   }
 
   #see(source: IoSource | null, attempt: Attempt): void {
-    if (this.#sources.has(source)) return
+    if (this.#sources.has(source) || source?.gone) return
     this.#sources.add(source)
     if (this.#sources.size > 1) this.#beCareful(attempt)
     else this.only = source

@@ -18,6 +18,7 @@ import { Errno } from '../status.ts'
 import type { Path } from '../target.ts'
 import { userDevice } from '../user-device.ts'
 import type { VolumeId } from '../volume-id.ts'
+import { CacheState } from './cache-state.ts'
 import { Engine } from './engine.ts'
 import { checkedSelector, firstPath } from './first-path.ts'
 import type { Owed } from './guard.ts'
@@ -134,6 +135,7 @@ class Multipath implements MultipathDevice, SlotOwner {
   #closing: Closing = closing(({ signal }) => this.#end(signal))
   #closed = false
   #widest: DeviceLimits | undefined
+  readonly #cache = new CacheState(this, () => this.#refreshLimits())
   #fenced: () => void = () => {}
   readonly fenced: Promise<void> = new Promise((resolve) => (this.#fenced = resolve))
   #ended = new AbortController()
@@ -203,11 +205,11 @@ class Multipath implements MultipathDevice, SlotOwner {
   }
 
   get policy(): string {
-    return this.#engine.selector.name
+    return this.#engine.selection.name
   }
 
   get policyFaults(): number {
-    return this.#engine.policyFaults
+    return this.#engine.selection.faults
   }
 
   get guards(): readonly GuardStatus[] {
@@ -261,7 +263,7 @@ class Multipath implements MultipathDevice, SlotOwner {
   }
 
   setSelector(create: () => PathSelector): void {
-    this.#engine.setSelector(checkedSelector(create))
+    this.#engine.selection.exchange(checkedSelector(create))
   }
 
   addPath(source: PathSource): void {
@@ -336,10 +338,13 @@ class Multipath implements MultipathDevice, SlotOwner {
   #refreshLimits(): void {
     const entries = this.#slots.filter((slot) => slot.state === 'up').map((slot) => slot.entry)
     if (entries.length === 0) return
-    const { size, writeCache } = this.limits
-    this.limits = combineLimits(entries.map((entry) => (entry.path as Path).limits))
+    const { size, writeCache: hadCache } = this.limits
+    const combined = combineLimits(entries.map((entry) => (entry.path as Path).limits))
+    // Once something was lost, flushes come here for as long as the device lives: they are how clients are told.
+    const writeCache = this.#cache.update(combined.writeCache) || this.#engine.hasLost
+    this.limits = writeCache === combined.writeCache ? combined : { ...combined, writeCache }
     this.#widest = widen(this.#widest, this.limits)
-    if (this.limits.writeCache && !writeCache) this.#engine.cacheOn()
+    if (writeCache && !hadCache) this.#engine.cacheOn()
     for (const entry of entries) this.#chooseFront(entry, entry.path as Path, this.#widest)
     if (this.limits.size !== size) this.#emit('resized', { size: this.limits.size })
   }

@@ -2,9 +2,10 @@ import type { BlockDevice } from '../device.ts'
 import type { PathView } from '../policy.ts'
 import type { Access, Path } from '../target.ts'
 import { LATENCY_BUCKETS } from './latency.ts'
+import { viewOf } from './path-view.ts'
 
-/** A path's numbers: the view that policies get, and the counters that operators see. */
-export class PathEntry implements PathView {
+/** A path's numbers: those that policies see through its view, and the counters that operators see. */
+export class PathEntry {
   readonly id: string
   readonly weight: number
   access: Access = 'optimized'
@@ -23,6 +24,8 @@ export class PathEntry implements PathView {
   errors = 0
   retries = 0
   failures = 0
+  /** What policies get of it. */
+  readonly view: PathView = viewOf(this)
   readonly histogram: Float64Array = new Float64Array(LATENCY_BUCKETS)
 
   constructor(id: string, weight: number) {

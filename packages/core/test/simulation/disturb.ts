@@ -131,8 +131,6 @@ function changeFlags(world: World): void {
     // News of a cache that is off by the time it comes is taken for none.
     if (![...world.paths].some(({ heard }) => heard === world.losses)) return
     world.switched++
-    // The array writes it back.
-    if (before) for (const history of world.histories) history.flushed(history.mark, world.losses)
   }
   trace(host.clock.now(), 'FLAG', flag, !before)
   array.change(0, { [flag]: !before })

@@ -92,6 +92,7 @@ napi_value watch_ref(napi_env env, napi_callback_info info);
 napi_value socket_pair(napi_env env, napi_callback_info info);
 napi_value close_fd(napi_env env, napi_callback_info info);
 napi_value close_handle(napi_env env, napi_callback_info info);
+napi_value peer_pid(napi_env env, napi_callback_info info);
 napi_value control(napi_env env, napi_callback_info info);
 
 /* netlink.c */

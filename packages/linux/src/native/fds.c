@@ -1,4 +1,4 @@
-/* Socket pairs, close, ioctl. */
+/* Socket pairs, their peers, close, ioctl. */
 #define _GNU_SOURCE
 #include "addon.h"
 #include <errno.h>
@@ -36,6 +36,16 @@ napi_value socket_pair(napi_env env, napi_callback_info info) {
   }
   for (uint32_t i = 0; i < 2; i++) napi_set_element(env, result, i, number(env, fds[i]));
   return result;
+}
+
+/* peerPid(fd): 0 where the process is not seen from here. */
+napi_value peer_pid(napi_env env, napi_callback_info info) {
+  napi_value arguments[1];
+  int fd;
+  struct ucred peer;
+  socklen_t length = sizeof peer;
+  if (begin(env, info, 1, arguments) == NULL || !read_fd(env, arguments[0], &fd)) return NULL;
+  return number(env, getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 ? peer.pid : -errno);
 }
 
 /* closeFd(fd) */

@@ -15,6 +15,7 @@ static const napi_property_descriptor exported[] = {
   EXPORT("socketPair", socket_pair),
   EXPORT("closeFd", close_fd),
   EXPORT("closeHandle", close_handle),
+  EXPORT("peerPid", peer_pid),
   EXPORT("ioctl", control),
   EXPORT("netlinkOpen", netlink_open),
   EXPORT("netlinkRequest", netlink_request),

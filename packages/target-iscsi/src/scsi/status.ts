@@ -25,7 +25,7 @@ export const News = {
   Luns: 4,
   /** The identity must be checked again before anything else is sent. */
   Identity: 8,
-  /** The logical unit was reset: what was in its volatile cache or in flight there may be lost. */
+  /** The logical unit was reset: what was in flight there may be lost, and what was cached if it {@link losesCache}. */
   Reset: 16,
   /** A write that was acknowledged earlier failed: the next flush must not succeed. */
   WriteLost: 32,
@@ -175,6 +175,17 @@ export function judge(status: number, sense: Sense | undefined): Verdict {
     if (row.status === status && (status !== CHECK || fits(row, sense))) return row.verdict
   }
   return UNKNOWN
+}
+
+/**
+ * Whether sense data says that what was in a volatile cache may be gone: power on (29h/00h, which stands for any reset
+ * too, and 29h/01h), a reset inside of the device (29h/04h), or one of a kind that is not known. The resets that a host
+ * asks for (29h/02h, 29h/03h) end commands, reservations and modes (SAM-5 §6.3.2, §6.3.3), and no data that was
+ * accepted before; the others (29h/05h to 29h/07h) concern the transport.
+ */
+export function losesCache(sense: Sense | undefined): boolean {
+  if (sense === undefined || sense.deferred || sense.key !== 0x6 || sense.asc !== 0x29) return false
+  return sense.ascq < 0x2 || sense.ascq === 0x4 || sense.ascq > 0x7
 }
 
 function fits(row: StatusRow, sense: Sense | undefined): boolean {

@@ -8,6 +8,9 @@ import type { CallOptions } from '../session/call.ts'
 import { call } from '../session/call.ts'
 import type { Session } from '../session/session.ts'
 
+/** Hears of {@link News}, and of the sense data that they came in. */
+export type NewsListener = (news: number, sense: Uint8Array) => void
+
 /** Whom to ask. */
 export interface Asker {
   readonly session: Session
@@ -16,7 +19,7 @@ export interface Asker {
   readonly lun: Lun
   readonly options: Omit<CallOptions, 'changes'>
   /** Hears of the news that came with a status, once per answer. @defaultValue `tell` */
-  readonly onNews?: (news: number, sense: Uint8Array) => void
+  readonly onNews?: NewsListener
 }
 
 const MAX_TRIES = 12

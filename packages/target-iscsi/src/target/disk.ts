@@ -163,6 +163,16 @@ export async function readAccess(asker: Asker, { inquiry, port }: Identity): Pro
 /** Bits of the inquiry's `tpgs`. */
 export const EXPLICIT_ACCESS = 2
 
+/** Reads whether there is a volatile write cache. */
+export async function readWriteCache(asker: Asker): Promise<boolean> {
+  return hasCache(await readMode(asker))
+}
+
+// Not told means that it must be taken for granted: a flush too many does no harm.
+function hasCache(mode: Mode | undefined): boolean {
+  return mode?.writeCache ?? true
+}
+
 async function readMode(asker: Asker): Promise<Mode | undefined> {
   try {
     return await askMode(asker)
@@ -230,8 +240,7 @@ function limitsOf(
     preferredBlockSize: Number.isInteger(Math.log2(preferred)) ? preferred : capacity.physicalBlockSize,
     maxTransfer: Math.max(blockSize, most - (most % blockSize)),
     queueDepth: options.queueDepth,
-    // Not told means that it must be taken for granted: a flush too many does no harm.
-    writeCache: mode?.writeCache ?? true,
+    writeCache: hasCache(mode),
     fua: mode?.dpofua ?? false,
     trim: ranges.unmap || ranges.writeSameUnmap !== 'none',
     writeZeroes: ranges.writeSame !== 'none',

@@ -2,6 +2,7 @@ import type { Clock, SignalOptions, Timer } from '@blockbraid/core'
 import { BlockError, delay } from '@blockbraid/core'
 import type { Lun } from '../scsi/lun.ts'
 import type { Session } from '../session/session.ts'
+import { MissedNews } from './missed.ts'
 import type { Portal } from './portal.ts'
 
 /** What a nexus needs to log in. */
@@ -45,6 +46,8 @@ export class Nexus {
   readonly isid: Uint8Array
   /** The session that lives now. */
   session: Session | undefined
+  /** What no path has heard. */
+  readonly missed = new MissedNews()
   readonly #host: NexusHost
   #users = 0
   #linger: Timer | undefined
@@ -212,7 +215,7 @@ export class Nexus {
         if (this.session === session) this.session = undefined
         if (session.unfenced.size > 0) this.#lost.add(session)
       },
-      event: () => {},
+      event: (high, low, sense) => this.missed.hear({ high, low }, sense),
     })
     // Those who asked for it may have gone meanwhile.
     this.#lingerIfIdle()

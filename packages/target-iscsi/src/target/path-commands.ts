@@ -20,6 +20,8 @@ export interface CommandHost {
 export const CUT: IoStatus = Errno.EIO | PATH_ERROR
 
 const MAX_CDB = 16
+const MODE_SELECT_6 = 0x15
+const MODE_SELECT_10 = 0x55
 const LARGEST_CDB = 260
 const RANGE_TIMEOUT = 120_000
 const RANGE_PAUSE = 250
@@ -39,7 +41,7 @@ export async function sendRange(path: CommandHost, review: Review, command: Scsi
       return CUT
     }
     const verdict = judge(answer.status, decodeSense(answer.sense))
-    review.hear(verdict.news)
+    review.hear(verdict.news, answer.sense)
     if (verdict.status === OK || verdict.action === Action.None || tries > MAX_RETRIES) {
       await review.settled()
       return path.isOpen() ? verdict.status : CUT
@@ -75,7 +77,9 @@ export async function sendByHand(
   if (!path.isOpen()) throw path.closedError()
   // What any command may do is not known here.
   const answer = await path.call({ cdb, data }, timeout, signal)
-  if (answer.status !== ScsiStatus.Good) review.hear(judge(answer.status, decodeSense(answer.sense)).news)
+  if (answer.status !== ScsiStatus.Good) review.hear(judge(answer.status, decodeSense(answer.sense)).news, answer.sense)
+  // What a command changes is told to every nexus but the one that it came through (SPC-5, MODE SELECT).
+  else if (cdb[0] === MODE_SELECT_6 || cdb[0] === MODE_SELECT_10) review.hear(News.Capacity)
   return answer
 }
 
@@ -94,7 +98,7 @@ export async function activate(
   for (let tries = 1; ; tries++) {
     const answer = await path.call(command, timeout, signal)
     const verdict = judge(answer.status, decodeSense(answer.sense))
-    review.hear(verdict.news)
+    review.hear(verdict.news, answer.sense)
     if (verdict.status === OK) break
     if (verdict.action !== Action.Retry || tries > MAX_RETRIES) {
       throw new BlockError('IO_FAILED', `SET TARGET PORT GROUPS: ${verdict.text}`)

@@ -33,7 +33,7 @@ import { call } from '../session/call.ts'
 import type { Session, SessionListener } from '../session/session.ts'
 import type { Task } from '../session/task.ts'
 import { Direction, Outcome } from '../session/task.ts'
-import type { Asker } from './ask.ts'
+import type { Asker, NewsListener } from './ask.ts'
 import { EXPLICIT_ACCESS } from './disk.ts'
 import type { Nexus } from './nexus.ts'
 import type { CommandHost } from './path-commands.ts'
@@ -45,6 +45,8 @@ import { Review } from './review.ts'
 
 /** What a path needs of its target. */
 export interface PathHost extends ReviewTarget {
+  /** Whether a flush that succeeds must fail all the same, as an acknowledged write has; it does so once. */
+  takeWriteLost(volume: VolumeId): boolean
   readonly taskTimeout: number
   readonly pollInterval: number
   /** Settles when a reset through another path has ended what this one has sent; without the option it never does. */
@@ -67,6 +69,7 @@ export class IscsiPath implements Path {
   readonly volume: VolumeId
   access: Access
   limits: DeviceLimits
+  readonly wasReset: boolean
   readonly activate?: (options?: SignalOptions) => Promise<void>
   readonly #emitter = createEmitter<PathEvents>()
   readonly #host: PathHost
@@ -87,6 +90,8 @@ export class IscsiPath implements Path {
   // Ios that are sent again after a pause, and how often each was sent already.
   #pauses = new Map<Io, Timer>()
   #tries = new Map<Io, number>()
+  // Flushes that were under way when it was told that an acknowledged write has failed.
+  #doomed = new Set<Io>()
   #refused: Io[] = []
   #jobs = 0
   #onIdle: (() => void) | undefined
@@ -103,6 +108,7 @@ export class IscsiPath implements Path {
     this.volume = opened.identity.volume
     this.access = opened.access
     this.limits = opened.disk.limits
+    this.wasReset = opened.wasReset
     const { clock, taskTimeout, pollInterval } = host
     const isOpen = (): boolean => this.#open
     const fail = (error: BlockError): void => this.#fail(error)
@@ -118,6 +124,7 @@ export class IscsiPath implements Path {
       {
         isOpen,
         asker: (onNews) => this.#asker(onNews),
+        cacheLost: (why) => this.#emitter.emit('cacheLost', why),
         accessChanged: (access) => {
           this.access = access
           this.#emitter.emit('access', access)
@@ -139,8 +146,13 @@ export class IscsiPath implements Path {
       lost: fail,
       event: (high, low, sense) => {
         const { news } = judge(ScsiStatus.CheckCondition, decodeSense(sense))
-        // That logical units were exchanged concerns every one of them.
-        review.hear(high === lun.high && low === lun.low ? news : news & News.Luns)
+        if (high === lun.high && low === lun.low) {
+          if (this.#open) nexus.missed.take(lun)
+          review.hear(news, sense)
+        } else {
+          // That logical units were exchanged concerns every one of them.
+          review.hear(news & News.Luns)
+        }
       },
     }
     session.listeners.add(this.#listener)
@@ -153,7 +165,7 @@ export class IscsiPath implements Path {
         this.#quiet = true
         return quiet
       },
-      asker: () => this.#asker((news) => review.hear(news)),
+      asker: () => this.#asker((news, sense) => review.hear(news, sense)),
       fail,
     })
   }
@@ -190,7 +202,8 @@ export class IscsiPath implements Path {
       task.direction = Direction.None
       task.length = 0
     } else {
-      const fua = (io.flags & IoFlag.Fua) !== 0
+      // Where the cache has gone meanwhile, FUA may be refused with it, and every write is durable.
+      const fua = (io.flags & IoFlag.Fua) !== 0 && (limits.fua || limits.writeCache)
       const blocks = io.length / limits.blockSize
       const reads = op === IoOp.Read
       putReadWrite(
@@ -219,7 +232,7 @@ export class IscsiPath implements Path {
     if (task.direction === Direction.Read) {
       if (task.received !== task.length) return this.#troubled(task, io)
       if (task.lends) io.buffers = task.buffers
-    } else if (io.op === IoOp.Flush && this.#host.writesLost.delete(this.volume)) {
+    } else if (io.op === IoOp.Flush && this.#tellsWriteLost(io)) {
       return this.#end(io, Errno.EIO)
     }
     if (this.#review.doubts) return void this.#doubted.set(io, OK)
@@ -241,11 +254,13 @@ export class IscsiPath implements Path {
       return this.#answered(io, whole ? OK : Errno.EIO)
     }
     // Without a command for it there is no cache either, unless it says so.
-    if (io.op === IoOp.Flush && verdict.status === Errno.EOPNOTSUPP && !this.#review.disk.tellsCache) {
-      return this.#answered(io, this.#host.writesLost.delete(this.volume) ? Errno.EIO : OK)
+    const { tellsCache, limits } = this.#review.disk
+    if (io.op === IoOp.Flush && verdict.status === Errno.EOPNOTSUPP && !(tellsCache && limits.writeCache)) {
+      return this.#answered(io, this.#tellsWriteLost(io) ? Errno.EIO : OK)
     }
     const tries = (this.#tries.get(io) ?? 0) + 1
-    this.#review.hear(verdict.news)
+    if (io.op === IoOp.Flush && (verdict.news & News.WriteLost) !== 0) this.#doomed.add(io)
+    this.#review.hear(verdict.news, task.sense)
     if (verdict.action === Action.Retry && tries <= MAX_RETRIES && this.#open) {
       this.#tries.set(io, tries)
       this.submit(io)
@@ -269,8 +284,25 @@ export class IscsiPath implements Path {
     else this.#end(io, status)
   }
 
+  /** An acknowledged write to the volume has failed: every flush under way may be for it, and must not succeed. */
+  failFlushes(): void {
+    const sent = this.#session.tasksOf(this).map(({ io }) => io)
+    for (const io of [...sent, ...this.#held, ...this.#pauses.keys()]) {
+      if (io?.op === IoOp.Flush) this.#doomed.add(io)
+    }
+    for (const [io, status] of this.#doubted) {
+      if (io.op === IoOp.Flush && status === OK) this.#doubted.set(io, Errno.EIO)
+    }
+  }
+
+  #tellsWriteLost(io: Io): boolean {
+    const doomed = this.#doomed.delete(io)
+    return this.#host.takeWriteLost(this.volume) || doomed
+  }
+
   #end(io: Io, status: IoStatus): void {
     this.#tries.delete(io)
+    this.#doomed.delete(io)
     io.done(io, status)
   }
 
@@ -286,7 +318,7 @@ export class IscsiPath implements Path {
   #startRange(io: Io): void {
     this.#jobs++
     const review = this.#review
-    void runRange(io, review.disk, (command) => sendRange(this.#commands, review, command)).then((status) => {
+    void runRange(io, review, (command) => sendRange(this.#commands, review, command)).then((status) => {
       this.#quiet = false
       this.#end(io, status)
       this.#jobEnded()
@@ -323,7 +355,7 @@ export class IscsiPath implements Path {
     return new BlockError('IO_FAILED', `${this.id} is down: ${this.#failure?.message}`, { cause: this.#failure })
   }
 
-  #asker(onNews: (news: number) => void): Asker {
+  #asker(onNews: NewsListener): Asker {
     const { clock, taskTimeout } = this.#host
     return {
       session: this.#session,

@@ -4,7 +4,7 @@ import { testUnitReady } from '../scsi/cdb.ts'
 import { News } from '../scsi/status.ts'
 import type { Asker } from './ask.ts'
 import { ask } from './ask.ts'
-import { readCapacity, readIdentity } from './disk.ts'
+import { readCapacity, readIdentity, readWriteCache } from './disk.ts'
 import type { Review, Reviewed } from './review.ts'
 import { takesIo } from './review.ts'
 
@@ -20,7 +20,7 @@ export interface PollHost {
   fail(error: BlockError): void
 }
 
-// With each of so many polls the size is read, also of a path that is busy.
+// With each of so many polls size and write cache are read, also of a path that is busy.
 const POLLS_TO_LOOK = 6
 
 /** Asks for news now and then: a path without I/O hears of none, unit attentions come with the answer to a command. */
@@ -64,13 +64,18 @@ export class Poll {
 
   /**
    * Hears of what is queued for this path, and of what no unit attention tells: that another volume answers, which
-   * LIO lets happen in silence; with `looks` also of a new size.
+   * LIO lets happen in silence; with `looks` also of a new size, and of a
+   * write cache that was switched.
    */
   async #ask(looks: boolean): Promise<void> {
     const asker = this.#host.asker()
     await ask(asker, 'TEST UNIT READY', testUnitReady())
     const identity = await readIdentity(asker)
     if (identity?.volume !== this.#path.volume) return this.#review.hear(News.Identity)
-    if (looks && (await readCapacity(asker)).size !== this.#path.limits.size) this.#review.hear(News.Capacity)
+    if (!looks) return
+    const { size, writeCache } = this.#path.limits
+    if ((await readCapacity(asker)).size !== size || (await readWriteCache(asker)) !== writeCache) {
+      this.#review.hear(News.Capacity)
+    }
   }
 }

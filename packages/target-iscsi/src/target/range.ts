@@ -7,8 +7,9 @@ import type { Disk } from './disk.ts'
 /** Sends one command of a trim or of a zeroing; resolves to how it ended. */
 export type SendCommand = (command: ScsiCommand) => Promise<IoStatus>
 
-/** Does a Trim or a WriteZeroes of any length, in as many commands as the limits of the device ask for. */
-export async function runRange(io: Io, disk: Disk, send: SendCommand): Promise<IoStatus> {
+/** Does a Trim or a WriteZeroes of any length, in as many commands as the limits of the disk ask for. */
+export async function runRange(io: Io, now: { readonly disk: Disk }, send: SendCommand): Promise<IoStatus> {
+  const { disk } = now
   const { ranges, limits } = disk
   const trims = io.op === IoOp.Trim
   if (trims ? !limits.trim : !limits.writeZeroes) return Errno.EOPNOTSUPP
@@ -30,7 +31,8 @@ export async function runRange(io: Io, disk: Disk, send: SendCommand): Promise<I
     if (status !== OK) return status
     lba += blocks
   }
-  return flushes && limits.writeCache ? send(syncCache(disk.long)) : OK
+  // A cache that was switched on or off meanwhile may hold some of it.
+  return flushes && (limits.writeCache || now.disk.limits.writeCache) ? send(syncCache(disk.long)) : OK
 }
 
 /** As many blocks as one command takes, cut where a granule ends. */

@@ -1,7 +1,8 @@
 import type { Access, Clock, DeviceLimits, Path, VolumeId } from '@blockbraid/core'
 import { BlockError } from '@blockbraid/core'
-import { News } from '../scsi/status.ts'
-import type { Asker } from './ask.ts'
+import { decodeSense, describeSense } from '../scsi/sense.ts'
+import { losesCache, News } from '../scsi/status.ts'
+import type { Asker, NewsListener } from './ask.ts'
 import { ScsiError } from './ask.ts'
 import type { Disk, Identity } from './disk.ts'
 import { readAccess, readDisk, readIdentity } from './disk.ts'
@@ -11,6 +12,8 @@ export interface Opened {
   readonly identity: Identity
   readonly disk: Disk
   readonly access: Access
+  /** Whether a volatile cache may have lost what was in it before. */
+  readonly wasReset: boolean
 }
 
 /** What a review needs of the target. */
@@ -22,14 +25,17 @@ export interface ReviewTarget {
   changed(why: string): void
   /** What was read of the volume last, through any path; a new reading is told by `disk`. */
   lastDisk(volume: VolumeId, disk?: Disk): Disk | undefined
-  /** Volumes of which an acknowledged write has failed; a flush through any path must tell. */
-  readonly writesLost: Set<VolumeId>
+  /** An acknowledged write of the volume has failed: flushes that are under way must tell, or else the next. */
+  writeLost(volume: VolumeId): void
+  /** A unit attention of a reset has come: other paths to the volume have one too, and are to hear it now. */
+  resetHeard(path: Reviewed): void
 }
 
 /** What a review tells its path, and asks of it. */
 export interface ReviewHost {
   isOpen(): boolean
-  asker(onNews: (news: number) => void): Asker
+  asker(onNews: NewsListener): Asker
+  cacheLost(why: string): void
   accessChanged(access: Access): void
   limitsChanged(limits: DeviceLimits): void
   /** It is known again what the path leads to: what waited for that goes on. */
@@ -63,13 +69,22 @@ export class Review {
     this.disk = disk
   }
 
-  /** Something may have changed: it is read again. */
-  hear(news: number): void {
+  /** Something may have changed: it is read again. `sense` is what tells so. */
+  hear(news: number, sense?: Uint8Array): void {
     if (news === 0 || !this.#host.isOpen()) return
-    if ((news & News.WriteLost) !== 0) this.#target.writesLost.add(this.#path.volume)
+    if ((news & News.WriteLost) !== 0) this.#target.writeLost(this.#path.volume)
+    if ((news & News.Reset) !== 0 && sense !== undefined) this.#hearReset(sense)
     if ((news & (News.Luns | News.Identity)) !== 0) this.doubts = true
     this.#news |= news & (News.Access | News.Capacity | News.Luns | News.Identity)
     if (this.#news !== 0 && !this.checking) void this.#check()
+  }
+
+  #hearReset(bytes: Uint8Array): void {
+    const sense = decodeSense(bytes)
+    // What limits say still holds for the time before the reset.
+    if (sense === undefined || !losesCache(sense) || !this.#path.limits.writeCache) return
+    this.#host.cacheLost(`${this.#path.id} was powered on or reset: ${describeSense(sense)}`)
+    this.#target.resetHeard(this.#path)
   }
 
   /** Settles when it is known what the path leads to, or the path has ended. */
@@ -102,7 +117,7 @@ export class Review {
     const host = this.#host
     const { id, volume, access: before } = this.#path
     // A port in standby says so again with each command; all else is told once, and may be later than what was read.
-    const asker = host.asker((more) => this.hear(more & ~(news & News.Access)))
+    const asker = host.asker((more, sense) => this.hear(more & ~(news & News.Access), sense))
     if ((news & (News.Identity | News.Luns)) !== 0) {
       const identity = await readIdentity(asker)
       if (identity?.volume !== volume) {

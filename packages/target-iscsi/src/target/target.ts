@@ -33,6 +33,7 @@ import { IscsiPath } from './path.ts'
 import type { PathPlace } from './path-id.ts'
 import { parsePathId } from './path-id.ts'
 import type { Portal } from './portal.ts'
+import type { Reviewed } from './review.ts'
 
 /** A target over iSCSI: one or more portals of storage systems. */
 export interface IscsiTarget extends Target {
@@ -184,6 +185,7 @@ class Initiator implements IscsiTarget, DiscoveryHost {
 
   async #openPath(info: PathInfo, lun: Lun, nexus: Nexus, session: Session, signal: AbortSignal): Promise<Path> {
     let heard = 0
+    const before = this.#lastDisk(info.volume)
     const onNews = (news: number, sense: Uint8Array): void => {
       heard |= news
       tell(session, lun, sense)
@@ -205,6 +207,11 @@ class Initiator implements IscsiTarget, DiscoveryHost {
     if (session.error !== undefined)
       throw new BlockError('CONNECT_FAILED', session.error.message, { cause: session.error })
     const { clock } = this.#host
+    // What was told to whoever came first, this opening included.
+    const missed = nexus.missed.take(lun)
+    if ((missed & News.WriteLost) !== 0) this.#writeLost(info.volume)
+    const cached = disk.limits.writeCache || before?.limits.writeCache === true
+    const wasReset = cached && (missed & News.Reset) !== 0
     const path = new IscsiPath(
       {
         clock,
@@ -214,7 +221,9 @@ class Initiator implements IscsiTarget, DiscoveryHost {
         maxTransfer: this.#options.maxTransfer,
         changed: (why) => this.#changed(why),
         lastDisk: this.#lastDisk,
-        writesLost: this.#writesLost,
+        writeLost: (volume) => this.#writeLost(volume),
+        takeWriteLost: (volume) => this.#writesLost.delete(volume),
+        resetHeard: (path) => this.#resetHeard(path),
         fencedByReset: (lost, proven) => this.#fencedByReset(lost, proven),
         gone: (gone) => this.#paths.delete(gone),
       },
@@ -222,10 +231,19 @@ class Initiator implements IscsiTarget, DiscoveryHost {
       session,
       lun,
       info.id,
-      { identity, disk, access },
+      { identity, disk, access, wasReset },
     )
     this.#paths.add(path)
     return path
+  }
+
+  #writeLost(volume: VolumeId): void {
+    this.#writesLost.add(volume)
+    for (const path of this.#paths) if (path.volume === volume) path.failFlushes()
+  }
+
+  #resetHeard({ id, volume }: Reviewed): void {
+    for (const path of this.#paths) if (path.volume === volume && path.id !== id) path.lookAgain()
   }
 
   async #readDisk(asker: Asker, identity: Identity, info: PathInfo, access: Access): Promise<Disk> {

@@ -1,4 +1,4 @@
-import type { PathSelector, PathView } from '@blockbraid/core'
+import type { Io, PathSelector, PathView } from '@blockbraid/core'
 import type { Mutant } from '../harness/mutant.ts'
 import type { SelectorSuiteOptions } from '../suites/selector.ts'
 
@@ -111,10 +111,42 @@ export const selectorMutants: readonly Mutant<SelectorSuiteOptions>[] = [
   })),
   mutant('select: it does not change', 'writes to the Io', (selector) => ({
     select(io) {
-      io.flags |= 8
+      ;(io as { flags: number }).flags |= 8
       return selector.select(io)
     },
   })),
+  mutant('select: it does not change', 'moves the Io to block 0', (selector) => ({
+    select(io) {
+      ;(io as { offset: number }).offset = 0
+      return selector.select(io)
+    },
+  })),
+  mutant('select: it does not change', 'writes into the buffers of the Io', (selector) => ({
+    select(io) {
+      ;(io as unknown as Io).buffers[0]!.fill(0)
+      return selector.select(io)
+    },
+  })),
+  choosing('select: it does not change', 'writes a number of a view', (paths) => {
+    ;(paths[0] as { inflight: number }).inflight = 99
+    return paths[0]
+  }),
+  choosing('select: it does not change', 'defines a number of a view', (paths) =>
+    Object.defineProperty(paths[0]!, 'inflight', { value: 99 }),
+  ),
+  choosing('rule 11: select never returns undefined', 'takes what it returns out of the list', (paths) =>
+    (paths as PathView[]).shift(),
+  ),
+  mutant('select: it does not change', 'keeps the Io and writes it later', (selector) => {
+    let kept: { offset: number } | undefined
+    return {
+      select(io) {
+        if (kept !== undefined) kept.offset = 0
+        kept = io
+        return selector.select(io)
+      },
+    }
+  }),
   mutant('select: it does not change', 'reverses the list it was given', (selector) => ({
     update(paths) {
       ;(paths as PathView[]).reverse()

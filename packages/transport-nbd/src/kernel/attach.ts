@@ -1,5 +1,5 @@
 import type { BlockDevice, Host, SignalOptions } from '@blockbraid/core'
-import { BlockError, delay, throwIfAborted } from '@blockbraid/core'
+import { BlockError, delay, throwIfAborted, writeThrough } from '@blockbraid/core'
 import type { Guarded } from '@blockbraid/linux'
 import { claimNode, removeNodeRecord, writeNodeRecord } from '@blockbraid/linux'
 import type { ServedNode } from './attachment.ts'
@@ -82,10 +82,11 @@ async function findOrMake(
 async function connect(
   { kernel, settings, context }: NodeMaker,
   backend: string,
-  device: BlockDevice,
+  whole: BlockDevice,
   { name }: Identity,
 ): Promise<{ index: number; links: NodeLinks }> {
-  const { limits } = device
+  const { limits } = whole
+  const device = asMade(whole, limits.writeCache)
   const links = new NodeLinks({ kernel, context, device, name }, settings.connections > 1)
   const offered = Array.from({ length: settings.connections }, () => links.add())
   try {
@@ -114,16 +115,19 @@ async function connect(
 /** The connections of a node, and its guard. */
 type Taken = Pick<ServedNode, 'links' | 'guard'>
 
-/** The kernel keeps what it was told of blocks and cache when the node was made. */
+/**
+ * The device as a node of it is to see it. The driver takes over what is said of a write cache when the node is made,
+ * and with no later message; where that was none, the kernel will never flush.
+ */
+function asMade(device: BlockDevice, cached: boolean): BlockDevice {
+  return cached ? device : writeThrough(device)
+}
+
+/** The kernel keeps what it was told of blocks when the node was made. */
 async function refuseOther(kernel: NbdKernel, index: number, { limits }: BlockDevice): Promise<void> {
   const blockSize = Number(await kernel.read(index, 'queue/logical_block_size'))
   if (blockSize !== limits.blockSize) {
     const message = `/dev/nbd${index} has blocks of ${blockSize} bytes, the device of ${limits.blockSize}`
-    throw new BlockError('MISMATCH', `${message}: it cannot take over, remove the node first`)
-  }
-  // Nobody would ever flush the cache.
-  if (limits.writeCache && (await kernel.read(index, 'queue/write_cache')) === 'write through') {
-    const message = `/dev/nbd${index} has no write cache, the device has one`
     throw new BlockError('MISMATCH', `${message}: it cannot take over, remove the node first`)
   }
 }
@@ -133,11 +137,12 @@ async function takeOver(
   { kernel, host, settings, context }: NodeMaker,
   index: number,
   backend: string,
-  device: BlockDevice,
+  whole: BlockDevice,
   identity: Identity,
   signal: AbortSignal | undefined,
 ): Promise<Taken | undefined> {
-  await refuseOther(kernel, index, device)
+  await refuseOther(kernel, index, whole)
+  const device = asMade(whole, (await kernel.read(index, 'queue/write_cache')) === 'write back')
   const wanted = await kernel.connections(index)
   const links = new NodeLinks({ kernel, context, device, name: identity.name }, wanted > 1)
   let taken = 0

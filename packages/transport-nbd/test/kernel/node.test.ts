@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Attachment, Transport } from '@blockbraid/core'
-import { BlockError, Errno, systemHost } from '@blockbraid/core'
+import { BlockError, Errno, IoFlag, systemHost } from '@blockbraid/core'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { NbdAttachment, NbdTransportOptions } from '../../src/transport.ts'
 import { nbdTransport } from '../../src/transport.ts'
@@ -74,6 +74,71 @@ async function lossOf(attachment: Attachment): Promise<string> {
   const [error] = (await once(attachment.events as unknown as EventTarget & NodeJS.EventEmitter, 'lost')) as [Error]
   return error.message
 }
+
+const FLUSH = 'flush'
+
+/** Sends a write, a zeroing and a trim, one after the other; what the device saw of it stands in its log, in short. */
+async function writes(node: FakeNode): Promise<void> {
+  const { clients } = node
+  for (const [command, payload] of [
+    [CMD.WRITE, Buffer.alloc(512, 7)],
+    [CMD.ZEROES, undefined],
+    [CMD.TRIM, undefined],
+  ] as const) {
+    clients[0]!.send(request(command, { length: 512 }), ...(payload === undefined ? [] : [payload]))
+    expect(await clients[0]!.read(16)).toEqual(simple(0))
+  }
+  shorten()
+}
+
+/** The device's log in short: `w f` is a write with Fua. */
+function shorten(): void {
+  const names = ['r', 'w', FLUSH, 't', 'z']
+  for (const [index, line] of device.log.entries()) {
+    const [, op, flags] = /^(\d):\S+(?: f(\d))?$/.exec(line) ?? []
+    if (op === undefined) continue
+    device.log[index] = `${names[Number(op)]}${Number(flags ?? 0) & IoFlag.Fua ? ' f' : ''}`
+  }
+}
+
+describe('a node without a write cache', () => {
+  beforeEach(() => {
+    device.limits = { ...device.limits, writeCache: false }
+  })
+
+  it('gets its writes as they are while the device has none', async () => {
+    const { node } = await attached()
+    await writes(node)
+    expect(device.log).toEqual(['w', 'z', 't'])
+  })
+
+  it('is written through from the moment on in which the device has one, and no longer than that', async () => {
+    const { node } = await attached({ connections: 2 })
+    device.limits = { ...device.limits, writeCache: true }
+    await writes(node)
+    expect(device.log.splice(0)).toEqual(['w f', 'z f', 't', FLUSH])
+    device.limits = { ...device.limits, fua: false }
+    await writes(node)
+    expect(device.log.splice(0)).toEqual(['w', FLUSH, 'z', FLUSH, 't', FLUSH])
+    device.limits = { ...device.limits, writeCache: false }
+    await writes(node)
+    expect(device.log).toEqual(['w', 'z', 't'])
+  })
+
+  it('has a write that is under way when the cache is switched on answered when it is flushed', async () => {
+    const { node } = await attached()
+    device.hold = true
+    node.clients[0]!.send(request(CMD.WRITE, { length: 512 }), Buffer.alloc(512, 7))
+    await vi.waitUntil(() => device.held.length === 1)
+    device.limits = { ...device.limits, writeCache: true }
+    device.release()
+    await vi.waitUntil(() => device.held.length === 1)
+    shorten()
+    expect(device.log).toEqual(['w', FLUSH])
+    device.release()
+    expect(await node.clients[0]!.read(16)).toEqual(simple(0))
+  })
+})
 
 describe('a node', () => {
   it('tells the device which of its connections died, once each', async () => {
@@ -435,15 +500,16 @@ describe('a node that was left', () => {
     await expect(transportOf().attach(device, identity)).rejects.toMatchObject({ code: 'MISMATCH' })
   })
 
-  it('is not taken over without a write cache where the device has one: nobody would flush it', async () => {
+  it('is taken over without a write cache where the device has one, and written through', async () => {
     device.limits = { ...device.limits, writeCache: false }
     const { attachment } = await attached()
     await attachment.detach({ mode: 'leave' })
     device.limits = { ...device.limits, writeCache: true }
-    await expect(transportOf().attach(device, identity)).rejects.toMatchObject({
-      code: 'MISMATCH',
-      message: expect.stringContaining('/dev/nbd0 has no write cache'),
-    })
+    const { attachment: next, node } = await attached()
+    expect(next).toMatchObject({ node: '/dev/nbd0', tookOver: true })
+    await writes(node)
+    // First what the process before may have left in the cache without knowing of it.
+    expect(device.log).toEqual([FLUSH, 'w f', 'z f', 't', FLUSH])
   })
 
   it('is IN_USE while this process serves it', async () => {
