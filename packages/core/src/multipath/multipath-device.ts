@@ -159,6 +159,7 @@ class Multipath implements MultipathDevice, SlotOwner {
       drained: (slot) => slot.drained(),
     })
     for (const each of owed) this.#engine.owe(each)
+    if (owed.length > 0) this.#cache.inherit()
     this.limits = unknownLimits(sources[0]?.info.size ?? 0, sources[0]?.info.blockSize ?? 512)
     for (const source of sources) this.addPath(source)
   }

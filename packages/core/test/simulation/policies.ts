@@ -1,6 +1,6 @@
 import { queueDepth } from '@blockbraid/policy-queue-depth'
 import { roundRobin } from '@blockbraid/policy-round-robin'
-import type { Io, PathSelector, PathView } from '../../src/index.ts'
+import type { IoView, PathSelector, PathView } from '../../src/index.ts'
 import type { World } from './world.ts'
 
 /** Makes one of the policies, by chance; with `meddles` it writes into all that it gets. */
@@ -10,7 +10,7 @@ export function policy(world: World, meddles: boolean): () => PathSelector {
 }
 
 /** Something that a policy must not do; where it is refused, it throws, and core takes the first path. */
-export function meddle(io: Io, paths: readonly PathView[], random: () => number): void {
+export function meddle(io: IoView, paths: readonly PathView[], random: () => number): void {
   const acts: (() => void)[] = [
     () => Object.assign(io, { offset: 0 }),
     () => Object.assign(io, { length: 512, flags: 0 }),
