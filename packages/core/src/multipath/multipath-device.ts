@@ -16,13 +16,13 @@ import type { DeviceScsiOptions, ScsiAnswer } from '../scsi.ts'
 import { SCSI_TIMEOUT } from '../scsi.ts'
 import { Errno } from '../status.ts'
 import type { Path } from '../target.ts'
-import { userDevice } from '../user-device.ts'
 import type { VolumeId } from '../volume-id.ts'
 import { CacheState } from './cache-state.ts'
 import { Engine } from './engine.ts'
 import { checkedSelector, firstPath } from './first-path.ts'
 import type { Owed } from './guard.ts'
 import { combineLimits, limitsFault, takesAll, widen } from './limits.ts'
+import { narrowFront } from './narrow-front.ts'
 import type { MultipathOptions, ResolvedOptions } from './options.ts'
 import { resolveOptions } from './options.ts'
 import { anyRoute, oneRoute, passThrough } from './pass-through.ts'
@@ -353,7 +353,7 @@ class Multipath implements MultipathDevice, SlotOwner {
   // An I/O that was let through while wider paths were up must find its way on a narrower one too.
   #chooseFront(entry: PathEntry, path: Path, widest: DeviceLimits): void {
     if (takesAll(path.limits, widest)) entry.device = path
-    else if (entry.device === null || entry.device === path) entry.device = userDevice(path, this.host.clock)
+    else if (entry.device === null || entry.device === path) entry.device = narrowFront(path, this.host.clock)
   }
 
   // A listener that throws must not leave the device half way through a change.
