@@ -105,7 +105,7 @@ function submitted(world: World, _client: Client, { op, first, count, buffers }:
 }
 
 function judge(world: World, client: Client, step: Step, sent: Sent, answer: Answer): void {
-  const { histories, array } = world
+  const { histories } = world
   const { op, flags, first } = step
   const status = answer as number
   if (op === IoOp.Flush || flags & 1)
@@ -144,9 +144,11 @@ function judge(world: World, client: Client, step: Step, sent: Sent, answer: Ans
     }
     return
   }
-  const uncached = !sent.cached && !array.volumes[0]!.writeCache && sent.switched === world.switched
+  // What was under way when a flag changed may have been executed before or after.
+  const steady = sent.switched === world.switched
+  const uncached = steady && !sent.cached
   for (const [index, change] of sent.changes.entries()) {
-    histories[first + index]!.acknowledge(change, uncached || (flags & IoFlag.Fua) !== 0)
+    histories[first + index]!.acknowledge(change, uncached || (steady && (flags & IoFlag.Fua) !== 0))
   }
   if (op !== IoOp.Read) return
   const bytes = step.buffers[0]!

@@ -130,8 +130,8 @@ function changeFlags(world: World): void {
   if (flag === 'writeCache') {
     // News of a cache that is off by the time it comes is taken for none.
     if (![...world.paths].some(({ heard }) => heard === world.losses)) return
-    world.switched++
   }
+  world.switched++
   trace(host.clock.now(), 'FLAG', flag, !before)
   array.change(0, { [flag]: !before })
   if (flag === 'readOnly') host.clock.after(5, () => array.change(0, { readOnly: false }))

@@ -75,7 +75,7 @@ async function open(world: World, process: Process): Promise<void> {
   const volume = world.array.volumes[0]!.id
   const create = policy(world, world.kinds.has('meddling'))
   const selector = world.seams.selector?.(create) ?? create
-  while (world.process === process) {
+  for (let tries = 0; world.process === process; tries++) {
     try {
       const pair = await agent.pair({ name: 'volume', device: volume, selector, transport, multipath })
       process.pair = pair
@@ -85,6 +85,10 @@ async function open(world: World, process: Process): Promise<void> {
       process.device = world.seams.device?.(pair.user, pair) ?? pair.user
       // What the array lost before is nobody's to tell any more: news of it does not outlive a process.
       world.newsIsGone()
+      // That the process before has left what is not flushed is known by its debts. A try that found no path, or a
+      // process that never had one, may have settled those.
+      if (tries > 0 || !world.served) for (const history of world.histories) history.forgive(world.losses)
+      world.served = true
       world.wake()
       return
     } catch (error) {
@@ -97,6 +101,7 @@ async function open(world: World, process: Process): Promise<void> {
 
 /** As SIGKILL. What it has sent stays in the array. */
 export function killProcess(world: World, process: Process): void {
+  if (process.pair === undefined) world.served = false
   world.process = undefined
   process.device = undefined
   end(world, process)

@@ -31,13 +31,15 @@ export interface World {
   readonly left: Set<number>
   /** The one that serves, or is about to. */
   process: Process | undefined
+  /** Whether the process before has ever had the volume open. */
+  served: boolean
   /** Processes so far. */
   begun: number
   /** Writes so far; each is a generation of its blocks. */
   generations: number
   /** Caches that were lost so far. */
   losses: number
-  /** How often the write cache was switched. */
+  /** How often a flag was switched. */
   switched: number
   /** Rejects with the first fault. */
   readonly fault: Promise<never>
@@ -84,6 +86,7 @@ export function createWorld(host: VirtualHost, kinds: ReadonlySet<Kind>, seams: 
     paths: new Set(),
     left: new Set(),
     process: undefined,
+    served: true,
     begun: 0,
     generations: 0,
     losses: 0,
