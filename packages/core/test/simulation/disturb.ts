@@ -3,7 +3,7 @@ import type { Access } from '../../src/index.ts'
 import { policy } from './policies.ts'
 import { beginProcess, killProcess, retireProcess } from './processes.ts'
 import type { World } from './world.ts'
-import { checkCrash, delayOf, PORTS, pick, trace } from './world.ts'
+import { checkCrash, delayOf, PORTS, pick } from './world.ts'
 
 const ACCESS: readonly Access[] = ['optimized', 'non-optimized', 'standby', 'transitioning', 'unavailable']
 
@@ -65,7 +65,6 @@ function disconnect(world: World, atOnce: boolean): void {
   const connection = pick(random, all)
   const { source, process } = connection
   connection.lose()
-  trace(world.host.clock.now(), 'DISCONNECT client', connection.client, atOnce)
   world.left.add(connection.client)
   // Its old connection is the one that is told, as long as the server takes it for a client.
   if (!atOnce) world.clients[connection.client]!.told = world.losses
@@ -78,7 +77,6 @@ function disconnect(world: World, atOnce: boolean): void {
 function exchange(world: World, planned: boolean): void {
   const { process, host } = world
   if (process === undefined) return
-  trace(host.clock.now(), 'EXCHANGE', planned)
   const pause = randomInt(host.random, 10)
   const next = (): Promise<void> => delayOf(host, pause).then(() => void beginProcess(world))
   if (planned) void retireProcess(world, process, randomInt(host.random, 40)).then(next, world.fail)
@@ -92,9 +90,7 @@ function losses(world: World): (() => void)[] {
   const { array, host } = world
   const lose = (act: () => void): void => {
     world.losses++
-    world.left.clear()
     for (const history of world.histories) history.cacheLost(world.losses)
-    trace(host.clock.now(), 'LOSS', [...world.paths].map((x) => x.port).join())
     act()
   }
   return [
@@ -132,7 +128,6 @@ function changeFlags(world: World): void {
     if (![...world.paths].some(({ heard }) => heard === world.losses)) return
   }
   world.switched++
-  trace(host.clock.now(), 'FLAG', flag, !before)
   array.change(0, { [flag]: !before })
   if (flag === 'readOnly') host.clock.after(5, () => array.change(0, { readOnly: false }))
 }

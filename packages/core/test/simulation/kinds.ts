@@ -1,4 +1,4 @@
-import type { BlockDevice, BlockDevicePair, Ledger, PathSelector, Target } from '../../src/index.ts'
+import type { BlockDevice, BlockDevicePair, Host, Ledger, PathSelector, Target } from '../../src/index.ts'
 
 /** What may happen in a schedule beside paths that fail, hang, are slow and change their access. */
 export const kinds = {
@@ -17,8 +17,8 @@ export type Kind = keyof typeof kinds
 /** Where a mutant breaks core, by what stands around its public seams. */
 export interface Seams {
   target?(target: Target): Target
-  ledger?(ledger: Ledger): Ledger
+  ledger?(ledger: Ledger, host: Host): Ledger
   /** What clients submit to. */
-  device?(device: BlockDevice, pair: BlockDevicePair): BlockDevice
+  device?(device: BlockDevice, pair: BlockDevicePair, host: Host): BlockDevice
   selector?(create: () => PathSelector): () => PathSelector
 }

@@ -5,7 +5,7 @@ import { forward, killableHost } from '@blockbraid/testkit'
 import type { BlockDevice, BlockDevicePair, HostAgent, Path, Target, Transport } from '../../src/index.ts'
 import { BlockError, createEmitter, createHostAgent, delay } from '../../src/index.ts'
 import { policy } from './policies.ts'
-import { trace, type World } from './world.ts'
+import type { World } from './world.ts'
 
 /** One life of the agent: all that ends with it. */
 export interface Process {
@@ -37,7 +37,7 @@ export function beginProcess(world: World): Process {
   const heard = hearing(world, target)
   const ledger = world.ledger.process(`process ${number}`)
   const targets = [seams.target?.(heard) ?? heard]
-  const agent = createHostAgent({ targets, host, ledger: seams.ledger?.(ledger) ?? ledger })
+  const agent = createHostAgent({ targets, host, ledger: seams.ledger?.(ledger, host) ?? ledger })
   const process: Process = { number, host, target, ledger, agent, pair: undefined, device: undefined }
   world.process = process
   void open(world, process)
@@ -75,20 +75,14 @@ async function open(world: World, process: Process): Promise<void> {
   const volume = world.array.volumes[0]!.id
   const create = policy(world, world.kinds.has('meddling'))
   const selector = world.seams.selector?.(create) ?? create
-  for (let tries = 0; world.process === process; tries++) {
+  while (world.process === process) {
     try {
       const pair = await agent.pair({ name: 'volume', device: volume, selector, transport, multipath })
       process.pair = pair
-      pair.events.on('cacheLost', (x) => trace(host.clock.now(), 'heard', JSON.stringify(x)))
-      pair.events.on('path', (x) => trace(host.clock.now(), x.id, x.state, x.reason))
       if (world.process !== process) return
-      process.device = world.seams.device?.(pair.user, pair) ?? pair.user
+      process.device = world.seams.device?.(pair.user, pair, host) ?? pair.user
       // What the array lost before is nobody's to tell any more: news of it does not outlive a process.
       world.newsIsGone()
-      // That the process before has left what is not flushed is known by its debts. A try that found no path, or a
-      // process that never had one, may have settled those.
-      if (tries > 0 || !world.served) for (const history of world.histories) history.forgive(world.losses)
-      world.served = true
       world.wake()
       return
     } catch (error) {
@@ -101,7 +95,8 @@ async function open(world: World, process: Process): Promise<void> {
 
 /** As SIGKILL. What it has sent stays in the array. */
 export function killProcess(world: World, process: Process): void {
-  if (process.pair === undefined) world.served = false
+  // What it had not flushed is known to the next one only where it leaves a debt of some range.
+  for (const history of world.histories) history.forgive(world.losses)
   world.process = undefined
   process.device = undefined
   end(world, process)

@@ -27,12 +27,10 @@ export interface World {
   readonly connections: Set<Connection>
   /** Paths that live, and how many of the lost caches they have told of. */
   readonly paths: Set<{ readonly port: number; heard: number }>
-  /** Clients that were disconnected since a cache was lost. */
+  /** Clients that were disconnected while this process serves. */
   readonly left: Set<number>
   /** The one that serves, or is about to. */
   process: Process | undefined
-  /** Whether the process before has ever had the volume open. */
-  served: boolean
   /** Processes so far. */
   begun: number
   /** Writes so far; each is a generation of its blocks. */
@@ -86,7 +84,6 @@ export function createWorld(host: VirtualHost, kinds: ReadonlySet<Kind>, seams: 
     paths: new Set(),
     left: new Set(),
     process: undefined,
-    served: true,
     begun: 0,
     generations: 0,
     losses: 0,
@@ -107,6 +104,7 @@ export function createWorld(host: VirtualHost, kinds: ReadonlySet<Kind>, seams: 
     },
     newsIsGone() {
       for (const client of world.clients) client.told = world.losses
+      world.left.clear()
     },
   }
   return world
@@ -131,7 +129,6 @@ export function checkCrash(world: World): void {
   }
 }
 
-export const trace: (...x: unknown[]) => void = process.env['TRACE'] ? console.log : () => {}
 export const delayOf = (host: VirtualHost, milliseconds: number): Promise<void> =>
   new Promise((resolve) => host.clock.after(milliseconds, resolve))
 

@@ -70,12 +70,15 @@ export class BlockHistory {
     for (const change of this.#changes.slice(1)) change.lostWith = Math.min(change.lostWith, number)
   }
 
-  /** Notes that `value` was read; returns whether it may be. What came before it does not come back. */
-  read(value: number): boolean {
+  /**
+   * Notes that `value` was read; returns whether it may be. What came before it does not come back, unless a cache was
+   * lost while the read was under way: then it is not `latest`.
+   */
+  read(value: number, latest = true): boolean {
     const possible = this.#changes.slice(this.#now)
     if (possible.some((change) => change.value === ANYTHING)) return true
     const index = possible.findIndex((change) => change.value === value)
-    if (index >= 0) this.#now += index
+    if (index >= 0 && latest) this.#now += index
     return index >= 0
   }
 
