@@ -426,6 +426,8 @@ export class Engine {
 
   /** Holds what overlaps a range in which somebody else may still have changes in flight. */
   owe(owed: Owed): void {
+    // Whoever owes it may have left what is not flushed, too.
+    this.#losses.written++
     this.#guards.owe(owed, this.#clock.now(), () => this.#letGo())
   }
 
@@ -461,6 +463,11 @@ export class Engine {
       ({ parent, slot, io }) => parent !== null && slot !== null && changesData(io.op) && (io.flags & IoFlag.Fua) === 0,
     )
     return this.#losses.lost(this.#clock.now(), open)
+  }
+
+  /** Whether the storage has ever lost anything of that. */
+  get hasLost(): boolean {
+    return this.#losses.count > 0
   }
 
   /** From now on the storage has a volatile cache: what came before is durable. */
