@@ -1,19 +1,18 @@
 import { existsSync } from 'node:fs'
 import { open, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { PathSelector, PathView, Target } from '@blockbraid/core'
 import { BlockError } from '@blockbraid/core'
 import type { ChaosProxy } from '@blockbraid/testkit'
 import { createChaosProxy, forward } from '@blockbraid/testkit'
-import { expect, it } from 'vitest'
+import { expect } from 'vitest'
 import { openFolder } from './support/bed.ts'
 import { allAre } from './support/data.ts'
 import type { IscsiBed } from './support/iscsi-bed.ts'
 import { brisk, openIscsiBed, states } from './support/iscsi-bed.ts'
+import { itWithSlowTgt, openSlowTgt } from './support/slow-tgt.ts'
 import type { Tgt, TgtLun } from './support/tgt.ts'
 import { itWithTgt, openTgt } from './support/tgt.ts'
-import { succeed } from './support/tools.ts'
 
 const patient = { timeout: 20_000, interval: 5 }
 const SIZE = 64 * 1024
@@ -144,25 +143,12 @@ itWithTgt.each(places)('without the fence it does, from byte %i on: the test bef
   await expect.poll(async () => allAre(await scene.stored(), 1), patient).toBe(true)
 })
 
-// Needs a C compiler.
-const compiler = ['/usr/bin/cc', '/usr/bin/gcc', '/usr/bin/clang'].find((path) => existsSync(path))
-if (compiler === undefined) console.warn('no C compiler: no target is made to execute a write late')
-const itWithSlowTgt = compiler === undefined ? it.skip : itWithTgt
-
-async function openSlowTgt(folder: string): Promise<{ tgt: Tgt; mark(end: string): string }> {
-  const object = join(folder, 'slow-writes.so')
-  const source = join(import.meta.dirname, 'support/slow-writes.c')
-  await succeed(compiler!, ['-shared', '-fPIC', '-O', '-o', object, source, '-ldl'])
-  const mark = join(folder, 'mark')
-  return { tgt: await openTgt({ preload: { object, env: { SLOW_WRITES: mark } } }), mark: (end) => `${mark}.${end}` }
-}
-
 itWithSlowTgt(
   'a write that the target itself executes late, after its connection was cut, does not undo a newer one',
   async () => {
     await using folder = await openFolder()
-    const { tgt, mark } = await openSlowTgt(folder.path)
-    await using _tgt = tgt
+    await using slow = await openSlowTgt(folder.path)
+    const { tgt, mark } = slow
     await using scene = await openScene(tgt, fenced)
     const { user } = scene.bed.pair
     const first = user.write(0, Buffer.alloc(SIZE, 'S'))

@@ -12,7 +12,17 @@ export { callControl } from './control/client.ts'
 export { defaultControlPath } from './control/path.ts'
 export type { Arguments, HandedOver, HandOverResult, Operation, Request, ScsiResult } from './control/protocol.ts'
 export { operations } from './control/protocol.ts'
-export type { Listing, PairListing, PairStats, PathListing, PathStats, Stats } from './control/snapshot.ts'
+export type {
+  GuardListing,
+  Listing,
+  PairListing,
+  PairStats,
+  PathListing,
+  PathStats,
+  ReleasedGuards,
+  Stats,
+} from './control/snapshot.ts'
 export type { RescanResult, RunningAgent, RunOptions } from './run.ts'
 export { runAgent } from './run.ts'
 export { defaultStateFolder } from './state/folder.ts'
+export { fileLedger } from './state/ledger.ts'

@@ -1,12 +1,13 @@
 import { BlockError, messageOf } from '@blockbraid/core'
-import { Command, CommanderError } from 'commander'
+import { Command, CommanderError, Help } from 'commander'
 import manifest from '../package.json' with { type: 'json' }
 import { demo } from './commands/demo.ts'
 import { discover } from './commands/discover.ts'
 import { down } from './commands/down.ts'
+import { guards } from './commands/guards.ts'
 import { forgetName, names } from './commands/names.ts'
 import { nodes } from './commands/nodes.ts'
-import { failPath, ls, policy, rescan, restorePath, stats, top } from './commands/remote.ts'
+import { failPath, ls, policy, prove, rescan, restorePath, stats, top } from './commands/remote.ts'
 import { up } from './commands/up.ts'
 import { defaultType, forms, reservationTypes } from './scsi/forms.ts'
 import type { Terminal } from './terminal.ts'
@@ -55,6 +56,16 @@ function build(terminal: Terminal): Command {
     .helpOption('-h, --help', 'show this, or the help of a command')
     .configureHelp({
       helpWidth: Math.min(terminal.columns, 80),
+      // What it is stands right below the usage: all of it fits one screen.
+      commandDescription: (command) => (command.parent === null ? '' : command.description()),
+      formatHelp: (command, helper) => {
+        const text = new Help().formatHelp.call(helper, command, helper)
+        return command.parent === null ? text.replace('\n\nCommands:', '\nCommands:') : text
+      },
+      commandUsage: (command) => {
+        const usage = new Help().commandUsage(command)
+        return command.parent === null ? `${usage}\n${command.description()}` : usage
+      },
       subcommandTerm: (command) =>
         [
           command.name(),
@@ -104,6 +115,9 @@ function build(terminal: Terminal): Command {
   remote(path.command('restore <pair> <path>').description('let a path connect again, now')).action(
     (pair, id, options) => restorePath(terminal, options, pair, id),
   )
+  remote(program.command('guards [pair]').description('list ranges where a write may still land'))
+    .option('--release', 'let I/O to those ranges of <pair> go: only where nothing can land any more')
+    .action((pair, options) => guards(terminal, options, pair))
   remote(program.command('rescan').description('ask the targets again; pair what is new')).action((options) =>
     rescan(terminal, options),
   )
@@ -122,6 +136,9 @@ function build(terminal: Terminal): Command {
   remote(program.command('down <pair>').description('end a pair, or a kernel node that no agent has'))
     .option('--force', 'also where it is in use: whoever uses it gets EIO')
     .action((pair, options) => down(terminal, options, pair))
+  remote(program.command('prove <device...>').description('find out whether paths lead to one volume'))
+    .option('--write <offset>', 'write a block there for a moment: the only proof; nobody may use it')
+    .action((devices, options) => prove(terminal, options, devices))
   remote(program.command('scsi <pair> <what...>').description('send a SCSI command, show the answer in words'))
     .option('--path <id>', 'send it through this path only')
     .option('--key <hex>', 'pr: key of this host')

@@ -14,6 +14,7 @@ import type { HandOverResult } from './control/protocol.ts'
 import { loadPolicy, loadTarget, loadTransport } from './plugins.ts'
 import type { Loaded } from './running.ts'
 import { createRunning } from './running.ts'
+import { fileLedger } from './state/ledger.ts'
 
 /** Options of {@link runAgent}. `signal` ends the start early. */
 export interface RunOptions extends SignalOptions {
@@ -78,14 +79,16 @@ export async function runAgent(config: Config, options: RunOptions = {}): Promis
   const loaded = await loadDevices(config, host)
   const targets = await loadTargets(config, host)
   const hider = hiderOf([config.targets, config.devices])
-  const { report = ignore, onHandedOver } = options
+  const { onHandedOver } = options
+  const report = (line: string): void => options.report?.(hider.hide(line))
+  const { same = [], distinct = [] } = config
   const running = createRunning({
     config,
     loaded,
-    agent: createHostAgent({ targets, host }),
+    agent: createHostAgent({ targets, host, same, distinct, ledger: fileLedger(undefined, report) }),
     host,
     hider,
-    report: (line) => report(hider.hide(line)),
+    report,
     onHandedOver,
   })
   try {
@@ -96,8 +99,6 @@ export async function runAgent(config: Config, options: RunOptions = {}): Promis
     throw error
   }
 }
-
-function ignore(_line: string): void {}
 
 async function loadDevices(config: Config, host: Host): Promise<ReadonlyMap<DeviceConfig, Loaded>> {
   const loaded = new Map<DeviceConfig, Loaded>()

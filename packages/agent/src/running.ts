@@ -161,13 +161,24 @@ export function createRunning({
     { added, removed, errors }: ScanReport,
     signal: AbortSignal,
     isStart = false,
-  ): Promise<RescanResult & { failures: readonly Error[]; refusals: readonly Error[] }> => {
+  ): Promise<RescanResult & { silent: number; failures: readonly Error[]; refusals: readonly Error[] }> => {
     const nodes = await leftNodes(config, (device) => loaded.get(device)!.transport)
     const { pairs, refusals, fault, undo } = await plan(nodes)
     const holds = pairs.some(({ name, device }) => nodes.some((node) => isTakenOver(node, name, device.volume)))
     if (isStart && fault !== undefined && !holds) throw fault
-    const result = { added, removed, paired: [] as string[], errors: [] as string[], failures: [] as Error[], refusals }
-    for (const { target, error } of errors) result.errors.push(hider.hide(`target ${target}: ${messageOf(error)}`))
+    const result = {
+      added,
+      removed,
+      paired: [] as string[],
+      errors: [] as string[],
+      silent: 0,
+      failures: [] as Error[],
+      refusals,
+    }
+    for (const { target, volume, error } of errors) {
+      result.errors.push(hider.hide(volume === undefined ? `target ${target}: ${messageOf(error)}` : messageOf(error)))
+      if (volume === undefined) result.silent++
+    }
     // Else each of them says it.
     if (fault !== undefined && refusals.length === 0) result.errors.push(fault.message)
     result.errors.push(...refusals.map(({ message }) => message))
@@ -221,18 +232,16 @@ export function createRunning({
         control = await serveAgent(config.control, running, hider)
       }
       const both = signal ? AbortSignal.any([signal, closing.signal]) : closing.signal
-      const { found, errors, failures, refusals } = await inTurn(async () => {
-        const report = await agent.rescan({ signal: both })
-        return { found: report, ...(await pairNew(report, both, true)) }
-      })
+      const { errors, silent, failures, refusals } = await inTurn(async () =>
+        pairNew(await agent.rescan({ signal: both }), both, true),
+      )
       // Whoever uses a node that was taken over must not suffer from what is wrong with another.
       const holds = agent.pairs.some(({ kernel }) => kernel.tookOver)
       if (failures.length > 0 && !holds) throw failures[0]
       if (refusals.length > 0 && agent.pairs.length === 0) throw refusals[0]
       for (const line of errors) report(line)
       told = new Set(refusals.map(({ message }) => message))
-      if (found.errors.length > 0 && found.errors.length === agent.targets.length && !holds)
-        throw new BlockError('CONNECT_FAILED', errors[0]!)
+      if (silent > 0 && silent === agent.targets.length && !holds) throw new BlockError('CONNECT_FAILED', errors[0]!)
       for (const volume of notFound(agent.devices(), config.devices)) report(`${volume} is not there yet`)
       agent.events.on('rescanned', follow)
     },

@@ -35,6 +35,7 @@ describe('help', () => {
       'top',
       'policy',
       'path',
+      'guards',
       'rescan',
       'nodes',
       'names',

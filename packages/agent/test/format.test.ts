@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import type { Listing, PathListing, Stats } from '../src/control/snapshot.ts'
+import type { GuardListing, Listing, PairListing, PathListing, Stats } from '../src/control/snapshot.ts'
 import { formatCount, formatMicroseconds, formatSize } from '../src/format/amounts.ts'
+import { formatGuards } from '../src/format/guards.ts'
 import { formatListing, rateKey, ratesBetween } from '../src/format/listing.ts'
 import { formatNodes } from '../src/format/nodes.ts'
 import { formatStats } from '../src/format/stats.ts'
@@ -35,6 +36,7 @@ const listing: Listing = {
       node: 'nbd+unix:///vol-0?socket=/run/blockbraid/vol-0.sock',
       tookOver: false,
       parked: 0,
+      guards: [],
       paths: [
         path(0),
         path(1, { access: 'non-optimized', inflight: 128, latencyUs: 12_345 }),
@@ -52,6 +54,7 @@ const listing: Listing = {
       node: '/dev/nbd0',
       tookOver: true,
       parked: 12,
+      guards: [],
       paths: [path(0, { id: `iscsi:iqn.2026-11.io.blockbraid:${'x'.repeat(60)}/lun1`, state: 'disabled' })],
     },
     {
@@ -64,6 +67,7 @@ const listing: Listing = {
       node: '',
       tookOver: false,
       parked: 0,
+      guards: [],
       paths: [],
     },
   ],
@@ -124,6 +128,47 @@ describe('ls', () => {
     expect(formatListing({ pairs: [] }, new Map(), 80)).toEqual(['no pairs'])
   })
 
+  it('says what is guarded within 80 columns, the first three of many, whatever the names', () => {
+    const now = Date.parse('2026-11-22T10:00:00.000Z')
+    const guard = (change: Partial<GuardListing>): GuardListing => ({
+      offset: 0,
+      length: 65_536,
+      reads: true,
+      path: `iscsi:iqn.2026-11.io.blockbraid:${'x'.repeat(60)}/192.0.2.2:3260/lun1`,
+      since: '2026-11-22T09:59:48.000Z',
+      reason: '',
+      ...change,
+    })
+    const guards = [
+      guard({}),
+      guard({ length: null, since: '2026-11-22T09:50:00.000Z', reason: `${'because '.repeat(12)}\u001b[2J` }),
+      guard({ offset: 2 ** 53 - 4096, length: null, since: '2026-11-22T02:00:00.000Z' }),
+      guard({ offset: 4096 }),
+      guard({ offset: 8192 }),
+    ]
+    const lines = formatListing({ pairs: [{ ...listing.pairs[2]!, guards }] }, new Map(), 80, now)
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80)
+    expect(`\n${lines.slice(3).join('\n')}\n`).toMatchInlineSnapshot(`
+      "
+
+        guarded: 64 KiB at 0: a write through iscs..0/lun1 may still land (since 12 s)
+        guarded: all of it: a write through iscs..0/lun1 may still land (since 10 min)
+          because because because because because because because because because
+          because because because ?[2J
+        guarded: all from 9007199254736896 on:
+          a write through iscsi:iqn.2../192.0.2.2:3260/lun1 may still land (since 8 h)
+        and 2 more: blockbraid guards vol-2
+      \`- no paths
+      "
+    `)
+    const whole = formatGuards([{ ...listing.pairs[2]!, guards }, listing.pairs[0]!], 80, now)
+    expect(Math.max(...whole.map((line) => line.length))).toBeLessThanOrEqual(80)
+    expect(whole.filter((line) => line.includes('reads and writes wait'))).toHaveLength(5)
+    // An agent of an earlier version tells of none.
+    const { guards: _none, ...older } = listing.pairs[2]!
+    expect(formatListing({ pairs: [older as PairListing] }, new Map(), 80)).not.toHaveLength(0)
+  })
+
   it('counts IOPS between two listings, and none for a path that came between them', () => {
     const before: Listing = { pairs: [{ ...listing.pairs[0]!, paths: [path(0), path(1)] }] }
     const after: Listing = {
@@ -175,6 +220,7 @@ describe('stats', () => {
           state: 'stalled',
           parked: 3,
           queued: 1,
+          guards: 0,
           paths: [0, 1].map((port) => ({
             id: `memory:array0/port${port}/a-rather-long-name-of-a-volume/lun0`,
             state: 'up',

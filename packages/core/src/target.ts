@@ -38,6 +38,10 @@ export interface Path extends BlockDevice {
   readonly id: string
   /** The identity read from the volume during this connect. */
   readonly volume: VolumeId
+  /** Vendor and model, as the volume told during this connect. */
+  readonly product?: string | undefined
+  /** Serial number, as the volume told during this connect. */
+  readonly serial?: string | undefined
   /** Access state now. */
   readonly access: Access
   /** Changes that the path itself tells of. */
@@ -61,16 +65,23 @@ export interface PathInfo {
   readonly address: string
   /** Identity of the volume that was found there. */
   readonly volume: VolumeId
-  /** Bytes. */
+  /** Bytes; 0: the path did not tell. */
   readonly size: number
   /** Bytes. */
   readonly blockSize: number
-  /** Number or name of the volume on that port, for people; never used to join paths. */
+  /** Number or name of the volume on that port; never a reason to join paths, see `endpoint` for one not to. */
   readonly lun?: string
-  /** Vendor and model, for people. */
+  /** Vendor and model. Paths that tell different ones are not joined. */
   readonly product?: string
-  /** Unit serial number (SPC-5 VPD page 80h), for people and names. */
+  /** Unit serial number (SPC-5 VPD page 80h), for people and names. Paths that tell different ones are not joined. */
   readonly serial?: string
+  /** Where `lun` counts, such as an iSCSI target's name: two paths to two `lun`s of one endpoint are not joined. */
+  readonly endpoint?: string
+  /**
+   * Equal for paths that are proven to lead to one storage system: inside of it even an identity that target
+   * software makes by default is unique. @defaultValue the name of the target
+   */
+  readonly system?: string
 }
 
 /** Events of a {@link Target}. */

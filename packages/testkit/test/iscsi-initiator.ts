@@ -58,6 +58,8 @@ export interface CommandOptions {
   /** Expected data transfer length, where it is not the length of `write` or `read`. */
   expected?: number
   immediate?: boolean
+  /** Task attribute. @defaultValue 1, simple; 2 is ordered */
+  attribute?: number
 }
 
 const KEYS: Record<string, string> = {
@@ -297,8 +299,8 @@ export class RawInitiator {
 
   /** Header of a SCSI command. */
   commandHeader(cdb: Buffer, options: CommandOptions = {}): Buffer {
-    const { lun, read, write, immediate, expected = write?.length ?? read ?? 0 } = options
-    const flags = 0x80 | (read === undefined ? 0 : 0x40) | (write === undefined ? 0 : 0x20) | 1
+    const { lun, read, write, immediate, attribute = 1, expected = write?.length ?? read ?? 0 } = options
+    const flags = 0x80 | (read === undefined ? 0 : 0x40) | (write === undefined ? 0 : 0x20) | attribute
     const bhs = this.request(0x01, flags, lun, immediate)
     bhs.writeUInt32BE(expected, 20)
     cdb.copy(bhs, 32)

@@ -394,6 +394,23 @@ describe('reinstatement', () => {
     expect(device.seen).toEqual(['Write 0 512'])
   })
 
+  it('that is lazy leaves the device to what it has begun; an ordered command waits for that, and all behind it', async () => {
+    const { login, ready, device } = await heldBed({ reinstate: 'lazy', loginAttention: false })
+    const old = await ready()
+    old.begin(write10(0, 1), { write: data(512) })
+    await device.holds(1)
+    const initiator = await login()
+    await old.gone()
+    const tags = [initiator.begin(Buffer.alloc(6), { attribute: 2 }), initiator.begin(read10(0, 1), { read: 512 })]
+    await initiator.nop()
+    expect(device.seen).toEqual(['Write 0 512'])
+    expect(initiator.inbox).toHaveLength(0)
+    device.release()
+    await device.holds(1)
+    device.release()
+    for (const tag of tags) expect((await initiator.finish(tag)).status).toBe(0)
+  })
+
   it('is by initiator, ISID and portal group', async () => {
     const { array, login } = await heldBed({ portals: [{ group: 1 }, { group: 1 }, { group: 2 }] })
     const first = await login()

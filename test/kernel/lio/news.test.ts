@@ -84,6 +84,29 @@ for (const busy of [true, false]) {
   })
 }
 
+test('another volume under the old number, told by nobody, takes writes of a busy path for about one poll', async (t) => {
+  await using bed = openBed({ luns: [{}, {}] })
+  const pollInterval = 2000
+  const path = await openPath(bed.initiator({ pollInterval }), 1)
+  const down = new Promise<Error>((resolve) => path.events.on('down', resolve))
+  const write = (): Promise<number> => submit(path, IoOp.Write, 0, 4096, 0xbb)
+  const begun = performance.now()
+  while (performance.now() - begun < pollInterval / 2) assert.equal(await write(), 0)
+  // No command meets the gap, and LIO has no unit attention for this.
+  await bed.lio.removeLun(1)
+  bed.lio.addLun(1, bed.addVolume())
+  const exchanged = performance.now()
+  let wrong = 0
+  while ((await write()) === 0) wrong++
+  const window = performance.now() - exchanged
+  const error = await down
+  assert.ok(BlockError.is(error) && error.code === 'IDENTITY_CHANGED', error.message)
+  t.diagnostic(`${wrong} writes went to the other volume, in ${Math.round(window)} ms`)
+  // It was looked for at each sixth poll once.
+  assert.ok(window < 3 * pollInterval, `${window} ms`)
+  await path.close()
+})
+
 test('a LUN that becomes write-protected is read-only from the first write that is refused', async (t) => {
   await using bed = openBed()
   const target = bed.initiator()

@@ -23,6 +23,7 @@ export interface Listing {
     readonly state: string
     readonly node: string
     readonly parked: number
+    readonly guards: readonly unknown[]
     readonly paths: readonly { readonly id: string; readonly state: string; readonly ios: number }[]
   }[]
 }

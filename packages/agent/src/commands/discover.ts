@@ -16,9 +16,11 @@ export async function discover(
 ): Promise<void> {
   const urls = texts.map(parseAddress)
   const found = await Promise.allSettled(urls.map((url) => discoverAt(url, terminal)))
-  const volumes = groupByVolume(found.filter((one) => one.status === 'fulfilled').map((one) => one.value))
+  const fulfilled = found.filter((one) => one.status === 'fulfilled').map((one) => one.value)
+  const { refused, ...volumes } = groupByVolume(fulfilled)
   if (volumes.volumes.length > 0 || found.every((one) => one.status === 'fulfilled'))
     print(terminal, options.json, volumes, (value) => formatVolumes(value, terminal.columns))
+  for (const line of refused) terminal.err(`blockbraid: ${line}`)
   const failed = found.flatMap((one, index) =>
     one.status === 'rejected' ? [`${withoutSecret(urls[index]!)}: ${messageOf(one.reason)}`] : [],
   )

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { callControl } from '../control/client.ts'
 import { defaultControlPath, refuseForeign } from '../control/path.ts'
 import type { Request } from '../control/protocol.ts'
+import type { ProveResult } from '../control/prove.ts'
 import type { Listing, Stats } from '../control/snapshot.ts'
 import type { Rates } from '../format/listing.ts'
 import { formatListing, ratesBetween } from '../format/listing.ts'
@@ -112,4 +113,20 @@ export async function rescan(terminal: Terminal, options: RemoteOptions): Promis
     return lines.length > 0 ? lines : ['nothing changed']
   })
   if (result.errors.length > 0) throw new Error(result.errors.join('; '))
+}
+
+/** `blockbraid prove PAIR|VOLUME|PATH...` */
+export async function prove(
+  terminal: Terminal,
+  options: RemoteOptions & { write?: string },
+  names: readonly string[],
+): Promise<void> {
+  const { write } = options
+  const request = { op: 'prove', devices: names.join('\n'), ...(write === undefined ? {} : { write }) } as const
+  const result = await ask<ProveResult>(terminal, options, request)
+  if (result.result === 'different' && !options.json) throw new Error(result.text)
+  print(terminal, options.json, result, ({ text, paths }) => [
+    ...paths,
+    result.result === 'equal' ? `${text}; --write OFFSET does` : text,
+  ])
 }

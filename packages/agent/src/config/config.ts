@@ -43,4 +43,8 @@ export interface Config {
   readonly targets: readonly PluginUse[]
   /** What to pair of what they offer. */
   readonly devices: readonly DeviceConfig[]
+  /** As in {@link HostAgentOptions.same}. */
+  readonly same?: readonly (readonly string[])[]
+  /** As in {@link HostAgentOptions.distinct}. */
+  readonly distinct?: readonly (readonly string[])[]
 }

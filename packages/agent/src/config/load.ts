@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import type { MultipathOptions } from '@blockbraid/core'
-import { BlockError, messageOf } from '@blockbraid/core'
+import { BlockError, joinRules, messageOf } from '@blockbraid/core'
 import { checkNodes } from './check-nodes.ts'
 import { checkShared } from './check-shared.ts'
 import type { Config, DeviceConfig, PluginUse } from './config.ts'
@@ -16,6 +16,8 @@ interface RawConfig {
   control?: string
   state?: string
   initiator?: string
+  same?: string[][]
+  distinct?: string[][]
   targets: RawPlugin[]
   devices: {
     volume: string
@@ -79,6 +81,7 @@ export function parseConfig(
   })
   checkNodes(devices, source)
   checkShared(devices, source)
+  checkJoins(raw, source)
   return {
     folder: dirname(resolve(file)),
     ...(raw.control === undefined ? {} : { control: raw.control }),
@@ -89,6 +92,18 @@ export function parseConfig(
       return { ...plugin, options: { initiator: raw.initiator, ...plugin.options } }
     }),
     devices,
+    ...(raw.same === undefined ? {} : { same: raw.same }),
+    ...(raw.distinct === undefined ? {} : { distinct: raw.distinct }),
+  }
+}
+
+function checkJoins({ same, distinct }: RawConfig, source: Source): void {
+  try {
+    joinRules(same, distinct)
+  } catch (error) {
+    const [, field = 'same', index] = /^(same|distinct)(?:\[(\d+)\])?/.exec(messageOf(error)) ?? []
+    const at = source.locate(index === undefined ? [field] : [field, Number(index)])
+    throw new ConfigError(`${at}: ${messageOf(error)}`, { cause: error })
   }
 }
 

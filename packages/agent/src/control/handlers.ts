@@ -2,10 +2,12 @@ import { messageOf } from '@blockbraid/core'
 import type { Hider } from '../config/secrets.ts'
 import type { RunningAgent } from '../run.ts'
 import type { Request } from './protocol.ts'
+import { prove } from './prove.ts'
 import { sendScsi } from './scsi.ts'
 import type { ControlServer } from './server.ts'
 import { serveControl } from './server.ts'
-import { countPairs, listPairs } from './snapshot.ts'
+import type { ReleasedGuards } from './snapshot.ts'
+import { countPairs, listGuards, listPairs } from './snapshot.ts'
 
 /** Serves the commands that talk to a running agent. */
 export function serveAgent(path: string, running: RunningAgent, hider: Hider): Promise<ControlServer> {
@@ -22,6 +24,16 @@ function modeOf(text: string | undefined): 'clean' | 'force' {
   if (text === undefined || text === 'clean') return 'clean'
   if (text === 'force') return 'force'
   throw new TypeError(`mode is "${text.slice(0, 40)}"; it must be clean or force`)
+}
+
+function releaseGuards(running: RunningAgent, name: string, hider: Hider): ReleasedGuards {
+  const pair = running.find(name)
+  const before = listGuards(pair.guards, running.host.clock, Date.now(), hider.hide)
+  pair.releaseGuards()
+  // What stands for I/O in flight stays.
+  const after = new Set(pair.guards.map(({ offset, length, path }) => `${offset} ${length} ${path}`))
+  const released = before.filter(({ offset, length, path }) => !after.has(`${offset} ${length ?? Infinity} ${path}`))
+  return { pair: pair.id, released }
 }
 
 async function handle(running: RunningAgent, request: Request, hider: Hider): Promise<unknown> {
@@ -43,10 +55,14 @@ async function handle(running: RunningAgent, request: Request, hider: Hider): Pr
     case 'path-restore':
       running.find(request.pair).restorePath(request.path)
       return {}
+    case 'release-guards':
+      return releaseGuards(running, request.pair, hider)
     case 'down':
       return { stalled: await running.down(request.pair, modeOf(request.mode)) }
     case 'hand-over':
       return running.handOver()
+    case 'prove':
+      return prove(running, request)
     case 'scsi':
       return sendScsi(running.find(request.pair).user, request)
   }

@@ -26,6 +26,8 @@ export const operations = {
   'path-fail': ['pair', 'path'],
   /** Lets a path connect again. */
   'path-restore': ['pair', 'path'],
+  /** Takes down what guards ranges of a pair; answers with {@link ReleasedGuards}. */
+  'release-guards': ['pair'],
   /**
    * Ends a pair; answers with whether it was `stalled`, so that waiting I/O failed. With `mode` force a kernel
    * node goes though it is in use.
@@ -38,6 +40,11 @@ export const operations = {
    * `path`: through that path alone. Answers with a {@link ScsiResult}.
    */
   scsi: ['pair', 'cdb', 'in?', 'out?', 'path?'],
+  /**
+   * Compares what is read through each path of the `devices`: pairs, volumes and paths, one a line. With `write`, the
+   * byte offset of a block, writes there for a moment. Answers with a Proof and the `paths`.
+   */
+  prove: ['devices', 'write?'],
 } as const satisfies Record<string, readonly string[]>
 
 /** Name of an operation. */

@@ -1,4 +1,4 @@
-import type { BlockDevicePair, Clock, PathStatus } from '@blockbraid/core'
+import type { BlockDevicePair, Clock, GuardStatus, PathStatus } from '@blockbraid/core'
 import { latencyPercentile } from '@blockbraid/core'
 
 /** What `ls --json` prints of a path. */
@@ -29,6 +29,30 @@ export interface PathListing {
   readonly reason: string
 }
 
+/** What `ls --json` prints of a range in which a change may still come that has no proof of its end. */
+export interface GuardListing {
+  /** Bytes. */
+  readonly offset: number
+  /** Bytes; null: to the end of the volume. */
+  readonly length: number | null
+  /** Whether reads wait too, not only what changes data. */
+  readonly reads: boolean
+  /** Id of the path through which the change may come. */
+  readonly path: string
+  /** ISO date of when it was put up. */
+  readonly since: string
+  /** Why there is no proof, for people. */
+  readonly reason: string
+}
+
+/** What `guards --release --json` prints. */
+export interface ReleasedGuards {
+  /** Name of the pair. */
+  readonly pair: string
+  /** What holds no I/O any more. */
+  readonly released: readonly GuardListing[]
+}
+
 /** What `ls --json` prints of a pair. */
 export interface PairListing {
   /** Name of the pair and of its export. */
@@ -49,6 +73,8 @@ export interface PairListing {
   readonly tookOver: boolean
   /** I/Os that wait for a usable path. */
   readonly parked: number
+  /** Ranges that wait for a proof. */
+  readonly guards: readonly GuardListing[]
   /** Its paths. */
   readonly paths: readonly PathListing[]
 }
@@ -97,6 +123,8 @@ export interface PairStats {
   readonly parked: number
   /** I/Os that wait for room on a usable path. */
   readonly queued: number
+  /** How many ranges wait for a proof. */
+  readonly guards: number
   /** Its paths. */
   readonly paths: readonly PathStats[]
 }
@@ -129,6 +157,7 @@ export function listPairs(
       node: pair.kernel.node,
       tookOver: pair.kernel.tookOver ?? false,
       parked: pair.parked,
+      guards: listGuards(pair.guards, clock, wall, hide),
       paths: pair.paths.map((path) => ({
         id: path.id,
         target: path.target,
@@ -140,11 +169,33 @@ export function listPairs(
         bytes: path.bytes,
         errors: path.errors,
         latencyUs: Math.round(path.latency),
-        since: new Date(wall - (now - path.since) / 1000).toISOString(),
+        since: dateOf(path.since, now, wall),
         reason: hide(path.reason),
       })),
     })),
   }
+}
+
+/** As in {@link listPairs}, of guards alone. */
+export function listGuards(
+  guards: readonly GuardStatus[],
+  clock: Clock,
+  wall: number,
+  hide: (text: string) => string,
+): GuardListing[] {
+  const now = clock.now()
+  return guards.map(({ offset, length, reads, path, since, reason }) => ({
+    offset,
+    length: Number.isFinite(length) ? length : null,
+    reads,
+    path,
+    since: dateOf(since, now, wall),
+    reason: hide(reason),
+  }))
+}
+
+function dateOf(since: number, now: number, wall: number): string {
+  return new Date(wall - (now - since) / 1000).toISOString()
 }
 
 /** Counters and latency percentiles of pairs. */
@@ -156,6 +207,7 @@ export function countPairs(pairs: readonly BlockDevicePair[]): Stats {
       state: pair.state,
       parked: pair.parked,
       queued: pair.queued,
+      guards: pair.guards.length,
       paths: pair.paths.map(countPath),
     })),
   }

@@ -11,7 +11,7 @@ export function facts(rows: readonly (readonly [name: string, value: string])[],
 }
 
 /** Cuts a text into lines between its words; a word that is too long loses its middle. */
-function wrap(text: string, width: number): string[] {
+export function wrap(text: string, width: number): string[] {
   const lines = ['']
   for (const word of text.split(' ')) {
     const line = lines[lines.length - 1]!

@@ -1,6 +1,7 @@
 import type { Listing, PairListing } from '../control/snapshot.ts'
 import { isKernelNode } from '../nodes/kernel-node.ts'
 import { formatCount, formatMicroseconds, formatSize } from './amounts.ts'
+import { summarizeGuards } from './guards.ts'
 import { printable, shorten, shortenAlike } from './table.ts'
 
 /** I/Os a second by pair name and path id; empty where it is not known. */
@@ -30,16 +31,16 @@ export function ratesBetween(before: Listing, after: Listing, seconds: number): 
 const cells = [14, 11, 10, 7, 9] as const
 const cellsWidth = cells.reduce((sum, width) => sum + width, 0)
 
-/** A tree of pairs and their paths, `width` characters wide. */
-export function formatListing(listing: Listing, rates: Rates, width: number): string[] {
+/** A tree of pairs and their paths at the time of day `now`, milliseconds, `width` characters wide. */
+export function formatListing(listing: Listing, rates: Rates, width: number, now: number = Date.now()): string[] {
   if (listing.pairs.length === 0) return ['no pairs']
   const names = listing.pairs.flatMap((pair) => pair.paths.map((path) => path.id.length))
   const idWidth = Math.max(8, Math.min(Math.max(8, ...names), width - cellsWidth - 3))
   const title = `${' '.repeat(idWidth + 3)}${row(['access', 'state', 'in flight', 'IOPS', 'latency'])}`
-  return [title, ...listing.pairs.flatMap((pair) => formatPair(pair, rates, idWidth, width))]
+  return [title, ...listing.pairs.flatMap((pair) => formatPair(pair, rates, idWidth, width, now))]
 }
 
-function formatPair(pair: PairListing, rates: Rates, idWidth: number, width: number): string[] {
+function formatPair(pair: PairListing, rates: Rates, idWidth: number, width: number, now: number): string[] {
   const state = pair.state === 'stalled' ? `STALLED, ${pair.parked} I/Os wait` : pair.state
   const facts = [
     `${formatSize(pair.size)} in blocks of ${formatSize(pair.blockSize)}`,
@@ -47,6 +48,8 @@ function formatPair(pair: PairListing, rates: Rates, idWidth: number, width: num
     state,
   ]
   const lines = [`${pair.name}  ${pair.volume}`, `  ${facts.join(', ')}`, `  ${describeNode(pair)}`]
+  // An agent of an earlier version tells of none.
+  lines.push(...summarizeGuards(pair.guards ?? [], pair.name, width, now))
   const ids = shortenAlike(
     pair.paths.map((path) => path.id),
     idWidth,

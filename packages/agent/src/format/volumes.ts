@@ -1,4 +1,5 @@
-import type { PathInfo } from '@blockbraid/core'
+import type { OfferedPath, PathInfo } from '@blockbraid/core'
+import { joinPaths, joinRules } from '@blockbraid/core'
 import { formatSize } from './amounts.ts'
 import { formatTable, printable } from './table.ts'
 
@@ -18,22 +19,34 @@ export interface Volumes {
   }[]
 }
 
-/** Paths that targets offer, by the volume that they lead to. */
+type Volume = Volumes['volumes'][number]
+
+/**
+ * Paths that targets offer, by the volume that they lead to; those that are not joined stand alone. `refused` says
+ * why they are not.
+ */
 export function groupByVolume(
   found: readonly { readonly target: string; readonly paths: readonly PathInfo[] }[],
-): Volumes {
-  const volumes = new Map<
-    string,
-    { -readonly [Key in keyof Volumes['volumes'][number]]: Volumes['volumes'][number][Key] }
-  >()
-  for (const { target, paths } of found) {
-    for (const { id, address, lun, volume, size, blockSize, product } of paths) {
-      const known = volumes.get(volume) ?? { volume, size, blockSize, product: product ?? '', paths: [] }
-      known.paths = [...known.paths, { id, target, address, lun: lun ?? null }]
-      volumes.set(volume, known)
-    }
+): Volumes & { readonly refused: readonly string[] } {
+  const sources = found.flatMap(({ target, paths }) => paths.map((info) => ({ target: { name: target }, info })))
+  const { volumes, errors } = joinPaths(sources, joinRules())
+  const groups = new Map<readonly OfferedPath[], Volume>()
+  for (const source of sources) {
+    const all = volumes.get(source.info.volume) ?? [source]
+    if (!groups.has(all)) groups.set(all, volumeOf(all))
   }
-  return { volumes: [...volumes.values()] }
+  return { volumes: [...groups.values()], refused: errors.map(({ error }) => error.message) }
+}
+
+function volumeOf(sources: readonly OfferedPath[]): Volume {
+  const { volume, size, blockSize, product = '' } = sources[0]!.info
+  const paths = sources.map(({ target, info: { id, address, lun = null } }) => ({
+    id,
+    target: target.name,
+    address,
+    lun,
+  }))
+  return { volume, size, blockSize, product, paths }
 }
 
 const columns = [{ title: 'path', elastic: true }, { title: 'address' }, { title: 'lun' }] as const

@@ -8,7 +8,6 @@ import type { Emitter } from '../emitter.ts'
 import { createEmitter } from '../emitter.ts'
 import { BlockError } from '../errors.ts'
 import type { Ledger } from '../ledger.ts'
-import type { Owed } from '../multipath/guard.ts'
 import type { MultipathDevice } from '../multipath/multipath-device.ts'
 import { openMultipath } from '../multipath/multipath-device.ts'
 import type { MultipathOptions } from '../multipath/options.ts'
@@ -20,10 +19,14 @@ import type { DetachMode, DetachOptions } from '../transport.ts'
 import type { UserDevice } from '../user-device.ts'
 import { userDevice } from '../user-device.ts'
 import type { VolumeId } from '../volume-id.ts'
-import type { Debts } from './debts.ts'
+import type { Debts, Inherited } from './debts.ts'
 import { createDebts } from './debts.ts'
 import type { Inventory } from './inventory.ts'
-import { listDevices, scan, sourcesOf } from './inventory.ts'
+import { listDevices, scan, sourcesOf, volumeOf } from './inventory.ts'
+import type { JoinRules } from './join-rules.ts'
+import { joinRules } from './join-rules.ts'
+import type { Joined } from './joins.ts'
+import { joinPaths } from './joins.ts'
 import { makePair } from './pair.ts'
 import type { DeviceInfo, HostAgent, HostAgentEvents, HostAgentOptions, PairSpec, ScanReport } from './types.ts'
 
@@ -37,7 +40,8 @@ const RESCAN_DELAY = 50
 
 /** Makes a host agent. It asks the targets nothing until the first `rescan`, `open` or `pair`. */
 export function createHostAgent(options: HostAgentOptions): HostAgent {
-  return new Agent(options.targets, options.host ?? systemHost, options.ledger)
+  const { targets, host = systemHost, ledger, same, distinct } = options
+  return new Agent(targets, host, ledger, joinRules(same, distinct))
 }
 
 interface OpenDevice {
@@ -50,6 +54,8 @@ class Agent implements HostAgent {
   readonly events: Emitter<HostAgentEvents> = createEmitter()
   #host: Host
   #inventory: Inventory | undefined
+  #rules: JoinRules
+  #joined: Joined = { volumes: new Map(), errors: [] }
   #open = new Map<string, OpenDevice>()
   #pairs = new Map<string, BlockDevicePair>()
   #deviceOf = new WeakMap<BlockDevicePair, string>()
@@ -65,14 +71,15 @@ class Agent implements HostAgent {
   #mode: DetachMode | undefined
   #closing: Closing = closing((options) => this.#end(options))
 
-  constructor(targets: readonly Target[], host: Host, ledger: Ledger | undefined) {
+  constructor(targets: readonly Target[], host: Host, ledger: Ledger | undefined, rules: JoinRules) {
     const names = targets.map(({ name }) => name)
     const twice = names.find((name, index) => names.indexOf(name) !== index)
     if (twice !== undefined) throw new TypeError(`two targets are named "${twice}"; each needs a name of its own`)
     this.targets = targets
     this.#host = host
     this.#ledger = ledger
-    this.#debts = createDebts(ledger, targets, host, this.#stop.signal)
+    this.#debts = createDebts(ledger, (path) => this.#targetsFor(path), host, this.#stop.signal)
+    this.#rules = rules
     for (const { events } of targets) {
       if (events === undefined) continue
       const onChanged = (): void => this.#rescanSoon()
@@ -86,7 +93,7 @@ class Agent implements HostAgent {
   }
 
   devices(): readonly DeviceInfo[] {
-    return listDevices(this.#inventory ?? new Map())
+    return listDevices(this.#inventory ?? new Map(), this.#joined.volumes)
   }
 
   rescan(options?: SignalOptions): Promise<ScanReport> {
@@ -129,7 +136,7 @@ class Agent implements HostAgent {
    * there would be no order.
    */
   async #refuseSecond(id: string, signal: AbortSignal): Promise<void> {
-    const volume = this.#open.get(id)?.device.volume ?? (await this.#sources(id, signal))[0].info.volume
+    const volume = this.#open.get(id)?.device.volume ?? volumeOf((await this.#sources(id, signal))[0])
     const other = this.pairs.find((pair) => pair.volume === volume && this.#deviceOf.get(pair) !== id)
     if (other === undefined) return
     const text = `${id === volume ? volume : `${id} leads to ${volume}, which`} is paired already, as ${other.id}`
@@ -162,12 +169,21 @@ class Agent implements HostAgent {
     this.#scanned = true
     const { inventory, report } = await scan(this.targets, this.#inventory ?? new Map(), signal, this.#host.clock)
     this.#inventory = inventory
-    for (const [id, { device }] of this.#open) this.#follow(id, device, inventory)
-    return report
+    const open = Array.from(
+      this.#open,
+      ([id, { device }]) => [id, new Set(device.paths.map((path) => path.id))] as const,
+    )
+    this.#joined = joinPaths(inventory.values(), this.#rules, new Map(open))
+    for (const [id, { device }] of this.#open) this.#follow(id, device)
+    return { ...report, errors: [...report.errors, ...this.#joined.errors] }
   }
 
-  #follow(id: string, device: MultipathDevice, inventory: Inventory): void {
-    const sources = sourcesOf(inventory, id).filter(({ info }) => info.volume === device.volume)
+  #sourcesOf(id: string): readonly PathSource[] {
+    return sourcesOf(this.#inventory ?? new Map(), this.#joined.volumes, id)
+  }
+
+  #follow(id: string, device: MultipathDevice): void {
+    const sources = this.#sourcesOf(id).filter((source) => volumeOf(source) === device.volume)
     const offered = new Set(sources.map(({ info }) => info.id))
     for (const path of device.paths) {
       // Not awaited: a fence may take long, and the scan has nothing to gain from it.
@@ -188,17 +204,18 @@ class Agent implements HostAgent {
       return open
     }
     const sources = await this.#sources(id, signal)
-    const { volume } = sources[0].info
-    const owed = await orAborted(this.#owed(volume), signal)
+    const volume = volumeOf(sources[0])
+    const { owed, begin } = await orAborted(this.#owed(volume), signal)
     const [host, ledger] = [this.#host, this.#ledger]
     const device = await openMultipath(volume, sources, { selector, multipath, signal, host, ledger, owed })
+    begin()
     const made = { device, users: 1 }
     this.#open.set(id, made)
     return made
   }
 
   /** What holds I/O of a volume: what processes before have left, and devices of this one that were closed. */
-  async #owed(volume: VolumeId): Promise<readonly Owed[]> {
+  async #owed(volume: VolumeId): Promise<Inherited> {
     const closed = [...this.#unfenced].filter((device) => device.volume === volume)
     const over = new AbortController()
     const waited = delay(this.#host.clock, FENCE_WAIT, AbortSignal.any([over.signal, this.#stop.signal]))
@@ -206,14 +223,23 @@ class Agent implements HostAgent {
     over.abort()
     const before = closed.filter((device) => this.#unfenced.has(device))
     const own = await Promise.all(before.map((device) => device.leaves()))
-    return [...own.flat(), ...(await this.#debts.of(volume, this.#stop.signal))]
+    const { owed, begin } = await this.#debts.of(volume, this.#stop.signal)
+    return { owed: [...own.flat(), ...owed], begin }
+  }
+
+  /** The one that offers a path first. */
+  #targetsFor(path: string): readonly Target[] {
+    const offers = this.#inventory?.get(path)?.target
+    return offers === undefined ? this.targets : [offers, ...this.targets.filter((target) => target !== offers)]
   }
 
   /** The paths behind a device id, one at least. Rejects with NOT_FOUND. */
   async #sources(id: string, signal: AbortSignal | undefined): Promise<[PathSource, ...PathSource[]]> {
-    if (sourcesOf(this.#inventory ?? new Map(), id).length === 0) await this.#scan(signal)
-    const [first, ...others] = sourcesOf(this.#inventory ?? new Map(), id)
+    if (this.#sourcesOf(id).length === 0) await this.#scan(signal)
+    const [first, ...others] = this.#sourcesOf(id)
     if (first === undefined) {
+      const refused = this.#joined.errors.find(({ volume }) => volume === id)
+      if (refused !== undefined) throw refused.error
       throw new BlockError('NOT_FOUND', `no target offers a volume or path ${id}; rescan lists what there is`)
     }
     return [first, ...others]

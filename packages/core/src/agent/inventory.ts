@@ -4,11 +4,13 @@ import { orAborted } from '../closing.ts'
 import { BlockError } from '../errors.ts'
 import type { PathSource } from '../multipath/path-slot.ts'
 import type { PathInfo, Target } from '../target.ts'
+import type { VolumeId } from '../volume-id.ts'
 import { isVolumeId } from '../volume-id.ts'
+import type { Joined } from './joins.ts'
 import type { DeviceInfo, ScanError, ScanReport } from './types.ts'
 
-// A target that hangs must not stop the others, milliseconds.
-const DISCOVER_TIMEOUT = 10_000
+// A target that hangs must not stop the others, milliseconds. Longer than one portal of it may take to be given up.
+const DISCOVER_TIMEOUT = 30_000
 
 /** Every path that the targets offered when they were last asked, by path id. */
 export type Inventory = ReadonlyMap<string, PathSource>
@@ -83,12 +85,15 @@ function asError(reason: unknown): Error {
 }
 
 /** Native devices, one a path, and multipath devices, one a volume, each once. */
-export function listDevices(inventory: Inventory): DeviceInfo[] {
-  const volumes = Map.groupBy(inventory.values(), ({ info }) => info.volume)
-  const natives = Array.from(inventory.values(), ({ info }) => deviceInfo('native', info.id, [info]))
+export function listDevices(inventory: Inventory, volumes: Joined['volumes']): DeviceInfo[] {
+  const known = new Map([...volumes.values()].flat().map((source) => [source.info.id, volumeOf(source)]))
+  const natives = Array.from(inventory.values(), ({ info }) =>
+    deviceInfo('native', info.id, known.get(info.id) ?? info.volume, [info]),
+  )
   const multipaths = Array.from(volumes, ([volume, sources]) =>
     deviceInfo(
       'multipath',
+      volume,
       volume,
       sources.map(({ info }) => info),
     ),
@@ -96,13 +101,14 @@ export function listDevices(inventory: Inventory): DeviceInfo[] {
   return [...natives, ...multipaths]
 }
 
-function deviceInfo(kind: DeviceInfo['kind'], id: string, infos: PathInfo[]): DeviceInfo {
-  const first = infos[0] as PathInfo
+function deviceInfo(kind: DeviceInfo['kind'], id: string, volume: VolumeId, infos: PathInfo[]): DeviceInfo {
+  const told = infos.filter(({ size }) => size > 0)
+  const first = (told[0] ?? infos[0]) as PathInfo
   return {
     kind,
     id,
-    volume: first.volume,
-    size: Math.min(...infos.map(({ size }) => size)),
+    volume,
+    size: told.length === 0 ? 0 : Math.min(...told.map(({ size }) => size)),
     blockSize: first.blockSize,
     paths: infos.map((info) => info.id),
     addresses: infos.map(({ address }) => address),
@@ -120,9 +126,15 @@ function agreed<Field extends 'serial' | 'lun'>(field: Field, infos: readonly Pa
     : ({ [field]: value } as { [Key in Field]?: string })
 }
 
+/** Identity of the device that a path is for. */
+export function volumeOf({ volume, info }: PathSource): VolumeId {
+  return volume ?? info.volume
+}
+
 /** The paths behind a device id: all of a volume, or the one of a native device. */
-export function sourcesOf(inventory: Inventory, id: string): PathSource[] {
+export function sourcesOf(inventory: Inventory, volumes: Joined['volumes'], id: string): readonly PathSource[] {
   const native = inventory.get(id)
-  if (native !== undefined) return [native]
-  return Array.from(inventory.values()).filter(({ info }) => info.volume === id)
+  if (native === undefined) return volumes.get(id as VolumeId) ?? []
+  const joined = [...volumes.values()].flat().find(({ info }) => info.id === id)
+  return [joined ?? native]
 }

@@ -38,6 +38,8 @@ export interface DeviceInfo {
 export interface ScanError {
   /** Name of the target. */
   readonly target: string
+  /** The identity whose paths are not joined, where the error is that; they stay native devices. */
+  readonly volume?: VolumeId
   /** What went wrong. */
   readonly error: Error
 }
@@ -84,6 +86,18 @@ export interface HostAgentOptions {
    * anything through. Left out: a process that is killed leaves nothing that the next one could prove.
    */
   ledger?: Ledger
+  /**
+   * What leads to one volume though that cannot be seen, in lists. Identities: every path of any of them is one
+   * volume, named by the first; one alone says that this identity is to be trusted. Or places, two at least, each as in
+   * `distinct`: equal identities there are one volume. Sizes must be equal all the same.
+   */
+  same?: readonly (readonly string[])[]
+  /**
+   * Places at which one identity stands for different volumes, in lists of two at least: a path id, an
+   * {@link PathInfo.address | address}, an {@link PathInfo.endpoint | endpoint}, or `ENDPOINT/lunN`. A volume there is
+   * known as `serial.IDENTITY@PLACE`.
+   */
+  distinct?: readonly (readonly string[])[]
 }
 
 /** Events of a {@link HostAgent}. */

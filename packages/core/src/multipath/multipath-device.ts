@@ -22,6 +22,7 @@ import { Engine } from './engine.ts'
 import { checkedSelector, firstPath } from './first-path.ts'
 import type { Owed } from './guard.ts'
 import { combineLimits, limitsFault, takesAll, widen } from './limits.ts'
+import { misfit } from './misfit.ts'
 import { narrowFront } from './narrow-front.ts'
 import type { MultipathOptions, ResolvedOptions } from './options.ts'
 import { resolveOptions } from './options.ts'
@@ -300,8 +301,8 @@ class Multipath implements MultipathDevice, SlotOwner {
     throw new BlockError('NOT_FOUND', `volume ${this.volume} has no path ${id}`)
   }
 
-  accepts(limits: DeviceLimits): string | undefined {
-    return limitsFault(limits, this.limits.blockSize)
+  accepts(slot: PathSlot, path: Path, limits: DeviceLimits): string | undefined {
+    return limitsFault(limits, this.limits.blockSize) ?? misfit(slot, path, limits, this.#slots, this.limits.size)
   }
 
   slotChanged(slot: PathSlot): void {

@@ -6,6 +6,7 @@ import { BlockError, messageOf } from '../errors.ts'
 import type { ByteRun, Ledger } from '../ledger.ts'
 import type { PathState, PathStatus } from '../pair.ts'
 import type { Access, Path, PathInfo, Target } from '../target.ts'
+import type { VolumeId } from '../volume-id.ts'
 import { AttemptList } from './attempt.ts'
 import type { Connection } from './connect.ts'
 import { abandon, connectOnce } from './connect.ts'
@@ -19,6 +20,10 @@ export interface PathSource {
   readonly target: Target
   /** As the target listed it. */
   readonly info: PathInfo
+  /** Identity of the device, where it is known under another one than the path tells. */
+  readonly volume?: VolumeId
+  /** Somebody says that it leads to this volume: its product and serial number may differ from those of other paths. */
+  readonly vouched?: boolean
 }
 
 /** What a slot tells its device. */
@@ -27,8 +32,8 @@ export interface SlotOwner {
   readonly options: ResolvedOptions
   /** Where it is kept, beyond the life of this process, what may be in flight. */
   readonly ledger: Ledger | undefined
-  /** Checks the limits of a path that has just connected; a text says why it cannot be used. */
-  accepts(limits: DeviceLimits): string | undefined
+  /** Checks the limits of a path that has just connected, or has new ones; a text says why it cannot be used. */
+  accepts(slot: PathSlot, path: Path, limits: DeviceLimits): string | undefined
   /** The state, the access or the limits of a slot changed. */
   slotChanged(slot: PathSlot): void
   /** Nothing sent through the slot's failed path can change data any more. */
@@ -73,7 +78,7 @@ export class PathSlot {
     this.#owner = owner
     this.entry = new PathEntry(source.info.id, owner.options.weights[source.info.id] ?? 1)
     this.since = owner.host.clock.now()
-    this.#record = new PathRecord(owner.ledger, source.info)
+    this.#record = new PathRecord(owner.ledger, source.volume ?? source.info.volume)
     this.firstTry = new Promise((resolve) => {
       this.#tried = resolve
     })
@@ -192,7 +197,8 @@ export class PathSlot {
     this.#change('connecting', this.reason)
     try {
       const connection = await connectOnce(this.source, host.clock, options.connectTimeout, signal)
-      const fault = this.ended || this.#disabled ? 'taken out' : this.#owner.accepts(connection.path.limits)
+      const fault =
+        this.ended || this.#disabled ? 'taken out' : this.#owner.accepts(this, connection.path, connection.path.limits)
       // Before the first change goes through it: should this process end, another one must know of it.
       if (fault === undefined && (await this.#recorded(connection, signal))) return connection
       if (fault === undefined) throw new BlockError('CLOSED', 'taken out')
@@ -231,6 +237,12 @@ export class PathSlot {
 
   async #serve({ path, down }: Connection): Promise<void> {
     const { clock } = this.#owner.host
+    // Another path may have come up since it was asked.
+    const fault = this.#owner.accepts(this, path, path.limits)
+    if (fault !== undefined) {
+      abandon(path)
+      return this.#wait(`path ${this.entry.id} is not used: ${fault}`)
+    }
     const upSince = clock.now()
     const failed = new Promise<void>((resolve) => {
       this.#failed = resolve
@@ -240,7 +252,7 @@ export class PathSlot {
       this.#owner.slotChanged(this)
     }
     const onLimits = (limits: DeviceLimits): void => {
-      const fault = this.#owner.accepts(limits)
+      const fault = this.#owner.accepts(this, path, limits)
       if (fault !== undefined) return this.fail(fault)
       this.entry.queueDepth = limits.queueDepth
       this.#owner.slotChanged(this)

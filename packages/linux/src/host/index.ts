@@ -1,5 +1,16 @@
 export { claimFile, claimNode, type LetGo } from './claim.ts'
 export { type Guarded, guardNode, runGuard } from './guard.ts'
-export { isServed, type NodeRecord, readNodeRecord, recordFolder, removeNodeRecord, writeNodeRecord } from './record.ts'
+export {
+  hasEnded,
+  isServed,
+  makeRunFolder,
+  type NodeRecord,
+  ownStart,
+  readNodeRecord,
+  recordFolder,
+  removeNodeRecord,
+  runFolder,
+  writeNodeRecord,
+} from './record.ts'
 export { settleNode } from './settle.ts'
 export { nodeUsers, swapsOn } from './users.ts'

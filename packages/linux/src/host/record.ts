@@ -15,13 +15,18 @@ export interface NodeRecord {
 }
 
 /**
- * Folder of the records: `nodes` below $BLOCKBRAID_RUN, else below `/run/blockbraid`, which is root's, or below
- * `/run/user/UID/blockbraid` for another user.
+ * Where processes leave each other word, gone when the host starts anew: $BLOCKBRAID_RUN, else `/run/blockbraid`,
+ * which is root's, or `/run/user/UID/blockbraid` for another user.
  */
-export function recordFolder(): string {
+export function runFolder(): string {
   const uid = process.geteuid?.() ?? 0
   const standard = uid === 0 ? '/run/blockbraid' : `/run/user/${uid}/blockbraid`
-  return join(process.env['BLOCKBRAID_RUN'] ?? standard, 'nodes')
+  return process.env['BLOCKBRAID_RUN'] ?? standard
+}
+
+/** Folder of the records: `nodes` in the {@link runFolder}. */
+export function recordFolder(): string {
+  return join(runFolder(), 'nodes')
 }
 
 // Lines that udev's IMPORT{file} takes.
@@ -55,14 +60,22 @@ export async function writeNodeRecord(
   await rename(draft, file)
 }
 
-/** Makes the folder of the records, and tells it. Whoever can write there decides which nodes are orphans: never all, whatever the umask. */
+/** Makes the folder of the records, and tells it. */
 export async function makeRecordFolder(): Promise<string> {
   const folder = recordFolder()
+  await makeRunFolder(folder)
+  return folder
+}
+
+/**
+ * Makes a folder in the {@link runFolder}. Whoever can write there decides what of a process is an orphan: never all,
+ * whatever the umask. Rejects with an Error that says so where it cannot be made.
+ */
+export async function makeRunFolder(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o755 }).catch((cause: NodeJS.ErrnoException) => {
     const text = `${folder} cannot be made (${cause.code}): BLOCKBRAID_RUN must name a folder that this user may write to`
     throw new Error(text, { cause })
   })
-  return folder
 }
 
 /** Forgets a node; with `of` only where the record is still that one: the number may be another node's by now. */
@@ -90,6 +103,15 @@ export function isServed({ pid, started }: Pick<NodeRecord, 'pid' | 'started'>):
   return pid > 0 && startOf(pid) === started
 }
 
+/**
+ * Whether a process has ended, or is about to: one that was killed sends nothing any more, though the kernel may
+ * take long to close what it had open. Another one with its number does not count.
+ */
+export function hasEnded({ pid, started }: Pick<NodeRecord, 'pid' | 'started'>): boolean {
+  const stat = statOf(pid)
+  return stat?.started !== started || (stat.flags & EXITING) !== 0
+}
+
 /** When this process started; see {@link NodeRecord.started}. */
 export function ownStart(): string {
   return startOf(process.pid) ?? ''
@@ -101,12 +123,19 @@ function fileOf(kname: string): string {
 }
 
 function startOf(pid: number): string | undefined {
+  return statOf(pid)?.started
+}
+
+// PF_EXITING of the kernel's flags of a task.
+const EXITING = 0x4
+
+function statOf(pid: number): { started: string | undefined; flags: number } | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
     // The second field is a name in brackets that may hold anything.
     const [state, ...fields] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     // A zombie serves nothing: its descriptors are closed.
-    return state === 'Z' || state === 'X' ? undefined : fields[18]
+    return state === 'Z' || state === 'X' ? undefined : { started: fields[18], flags: Number(fields[5]) }
   } catch {
     return undefined
   }

@@ -20,7 +20,7 @@ export interface Answer {
 /** Options of {@link call}. */
 export interface CallOptions extends SignalOptions {
   readonly clock: Clock
-  /** Milliseconds to the answer. */
+  /** Milliseconds to the answer; Infinity: as long as the session lives. */
   readonly timeout: number
   /** Whether the command may change data, so that it must be fenced. */
   readonly changes: boolean
@@ -47,7 +47,7 @@ export function call(
     let ended = false
     const settle = (): void => {
       ended = true
-      timer.cancel()
+      timer?.cancel()
       signal?.removeEventListener('abort', onAbort)
     }
     const giveUp = (error: BlockError): void => {
@@ -58,9 +58,8 @@ export function call(
       else if (task.state === TaskState.Orphan && options.changes) void session.abortOrDrop(owner, error)
     }
     const onAbort = (): void => giveUp(aborted(signal as AbortSignal))
-    const timer = clock.after(timeout, () =>
-      giveUp(new BlockError('TIMED_OUT', `no answer to ${name(command)} within ${timeout} ms`)),
-    )
+    const late = (): void => giveUp(new BlockError('TIMED_OUT', `no answer to ${name(command)} within ${timeout} ms`))
+    const timer = timeout === Infinity ? undefined : clock.after(timeout, late)
     signal?.addEventListener('abort', onAbort)
     fill(task, owner, lun, command, options.changes)
     task.ordered = options.ordered === true

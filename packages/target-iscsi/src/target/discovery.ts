@@ -9,10 +9,11 @@ import type { Session } from '../session/session.ts'
 import type { Asker } from './ask.ts'
 import { ask, ScsiError } from './ask.ts'
 import type { Identity } from './disk.ts'
-import { readCapacity, readIdentity } from './disk.ts'
+import { productOf, readCapacity, readIdentity } from './disk.ts'
 import { pathId } from './path-id.ts'
 import type { Portal } from './portal.ts'
 import { portalOf } from './portal.ts'
+import type { Told } from './systems.ts'
 
 /** A target at a portal. */
 export interface Place {
@@ -39,6 +40,7 @@ const MAX_AT_ONCE = 16
 /** Where targets are, and which portals did not say so. */
 export interface Places {
   readonly places: readonly Place[]
+  readonly told: Told
   readonly failures: readonly BlockError[]
 }
 
@@ -46,6 +48,7 @@ export interface Places {
 export async function findPlaces(host: DiscoveryHost, options: SignalOptions): Promise<Places> {
   const places = new Map<string, Place>()
   const failures: BlockError[] = []
+  const told = new Map<string, Map<string, Set<string>>>()
   const add = (targetName: string, portal: Portal, group: number | undefined): void => {
     const key = `${targetName} ${portal.address}`
     if (places.get(key)?.group === undefined) places.set(key, { targetName, portal, group })
@@ -61,16 +64,18 @@ export async function findPlaces(host: DiscoveryHost, options: SignalOptions): P
     answered.add(portal.address)
     for (const found of result.value) {
       if (host.target !== undefined && found.name !== host.target) continue
-      add(found.name, portal, found.portals.find((told) => addressOfTold(told) === portal.address)?.tag)
-      for (const told of found.portals) {
-        const other = portalOf(told.host, told.port)
+      add(found.name, portal, found.portals.find((one) => addressOfTold(one) === portal.address)?.tag)
+      told.set(found.name, told.get(found.name) ?? new Map())
+      told.get(found.name)?.set(portal.address, new Set(found.portals.map(addressOfTold)))
+      for (const one of found.portals) {
+        const other = portalOf(one.host, one.port)
         const configured = host.portals.some(({ address }) => address === other.address)
-        if (isNowhere(told.host) || (!configured && !host.toldPortals)) continue
-        add(found.name, other, told.tag)
+        if (isNowhere(one.host) || (!configured && !host.toldPortals)) continue
+        add(found.name, other, one.tag)
       }
     }
   }
-  return { places: [...places.values()], failures }
+  return { places: [...places.values()], told, failures }
 }
 
 async function sendTargets(host: DiscoveryHost, portal: Portal, options: SignalOptions) {
@@ -162,16 +167,16 @@ async function describe(
 
 function infoOf(place: Place, lun: Lun, identity: Identity, size: number, blockSize: number): PathInfo {
   const { portal, targetName } = place
-  const { inquiry, volume, serial } = identity
   return {
     id: pathId({ targetName, portal, lun }),
     address: portal.address,
-    volume,
+    volume: identity.volume,
     size,
     blockSize,
     lun: lun.name,
-    product: `${inquiry.vendor} ${inquiry.product}`.trim(),
-    ...(serial === '' ? {} : { serial }),
+    product: productOf(identity),
+    ...(identity.serial === undefined ? {} : { serial: identity.serial }),
+    endpoint: targetName,
   }
 }
 

@@ -29,9 +29,9 @@ import { ask, askIfKnown, ScsiError } from './ask.ts'
 export interface Identity {
   readonly inquiry: Inquiry
   readonly volume: VolumeId
-  /** Unit serial number (VPD page 80h) without blanks around it; an empty text where it has none. */
-  readonly serial: string
   readonly port: PortIdentity
+  /** Unit serial number without the blanks around it; undefined where it tells none. */
+  readonly serial: string | undefined
   /** Codes of the VPD pages that it has. */
   readonly pages: readonly number[]
 }
@@ -81,7 +81,13 @@ export async function readIdentity(asker: Asker): Promise<Identity | undefined> 
   if (volume === undefined) {
     throw new BlockError('NOT_SUPPORTED', 'the logical unit has no identity: neither VPD page 0x83 nor 0x80 names it')
   }
-  return { inquiry, volume, serial: serial?.text.trim() ?? '', port: portOf(designators), pages }
+  const text = serial?.text.trim()
+  return { inquiry, volume, port: portOf(designators), serial: text === '' ? undefined : text, pages }
+}
+
+/** Vendor and model. */
+export function productOf({ inquiry: { vendor, product } }: Identity): string {
+  return `${vendor} ${product}`.trim()
 }
 
 /** Reads the size of a logical unit. */

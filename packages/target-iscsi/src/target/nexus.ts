@@ -1,7 +1,8 @@
 import type { Clock, SignalOptions, Timer } from '@blockbraid/core'
-import { BlockError, delay } from '@blockbraid/core'
+import { abortable, BlockError, delay } from '@blockbraid/core'
 import type { Lun } from '../scsi/lun.ts'
 import type { Session } from '../session/session.ts'
+import type { NexusPlace } from './fence-token.ts'
 import { MissedNews } from './missed.ts'
 import type { Portal } from './portal.ts'
 
@@ -9,19 +10,27 @@ import type { Portal } from './portal.ts'
 export interface NexusHost {
   readonly clock: Clock
   readonly random: () => number
-  /** One try to log in to `targetName` at `portal` under `isid`. */
-  open(targetName: string, portal: Portal, isid: Uint8Array, options: SignalOptions): Promise<Session>
-  /** Whether a logical unit has worked off all that was sent to it before. */
-  workedOff(session: Session, lun: Lun): Promise<boolean>
-  /** Other portals of the target that have a session now, and may lead to the portal group of a `lost` one. */
-  siblings(nexus: Nexus, lost: readonly Session[]): readonly Portal[]
+  /** One try to log in as `place` says. */
+  open(place: NexusPlace, options: SignalOptions): Promise<Session>
+  /** Resolves when a logical unit has worked off all that was sent to it before; rejects where it does not say so. */
+  workedOff(session: Session, lun: Lun, options: SignalOptions): Promise<void>
+  /** Other portals of the target that may lead to the portal group of a `lost` session, and work now. */
+  siblings(place: NexusPlace, lost: readonly Lost[]): readonly Portal[]
+}
+
+/** A session that has ended, of this process or of one before, and may have left commands that change data. */
+export interface Lost {
+  /** Its target portal group tag; undefined where the target did not tell it. */
+  readonly group: number | undefined
 }
 
 /** Whose commands are not known to have ended. */
 interface Unproven {
-  readonly session: Session
+  readonly lost: Lost
   readonly lun: Lun
   readonly resolve: () => void
+  /** A try has failed; left out: it is tried until there is a proof. */
+  readonly reject?: (error: unknown) => void
 }
 
 /** A login that is under way, and how many wait for it. */
@@ -41,9 +50,7 @@ const PROVE_DELAY_MAX = 5000
  * one session at a time. A login under it ends every session before it at the target (§6.3.5): that is the fence.
  */
 export class Nexus {
-  readonly targetName: string
-  readonly portal: Portal
-  readonly isid: Uint8Array
+  readonly place: NexusPlace
   /** The session that lives now. */
   session: Session | undefined
   /** What no path has heard. */
@@ -54,18 +61,21 @@ export class Nexus {
   // Logins under one id must not overlap: a late one would end the session of an earlier one.
   #turn: Promise<unknown> = Promise.resolve()
   #opening: Opening | undefined
-  readonly #replaced = new WeakSet<Session>()
+  readonly #losses = new WeakMap<Session, Lost>()
+  readonly #replaced = new WeakSet<Lost>()
   #unproven: Unproven[] = []
   #proving = false
+  // Through another portal of the group, as long as something is worked off there.
+  #aside: Session | undefined
+  // By name of the logical unit, the session that has been asked whether it has worked off all: one question at a time.
+  readonly #asked = new Map<string, Session>()
   // Lost with commands that may have changed data, and not replaced: whoever asks for a fence may do so later.
-  readonly #lost = new Set<Session>()
+  readonly #lost = new Set<Lost>()
   readonly #ended = new AbortController()
 
-  constructor(host: NexusHost, targetName: string, portal: Portal, isid: Uint8Array) {
+  constructor(host: NexusHost, place: NexusPlace) {
     this.#host = host
-    this.targetName = targetName
-    this.portal = portal
-    this.isid = isid
+    this.place = place
   }
 
   /** The live session, or one that is opened now: one try, shared by all who ask meanwhile. `release` it later. */
@@ -162,58 +172,134 @@ export class Nexus {
    */
   fenced(session: Session, owner: object, lun: Lun): Promise<void> {
     if (!session.unfenced.has(owner)) return Promise.resolve()
-    return new Promise((resolve) => {
-      this.#unproven.push({ session, lun, resolve })
-      if (!this.#proving) void this.#prove()
-    })
+    return new Promise((resolve) => this.#add({ lost: this.#lossOf(session), lun, resolve }))
+  }
+
+  /**
+   * One try at the same proof for what a process that has ended has sent to `lun` under this id. Rejects as a login
+   * does, or with CONNECT_FAILED where the login led to another portal group, or the logical unit did not answer.
+   */
+  async prove(lost: Lost, lun: Lun, { signal }: SignalOptions = {}): Promise<void> {
+    let added: Unproven | undefined
+    this.#linger?.cancel()
+    this.#users++
+    try {
+      await abortable(
+        new Promise<void>((resolve, reject) => {
+          added = { lost, lun, resolve, reject }
+          this.#add(added)
+        }),
+        signal,
+      )
+    } finally {
+      this.#unproven = this.#unproven.filter((one) => one !== added)
+      this.release()
+    }
+  }
+
+  #add(one: Unproven): void {
+    this.#unproven.push(one)
+    this.#useSession()
+    if (!this.#proving) void this.#prove()
+  }
+
+  /** Whoever has lost a session under this id has lost it before the one that lives now was opened. */
+  #useSession(): void {
+    const own = this.session?.usable ? this.session : undefined
+    const session = own ?? this.#aside
+    if (session === undefined) return
+    this.#takesPlace(session, own === undefined)
+    this.#workOff(session)
   }
 
   async #prove(): Promise<void> {
     this.#proving = true
     const { clock, random } = this.#host
     const { signal } = this.#ended
-    for (let wait = PROVE_DELAY; !signal.aborted; wait = Math.min(wait * 2, PROVE_DELAY_MAX)) {
-      await this.#exclusive(() => this.#tryToProve())
-      if (this.#unproven.length === 0) break
+    for (let wait = PROVE_DELAY; !signal.aborted; ) {
+      const stands = await this.#exclusive(() => this.#tryToProve())
+      if (stands && this.#unproven.length === 0) break
       await delay(clock, wait * (0.5 + random() / 2), signal)
+      // Not before: whoever gave up after one try, and tries again soon, must not hurry the target.
+      if (this.#unproven.length === 0) break
+      wait = stands ? PROVE_DELAY : Math.min(wait * 2, PROVE_DELAY_MAX)
     }
     this.#proving = false
   }
 
-  /** Tries a portal of the same group that works, where there is one, and then its own. */
-  async #tryToProve(): Promise<void> {
-    if (this.session?.usable) return this.#workOff(this.session)
-    const lost = this.#unproven.map((one) => one.session)
-    for (const portal of this.#host.siblings(this, lost)) {
-      if (this.#unproven.length === 0 || this.#ended.signal.aborted) return
+  /** Whether each session that was lost is known to have ended at the target. */
+  get #allReplaced(): boolean {
+    return this.#unproven.every(({ lost }) => this.#replaced.has(lost))
+  }
+
+  /** Sees to it that a session has taken the place of the lost ones, and resolves to whether one has. */
+  async #tryToProve(): Promise<boolean> {
+    const { signal } = this.#ended
+    this.#useSession()
+    if (this.session?.usable) return this.#refuseOthers(this.session)
+    if (this.#allReplaced && this.#aside !== undefined) return true
+    // A portal of the same group that works, where there is one, and then its own.
+    const lost = this.#unproven.map((one) => one.lost)
+    for (const portal of this.#host.siblings(this.place, lost)) {
+      if (this.#aside !== undefined || this.#unproven.length === 0 || signal.aborted) break
       try {
-        const session = await this.#host.open(this.targetName, portal, this.isid, { signal: this.#ended.signal })
-        this.#takesPlace(session, true)
-        await this.#workOff(session)
-        await session.logout()
+        this.#stepAside(await this.#host.open({ ...this.place, portal }, { signal }))
       } catch {
         // Another one may do.
       }
     }
-    if (this.#unproven.length === 0) return
+    if (this.#unproven.length === 0 || (this.#allReplaced && this.#aside !== undefined)) return true
     try {
-      await this.#workOff(await this.#login(this.#ended.signal))
-    } catch {
-      // It is tried again.
+      const session = await this.#login(signal)
+      this.#useSession()
+      return this.#refuseOthers(session)
+    } catch (error) {
+      this.#failed(error, ({ lost: one }) => !this.#replaced.has(one))
+      return false
     }
+  }
+
+  #refuseOthers(session: Session): boolean {
+    const { portal, targetName } = this.place
+    const now = session.negotiated.targetPortalGroupTag
+    const text = `${portal.address} leads to group ${now} of ${targetName} now, and not to that of the lost session`
+    this.#failed(new BlockError('CONNECT_FAILED', text), ({ lost }) => !this.#replaced.has(lost))
+    return this.#allReplaced
+  }
+
+  #stepAside(session: Session): void {
+    this.#aside = session
+    session.listeners.add({
+      lost: () => {
+        if (this.#aside === session) this.#aside = undefined
+      },
+      event: (high, low, sense) => this.missed.hear({ high, low }, sense),
+    })
+    this.#useSession()
+    this.#leaveAside()
+  }
+
+  /** Ends the session through another portal once nothing is worked off there. */
+  #leaveAside(): void {
+    const session = this.#aside
+    if (session === undefined || [...this.#asked.values()].includes(session)) return
+    this.#aside = undefined
+    void session.logout()
   }
 
   async #login(signal: AbortSignal): Promise<Session> {
     if (this.session?.usable) return this.session
     // One that the target has asked to leave: its last commands are ended by this login.
     this.session?.drop(new BlockError('CONNECT_FAILED', 'another session takes its place'))
-    const session = await this.#host.open(this.targetName, this.portal, this.isid, { signal })
+    const session = await this.#host.open(this.place, { signal })
+    // This login has ended it, though it may not be known yet.
+    this.#aside?.drop(new BlockError('CONNECT_FAILED', 'another session takes its place'))
     this.#takesPlace(session, false)
     this.session = session
     session.listeners.add({
       lost: () => {
         if (this.session === session) this.session = undefined
-        if (session.unfenced.size > 0) this.#lost.add(session)
+        if (session.unfenced.size > 0) this.#lost.add(this.#lossOf(session))
       },
       event: (high, low, sense) => this.missed.hear({ high, low }, sense),
     })
@@ -222,32 +308,59 @@ export class Nexus {
     return session
   }
 
+  #lossOf(session: Session): Lost {
+    const known = this.#losses.get(session)
+    if (known !== undefined) return known
+    const lost = { group: session.negotiated.targetPortalGroupTag }
+    this.#losses.set(session, lost)
+    return lost
+  }
+
   /** A login has ended every session before it under this id in the same portal group. */
   #takesPlace({ negotiated: { targetPortalGroupTag: now } }: Session, strict: boolean): void {
-    for (const session of new Set([...this.#lost, ...this.#unproven.map((one) => one.session)])) {
-      const before = session.negotiated.targetPortalGroupTag
+    for (const lost of new Set([...this.#lost, ...this.#unproven.map((one) => one.lost)])) {
       // Without tags only the portal itself is known to lead to the same group.
-      if (before === undefined || now === undefined ? !strict : before === now) {
-        this.#replaced.add(session)
-        this.#lost.delete(session)
+      if (lost.group === undefined || now === undefined ? !strict : lost.group === now) {
+        this.#replaced.add(lost)
+        this.#lost.delete(lost)
       }
     }
   }
 
   /**
    * Not every target ends, at a login, what its storage is executing by then: tgt does not. An ordered command waits
-   * for all that was there before it (SAM-5 §8.6.3).
+   * for all that was there before it (SAM-5 §8.6.3). Each logical unit is asked by itself, and takes its time.
    */
-  async #workOff(session: Session): Promise<void> {
-    const ready = this.#unproven.filter((one) => this.#replaced.has(one.session))
-    const luns = new Map(ready.map(({ lun }) => [lun.name, lun]))
-    const worked = new Set<string>()
-    for (const [name, lun] of luns) if (await this.#host.workedOff(session, lun)) worked.add(name)
-    this.#unproven = this.#unproven.filter((one) => {
-      if (!ready.includes(one) || !worked.has(one.lun.name)) return true
-      one.resolve()
-      return false
-    })
+  #workOff(session: Session): void {
+    const luns = new Map<string, Lun>()
+    for (const { lost, lun } of this.#unproven) {
+      if (this.#replaced.has(lost) && this.#asked.get(lun.name) !== session) luns.set(lun.name, lun)
+    }
+    for (const lun of luns.values()) void this.#askUnit(session, lun)
+  }
+
+  async #askUnit(session: Session, lun: Lun): Promise<void> {
+    const concerns = (one: Unproven): boolean => one.lun.name === lun.name && this.#replaced.has(one.lost)
+    this.#asked.set(lun.name, session)
+    try {
+      await this.#host.workedOff(session, lun, { signal: this.#ended.signal })
+      const proven = this.#unproven.filter(concerns)
+      this.#unproven = this.#unproven.filter((one) => !proven.includes(one))
+      for (const one of proven) one.resolve()
+    } catch (error) {
+      // A newer session has been asked meanwhile, and says more.
+      if (this.#asked.get(lun.name) === session) this.#failed(error, concerns)
+    } finally {
+      if (this.#asked.get(lun.name) === session) this.#asked.delete(lun.name)
+      if (this.#aside === session) this.#leaveAside()
+    }
+  }
+
+  /** Ends those that wait for one try only. */
+  #failed(error: unknown, which: (one: Unproven) => boolean): void {
+    const over = this.#unproven.filter((one) => one.reject !== undefined && which(one))
+    this.#unproven = this.#unproven.filter((one) => !over.includes(one))
+    for (const { reject } of over) reject?.(error)
   }
 
   #exclusive<Result>(work: () => Promise<Result>): Promise<Result> {

@@ -34,7 +34,9 @@ import type { Session, SessionListener } from '../session/session.ts'
 import type { Task } from '../session/task.ts'
 import { Direction, Outcome } from '../session/task.ts'
 import type { Asker, NewsListener } from './ask.ts'
-import { EXPLICIT_ACCESS } from './disk.ts'
+import { EXPLICIT_ACCESS, productOf } from './disk.ts'
+import type { LeftSession } from './fence-token.ts'
+import { fenceToken } from './fence-token.ts'
 import type { Nexus } from './nexus.ts'
 import type { CommandHost } from './path-commands.ts'
 import { activate, CUT, MAX_RETRIES, sendByHand, sendRange } from './path-commands.ts'
@@ -67,8 +69,11 @@ export class IscsiPath implements Path {
   /** The id that discovery lists it under. */
   readonly id: string
   readonly volume: VolumeId
+  readonly product: string
+  readonly serial: string | undefined
   access: Access
   limits: DeviceLimits
+  readonly fenceToken: string
   readonly wasReset: boolean
   readonly activate?: (options?: SignalOptions) => Promise<void>
   readonly #emitter = createEmitter<PathEvents>()
@@ -106,6 +111,9 @@ export class IscsiPath implements Path {
     this.#lun = lun
     this.id = id
     this.volume = opened.identity.volume
+    this.product = productOf(opened.identity)
+    this.serial = opened.identity.serial
+    this.fenceToken = fenceToken({ ...nexus.place, group: session.negotiated.targetPortalGroupTag, lun })
     this.access = opened.access
     this.limits = opened.disk.limits
     this.wasReset = opened.wasReset
@@ -122,6 +130,8 @@ export class IscsiPath implements Path {
       this,
       host,
       {
+        // The process, or the machine, may have stood still meanwhile.
+        stale: 2000 * pollInterval,
         isOpen,
         asker: (onNews) => this.#asker(onNews),
         cacheLost: (why) => this.#emitter.emit('cacheLost', why),
@@ -180,7 +190,7 @@ export class IscsiPath implements Path {
 
   submit(io: Io): void {
     if (this.#failure !== undefined || this.#closed !== undefined) this.#refuse(io)
-    else if (this.#review.checking) this.#held.push(io)
+    else if (this.#review.checking || !this.#review.isFresh()) this.#held.push(io)
     else this.#start(io)
   }
 
@@ -348,6 +358,11 @@ export class IscsiPath implements Path {
     if (!this.#open) throw this.#closedError()
     if (await this.#session.resetLun(this.#lun)) return this.#review.hear(News.Identity | News.Capacity | News.Access)
     throw new BlockError('NOT_SUPPORTED', `${this.id}: the target did not reset the logical unit`)
+  }
+
+  /** Whether it is a path to the logical unit that such a session sent to. */
+  leadsTo({ targetName, lun }: LeftSession): boolean {
+    return this.#nexus.place.targetName === targetName && this.#lun.name === lun.name
   }
 
   #closedError(): BlockError {

@@ -4,7 +4,7 @@ import { testUnitReady } from '../scsi/cdb.ts'
 import { News } from '../scsi/status.ts'
 import type { Asker } from './ask.ts'
 import { ask } from './ask.ts'
-import { readCapacity, readIdentity, readWriteCache } from './disk.ts'
+import { readCapacity, readWriteCache } from './disk.ts'
 import type { Review, Reviewed } from './review.ts'
 import { takesIo } from './review.ts'
 
@@ -20,10 +20,13 @@ export interface PollHost {
   fail(error: BlockError): void
 }
 
-// With each of so many polls size and write cache are read, also of a path that is busy.
+// With each of so many polls size and write cache are read, too: no unit attention need tell of them.
 const POLLS_TO_LOOK = 6
 
-/** Asks for news now and then: a path without I/O hears of none, unit attentions come with the answer to a command. */
+/**
+ * Asks now and then who answers, also on a path that is busy: LIO lets a LUN number lead to another volume without a
+ * unit attention. A path without I/O is asked for news, too, since unit attentions come with the answer to a command.
+ */
 export class Poll {
   readonly #path: Reviewed
   readonly #review: Review
@@ -49,30 +52,24 @@ export class Poll {
   async #askForNews(): Promise<void> {
     const quiet = this.#host.wasQuiet()
     this.#polls++
-    const looks = this.#polls % POLLS_TO_LOOK === 0
-    if ((quiet || looks) && !this.#review.checking) {
+    if (!this.#review.checking) {
       try {
-        if (takesIo(this.#path.access)) await this.#ask(looks)
+        if (takesIo(this.#path.access)) await this.#ask(quiet)
         else this.#review.hear(News.Access | News.Capacity)
       } catch (error) {
-        // The news is heard; a lost session tells of itself.
-        if (BlockError.is(error) && error.code === 'TIMED_OUT') this.#host.fail(error)
+        // The news is heard; a lost session tells of itself, and one that answers others is not dead.
+        const timedOut = BlockError.is(error) && error.code === 'TIMED_OUT'
+        if (timedOut && this.#host.wasQuiet()) this.#host.fail(error)
       }
     }
     if (this.#host.isOpen()) this.#schedule()
   }
 
-  /**
-   * Hears of what is queued for this path, and of what no unit attention tells: that another volume answers, which
-   * LIO lets happen in silence; with `looks` also of a new size, and of a
-   * write cache that was switched.
-   */
-  async #ask(looks: boolean): Promise<void> {
+  async #ask(quiet: boolean): Promise<void> {
     const asker = this.#host.asker()
-    await ask(asker, 'TEST UNIT READY', testUnitReady())
-    const identity = await readIdentity(asker)
-    if (identity?.volume !== this.#path.volume) return this.#review.hear(News.Identity)
-    if (!looks) return
+    if (quiet) await ask(asker, 'TEST UNIT READY', testUnitReady())
+    await this.#review.look(asker)
+    if (this.#polls % POLLS_TO_LOOK !== 0) return
     const { size, writeCache } = this.#path.limits
     if ((await readCapacity(asker)).size !== size || (await readWriteCache(asker)) !== writeCache) {
       this.#review.hear(News.Capacity)

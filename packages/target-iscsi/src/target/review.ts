@@ -33,6 +33,8 @@ export interface ReviewTarget {
 
 /** What a review tells its path, and asks of it. */
 export interface ReviewHost {
+  /** How long it may be since somebody looked who answers before I/O waits until that is known, µs. */
+  readonly stale: number
   isOpen(): boolean
   asker(onNews: NewsListener): Asker
   cacheLost(why: string): void
@@ -47,6 +49,8 @@ export interface ReviewHost {
 export type Reviewed = Readonly<Pick<Path, 'id' | 'volume' | 'access' | 'limits'>>
 
 const MAX_ROUNDS = 20
+// A size or a parameter that has changed may be that of another volume.
+const WHO = News.Luns | News.Identity | News.Capacity
 
 /** What a path leads to: read again whenever news says that it may have changed. */
 export class Review {
@@ -60,6 +64,7 @@ export class Review {
   readonly #target: ReviewTarget
   readonly #host: ReviewHost
   #news = 0
+  #lookedAt: number
 
   constructor(path: Reviewed, target: ReviewTarget, host: ReviewHost, { identity, disk }: Opened) {
     this.#path = path
@@ -67,6 +72,24 @@ export class Review {
     this.#host = host
     this.identity = identity
     this.disk = disk
+    this.#lookedAt = target.clock.now()
+  }
+
+  /** Whether somebody has looked lately who answers; if not, it is done now. */
+  isFresh(): boolean {
+    if (this.#target.clock.now() - this.#lookedAt <= this.#host.stale) return true
+    this.hear(News.Identity)
+    return false
+  }
+
+  /** Looks who answers, while I/O goes on. */
+  async look(asker: Asker): Promise<void> {
+    const identity = await readIdentity(asker)
+    if (identity?.volume === this.#path.volume && identity.serial === this.identity.serial) {
+      this.#lookedAt = this.#target.clock.now()
+    } else {
+      this.hear(News.Identity)
+    }
   }
 
   /** Something may have changed: it is read again. `sense` is what tells so. */
@@ -74,7 +97,7 @@ export class Review {
     if (news === 0 || !this.#host.isOpen()) return
     if ((news & News.WriteLost) !== 0) this.#target.writeLost(this.#path.volume)
     if ((news & News.Reset) !== 0 && sense !== undefined) this.#hearReset(sense)
-    if ((news & (News.Luns | News.Identity)) !== 0) this.doubts = true
+    if ((news & WHO) !== 0) this.doubts = true
     this.#news |= news & (News.Access | News.Capacity | News.Luns | News.Identity)
     if (this.#news !== 0 && !this.checking) void this.#check()
   }
@@ -89,6 +112,7 @@ export class Review {
 
   /** Settles when it is known what the path leads to, or the path has ended. */
   async settled(): Promise<void> {
+    this.isFresh()
     while (this.checking && this.#host.isOpen()) {
       await new Promise<void>((resolve) => void this.#target.clock.after(1, resolve))
     }
@@ -118,13 +142,19 @@ export class Review {
     const { id, volume, access: before } = this.#path
     // A port in standby says so again with each command; all else is told once, and may be later than what was read.
     const asker = host.asker((more, sense) => this.hear(more & ~(news & News.Access), sense))
-    if ((news & (News.Identity | News.Luns)) !== 0) {
+    if ((news & WHO) !== 0) {
       const identity = await readIdentity(asker)
       if (identity?.volume !== volume) {
         const what = identity === undefined ? 'to no disk' : `to volume ${identity.volume}`
         throw new BlockError('IDENTITY_CHANGED', `${id} now leads ${what}, not to ${volume}`)
       }
+      const { serial } = this.identity
+      if (identity.serial !== serial) {
+        const what = `serial number ${identity.serial ?? 'none'}, not ${serial ?? 'none'}`
+        throw new BlockError('IDENTITY_CHANGED', `${id} now leads to a volume of ${what}`)
+      }
       this.identity = identity
+      this.#lookedAt = this.#target.clock.now()
       if ((news & News.Luns) !== 0) this.#target.changed(`${id} reports that logical units came or went`)
     }
     if ((news & (News.Identity | News.Capacity)) !== 0) await this.#readLimits(asker)

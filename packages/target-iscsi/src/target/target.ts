@@ -11,7 +11,7 @@ import type {
   Timer,
   VolumeId,
 } from '@blockbraid/core'
-import { abortable, BlockError, createEmitter, delay, systemHost } from '@blockbraid/core'
+import { abortable, BlockError, createEmitter, delay, messageOf, systemHost } from '@blockbraid/core'
 import type { ChapOptions } from '../login/chap.ts'
 import type { LoginOptions } from '../login/login.ts'
 import { testUnitReady } from '../scsi/cdb.ts'
@@ -25,7 +25,10 @@ import type { DiscoveryHost, Place } from './discovery.ts'
 import { complete, findPlaces, listPaths, movedTo, toBlockError } from './discovery.ts'
 import type { Disk, Identity } from './disk.ts'
 import { readAccess, readDisk, readIdentity, untoldDisk } from './disk.ts'
+import type { NexusPlace } from './fence-token.ts'
+import { nexusKey, parseFenceToken } from './fence-token.ts'
 import { isidOf } from './isid.ts'
+import type { Lost } from './nexus.ts'
 import { Nexus } from './nexus.ts'
 import type { IscsiOptions, Resolved } from './options.ts'
 import { resolveOptions } from './options.ts'
@@ -33,7 +36,9 @@ import { IscsiPath } from './path.ts'
 import type { PathPlace } from './path-id.ts'
 import { parsePathId } from './path-id.ts'
 import type { Portal } from './portal.ts'
+import { leadToOneGroup } from './prove-system.ts'
 import type { Reviewed } from './review.ts'
+import { Systems } from './systems.ts'
 
 /** A target over iSCSI: one or more portals of storage systems. */
 export interface IscsiTarget extends Target {
@@ -68,6 +73,7 @@ class Initiator implements IscsiTarget, DiscoveryHost {
   readonly #known = new Map<string, { readonly place: Place; readonly infos: readonly PathInfo[] }>()
   readonly #disks = new Map<VolumeId, Disk>()
   readonly #writesLost = new Set<VolumeId>()
+  readonly #systems = new Systems((targetName, one, other) => this.#leadToOne(targetName, one, other))
   readonly #ended = new AbortController()
   #saysChanged: Timer | undefined
   #closed: Promise<void> | undefined
@@ -85,7 +91,7 @@ class Initiator implements IscsiTarget, DiscoveryHost {
 
   async discover({ signal }: SignalOptions = {}): Promise<readonly PathInfo[]> {
     const options = { signal: this.#both(signal) }
-    const { places, failures } = await findPlaces(this, options)
+    const { places, told, failures } = await findPlaces(this, options)
     this.#throwIfEnded(signal)
     const asked = await Promise.allSettled(places.map((place) => this.#ask(place, options)))
     this.#throwIfEnded(signal)
@@ -103,7 +109,8 @@ class Initiator implements IscsiTarget, DiscoveryHost {
     const first = errors.find(({ code }) => code === 'DENIED') ?? errors[0]
     if (lists.size === 0 && first !== undefined) throw nothingAnswers(this.name, first)
     this.#recall(places, lists, failures.length > 0)
-    const infos = complete([...lists.values()].flat())
+    const infos = await this.#systems.tell(complete([...lists.values()].flat()), told)
+    this.#throwIfEnded(signal)
     this.#compare(infos)
     return infos
   }
@@ -262,18 +269,24 @@ class Initiator implements IscsiTarget, DiscoveryHost {
     if (this.#options.fence !== 'lun-reset') return new Promise(() => {})
     const over = AbortSignal.any([proven, this.#ended.signal])
     while (!over.aborted) {
-      for (const other of this.#paths) {
-        if (other === lost || other.volume !== lost.volume) continue
-        const done = await other.reset().then(
-          () => true,
-          () => false,
-        )
-        if (done) return
-      }
+      if (await this.#resetThrough((other) => other !== lost && other.volume === lost.volume)) return
       await delay(this.#host.clock, RESET_DELAY, over)
     }
     // Given up, which proves nothing.
     return new Promise(() => {})
+  }
+
+  /** Resets the logical unit through the first of those paths that can; resolves to whether one could. */
+  async #resetThrough(which: (path: IscsiPath) => boolean): Promise<boolean> {
+    for (const path of this.#paths) {
+      if (!which(path)) continue
+      const done = await path.reset().then(
+        () => true,
+        () => false,
+      )
+      if (done) return true
+    }
+    return false
   }
 
   readonly #lastDisk = (volume: VolumeId, disk?: Disk): Disk | undefined => {
@@ -287,56 +300,105 @@ class Initiator implements IscsiTarget, DiscoveryHost {
 
   #nexus({ targetName, portal }: Pick<Place, 'targetName' | 'portal'>, lun: Lun | undefined): Nexus {
     const own = this.#options.sessionPerLun && lun !== undefined ? lun.name : ''
-    const key = `${targetName} ${portal.address} ${own}`
+    const { initiator } = this
+    return this.#nexusAt({ initiator, isid: this.#isid(targetName, portal, own), targetName, portal })
+  }
+
+  #isid(targetName: string, portal: Portal, own: string): Uint8Array {
+    return isidOf(this.initiator, targetName, portal.address, own, this.#salt)
+  }
+
+  #nexusAt(place: NexusPlace): Nexus {
+    const key = nexusKey(place)
     const known = this.#nexuses.get(key)
     if (known !== undefined) return known
-    const isid = isidOf(this.initiator, targetName, portal.address, own, this.#salt)
     const nexus = new Nexus(
       {
         clock: this.#host.clock,
         random: this.#host.random,
-        open: (name, at, id, options) => this.#open(name, at, id, this.#options.chap, options),
-        workedOff: (session, other) => this.#workedOff(session, other),
-        siblings: (self, lost) =>
-          [...this.#nexuses.values()]
-            .filter((other) => other !== self && other.targetName === targetName && mayShareGroup(other.session, lost))
-            .map((other) => other.portal)
-            .filter((other) => other !== portal),
+        open: (at, options) => this.#open(at, this.#options.chap, options),
+        workedOff: (session, lun, options) => this.#workedOff(session, lun, options),
+        siblings: ({ targetName, portal }, lost) => {
+          const others = [...this.#nexuses.values()].filter(
+            (other) => other.place.targetName === targetName && mayShareGroup(other.session, lost),
+          )
+          const portals = new Map(others.map((other) => [other.place.portal.address, other.place.portal]))
+          portals.delete(portal.address)
+          return [...portals.values()]
+        },
       },
-      targetName,
-      portal,
-      isid,
+      place,
     )
     this.#nexuses.set(key, nexus)
     return nexus
   }
 
-  async #workedOff(session: Session, lun: Lun): Promise<boolean> {
-    const asker = this.#asker(session, {}, this.#ended.signal)
+  async #workedOff(session: Session, lun: Lun, { signal }: SignalOptions): Promise<void> {
+    // However long it takes: a question that is given up stays in the target, and the next one waits behind it.
+    const options = { clock: this.#host.clock, timeout: Infinity, signal, ordered: true }
     try {
-      await ask({ ...asker, lun, options: { ...asker.options, ordered: true } }, 'TEST UNIT READY', testUnitReady())
-      return true
+      await ask({ session, owner: {}, lun, options }, 'TEST UNIT READY', testUnitReady())
     } catch (error) {
       // A logical unit that is not there, or takes no commands here, executes none.
-      return error instanceof ScsiError && error.verdict.action === Action.None
+      if (error instanceof ScsiError && error.verdict.action === Action.None) return
+      throw new BlockError('CONNECT_FAILED', `LUN ${lun.name}: ${messageOf(error)}`, { cause: error })
     }
+  }
+
+  #leadToOne(targetName: string, one: Portal, other: Portal): Promise<boolean> {
+    // Of its own, so that the login ends no session that is in use.
+    const isid = isidOf(randomBytes(16).toString('hex'))
+    const { signal } = this.#ended
+    return leadToOneGroup(one, other, {
+      clock: this.#host.clock,
+      timeout: this.#options.taskTimeout,
+      signal,
+      open: (portal) =>
+        this.#open({ initiator: this.initiator, isid, targetName, portal }, this.#options.chap, { signal }),
+    })
+  }
+
+  async fence(token: string, { signal }: SignalOptions = {}): Promise<void> {
+    this.#throwIfEnded(signal)
+    const left = parseFenceToken(token)
+    if (left === undefined || !this.#reaches(left)) {
+      const text = `${this.name} does not reach what this token tells of: ${JSON.stringify(token.slice(0, 300))}`
+      throw new BlockError('NOT_SUPPORTED', text)
+    }
+    try {
+      // Where it is a nexus of this process, its session stays: it took the place of the one that was left.
+      await this.#nexusAt(left).prove({ group: left.group }, left.lun, { signal: this.#both(signal) })
+    } catch (error) {
+      this.#throwIfEnded(signal)
+      if (this.#options.fence === 'lun-reset' && (await this.#resetThrough((path) => path.leadsTo(left)))) return
+      throw error
+    }
+  }
+
+  /** Whether one of the portals may lead to that target. */
+  #reaches({ targetName, portal }: NexusPlace): boolean {
+    return (
+      this.target === targetName ||
+      this.portals.some(({ address }) => address === portal.address) ||
+      [...this.#known.values()].some(({ place }) => place.targetName === targetName) ||
+      [...this.#nexuses.values()].some(({ place, session }) => place.targetName === targetName && session !== undefined)
+    )
   }
 
   openDiscovery(portal: Portal, options: SignalOptions): Promise<Session> {
     const isid = isidOf(this.initiator, 'discovery', portal.address, this.#salt)
-    return this.#open(undefined, portal, isid, this.#options.discoveryChap, options)
+    const place = { initiator: this.initiator, isid, targetName: undefined, portal }
+    return this.#open(place, this.#options.discoveryChap, options)
   }
 
   #open(
-    targetName: string | undefined,
-    portal: Portal,
-    isid: Uint8Array,
+    { initiator, isid, targetName, portal }: Omit<NexusPlace, 'targetName'> & { targetName: string | undefined },
     chap: ChapOptions | undefined,
     { signal }: SignalOptions,
   ): Promise<Session> {
     const o = this.#options
     const login: LoginOptions = {
-      initiatorName: o.initiator,
+      initiatorName: initiator,
       targetName,
       isid,
       chap,
@@ -403,12 +465,10 @@ class Initiator implements IscsiTarget, DiscoveryHost {
 }
 
 /** Whether there is a session, and it is not known to be of another portal group than each of the lost ones. */
-function mayShareGroup(live: Session | undefined, lost: readonly Session[]): boolean {
+function mayShareGroup(live: Session | undefined, lost: readonly Lost[]): boolean {
   if (live === undefined) return false
   const now = live.negotiated.targetPortalGroupTag
-  return lost.some(({ negotiated: { targetPortalGroupTag: before } }) => {
-    return before === undefined || now === undefined || before === now
-  })
+  return lost.some(({ group: before }) => before === undefined || now === undefined || before === now)
 }
 
 function keyOf({ targetName, portal }: Place): string {

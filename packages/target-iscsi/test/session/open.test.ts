@@ -274,7 +274,7 @@ test('called off in the very turn in which the login succeeds: the session does 
   const host = {
     clock,
     random: () => 0.5,
-    workedOff: async () => true,
+    workedOff: async () => {},
     siblings: () => [],
     // As many turns as a login takes from its last answer to its end.
     async open() {
@@ -283,7 +283,8 @@ test('called off in the very turn in which the login succeeds: the session does 
       return made
     },
   }
-  const nexus = new Nexus(host, NAME, { host: '127.0.0.1', port: 1, address: '127.0.0.1:1' }, new Uint8Array(6))
+  const portal = { host: '127.0.0.1', port: 1, address: '127.0.0.1:1' }
+  const nexus = new Nexus(host, { initiator: NAME, isid: new Uint8Array(6), targetName: NAME, portal })
   const stop = new AbortController()
   const tried = nexus.acquire({ signal: stop.signal }).catch((error: unknown) => error)
   await clock.advance(1)

@@ -11,7 +11,7 @@ import { Session } from './session/session.ts'
 
 /** What {@link Logins} need of their array. */
 export interface LoginsHost extends SessionHost {
-  readonly reinstate: boolean
+  readonly reinstate: boolean | 'lazy'
   readonly loginAttention: boolean
   readonly records: Records
   mappingsOf(portal: number): Iterable<Mapping>
@@ -45,7 +45,7 @@ export class Logins {
     if (login.discovery) return this.#discover(login, connection, portal)
     const key = `${login.initiatorName},${login.isid},${portal.group}`
     const turn = (this.#turns.get(key) ?? Promise.resolve()).then(async () => {
-      if (this.#host.reinstate) await this.#fenceOthers(login, portal)
+      if (this.#host.reinstate !== false) await this.#fenceOthers(login, portal)
       return this.#enter(login, connection, portal)
     })
     this.#turns.set(
@@ -100,7 +100,8 @@ export class Logins {
     for (const [session, connection] of others) {
       if (session.live) this.#host.records.reinstatements++
       connection.destroy()
-      await session.fence()
+      const fenced = session.fence()
+      if (this.#host.reinstate !== 'lazy') await fenced
       this.#sessions.delete(session)
     }
   }

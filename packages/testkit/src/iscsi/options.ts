@@ -84,8 +84,12 @@ export interface IscsiArrayOptions {
   alua?: 'none' | 'implicit' | 'explicit' | 'both'
   /** Whether the first command of a nexus meets a unit attention (power on, then nexus loss). @defaultValue true */
   loginAttention?: boolean
-  /** Whether a login ends the older session of the same ISID; false only to prove that a test needs it. @defaultValue true */
-  reinstate?: boolean
+  /**
+   * Whether a login ends the older session of the same ISID. `lazy`: without waiting for what the device executes by
+   * then, as tgt does; only an ordered command waits for that. False only to prove that a test needs it.
+   * @defaultValue true
+   */
+  reinstate?: boolean | 'lazy'
   /** Bytes of text in one Login Response; more is continued. @defaultValue 8192 */
   loginSegment?: number
   /** Milliseconds until a login must be over. @defaultValue 15000 */
@@ -108,7 +112,7 @@ export interface ArraySettings {
   readonly descriptorSense: boolean
   readonly tpgs: number
   readonly loginAttention: boolean
-  readonly reinstate: boolean
+  readonly reinstate: boolean | 'lazy'
   readonly loginSegment: number
   readonly loginTimeout: number
   readonly log: boolean

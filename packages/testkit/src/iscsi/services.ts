@@ -24,7 +24,7 @@ export class Services implements LoginsHost {
   readonly earlyStatus: boolean
   readonly keepsCdb: boolean
   readonly tpgs: number
-  readonly reinstate: boolean
+  readonly reinstate: boolean | 'lazy'
   readonly loginAttention: boolean
   readonly targetName: string
   windowOpen = true

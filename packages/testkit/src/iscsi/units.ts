@@ -4,6 +4,7 @@ import type { IscsiLunOptions } from './options.ts'
 import { wrong } from './options.ts'
 import { Reservations } from './scsi/reservations.ts'
 import type { Mapping, TargetPort, Unit } from './scsi/unit.ts'
+import { TaskSet } from './session/task-set.ts'
 
 /** What is at which LUN of which portal. */
 export class Units {
@@ -40,6 +41,7 @@ export class Units {
       revision: options.revision ?? '1',
       serial: options.serial ?? createHash('sha256').update(options.volume).digest('hex').slice(0, 20),
       reservations: new Reservations(),
+      taskSet: new TaskSet(),
       nexuses: new Set(),
       mappings: new Set(),
       descriptorSense: this.#descriptorSense,

@@ -1,4 +1,5 @@
 import type { Access, BlockDevice, VolumeId } from '@blockbraid/core'
+import type { TaskSet } from '../session/task-set.ts'
 import type { Nexus } from './nexus.ts'
 import type { Reservations } from './reservations.ts'
 
@@ -19,6 +20,8 @@ export interface Unit {
   /** Unit serial number. */
   readonly serial: string
   readonly reservations: Reservations
+  /** What it executes, of all sessions. */
+  readonly taskSet: TaskSet
   /** Sessions that see it. */
   readonly nexuses: Set<Nexus>
   /** Where it is mapped, by portal. */

@@ -8,6 +8,9 @@ import { takeTask } from './task.ts'
 
 const READ = 0x40
 const WRITE = 0x20
+// Task attributes (RFC 7143 §11.3.1).
+const ATTRIBUTE = 0x07
+const ORDERED = 0x02
 
 /** Makes a task of the SCSI Command at `at` (RFC 7143 §11.3). */
 export function readCommand(session: Session, bytes: Buffer, at: number): Task {
@@ -20,6 +23,7 @@ export function readCommand(session: Session, bytes: Buffer, at: number): Task {
   task.immediate = (bytes[at]! & IMMEDIATE) !== 0
   task.reads = (flags & READ) !== 0
   task.writes = (flags & WRITE) !== 0
+  task.ordered = (flags & ATTRIBUTE) === ORDERED
   task.expected = get32(bytes, at + 20)
   task.cmdSn = get32(bytes, at + 24)
   task.opcode = bytes[at + 32]!

@@ -200,7 +200,9 @@ export class Session implements PduSink {
     if (task.unsolicited) return
     task.running = true
     this.#running++
-    run(task)
+    const taskSet = task.nexus?.mapping.unit.taskSet
+    if (taskSet === undefined) run(task)
+    else taskSet.enter(task)
   }
 
   #dataOut(bytes: Buffer, at: number, length: number): boolean {
@@ -238,7 +240,10 @@ export class Session implements PduSink {
 
   // Whether a response is due.
   #finish(task: Task): boolean {
-    if (task.running) this.#running--
+    if (task.running) {
+      this.#running--
+      task.nexus?.mapping.unit.taskSet.leave(task)
+    }
     if (this.tasks.get(task.tag) === task) this.tasks.delete(task.tag)
     this.answeringLun = task.nexus?.mapping.lun ?? -1
     const answered = this.live && !task.aborted

@@ -31,6 +31,8 @@ export class Task {
   expected = 0
   cmdSn = 0
   opcode = 0
+  /** It waits for all commands before it, and those behind it wait for it (SAM-5 §8.6.3). */
+  ordered = false
   /** A copy of the CDB, for all but the plain reads and writes. */
   cdb: Buffer = NO_CDB
   /** Bytes of data that the command itself asks to be sent to the target. */

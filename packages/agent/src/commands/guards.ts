@@ -1,0 +1,42 @@
+import { BlockError } from '@blockbraid/core'
+import type { Listing, ReleasedGuards } from '../control/snapshot.ts'
+import { wrap } from '../format/facts.ts'
+import { describeGuard, formatGuards } from '../format/guards.ts'
+import type { Terminal } from '../terminal.ts'
+import { print, UsageError } from '../terminal.ts'
+import type { RemoteOptions } from './remote.ts'
+import { ask } from './remote.ts'
+
+/** Options of `blockbraid guards`. */
+export interface GuardsOptions extends RemoteOptions {
+  release?: boolean
+}
+
+/** `blockbraid guards [PAIR]`: shows ranges in which something may still land; with `--release` lets I/O there go. */
+export async function guards(terminal: Terminal, options: GuardsOptions, name: string | undefined): Promise<void> {
+  if (options.release) return release(terminal, options, name)
+  const { pairs } = await ask<Listing>(terminal, options, { op: 'ls' })
+  const meant = name === undefined ? pairs : pairs.filter((pair) => pair.name === name)
+  if (name !== undefined && meant.length === 0) {
+    const names = pairs.map((pair) => pair.name).join(', ')
+    throw new BlockError('NOT_FOUND', `there is no pair ${name}; ${names === '' ? 'no pair is up' : `up are ${names}`}`)
+  }
+  const result = { pairs: meant.map((pair) => ({ name: pair.name, volume: pair.volume, guards: pair.guards ?? [] })) }
+  print(terminal, options.json, result, (value) => formatGuards(value.pairs, terminal.columns, Date.now()))
+}
+
+async function release(terminal: Terminal, options: GuardsOptions, name: string | undefined): Promise<void> {
+  if (name === undefined) throw new UsageError('guards --release needs the name of a pair')
+  const result = await ask<ReleasedGuards>(terminal, options, { op: 'release-guards', pair: name })
+  print(terminal, options.json, result, ({ pair, released }) => {
+    if (released.length === 0) return [`nothing of ${pair} was guarded`]
+    return [
+      `${pair}: I/O to these ranges goes on:`,
+      ...released.flatMap((guard) => describeGuard(guard, terminal.columns - 2, Date.now()).map((line) => `  ${line}`)),
+      ...wrap(
+        'Should one of those writes land all the same, it overwrites newer data, and nobody is told.',
+        terminal.columns,
+      ),
+    ]
+  })
+}
