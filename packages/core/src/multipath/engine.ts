@@ -218,8 +218,9 @@ export class Engine {
     const free = noted && this.#guards.leave(attempt, this.#clock.now())
     this.#pool.give(attempt)
     this.inflight--
-    parent.done(parent, status)
+    // Before its owner may submit it again; who waits hears of it after this turn.
     if (this.#barriers.length > 0) this.#passBarriers(parent)
+    parent.done(parent, status)
     if (free) this.#letGo()
   }
 
@@ -461,6 +462,11 @@ export class Engine {
       ({ parent, slot, io }) => parent !== null && slot !== null && changesData(io.op) && (io.flags & IoFlag.Fua) === 0,
     )
     return this.#losses.lost(this.#clock.now(), open)
+  }
+
+  /** Whether there was such a loss that some source may not have been told yet. */
+  get hasLost(): boolean {
+    return this.#losses.count > 0
   }
 
   /** From now on the storage has a volatile cache: what came before is durable. */

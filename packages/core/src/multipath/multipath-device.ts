@@ -339,7 +339,8 @@ class Multipath implements MultipathDevice, SlotOwner {
     if (entries.length === 0) return
     const { size, writeCache: hadCache } = this.limits
     const combined = combineLimits(entries.map((entry) => (entry.path as Path).limits))
-    const writeCache = this.#cache.update(combined.writeCache)
+    // A flush that tells of a loss must come this far, also where the cache is off since, as after a restart of the array.
+    const writeCache = this.#cache.update(combined.writeCache) || this.#engine.hasLost
     this.limits = writeCache === combined.writeCache ? combined : { ...combined, writeCache }
     this.#widest = widen(this.#widest, this.limits)
     if (writeCache && !hadCache) this.#engine.cacheOn()
