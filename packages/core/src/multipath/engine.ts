@@ -428,6 +428,8 @@ export class Engine {
 
   /** Holds what overlaps a range in which somebody else may still have changes in flight. */
   owe(owed: Owed): void {
+    // Whoever owes it may have left what is not flushed, too.
+    this.#losses.written++
     this.#guards.owe(owed, this.#clock.now(), () => this.#letGo())
   }
 
@@ -470,7 +472,7 @@ export class Engine {
     return this.#losses.lost(this.#clock.now(), open)
   }
 
-  /** Whether there was such a loss that some source may not have been told yet. */
+  /** Whether the storage has ever lost anything of that. */
   get hasLost(): boolean {
     return this.#losses.count > 0
   }

@@ -57,8 +57,8 @@ export class PathSlot {
   since: number
   everUp = false
   ended = false
-  /** How many losses of its cache the storage has told through this path, or through others before it was up. */
-  losses = 0
+  /** Whether the next loss of a cache that its path tells of is one that another path has told of. */
+  tellsKnown = false
   /** Settles when the first try to connect has ended, one way or the other. */
   readonly firstTry: Promise<void>
   #owner: SlotOwner
