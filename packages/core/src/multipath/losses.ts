@@ -1,6 +1,6 @@
 import type { IoSource } from '../io-source.ts'
 
-// Who submits without a source, or with one that was always there, lives as long as the device.
+// Who submits without a source lives as long as the device.
 const LOCAL: object = {}
 
 /**
@@ -48,7 +48,7 @@ export class Losses {
   tells(source: IoSource | null): boolean {
     if (this.count === 0) return false
     if (source?.ownOnly) return source.since <= this.#at
-    const who = source === null || source.since === 0 ? LOCAL : source
+    const who = source ?? LOCAL
     const wasThere = source === null || source.since <= this.#at
     if (this.#told.get(who) === this.count) return false
     // Whoever was there is told for itself: what is owed to one that has gone is for those who came since.
@@ -60,6 +60,8 @@ export class Losses {
 
   /** Nobody of `source` will hear of anything any more. */
   left(source: IoSource): void {
+    // Whoever gave one Io up is still there.
+    if (source.ownOnly) return
     if (this.count > 0 && source.since <= this.#at && this.#told.get(source) !== this.count) this.#owes = true
     this.#left = this.written
   }

@@ -240,7 +240,7 @@ export class PathSlot {
     // Another path may have come up since it was asked.
     const fault = this.#owner.accepts(this, path, path.limits)
     if (fault !== undefined) {
-      abandon(path)
+      this.#forsake(path)
       return this.#wait(`path ${this.entry.id} is not used: ${fault}`)
     }
     const upSince = clock.now()
