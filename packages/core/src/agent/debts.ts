@@ -8,8 +8,11 @@ import type { VolumeId } from '../volume-id.ts'
 
 /** What processes that have ended owe, as this one pays it. */
 export interface Debts {
-  /** What holds I/O of a volume that is about to be opened. Rejects where the ledger cannot be read. */
-  of(volume: VolumeId, signal: AbortSignal): Promise<readonly Owed[]>
+  /**
+   * What holds I/O of a volume that is about to be opened; the proofs are looked for once `opened` has settled. Rejects
+   * where the ledger cannot be read.
+   */
+  of(volume: VolumeId, opened: Promise<void>, signal: AbortSignal): Promise<readonly Owed[]>
 }
 
 // Between two rounds of tries, milliseconds; with jitter.
@@ -31,20 +34,20 @@ export function createDebts(
 ): Debts {
   // Several devices of one volume wait for the same proof.
   const proofs = new Map<string, Proof>()
-  const proofOf = (debt: LeftDebt): Proof => {
+  const proofOf = (debt: LeftDebt, opened: Promise<void>): Proof => {
     const key = `${debt.owner}\n${debt.token}`
     const known = proofs.get(key)
     if (known !== undefined) return known
-    const proof = prove(debt, targets, host, stop)
+    const proof = prove(debt, targets, host, stop, opened)
     proofs.set(key, proof)
     void proof.proven.then(() => proofs.delete(key))
     return proof
   }
   return {
-    async of(volume, signal) {
+    async of(volume, opened, signal) {
       const left = (await ledger?.left(volume, { signal })) ?? []
       return left.flatMap((debt) => {
-        const { proven, reason, waive } = proofOf(debt)
+        const { proven, reason, waive } = proofOf(debt, opened)
         const ranges = debt.ranges ?? [[0, Number.POSITIVE_INFINITY] as const]
         return ranges.map(([offset, length]) => ({ offset, length, path: debt.path, proven, reason, waive }))
       })
@@ -52,11 +55,19 @@ export function createDebts(
   }
 }
 
-function prove(debt: LeftDebt, targets: readonly Target[], host: Host, stop: AbortSignal): Proof {
+function prove(
+  debt: LeftDebt,
+  targets: readonly Target[],
+  host: Host,
+  stop: AbortSignal,
+  opened: Promise<void>,
+): Proof {
   const waived = new AbortController()
   const over = AbortSignal.any([stop, waived.signal])
   let trouble = ''
   const look = async (): Promise<void> => {
+    // What the storage has to work off for the proof, the questions of a path that is opened would wait for, too.
+    await opened
     for (let pause = FIRST_PAUSE; !over.aborted; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
       try {
         await oneOf(targets, debt.token, over)

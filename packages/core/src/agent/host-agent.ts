@@ -206,16 +206,22 @@ class Agent implements HostAgent {
     }
     const sources = await this.#sources(id, signal)
     const volume = volumeOf(sources[0])
-    const owed = await orAborted(this.#owed(volume), signal)
-    const [host, ledger] = [this.#host, this.#ledger]
-    const device = await openMultipath(volume, sources, { selector, multipath, signal, host, ledger, owed })
-    const made = { device, users: 1 }
-    this.#open.set(id, made)
-    return made
+    let isOpen = (): void => {}
+    const opened = new Promise<void>((resolve) => (isOpen = resolve))
+    try {
+      const owed = await orAborted(this.#owed(volume, opened), signal)
+      const [host, ledger] = [this.#host, this.#ledger]
+      const device = await openMultipath(volume, sources, { selector, multipath, signal, host, ledger, owed })
+      const made = { device, users: 1 }
+      this.#open.set(id, made)
+      return made
+    } finally {
+      isOpen()
+    }
   }
 
   /** What holds I/O of a volume: what processes before have left, and devices of this one that were closed. */
-  async #owed(volume: VolumeId): Promise<readonly Owed[]> {
+  async #owed(volume: VolumeId, opened: Promise<void>): Promise<readonly Owed[]> {
     const closed = [...this.#unfenced].filter((device) => device.volume === volume)
     const over = new AbortController()
     const waited = delay(this.#host.clock, FENCE_WAIT, AbortSignal.any([over.signal, this.#stop.signal]))
@@ -223,7 +229,7 @@ class Agent implements HostAgent {
     over.abort()
     const before = closed.filter((device) => this.#unfenced.has(device))
     const own = await Promise.all(before.map((device) => device.leaves()))
-    return [...own.flat(), ...(await this.#debts.of(volume, this.#stop.signal))]
+    return [...own.flat(), ...(await this.#debts.of(volume, opened, this.#stop.signal))]
   }
 
   /** The paths behind a device id, one at least. Rejects with NOT_FOUND. */
