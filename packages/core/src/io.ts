@@ -69,7 +69,7 @@ export class Io {
   owner: object | null = null
   /** What it is a piece of, where a device is told so by {@link BlockDevice.beginWhole}. */
   whole: Io | null = null
-  /** The connection that it came over; null where its caller lives as long as the device. */
+  /** The connection that it came over; null for what the owner of the device submits itself. */
   source: IoSource | null = null
 
   constructor() {

@@ -50,7 +50,7 @@ export function promiseIo(
     io.source = source
     const abort = (): void => {
       // Its caller may write there again at once, and must not find this one done later.
-      io.source = new IoSource(0)
+      io.source = new IoSource(0, true)
       device.abandon?.(io.source)
       reject(aborted(op, signal))
     }

@@ -8,7 +8,7 @@ import { compositeFactory } from './emulate.ts'
 import { BlockError } from './errors.ts'
 import type { Io } from './io.ts'
 import { changesData, IoFlag, IoOp, rangeErrno } from './io.ts'
-import type { IoSource } from './io-source.ts'
+import { IoSource } from './io-source.ts'
 import type { ReadOptions, WriteOptions, ZeroOptions } from './promises.ts'
 import { promiseIo } from './promises.ts'
 import type { DeviceScsiOptions, ScsiAnswer } from './scsi.ts'
@@ -53,6 +53,9 @@ export function userDevice(
   return new FrontDevice(device, clock, close)
 }
 
+/** Stays in an Io that was submitted without a source, and may be submitted through another front next. */
+class FrontSource extends IoSource {}
+
 class FrontDevice implements UserDevice {
   readonly extents?: (offset: number, length: number, options?: SignalOptions) => Promise<readonly Extent[]>
   #device: BlockDevice
@@ -62,16 +65,20 @@ class FrontDevice implements UserDevice {
   #innerLimits: DeviceLimits
   #limits: DeviceLimits
   #ended = new AbortController()
+  /** Of what comes without a source: others may have fronts of the same device. */
+  readonly #own: FrontSource
 
   constructor(device: BlockDevice, clock: Clock, close: (options?: SignalOptions) => Promise<void>) {
     this.#device = device
     this.#clock = clock
+    this.#own = new FrontSource(clock.now())
     this.#composites = compositeFactory(device, clock)
     this.#closing = closing(async (options) => {
       // Pieces of what was accepted before must still find the device open.
       await orAborted(this.#composites.drained(), options.signal).catch(() => {})
       this.#ended.abort(new BlockError('CLOSED', 'the device is closed'))
-      await close(options)
+      // What a hurried close has not waited for must not come late, where others use the device on.
+      await close(options).finally(() => this.abandon(this.#own))
     })
     this.#innerLimits = device.limits
     this.#limits = frontLimits(device.limits)
@@ -89,7 +96,12 @@ class FrontDevice implements UserDevice {
   submit(io: Io): void {
     const limits = this.#device.limits
     if (this.#closing.begun) return this.#end(io, Errno.ESHUTDOWN)
-    const { op, length, offset } = io
+    const { op, length, offset, source } = io
+    if (source === null) io.source = this.#own
+    else if (source !== this.#own && (source.gone || source instanceof FrontSource)) {
+      if (!(source instanceof FrontSource)) return this.#end(io, Errno.ECANCELED)
+      io.source = this.#own
+    }
     if (op === IoOp.Flush) {
       if (limits.writeCache) this.#device.submit(io)
       else this.#end(io, OK)

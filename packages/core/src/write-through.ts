@@ -1,6 +1,8 @@
+import type { Clock } from './clock.ts'
+import { systemClock } from './clock.ts'
 import type { BlockDevice, DeviceLimits, Extent, SignalOptions } from './device.ts'
 import { changesData, Io, IoFlag, IoOp, NO_BUFFERS } from './io.ts'
-import type { IoSource } from './io-source.ts'
+import { IoSource } from './io-source.ts'
 import { promiseIo } from './promises.ts'
 import type { ScsiAnswer, ScsiOptions } from './scsi.ts'
 import type { IoStatus } from './status.ts'
@@ -11,10 +13,10 @@ import { NOT_EXECUTED, OK } from './status.ts'
  * zeroing is durable before its `done`, also from the moment on in which `device` says that it has a cache; where it has
  * one already, what others have written is flushed now. Its limits say that there is none. Closing it closes `device`.
  */
-export function writeThrough(device: BlockDevice): BlockDevice {
+export function writeThrough(device: BlockDevice, clock: Clock = systemClock): BlockDevice {
   // Whoever served the same client before, such as a process that was killed, may not have heard of the cache.
   if (device.limits.writeCache) promiseIo(device, IoOp.Flush, 0, 0, 0, NO_BUFFERS, undefined).catch(() => {})
-  return new WriteThrough(device)
+  return new WriteThrough(device, clock)
 }
 
 class WriteThrough implements BlockDevice {
@@ -22,12 +24,14 @@ class WriteThrough implements BlockDevice {
   readonly extents?: (offset: number, length: number, options?: SignalOptions) => Promise<readonly Extent[]>
   readonly scsi?: (cdb: Uint8Array, data?: Uint8Array | number, options?: ScsiOptions) => Promise<ScsiAnswer>
   readonly #device: BlockDevice
+  readonly #clock: Clock
   readonly #idle: Change[] = []
   #innerLimits: DeviceLimits
   #limits: DeviceLimits
 
-  constructor(device: BlockDevice) {
+  constructor(device: BlockDevice, clock: Clock) {
     this.#device = device
+    this.#clock = clock
     this.#innerLimits = device.limits
     this.#limits = uncached(device.limits)
     if (device.abandon !== undefined) this.abandon = device.abandon.bind(device)
@@ -52,7 +56,7 @@ class WriteThrough implements BlockDevice {
       this.#device.submit(io)
     } else {
       const change = this.#idle.pop() ?? new Change(this.#device, this.#idle)
-      change.start(io)
+      change.start(io, this.#clock.now())
     }
   }
 
@@ -69,6 +73,8 @@ class Change {
   readonly #device: BlockDevice
   readonly #idle: Change[]
   readonly #child = new Io()
+  /** Of its flush, which tells of what this very change may have lost: each one is told. */
+  readonly #own = new IoSource(0, true)
   #parent: Io | null = null
 
   constructor(device: BlockDevice, idle: Change[]) {
@@ -78,9 +84,10 @@ class Change {
     this.#child.done = childDone
   }
 
-  start(parent: Io): void {
+  start(parent: Io, now: number): void {
     const child = this.#child
     this.#parent = parent
+    this.#own.since = now
     child.op = parent.op
     child.flags = parent.flags
     child.offset = parent.offset
@@ -99,6 +106,7 @@ class Change {
       child.offset = 0
       child.length = 0
       child.buffers = NO_BUFFERS
+      child.source = this.#own
       this.#device.submit(child)
       return
     }

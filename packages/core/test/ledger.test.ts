@@ -84,6 +84,19 @@ it('of a path that failed the very ranges are on record that have no proof, unti
   expect(ledger.log.at(-1)).toBe('drop token-fake:0')
 })
 
+it('two devices over one path have one record, which stays until both are done with it', async () => {
+  const target = tokened(1)
+  const ledger = memoryLedger()
+  const host = virtualHost(1)
+  const agent = createHostAgent({ targets: [target], host, ledger })
+  const native = await host.clock.runUntil(agent.open('fake:0', { multipath: brief }))
+  const all = await host.clock.runUntil(agent.open(VOLUME, { multipath: brief }))
+  await host.clock.runUntil(native.close())
+  expect([...ledger.now.values()].map(({ token, ranges }) => [token, ranges])).toEqual([['token-fake:0', undefined]])
+  await host.clock.runUntil(all.close())
+  expect([...ledger.now]).toEqual([])
+})
+
 it('the ranges are those of all that was in flight, once none of it is any more', async () => {
   const target = tokened(1)
   const ledger = memoryLedger()
@@ -134,6 +147,21 @@ it('what a process before left in flight is fenced before I/O of the volume goes
   await host.clock.advance(5)
   target.completeAll()
   expect([write.status, settled]).toEqual([OK, ['old']])
+})
+
+it('the target that offers the path is asked alone, where it has the proof', async () => {
+  const [owner, other]: (FakeTarget & Target)[] = [
+    tokened(1),
+    new FakeTarget(1, 'other', 'naa.60000000000000000000000000000002'),
+  ]
+  const asked: string[] = []
+  for (const target of [owner, other] as const) target!.fence = async () => void asked.push(target!.name)
+  const debt = { ...leftBy7([]), path: 'fake:0' }
+  const host = virtualHost(1)
+  const agent = createHostAgent({ targets: [other!, owner!], host, ledger: memoryLedger([debt]) })
+  await host.clock.runUntil(agent.open(VOLUME, { multipath: brief }))
+  await host.clock.advance(10)
+  expect(asked).toEqual(['fake'])
 })
 
 it('without that proof it ends with EIO after noPathTimeout, and only where the ranges are known the rest goes on', async () => {

@@ -197,3 +197,84 @@ it('what was written before a cache was switched on is durable', async () => {
   lose(rig)
   expect(await ask(device, IoOp.Flush)).toBe(Errno.EIO)
 })
+
+it('a path that tells of two losses at once, late, does not hide the next one', async () => {
+  const rig = await openQuick()
+  const { device, ask } = rig
+  for (let round = 0; round < 2; round++) {
+    await ask(device, IoOp.Write)
+    lose(rig, 0)
+    expect(await ask(device, IoOp.Flush)).toBe(Errno.EIO)
+  }
+  lose(rig, 1)
+  await ask(device, IoOp.Write)
+  lose(rig, 1)
+  expect(await ask(device, IoOp.Flush)).toBe(Errno.EIO)
+})
+
+it('what a client that has gone was not told is not taken for told by one that was there', async () => {
+  const rig = await openQuick()
+  const { device, ask, host } = rig
+  await host.clock.advance(1)
+  const [one, two] = [new IoSource(host.clock.now()), new IoSource(host.clock.now())]
+  await ask(device, IoOp.Write, 0, one)
+  lose(rig)
+  await host.clock.advance(1)
+  device.abandon!(one)
+  expect(await ask(device, IoOp.Flush, 0, two)).toBe(Errno.EIO)
+  const back = new IoSource(host.clock.now())
+  expect(await ask(device, IoOp.Flush, 0, back)).toBe(Errno.EIO)
+})
+
+it('it is told too where it went before the cache was lost', async () => {
+  const rig = await openQuick()
+  const { device, ask, host } = rig
+  await host.clock.advance(1)
+  const one = new IoSource(host.clock.now())
+  await ask(device, IoOp.Write, 0, one)
+  device.abandon!(one)
+  lose(rig)
+  await host.clock.advance(1)
+  const [back, other] = [new IoSource(host.clock.now()), new IoSource(host.clock.now())]
+  expect(await ask(device, IoOp.Flush, 0, back)).toBe(Errno.EIO)
+  expect(await ask(device, IoOp.Flush, 0, other)).toBe(OK)
+})
+
+it('a loss is told also after the cache was switched off', async () => {
+  const rig = await openQuick(1)
+  const { device, ask, target, host } = rig
+  const user = userDevice(device, host.clock)
+  await ask(user, IoOp.Write)
+  lose(rig)
+  target.path(0).limits = { ...LIMITS, writeCache: false }
+  target.path(0).events.emit('limits', target.path(0).limits)
+  await host.clock.advance(10)
+  expect(await ask(user, IoOp.Flush)).toBe(Errno.EIO)
+})
+
+it('a process that takes over tells of a loss also where it has written nothing itself', async () => {
+  const owed = { offset: 0, length: 512, path: 'fake:9', reason: () => '', proven: Promise.resolve(), waive() {} }
+  const target = new FakeTarget(1)
+  target.prepare = (path) => {
+    path.auto = true
+  }
+  const rig = await open(1, { ...brief, owed: [owed] }, target)
+  lose(rig)
+  const flush = send(rig.device, IoOp.Flush, 0, 0)
+  await rig.host.clock.advance(5)
+  expect(flush.status).toBe(Errno.EIO)
+})
+
+it('a flush reaches the storage through a path that can do less than others and says that it has no cache', async () => {
+  const target = new FakeTarget(2)
+  const rig = await open(2, brief, target)
+  const { device, host } = rig
+  target.path(0).limits = { ...LIMITS, fua: false, writeCache: false }
+  target.path(0).events.emit('limits', target.path(0).limits)
+  const flush = send(device, IoOp.Flush, 0, 0)
+  await host.clock.advance(5)
+  expect([flush.status, target.path(0).seen.length + target.path(1).seen.length]).toEqual([undefined, 1])
+  target.completeAll()
+  await host.clock.advance(5)
+  expect(flush.status).toBe(OK)
+})

@@ -1,23 +1,44 @@
 import type { Access, Emitter, Host, TargetEvents, VolumeId } from '@blockbraid/core'
-import { BlockError, createEmitter, delay, systemHost } from '@blockbraid/core'
+import { BlockError, createEmitter, delay, IoOp, systemHost } from '@blockbraid/core'
 import { checksumOf } from './checksum.ts'
 import type { CrashImage } from './crash-image.ts'
-import { copyOf, crashImage, lostWrites } from './crash-image.ts'
+import { copyOf, crashImage, loseCache } from './crash-image.ts'
 import type { Fault, FaultRule } from './fault.ts'
 import { resolveFault } from './fault.ts'
+import { arrayMark, connectionOf, fenceToken } from './fence-token.ts'
 import { Journal } from './journal.ts'
+import { lostWrites } from './lost-writes.ts'
 import type { Mapping } from './mapping.ts'
-import type { MemoryArrayOptions, ResolvedArray, VolumeOptions } from './options.ts'
-import { duration, integer, resolveArray, resolveVolume, volumeSize, wrong } from './options.ts'
+import type { MemoryArrayOptions, ResolvedArray, VolumeChanges, VolumeOptions } from './options.ts'
+import {
+  duration,
+  integer,
+  mustBeDistinct,
+  object,
+  resolveArray,
+  resolveChanges,
+  resolveVolume,
+  volumeSize,
+  wrong,
+} from './options.ts'
 import { Pacer } from './pacer.ts'
 import type { PathHost } from './path.ts'
 import { MemoryPath } from './path.ts'
 import { Port } from './port.ts'
 import { runCommand } from './script.ts'
 import type { Size } from './sizes.ts'
+import { tellAll } from './tell.ts'
 import { Topology } from './topology.ts'
-import type { MemoryArray, PortStatus, Registration, VolumeRef, VolumeStatus, Where } from './types.ts'
-import { Volume } from './volume.ts'
+import type {
+  CacheLossOptions,
+  MemoryArray,
+  PortStatus,
+  Registration,
+  VolumeRef,
+  VolumeStatus,
+  Where,
+} from './types.ts'
+import type { Volume } from './volume.ts'
 
 const ACCESSES: readonly Access[] = ['optimized', 'non-optimized', 'standby', 'unavailable', 'transitioning']
 
@@ -37,6 +58,9 @@ export class SimulatedArray implements MemoryArray, PathHost {
   readonly maxTransfer: number
   readonly host: Host
   readonly #topology: Topology
+  readonly #mark: string
+  /** Paths that may have something in the array, by their connection. */
+  readonly #paths = new Map<number, MemoryPath>()
   readonly #fenceDelay: number
   #faults: readonly Fault[] = []
   #stuck: Promise<void> | undefined
@@ -53,7 +77,8 @@ export class SimulatedArray implements MemoryArray, PathHost {
     this.#fenceDelay = options.fenceDelay
     const ports = options.ports.map((port, number) => new Port(number, port, host.clock, host.random, this.journal))
     this.#topology = new Topology(options.name, options.controllers, ports)
-    for (const volume of options.volumes) this.#topology.add(new Volume(volume))
+    for (const volume of options.volumes) this.#topology.add(volume)
+    this.#mark = arrayMark(options.name)
   }
 
   get volumes(): readonly VolumeStatus[] {
@@ -68,10 +93,13 @@ export class SimulatedArray implements MemoryArray, PathHost {
     return this.journal?.entries ?? []
   }
 
+  get cacheLosses() {
+    return this.journal?.losses ?? []
+  }
+
   addVolume(options: VolumeOptions): VolumeId {
-    const volume = new Volume(resolveVolume('volume', options, this.name, this.#topology.volumes.length))
-    if (this.#topology.volumes.some(({ id }) => id === volume.id))
-      throw wrong('volume.id', volume.id, 'the identity of no other')
+    const volume = resolveVolume('volume', options, this.name, this.#topology.volumes.length)
+    mustBeDistinct('volume.id', volume, this.#topology.volumes)
     this.#topology.add(volume)
     this.#changed(`${volume.id} was added`)
     return volume.id
@@ -81,15 +109,19 @@ export class SimulatedArray implements MemoryArray, PathHost {
     const grown = this.#topology.volume(volume)
     const bytes = volumeSize('size', size, grown.blockSize)
     if (bytes <= grown.size) throw wrong('size', size, `more than the present ${grown.size} bytes`)
-    grown.size = bytes
-    for (const mapping of this.#topology.mappingsOf(grown)) for (const path of mapping.paths) path.limitsChanged()
-    this.#changed(`${grown.id} has grown to ${bytes} bytes`)
+    this.#resize(grown, bytes, 'grown')
+  }
+
+  change(volume: VolumeRef, changes: VolumeChanges): void {
+    const changed = this.#topology.volume(volume)
+    const { size, features } = resolveChanges(changes, changed)
+    changed.features = features
+    if (size !== changed.size) this.#resize(changed, size, size > changed.size ? 'grown' : 'shrunk')
+    else tellAll(this.#pathsOf(changed), (path) => path.limitsChanged())
   }
 
   setWriteCache(volume: VolumeRef, on: boolean): void {
-    const switched = this.#topology.volume(volume)
-    switched.writeCache = on
-    for (const mapping of this.#topology.mappingsOf(switched)) for (const path of mapping.paths) path.limitsChanged()
+    this.change(volume, { writeCache: on })
   }
 
   map(volume: VolumeRef, port: number | 'all', lun?: number): void {
@@ -127,11 +159,13 @@ export class SimulatedArray implements MemoryArray, PathHost {
   setAccess(volume: VolumeRef | 'all', where: Where, access: Access): void {
     if (!ACCESSES.includes(access)) throw wrong('access', access, ACCESSES.join(', '))
     const only = volume === 'all' ? undefined : this.#topology.volume(volume)
+    const mappings: Mapping[] = []
     for (const port of this.#topology.portsAt(where)) {
       for (const mapping of port.mappings.values()) {
-        if (only === undefined || mapping.volume === only) this.#setAccess(mapping, access)
+        if (only === undefined || mapping.volume === only) mappings.push(mapping)
       }
     }
+    this.#setAccess(mappings, () => access)
   }
 
   /** Explicit ALUA: the path's controller becomes optimized; those that were so become what it was. */
@@ -139,10 +173,10 @@ export class SimulatedArray implements MemoryArray, PathHost {
     const before = mapping.access
     const least = before === 'standby' ? 'standby' : 'non-optimized'
     if (before === 'optimized') return
-    for (const other of this.#topology.mappingsOf(mapping.volume)) {
-      if (other.port.controller === mapping.port.controller) this.#setAccess(other, 'optimized')
-      else if (other.access === 'optimized') this.#setAccess(other, least)
-    }
+    this.#setAccess(this.#topology.mappingsOf(mapping.volume), (other) => {
+      if (other.port.controller === mapping.port.controller) return 'optimized'
+      return other.access === 'optimized' ? least : other.access
+    })
   }
 
   portDown(port: number): void {
@@ -166,8 +200,11 @@ export class SimulatedArray implements MemoryArray, PathHost {
   }
 
   release(port: number): void {
-    this.#topology.port(port).release()
-    this.#refresh()
+    try {
+      this.#topology.port(port).release()
+    } finally {
+      this.#refresh()
+    }
   }
 
   slow(port: number, extra: number): void {
@@ -183,10 +220,41 @@ export class SimulatedArray implements MemoryArray, PathHost {
     for (const port of this.#topology.portsAt({ controller })) this.portUp(port.number)
   }
 
+  loseCache(volume: VolumeRef, options: CacheLossOptions = {}): void {
+    const given = object('options', options, ['late', 'random'])
+    const late = lateness(given['late'] ?? false, this.#topology)
+    const lost = this.#topology.volume(volume)
+    this.#loseCache(lost, options.random)
+    const paths = this.#pathsOf(lost)
+    for (const path of paths) path.cacheLost(`the cache of ${lost.id} was lost`)
+    tellAll(paths, (path) => {
+      const { port } = path.mapping
+      if (port.up && !port.hung && !late(port)) path.tellNews()
+    })
+  }
+
+  powerLoss(random: () => number = this.random): void {
+    this.#logged()
+    const failure = new BlockError('CONNECT_FAILED', `${this.name} has lost power`)
+    for (const port of this.#topology.ports) {
+      port.up = false
+      port.hung = false
+      for (const mapping of port.mappings.values()) for (const path of mapping.paths) path.fail(failure, false)
+      port.abort()
+      port.notify()
+    }
+    for (const volume of this.#topology.volumes) this.#loseCache(volume, random)
+    this.#refresh()
+  }
+
+  powerOn(): void {
+    for (const port of this.#topology.ports) this.portUp(port.number)
+  }
+
   fail(rule: FaultRule): () => void {
     const fault = resolveFault(rule, {
       port: (number) => this.#topology.port(number).number,
-      volume: (ref) => this.#topology.volume(ref).id,
+      volume: (ref) => this.#topology.volume(ref).number,
     })
     this.#faults = [...this.#faults, fault]
     this.#refresh()
@@ -259,36 +327,82 @@ export class SimulatedArray implements MemoryArray, PathHost {
         other.initiator === initiator && other.port === registration.port && other.volume === registration.volume,
     )
     if (!known) this.registrations.push(registration)
-    return new MemoryPath(this, id, ++this.#connections, mapping, owned)
+    const connection = ++this.#connections
+    const token = fenceToken(this.#mark, connection)
+    const path = new MemoryPath(this, { id, connection, fenceToken: token, initiator, mapping, owned })
+    this.#paths.set(connection, path)
+    return path
   }
 
   faultsOf(mapping: Mapping): readonly Fault[] {
     if (this.#faults.length === 0) return this.#faults
     return this.#faults.filter(
       ({ port, volume }) =>
-        (port === undefined || port === mapping.port.number) && (volume === undefined || volume === mapping.volume.id),
+        (port === undefined || port === mapping.port.number) &&
+        (volume === undefined || volume === mapping.volume.number),
     )
   }
 
-  /** Settles when nothing that `path` has sent can be executed any more. */
-  async fence(path: MemoryPath): Promise<void> {
+  async fenceTime(): Promise<void> {
     if (this.#fenceDelay > 0) await delay(this.host.clock, this.#fenceDelay / 1000)
     while (this.#stuck !== undefined) await this.#stuck
-    path.mapping.port.abort(path)
+  }
+
+  forget(path: MemoryPath): void {
+    this.#paths.delete(path.connection)
+  }
+
+  /** See `Target.fence`: the connection ends, if it has not, and what it has left in the array with it. */
+  async fence(token: string): Promise<void> {
+    const path = this.#paths.get(connectionOf(token, this.#mark, this.#connections))
+    if (path === undefined) return
+    path.fail(new BlockError('CONNECT_FAILED', `connection ${path.connection} was ended by a fence`), true)
+    await this.fenceTime()
+    path.leave()
+  }
+
+  #pathsOf(volume: Volume): MemoryPath[] {
+    return this.#topology.mappingsOf(volume).flatMap(({ paths }) => [...paths])
+  }
+
+  #resize(volume: Volume, size: number, how: string): void {
+    const before = volume.size
+    volume.size = size
+    if (size < before) {
+      volume.store.zero(size, before - size, false)
+      this.journal?.ownDoing(IoOp.Trim, volume, size, before - size)
+    }
+    try {
+      tellAll(this.#pathsOf(volume), (path) => path.limitsChanged())
+    } finally {
+      this.#changed(`${volume.id} has ${how} to ${size} bytes`)
+    }
+  }
+
+  #loseCache(volume: Volume, random: () => number = this.random): void {
+    const lost = loseCache(this.#logged(), volume, random)
+    volume.resets++
+    this.journal!.losses.push({ volume: volume.id, volumeNumber: volume.number, moment: this.journal!.tick(), lost })
   }
 
   #end(mapping: Mapping, failure: BlockError): void {
     mapping.port.mappings.delete(mapping.lun)
-    for (const path of mapping.paths) path.fail(failure, false)
+    for (const path of mapping.paths) {
+      path.fail(failure, false)
+      mapping.port.abort(path)
+    }
   }
 
-  #setAccess(mapping: Mapping, access: Access): void {
-    if (mapping.access === access) return
-    mapping.access = access
-    for (const path of mapping.paths) {
-      path.refresh()
-      path.accessChanged()
-    }
+  #setAccess(mappings: readonly Mapping[], accessOf: (mapping: Mapping) => Access): void {
+    const changed = mappings.filter((mapping) => {
+      const access = accessOf(mapping)
+      if (mapping.access === access) return false
+      mapping.access = access
+      return true
+    })
+    const paths = changed.flatMap((mapping) => [...mapping.paths])
+    for (const path of paths) path.refresh()
+    tellAll(paths, (path) => path.accessChanged())
   }
 
   #refresh(): void {
@@ -303,4 +417,12 @@ export class SimulatedArray implements MemoryArray, PathHost {
     if (this.journal === null) throw new TypeError('log is false; it must be true in the options for a crash image')
     return this.journal.entries
   }
+}
+
+/** Whether the paths of a port hear late of a lost cache. */
+function lateness(late: unknown, topology: Topology): (port: Port) => boolean {
+  if (typeof late === 'boolean') return () => late
+  if (!Array.isArray(late)) throw wrong('options.late', late, 'true, false, or a list of ports')
+  const ports = late.map((number) => topology.port(number))
+  return (port) => ports.includes(port)
 }

@@ -2,9 +2,9 @@ import type { Extent } from '@blockbraid/core'
 import { CHUNK, isZero, ZEROES } from './chunk.ts'
 
 // Large enough that a busy volume has few of them, whose descriptions stay in the processor's cache. The kernel
-// gives memory to a region page by page as it is written, so that a region costs what was written to it.
+// gives memory to a region page by page as it is written, so that a region costs what was written to it. A small
+// volume has smaller ones: tests make very many of those.
 const CHUNKS = 64
-const REGION = CHUNKS * CHUNK
 
 /** Extents of one answer; a range with more is answered in part, which the contract allows. */
 const MAX_EXTENTS = 4096
@@ -19,7 +19,16 @@ interface Region {
 /** Sparse memory: regions of chunks. Offsets and lengths are bytes, below 2 ** 53. */
 export class ChunkStore {
   readonly #regions = new Map<number, Region>()
+  readonly #perRegion: number
+  /** Bytes of one. */
+  readonly #region: number
   #chunks = 0
+
+  /** `size`: bytes that are expected, for the grain of allocation. */
+  constructor(size = Number.POSITIVE_INFINITY) {
+    this.#perRegion = Math.min(CHUNKS, Math.ceil(size / CHUNK))
+    this.#region = this.#perRegion * CHUNK
+  }
 
   /** Bytes held by chunks. */
   get allocated(): number {
@@ -62,15 +71,15 @@ export class ChunkStore {
   zero(offset: number, length: number, keep: boolean): void {
     const end = offset + length
     if (keep) {
-      for (let at = offset; at < end; at = (Math.floor(at / REGION) + 1) * REGION) {
-        const number = Math.floor(at / REGION)
-        const start = at - number * REGION
-        this.#allocate(this.#regions.get(number) ?? this.#add(number), start, Math.min(REGION - start, end - at))
+      for (let at = offset; at < end; at = (Math.floor(at / this.#region) + 1) * this.#region) {
+        const number = Math.floor(at / this.#region)
+        const start = at - number * this.#region
+        this.#allocate(this.#regions.get(number) ?? this.#add(number), start, Math.min(this.#region - start, end - at))
       }
     }
     for (const number of this.#present(offset, end)) {
-      const start = Math.max(0, offset - number * REGION)
-      this.#clear(number, start, Math.min(REGION, end - number * REGION), keep)
+      const start = Math.max(0, offset - number * this.#region)
+      this.#clear(number, start, Math.min(this.#region, end - number * this.#region), keep)
     }
   }
 
@@ -88,12 +97,12 @@ export class ChunkStore {
       return true
     }
     for (const number of this.#present(offset, end)) {
-      if (at < number * REGION && !add(number * REGION, true)) return extents
+      if (at < number * this.#region && !add(number * this.#region, true)) return extents
       const { allocated } = this.#regions.get(number)!
-      const stop = Math.min(end, (number + 1) * REGION)
+      const stop = Math.min(end, (number + 1) * this.#region)
       while (at < stop) {
         const index = Math.floor(at / CHUNK)
-        if (!add(Math.min(stop, (index + 1) * CHUNK), allocated[index - number * CHUNKS] === 0)) return extents
+        if (!add(Math.min(stop, (index + 1) * CHUNK), allocated[index - number * this.#perRegion] === 0)) return extents
       }
     }
     if (at < end) add(end, true)
@@ -104,8 +113,8 @@ export class ChunkStore {
   *chunks(offset = 0, length = Number.POSITIVE_INFINITY): Generator<[number, Uint8Array]> {
     const end = offset + length
     for (const number of this.#present(offset, end)) {
-      for (let n = 0; n < CHUNKS; n++) {
-        const index = number * CHUNKS + n
+      for (let n = 0; n < this.#perRegion; n++) {
+        const index = number * this.#perRegion + n
         const region = this.#regions.get(number)
         if (region?.allocated[n] !== 1 || (index + 1) * CHUNK <= offset || index * CHUNK >= end) continue
         yield [index, region.bytes.subarray(n * CHUNK, (n + 1) * CHUNK)]
@@ -115,23 +124,24 @@ export class ChunkStore {
 
   // Numbers of the regions there are from `offset` to `end`, in order.
   #present(offset: number, end: number): number[] {
-    const first = Math.floor(offset / REGION)
+    const first = Math.floor(offset / this.#region)
     const numbers: number[] = []
-    if (end - offset <= this.#regions.size * REGION) {
-      for (let number = first; number * REGION < end; number++) if (this.#regions.has(number)) numbers.push(number)
+    if (end - offset <= this.#regions.size * this.#region) {
+      for (let number = first; number * this.#region < end; number++)
+        if (this.#regions.has(number)) numbers.push(number)
       return numbers
     }
-    for (const number of this.#regions.keys()) if (number >= first && number * REGION < end) numbers.push(number)
+    for (const number of this.#regions.keys()) if (number >= first && number * this.#region < end) numbers.push(number)
     return numbers.sort((a, b) => a - b)
   }
 
   // As much as one region has.
   #view(offset: number, length: number): Uint8Array {
-    const number = Math.floor(offset / REGION)
-    const start = offset - number * REGION
+    const number = Math.floor(offset / this.#region)
+    const start = offset - number * this.#region
     const region = this.#regions.get(number)
-    if (region === undefined) return ZEROES.subarray(0, Math.min(CHUNK, REGION - start, length))
-    return region.bytes.subarray(start, Math.min(REGION, start + length))
+    if (region === undefined) return ZEROES.subarray(0, Math.min(CHUNK, this.#region - start, length))
+    return region.bytes.subarray(start, Math.min(this.#region, start + length))
   }
 
   #fill(offset: number, view: Uint8Array): void {
@@ -139,9 +149,9 @@ export class ChunkStore {
     let from = offset
     let at = 0
     while (at < length) {
-      const number = Math.floor(from / REGION)
-      const start = from - number * REGION
-      const run = Math.min(REGION - start, length - at)
+      const number = Math.floor(from / this.#region)
+      const start = from - number * this.#region
+      const run = Math.min(this.#region - start, length - at)
       const region = this.#regions.get(number)
       if (region === undefined) view.fill(0, at, at + run)
       else view.set(region.bytes.subarray(start, start + run), at)
@@ -155,9 +165,9 @@ export class ChunkStore {
     let to = offset
     let at = 0
     while (at < length) {
-      const number = Math.floor(to / REGION)
-      const start = to - number * REGION
-      const run = Math.min(REGION - start, length - at)
+      const number = Math.floor(to / this.#region)
+      const start = to - number * this.#region
+      const run = Math.min(this.#region - start, length - at)
       const region = this.#regions.get(number) ?? this.#add(number)
       this.#allocate(region, start, run)
       region.bytes.set(run === length ? view : view.subarray(at, at + run), start)
@@ -167,7 +177,7 @@ export class ChunkStore {
   }
 
   #add(number: number): Region {
-    const region = { bytes: new Uint8Array(REGION), allocated: new Uint8Array(CHUNKS), used: 0 }
+    const region = { bytes: new Uint8Array(this.#region), allocated: new Uint8Array(this.#perRegion), used: 0 }
     this.#regions.set(number, region)
     return region
   }

@@ -1,7 +1,8 @@
-import { IoOp } from '@blockbraid/core'
+import type { ByteRun } from '@blockbraid/core'
 import { checksumOf } from './checksum.ts'
 import { CHUNK } from './chunk.ts'
 import { ChunkStore } from './chunk-store.ts'
+import { changesOf } from './history.ts'
 import type { LogEntry } from './journal.ts'
 import type { Volume } from './volume.ts'
 
@@ -26,12 +27,46 @@ export function copyOf(store: ChunkStore, size: number, offset: number, length: 
   return bytes
 }
 
-/** Plays a volume's log on empty memory: durable entries whole, the others block by block as `random` says. */
+/** See {@link MemoryArray.crashImage}. */
 export function crashImage(log: readonly LogEntry[], volume: Volume, random: () => number): CrashImage {
-  const store = new ChunkStore()
-  const { size, blockSize } = volume
+  const store = afterPowerLoss(log, volume, random)
+  const { size } = volume
+  return {
+    size,
+    read: (offset, length) => copyOf(store, size, offset, length),
+    checksum: () => checksumOf(store, size),
+  }
+}
+
+/** A power loss, and the return of power: the volume has the contents of a crash image, and that is durable. */
+export function loseCache(log: readonly LogEntry[], volume: Volume, random: () => number): ByteRun[] {
+  const kept = afterPowerLoss(log, volume, random)
+  const lost: [number, number][] = []
+  const { blockSize, store, size } = volume
+  const compare = (index: number): void => {
+    const end = Math.min(size, (index + 1) * CHUNK)
+    for (let at = index * CHUNK; at < end; at += blockSize) {
+      const after = kept.views(at, blockSize)[0]!
+      if (Buffer.compare(store.views(at, blockSize)[0]!, after) === 0) continue
+      store.write(at, [after])
+      const last = lost.at(-1)
+      if (last !== undefined && last[0] + last[1] === at) last[1] += blockSize
+      else lost.push([at, blockSize])
+    }
+  }
+  const indexes = new Set([...store.chunks(), ...kept.chunks()].map(([index]) => index))
+  for (const index of [...indexes].sort((a, b) => a - b)) compare(index)
+  volume.base = { entries: log.length, store: kept }
+  return lost
+}
+
+/** Plays a volume's log on what was durable before: durable entries whole, the others block by block as `random` says. */
+function afterPowerLoss(log: readonly LogEntry[], volume: Volume, random: () => number): ChunkStore {
+  const store = new ChunkStore(volume.size)
+  for (const [index, chunk] of volume.base.store.chunks()) store.write(index * CHUNK, [chunk])
+  const { blockSize } = volume
   const kept = (): boolean => random() < 0.5
-  for (const { entry, durable } of changes(log, volume)) {
+  for (const { entry, durable } of changesOf(log, volume)) {
     if (entry.data === undefined && durable) store.zero(entry.offset, entry.length, false)
     else if (entry.data === undefined) zeroSome(store, entry, blockSize, kept)
     else {
@@ -40,66 +75,7 @@ export function crashImage(log: readonly LogEntry[], volume: Volume, random: () 
       }
     }
   }
-  return {
-    size,
-    read: (offset, length) => copyOf(store, size, offset, length),
-    checksum: () => checksumOf(store, size),
-  }
-}
-
-/** See {@link MemoryArray.lostWrites}. */
-export function lostWrites(
-  log: readonly LogEntry[],
-  volume: Volume,
-  image: { read(offset: number, length: number): Uint8Array },
-): string[] {
-  const { blockSize } = volume
-  const zeroes = new Uint8Array(blockSize)
-  // What each block may hold: its last durable contents, or any later ones. A trimmed block may hold anything.
-  const allowed = new Map<number, Uint8Array[]>()
-  for (const { entry, durable } of changes(log, volume)) {
-    const from = entry.offset / blockSize
-    const to = from + entry.length / blockSize
-    if (entry.data !== undefined) {
-      for (let block = from; block < to; block++) {
-        const at = (block - from) * blockSize
-        const bytes = entry.data.subarray(at, at + blockSize)
-        const before = allowed.get(block)
-        if (durable || before === undefined) allowed.set(block, durable ? [bytes] : [zeroes, bytes])
-        else before.push(bytes)
-      }
-      continue
-    }
-    // A block without an entry was never written, and zeroing it changes nothing.
-    for (const block of to - from < allowed.size ? range(from, to) : [...allowed.keys()]) {
-      if (block < from || block >= to || !allowed.has(block)) continue
-      if (entry.op === IoOp.Trim) allowed.delete(block)
-      else if (durable) allowed.set(block, [zeroes])
-      else allowed.get(block)!.push(zeroes)
-    }
-  }
-  const lost: string[] = []
-  for (const [block, contents] of allowed) {
-    const found = image.read(block * blockSize, blockSize)
-    if (contents.some((bytes) => Buffer.compare(bytes, found) === 0)) continue
-    lost.push(
-      `${volume.id}: ${blockSize} bytes at ${block * blockSize} are neither the last durable ones nor later ones`,
-    )
-  }
-  return lost
-}
-
-/** Entries that changed `volume`, in order, each with whether no power loss can undo it. */
-function* changes(log: readonly LogEntry[], volume: Volume): Generator<{ entry: LogEntry; durable: boolean }> {
-  let flushed = 0
-  for (const entry of log) {
-    if (entry.volume !== volume.id || entry.op !== IoOp.Flush || entry.done === Number.POSITIVE_INFINITY) continue
-    flushed = Math.max(flushed, entry.submitted)
-  }
-  for (const entry of log) {
-    if (entry.volume !== volume.id || entry.op === IoOp.Flush) continue
-    yield { entry, durable: !entry.cached || entry.fua || entry.done < flushed }
-  }
+  return store
 }
 
 function zeroSome(store: ChunkStore, entry: LogEntry, blockSize: number, kept: () => boolean): void {
@@ -109,8 +85,4 @@ function zeroSome(store: ChunkStore, entry: LogEntry, blockSize: number, kept: (
     const to = Math.min(end, (index + 1) * CHUNK)
     for (let at = from; at < to; at += blockSize) if (kept()) store.zero(at, blockSize, false)
   }
-}
-
-function* range(from: number, to: number): Generator<number> {
-  for (let n = from; n < to; n++) yield n
 }

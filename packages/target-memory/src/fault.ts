@@ -23,7 +23,8 @@ export interface FaultRule {
 /** A rule with every field in place. */
 export interface Fault {
   readonly port: number | undefined
-  readonly volume: VolumeId | undefined
+  /** Number of a volume. */
+  readonly volume: number | undefined
   readonly ops: readonly IoOp[]
   readonly offset: number
   readonly end: number
@@ -52,7 +53,7 @@ export function judge(
 /** Fills in defaults; `names` finds ports and volumes. Throws a TypeError that names a wrong field. */
 export function resolveFault(
   rule: FaultRule,
-  names: { port: (number: number) => number; volume: (ref: VolumeId | number) => VolumeId },
+  names: { port: (number: number) => number; volume: (ref: VolumeId | number) => number },
 ): Fault {
   const given = object('rule', rule, ['port', 'volume', 'ops', 'offset', 'length', 'rate', 'status'])
   const rate = rule.rate ?? 1

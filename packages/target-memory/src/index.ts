@@ -8,12 +8,13 @@ export type { VolumeChecksum } from './checksum.ts'
 export { createChecksum } from './checksum.ts'
 export type { CrashImage } from './crash-image.ts'
 export type { FaultRule } from './fault.ts'
-export type { LogEntry } from './journal.ts'
-export type { LatencyOptions, MemoryArrayOptions, PortOptions, VolumeOptions } from './options.ts'
+export type { CacheLoss, LogEntry } from './journal.ts'
+export type { LatencyOptions, MemoryArrayOptions, PortOptions, VolumeChanges, VolumeOptions } from './options.ts'
 export type { Size } from './sizes.ts'
 export type { MemoryOptions, MemoryTarget } from './target.ts'
 export { memory, memory as default } from './target.ts'
 export type {
+  CacheLossOptions,
   LunStatus,
   MemoryArray,
   OnController,

@@ -9,12 +9,21 @@ export class Mapping {
   readonly lun: number
   readonly volume: Volume
   readonly paths = new Set<MemoryPath>()
+  /** By host, how many lost caches of the volume it has heard of here (SAM-5 §5.14: each nexus is told). */
+  readonly #heard = new Map<string, number>()
   access: Access = 'optimized'
 
   constructor(port: Port, lun: number, volume: Volume) {
     this.port = port
     this.lun = lun
     this.volume = volume
+  }
+
+  /** Whether `initiator` has yet to hear here that the cache was lost; from now on it has. */
+  hear(initiator: string): boolean {
+    const news = (this.#heard.get(initiator) ?? 0) < this.volume.resets
+    this.#heard.set(initiator, this.volume.resets)
+    return news
   }
 
   get takesIo(): boolean {

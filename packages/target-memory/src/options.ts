@@ -16,6 +16,30 @@ export interface VolumeOptions {
   writeCache?: boolean
   /** Refuse ops that change data with EPERM. @defaultValue false */
   readOnly?: boolean
+  /** Whether Fua makes a write durable; without it the flag does nothing. @defaultValue true */
+  fua?: boolean
+  /** Whether it knows Trim. @defaultValue true */
+  trim?: boolean
+  /** Whether it knows WriteZeroes. @defaultValue true */
+  writeZeroes?: boolean
+  /** Let other volumes have its identity too, as two disks of one name do. @defaultValue false */
+  duplicateId?: boolean
+}
+
+/** What {@link MemoryArray.change} changes; what is left out stays. */
+export interface VolumeChanges {
+  /** As in {@link VolumeOptions}; what stood behind a smaller end is gone. */
+  size?: Size
+  /** As in {@link VolumeOptions}. */
+  writeCache?: boolean
+  /** As in {@link VolumeOptions}. */
+  readOnly?: boolean
+  /** As in {@link VolumeOptions}. */
+  fua?: boolean
+  /** As in {@link VolumeOptions}. */
+  trim?: boolean
+  /** As in {@link VolumeOptions}. */
+  writeZeroes?: boolean
 }
 
 /** How long a command takes, µs: `base`, and up to `jitter` more by the host's randomness. */
@@ -58,13 +82,22 @@ export interface MemoryArrayOptions {
   log?: boolean
 }
 
+/** The flags of a volume, as they stand in its limits. @internal */
+export interface VolumeFeatures {
+  readonly writeCache: boolean
+  readonly readOnly: boolean
+  readonly fua: boolean
+  readonly trim: boolean
+  readonly writeZeroes: boolean
+}
+
 /** @internal */
 export interface ResolvedVolume {
   readonly id: VolumeId
   readonly size: number
   readonly blockSize: number
-  readonly writeCache: boolean
-  readonly readOnly: boolean
+  readonly features: VolumeFeatures
+  readonly duplicateId: boolean
 }
 
 /** @internal */
@@ -97,7 +130,9 @@ const ARRAY_FIELDS = [
   'fenceDelay',
   'log',
 ] as const
-const VOLUME_FIELDS = ['size', 'blockSize', 'id', 'writeCache', 'readOnly'] as const
+const FEATURES = ['writeCache', 'readOnly', 'fua', 'trim', 'writeZeroes'] as const
+const VOLUME_FIELDS = ['size', 'blockSize', 'id', ...FEATURES, 'duplicateId'] as const
+const PLAIN: VolumeFeatures = { writeCache: true, readOnly: false, fua: true, trim: true, writeZeroes: true }
 const PORT_FIELDS = ['controller', 'latency', 'queueDepth'] as const
 
 /** Names of {@link MemoryArrayOptions}. @internal */
@@ -120,10 +155,16 @@ export function resolveArray(options: MemoryArrayOptions): ResolvedArray {
     fenceDelay: duration('fenceDelay', given['fenceDelay'] ?? 0),
     log: boolean('log', given['log'] ?? false),
   }
-  const ids = resolved.volumes.map((volume) => volume.id)
-  const twice = ids.findIndex((id, number) => ids.indexOf(id) !== number)
-  if (twice >= 0) throw wrong(`volumes[${twice}].id`, ids[twice], 'the identity of no other volume')
+  for (const [number, volume] of resolved.volumes.entries()) {
+    mustBeDistinct(`volumes[${number}].id`, volume, resolved.volumes.slice(0, number))
+  }
   return resolved
+}
+
+/** Throws unless `volume` has an identity of its own, or one that it may have. */
+export function mustBeDistinct(field: string, volume: ResolvedVolume, others: readonly { id: VolumeId }[]): void {
+  if (volume.duplicateId || others.every(({ id }) => id !== volume.id)) return
+  throw wrong(field, volume.id, 'the identity of no other volume')
 }
 
 /** The same for one volume, the `number`th of its array. */
@@ -137,9 +178,27 @@ export function resolveVolume(field: string, options: unknown, array: string, nu
     id,
     size: volumeSize(`${field}.size`, given['size'], blockSize),
     blockSize,
-    writeCache: boolean(`${field}.writeCache`, given['writeCache'] ?? true),
-    readOnly: boolean(`${field}.readOnly`, given['readOnly'] ?? false),
+    features: resolveFeatures(`${field}.`, given, PLAIN),
+    duplicateId: boolean(`${field}.duplicateId`, given['duplicateId'] ?? false),
   }
+}
+
+/** Size and flags of a volume after {@link VolumeChanges}. */
+export function resolveChanges(
+  changes: VolumeChanges,
+  volume: { readonly size: number; readonly blockSize: number; readonly features: VolumeFeatures },
+): { size: number; features: VolumeFeatures } {
+  const given = object('changes', changes, ['size', ...FEATURES])
+  return {
+    size: given['size'] === undefined ? volume.size : volumeSize('size', given['size'], volume.blockSize),
+    features: resolveFeatures('', given, volume.features),
+  }
+}
+
+function resolveFeatures(prefix: string, given: Record<string, unknown>, before: VolumeFeatures): VolumeFeatures {
+  const features = { ...before }
+  for (const name of FEATURES) features[name] = boolean(`${prefix}${name}`, given[name] ?? before[name])
+  return features
 }
 
 /** Bytes of a volume; whole blocks. */

@@ -41,17 +41,37 @@ export interface PathHost {
   readonly maxTransfer: number
   faultsOf(mapping: Mapping): readonly Fault[]
   activate(mapping: Mapping): void
-  fence(path: MemoryPath): Promise<void>
+  /** Settles when the array would have ended what a path has left in it. */
+  fenceTime(): Promise<void>
+  /** Nothing is left of the path. */
+  forget(path: MemoryPath): void
 }
+
+/** What a path is made of. */
+export interface PathParts {
+  readonly id: string
+  readonly connection: number
+  readonly fenceToken: string
+  /** Name of the host. */
+  readonly initiator: string
+  readonly mapping: Mapping
+  /** The paths of the target that opens this one. */
+  readonly owned: Set<MemoryPath>
+}
+
+/** What a process that was killed would answer. */
+export const NEVER: Promise<never> = new Promise<never>(() => {})
 
 /** A connection to a volume through a port: both its ends, the host's queue and what it has sent to the array. */
 export class MemoryPath implements Path {
   readonly id: string
   readonly connection: number
+  readonly fenceToken: string
+  readonly wasReset: boolean
   readonly mapping: Mapping
+  readonly #initiator: string
   readonly #emitter = createEmitter<PathEvents>()
   readonly #host: PathHost
-  /** The paths of the target that opened this one. */
   readonly #owned: Set<MemoryPath>
   readonly #queue = new Ring<Io>()
   /** When the log is on: moment of submit of each in `#queue`. */
@@ -61,21 +81,29 @@ export class MemoryPath implements Path {
   /** Ios that were in flight when the path ended. */
   readonly #cut = new Ring<Io>()
   #limits: DeviceLimits
+  #access: Access
+  /** What it tells before the next command is executed. */
+  #news: string | undefined
   #faults: readonly Fault[] = []
   #plain = false
   #scheduled = false
+  #killed = false
   #failure: BlockError | undefined
   #downSaid = false
   #closed: Promise<void> | undefined
   #onceCut: (() => void) | undefined
 
-  constructor(host: PathHost, id: string, connection: number, mapping: Mapping, owned: Set<MemoryPath>) {
+  constructor(host: PathHost, { id, connection, fenceToken, initiator, mapping, owned }: PathParts) {
     this.#host = host
     this.#owned = owned
+    this.#initiator = initiator
     this.id = id
     this.connection = connection
+    this.fenceToken = fenceToken
     this.mapping = mapping
+    this.wasReset = mapping.hear(initiator)
     this.#moments = host.journal === null ? null : new Ring()
+    this.#access = mapping.access
     this.#limits = mapping.volume.limits(host.maxTransfer, mapping.port.queueDepth)
     mapping.paths.add(this)
     owned.add(this)
@@ -99,28 +127,43 @@ export class MemoryPath implements Path {
   }
 
   get #open(): boolean {
-    return this.#failure === undefined && this.#closed === undefined
+    return this.#failure === undefined && this.#closed === undefined && !this.#killed
+  }
+
+  /** Whether an Io, or whoever waits for the end of the path, has yet to be told. */
+  get #owes(): boolean {
+    if (this.#killed) return false
+    if (this.#queue.length > 0 || this.#cut.length > 0 || this.#onceCut !== undefined) return true
+    return this.#failure !== undefined && this.#closed === undefined && !this.#downSaid
+  }
+
+  /** Settles with the end of the process if that has ended: never. */
+  get alive(): Promise<void> | undefined {
+    return this.#killed ? NEVER : undefined
   }
 
   submit(io: Io): void {
+    if (this.#killed) return
     this.#queue.push(io)
     if (this.#moments !== null) this.#moments.push(this.#host.journal!.tick())
     if (!this.#scheduled) this.#schedule()
   }
 
   close(options: SignalOptions = {}): Promise<void> {
+    if (this.#killed) return NEVER
     if (this.#closed === undefined) {
       const cut = new Promise<void>((resolve) => {
         this.#onceCut = resolve
       })
       this.#closed = cut
-        .then(() => this.#host.fence(this))
-        .then(() => {
-          this.mapping.paths.delete(this)
-          this.#owned.delete(this)
-        })
-      for (let io = this.#next(); io !== undefined; io = this.#next()) this.#cut.push(io)
-      this.#cutCommands()
+        .then(() => this.#host.fenceTime())
+        .then(() => this.alive)
+        .then(() => this.leave())
+      // Of a path that had ended before, nothing was sent.
+      if (this.#failure === undefined) {
+        for (let io = this.#next(); io !== undefined; io = this.#next()) this.#cut.push(io)
+        this.#cutCommands()
+      }
       this.#schedule()
       this.mapping.port.notify()
     }
@@ -142,24 +185,35 @@ export class MemoryPath implements Path {
     this.#host.activate(this.mapping)
   }
 
+  /** What it has left in the array is never executed. */
+  leave(): void {
+    this.mapping.port.abort(this)
+    this.mapping.paths.delete(this)
+    this.#owned.delete(this)
+    this.#host.forget(this)
+  }
+
   /**
-   * The path ends by itself. What it has sent stays in the array and is executed all the same
-   * (`executes`), or is gone with it, as when its volume is unmapped.
+   * The path ends by itself. What it has sent stays in the array; what was on its way there has arrived
+   * (`arrives`), or is lost with it, as when its volume is unmapped.
    */
-  fail(failure: BlockError, executes: boolean): void {
+  fail(failure: BlockError, arrives: boolean): void {
     if (!this.#open) return
     this.#failure = failure
-    const port = this.mapping.port
     this.#cutCommands()
-    for (let io = this.#next(); io !== undefined; io = this.#next()) {
-      this.#cut.push(io)
-      if (!executes) continue
-      const command = this.#command(io)
-      command.detach()
-      port.accept(command)
-    }
-    if (!executes) port.abort(this)
+    this.#empty(arrives)
     this.#schedule()
+  }
+
+  /** Its process was killed: nobody is told anything any more, and what it has sent stays in the array. */
+  kill(): void {
+    if (this.#open) {
+      this.#cutCommands()
+      this.#empty(true)
+    }
+    this.#killed = true
+    while (this.#cut.shift() !== undefined);
+    while (this.#next() !== undefined);
   }
 
   /** What ends `command` before it is executed, or OK. */
@@ -185,7 +239,23 @@ export class MemoryPath implements Path {
   }
 
   accessChanged(): void {
-    if (this.#open) this.#emitter.emit('access', this.mapping.access)
+    if (!this.#open || this.#access === this.mapping.access) return
+    this.#access = this.mapping.access
+    this.#emitter.emit('access', this.#access)
+  }
+
+  /** The cache was lost: the path tells so with its next command, or before. */
+  cacheLost(news: string): void {
+    if (this.#open) this.#news = news
+  }
+
+  /** Tells that the cache was lost, if it was and that is not said yet. */
+  tellNews(): void {
+    const news = this.#news
+    if (news === undefined) return
+    this.#news = undefined
+    this.mapping.hear(this.#initiator)
+    if (this.#open) this.#emitter.emit('cacheLost', news)
   }
 
   limitsChanged(): void {
@@ -204,9 +274,9 @@ export class MemoryPath implements Path {
     this.#scheduled = false
     try {
       if (this.#open) this.#send()
-      else this.#end()
+      else if (!this.#killed) this.#end()
     } finally {
-      if (this.#queue.length > 0) this.#schedule()
+      if (this.#owes) this.#schedule()
     }
   }
 
@@ -223,15 +293,31 @@ export class MemoryPath implements Path {
 
   #end(): void {
     for (let io = this.#cut.shift(); io !== undefined; io = this.#cut.shift()) io.done(io, CUT)
-    const status = this.#closed === undefined ? NEVER_SENT : CLOSED
     for (let left = this.#queue.length; left > 0; left--) {
-      const io = this.#next()!
-      io.done(io, status)
+      const io = this.#next()
+      if (io === undefined) break
+      io.done(io, this.#closed === undefined ? NEVER_SENT : CLOSED)
     }
-    if (this.#closed !== undefined) this.#onceCut?.()
-    else if (this.#queue.length === 0 && !this.#downSaid) {
+    // By one of these.
+    if (this.#killed) return
+    if (this.#closed !== undefined) {
+      this.#onceCut?.()
+      this.#onceCut = undefined
+    } else if (this.#queue.length === 0 && !this.#downSaid) {
       this.#downSaid = true
       this.#emitter.emit('down', this.#failure!)
+    }
+  }
+
+  /** Cuts what is queued, which arrives in the array all the same or does not. */
+  #empty(arrives: boolean): void {
+    const { port } = this.mapping
+    for (let io = this.#next(); io !== undefined; io = this.#next()) {
+      this.#cut.push(io)
+      if (!arrives) continue
+      const command = this.#command(io)
+      command.detach()
+      port.accept(command)
     }
   }
 
@@ -266,6 +352,7 @@ export class MemoryPath implements Path {
     throwIfAborted(signal)
     const { port } = this.mapping
     while (this.#open && port.hung) await port.changed(signal)
+    await this.alive
     if (this.#closed !== undefined) throw new BlockError('CLOSED', `${this.id} is closed`)
     if (this.#failure !== undefined) {
       throw new BlockError('IO_FAILED', `${this.id} is down: ${this.#failure.message}`, { cause: this.#failure })

@@ -33,6 +33,8 @@ export class Port {
   readonly #waiting = new Ring<Command>()
   readonly #pool: Command[] = []
   readonly #watchers = new Set<() => void>()
+  /** The command whose turn it is; null once it is aborted. */
+  #current: Command | null = null
   #order = 0
   #timer: Timer | null = null
   #timerDue = 0
@@ -77,8 +79,11 @@ export class Port {
   /** Executes what the hang has held, in order, and goes on. */
   release(): void {
     this.hung = false
-    this.#drain()
-    this.notify()
+    try {
+      this.#drain()
+    } finally {
+      this.notify()
+    }
   }
 
   /** Settles at the next {@link notify}; rejects when the signal fires. */
@@ -96,18 +101,20 @@ export class Port {
     for (const wake of this.#watchers) wake()
   }
 
-  /** Ends what `path` has left here: it is never executed. */
-  abort(path: MemoryPath): void {
+  /** Ends what `path` has left here, or everybody: it is never executed. */
+  abort(path?: MemoryPath): void {
     const drop = (command: Command): boolean => {
-      if (command.path !== path) return false
-      path.forget(command)
+      if (path !== undefined && command.path !== path) return false
+      command.path!.forget(command)
       this.#recycle(command)
       return true
     }
     this.#working.sift(drop)
     this.#held.sift(drop)
     this.#waiting.sift(drop)
-    this.#drain()
+    if (this.#current !== null && drop(this.#current)) this.#current = null
+    // Others may have room now. Their `done` is not called from in here: it may throw.
+    if (this.#mayFinish || this.#mayStart) this.#clock.defer(this.#drain)
   }
 
   // Everything that ends a command comes through here, in a loop and never nested: `done` may call back.
@@ -149,6 +156,7 @@ export class Port {
   readonly #onTimer = (): void => {
     this.#timer = null
     const now = this.#clock.now()
+    this.#draining = true
     try {
       // Half a microsecond: a timer may fire early by a rounding.
       for (
@@ -161,6 +169,7 @@ export class Port {
         else this.#finish(first)
       }
     } finally {
+      this.#draining = false
       this.#drain()
     }
   }
@@ -174,6 +183,16 @@ export class Port {
   }
 
   #finish(command: Command): void {
+    this.#current = command
+    try {
+      command.path!.tellNews()
+    } finally {
+      if (this.#current === command) this.#execute(command)
+    }
+  }
+
+  #execute(command: Command): void {
+    this.#current = null
     const path = command.path!
     const volume = path.mapping.volume
     const io = command.io

@@ -1,6 +1,8 @@
 import type { Access, VolumeId } from '@blockbraid/core'
 import { Errno, NOT_EXECUTED, PATH_ERROR } from '@blockbraid/core'
+import type { VolumeChanges } from './options.ts'
 import { wrong } from './options.ts'
+import type { Size } from './sizes.ts'
 import type { MemoryArray, VolumeRef, Where } from './types.ts'
 
 type Words = readonly string[]
@@ -9,6 +11,14 @@ interface Verb {
   readonly form: RegExp
   readonly help: string
   run(array: MemoryArray, words: Words): void
+}
+
+const FLAGS: Readonly<Record<string, keyof VolumeChanges>> = {
+  'write-cache': 'writeCache',
+  'read-only': 'readOnly',
+  fua: 'fua',
+  trim: 'trim',
+  'write-zeroes': 'writeZeroes',
 }
 
 const V = '(\\S+)'
@@ -44,8 +54,21 @@ const verbs: readonly Verb[] = [
   verb('fences stick', 'fences stick', (array) => array.stickFences()),
   verb('fences free', 'fences free', (array) => array.freeFences()),
   verb(`volume ${V} grow (\\S+)`, 'volume V grow SIZE', (array, [volume, size]) =>
-    array.grow(volumeRef(volume!), /^\d+$/.test(size!) ? Number(size) : size!),
+    array.grow(volumeRef(volume!), sizeOf(size!)),
   ),
+  verb(`volume ${V} size (\\S+)`, 'volume V size SIZE', (array, [volume, size]) =>
+    array.change(volumeRef(volume!), { size: sizeOf(size!) }),
+  ),
+  verb(
+    `volume ${V} (${Object.keys(FLAGS).join('|')}) (on|off)`,
+    `volume V ${Object.keys(FLAGS).join('|')} on|off`,
+    (array, [volume, flag, state]) => array.change(volumeRef(volume!), { [FLAGS[flag!]!]: state === 'on' }),
+  ),
+  verb(`volume ${V} lose cache( late|)`, 'volume V lose cache [late]', (array, [volume, late]) =>
+    array.loseCache(volumeRef(volume!), { late: late !== '' }),
+  ),
+  verb('power loss', 'power loss', (array) => array.powerLoss()),
+  verb('power on', 'power on', (array) => array.powerOn()),
   verb(`volume ${V} cache (on|off)`, 'volume V cache on|off', (array, [volume, state]) =>
     array.setWriteCache(volumeRef(volume!), state === 'on'),
   ),
@@ -84,6 +107,10 @@ function verb(form: string, help: string, run: Verb['run']): Verb {
 
 function volumeRef(text: string): VolumeRef {
   return /^\d+$/.test(text) ? Number(text) : (text as VolumeId)
+}
+
+function sizeOf(text: string): Size {
+  return /^\d+$/.test(text) ? Number(text) : text
 }
 
 function portRef(text: string): number | 'all' {

@@ -1,10 +1,11 @@
 import type { Emitter, Host, Path, PathInfo, SignalOptions, Target, TargetEvents } from '@blockbraid/core'
-import { BlockError, createEmitter, systemHost, throwIfAborted } from '@blockbraid/core'
+import { abortable, BlockError, createEmitter, systemHost, throwIfAborted } from '@blockbraid/core'
 import { createMemoryArray, SimulatedArray } from './array.ts'
 import type { Mapping } from './mapping.ts'
 import type { MemoryArrayOptions } from './options.ts'
 import { arrayFields, arrayName, wrong } from './options.ts'
 import type { MemoryPath } from './path.ts'
+import { NEVER } from './path.ts'
 import type { MemoryArray } from './types.ts'
 
 /** Options of {@link memory}: those of a new array, or `array` alone. */
@@ -21,6 +22,11 @@ export interface MemoryTarget extends Target {
   readonly array: MemoryArray
   /** Name of this host. */
   readonly initiator: string
+  /**
+   * Ends the host's process as SIGKILL does: no Io is done and no event comes any more, calls never settle. What was
+   * sent stays in the array and is executed in its time, unless another target fences its connections.
+   */
+  kill(): void
 }
 
 /** Makes a target on a simulated array, new or given; throws a TypeError that names a wrong option. */
@@ -50,6 +56,7 @@ class ArrayTarget implements MemoryTarget {
   readonly events: Emitter<TargetEvents> = createEmitter()
   readonly #paths = new Set<MemoryPath>()
   #closed = false
+  #killed = false
 
   constructor(array: SimulatedArray, name: string, initiator: string) {
     this.array = array
@@ -72,7 +79,7 @@ class ArrayTarget implements MemoryTarget {
     if (port === undefined) throw new BlockError('CONNECT_FAILED', `${this.array.name} has no port ${number}`)
     while (port.up && port.hung) {
       await port.changed(options.signal)
-      this.#throwIfClosed()
+      await this.#mustBeOpen()
     }
     if (!port.up) throw new BlockError('CONNECT_FAILED', `port ${number} of ${this.array.name} is down`)
     const mapping = port.mappings.get(lun)
@@ -83,11 +90,24 @@ class ArrayTarget implements MemoryTarget {
     return this.array.connect(mapping, this.initiator, info.id, this.#paths)
   }
 
+  async fence(token: string, options: SignalOptions = {}): Promise<void> {
+    await this.#turn(options.signal)
+    await abortable(this.array.fence(token), options.signal)
+    await this.#mustBeOpen()
+  }
+
   async close(options: SignalOptions = {}): Promise<void> {
+    if (this.#killed) return
     this.#closed = true
     this.array.events.off('changed', this.#onChanged)
     this.array.notify()
     await Promise.all([...this.#paths].map((path) => path.close(options)))
+  }
+
+  kill(): void {
+    this.#killed = true
+    this.array.events.off('changed', this.#onChanged)
+    for (const path of this.#paths) path.kill()
   }
 
   readonly #onChanged = (why: string): void => {
@@ -116,14 +136,15 @@ class ArrayTarget implements MemoryTarget {
   }
 
   async #turn(signal: AbortSignal | undefined): Promise<void> {
-    this.#throwIfClosed()
+    await this.#mustBeOpen()
     throwIfAborted(signal)
     await new Promise<void>((resolve) => this.array.host.clock.defer(resolve))
-    this.#throwIfClosed()
+    await this.#mustBeOpen()
     throwIfAborted(signal)
   }
 
-  #throwIfClosed(): void {
+  async #mustBeOpen(): Promise<void> {
+    if (this.#killed) await NEVER
     if (this.#closed) throw new BlockError('CLOSED', `${this.name} is closed`)
   }
 }

@@ -1,9 +1,10 @@
 import { Mapping } from './mapping.ts'
+import type { ResolvedVolume } from './options.ts'
 import { integer, wrong } from './options.ts'
 import type { MemoryPath } from './path.ts'
 import type { Port } from './port.ts'
 import type { PortStatus, VolumeRef, VolumeStatus, Where } from './types.ts'
-import type { Volume } from './volume.ts'
+import { Volume } from './volume.ts'
 
 /** What an array is made of, and which volume stands where. Lookups throw a TypeError that names what is wrong. */
 export class Topology {
@@ -19,7 +20,8 @@ export class Topology {
   }
 
   /** Adds a volume and maps it to every port. */
-  add(volume: Volume): void {
+  add(options: ResolvedVolume): void {
+    const volume = new Volume(this.volumes.length, options)
     this.volumes.push(volume)
     for (const port of this.ports) this.map(volume, port)
   }
@@ -65,11 +67,11 @@ export class Topology {
   }
 
   volumeStatus(): VolumeStatus[] {
-    return this.volumes.map(({ id, size, blockSize, readOnly, store }) => ({
+    return this.volumes.map(({ id, size, blockSize, features, store }) => ({
       id,
       size,
       blockSize,
-      readOnly,
+      ...features,
       allocated: store.allocated,
     }))
   }

@@ -1,11 +1,11 @@
 import type { Access, Events, TargetEvents, VolumeId } from '@blockbraid/core'
 import type { CrashImage } from './crash-image.ts'
 import type { FaultRule } from './fault.ts'
-import type { LogEntry } from './journal.ts'
-import type { VolumeOptions } from './options.ts'
+import type { CacheLoss, LogEntry } from './journal.ts'
+import type { VolumeChanges, VolumeOptions } from './options.ts'
 import type { Size } from './sizes.ts'
 
-/** A volume by its identity, or by its number in {@link MemoryArray.volumes}. */
+/** A volume by its identity (the first that has it), or by its number in {@link MemoryArray.volumes}. */
 export type VolumeRef = VolumeId | number
 
 /** A volume at one moment. */
@@ -18,6 +18,14 @@ export interface VolumeStatus {
   readonly blockSize: number
   /** Whether it refuses changes. */
   readonly readOnly: boolean
+  /** Whether it has a volatile write cache. */
+  readonly writeCache: boolean
+  /** Whether Fua makes a write durable. */
+  readonly fua: boolean
+  /** Whether it knows Trim. */
+  readonly trim: boolean
+  /** Whether it knows WriteZeroes. */
+  readonly writeZeroes: boolean
   /** Bytes of memory that its contents take. */
   readonly allocated: number
 }
@@ -77,6 +85,14 @@ export interface OnController {
   readonly controller: number
 }
 
+/** Options of {@link MemoryArray.loseCache}. */
+export interface CacheLossOptions {
+  /** Which paths hear of it only with their next command: all, or those of these ports. @defaultValue false */
+  late?: boolean | readonly number[]
+  /** Decides for each block whether it is kept. @defaultValue the host's */
+  random?: () => number
+}
+
 /**
  * A simulated array. Every method acts at once. Wrong arguments throw a TypeError that names the
  * argument; where a method takes a port or a volume, that includes one that does not exist.
@@ -90,6 +106,8 @@ export interface MemoryArray {
   readonly ports: readonly PortStatus[]
   /** What was executed, in this order; stays empty unless the option `log` is set. */
   readonly log: readonly LogEntry[]
+  /** Caches that were lost, in order. */
+  readonly cacheLosses: readonly CacheLoss[]
   /** Each path of each initiator once, however often it connects. */
   readonly registrations: readonly Registration[]
   /** `changed`: volumes or mappings came, went or grew, or a port came up. */
@@ -99,7 +117,12 @@ export interface MemoryArray {
   addVolume(options: VolumeOptions): VolumeId
   /** Makes a volume larger. */
   grow(volume: VolumeRef, size: Size): void
-  /** Switches the volatile write cache of a volume on or off; what is in it stays there until a flush. */
+  /**
+   * Changes what a volume is: its paths emit `limits`. What it does not know any more ends with EOPNOTSUPP; what is in
+   * a cache that is switched off stays there until a flush.
+   */
+  change(volume: VolumeRef, changes: VolumeChanges): void
+  /** {@link MemoryArray.change} of the write cache. */
   setWriteCache(volume: VolumeRef, on: boolean): void
   /** Maps a volume at `lun`, by default the lowest that is free. */
   map(volume: VolumeRef, port: number | 'all', lun?: number): void
@@ -124,6 +147,19 @@ export interface MemoryArray {
   controllerDown(controller: number): void
   /** All ports of a controller come up. */
   controllerUp(controller: number): void
+  /**
+   * The volatile cache of a volume is lost: its contents become a crash image. Every living path emits `cacheLost`
+   * once: now, or before its next command is executed where its port hangs or `late` says so. A path that connects
+   * says `wasReset` where its host has not heard of it through that port. Needs the option `log`.
+   */
+  loseCache(volume: VolumeRef, options?: CacheLossOptions): void
+  /**
+   * The array loses power: every port goes down, what was sent is never executed, every cache is lost. Needs the
+   * option `log`.
+   */
+  powerLoss(random?: () => number): void
+  /** Brings every port up. */
+  powerOn(): void
   /** Lets commands fail by a rule; the result takes the rule away. */
   fail(rule: FaultRule): () => void
   /** Takes all rules of {@link fail} away. */
@@ -141,12 +177,13 @@ export interface MemoryArray {
   checksum(volume: VolumeRef): string
   /**
    * Contents after a power loss now, by the log: what is durable is there, of the rest each block is
-   * kept or lost by `random`, default the host's. Needs the option `log`.
+   * kept or lost by `random`, default the host's; the array itself stays as it is. Needs the option `log`.
    */
   crashImage(volume: VolumeRef, random?: () => number): CrashImage
   /**
    * What `image` has lost although it was durable: a sentence for each block that holds neither its
-   * last durable write nor a later one. Needs the option `log`.
+   * last durable contents nor later ones. Where the last durable change or a later one was a trim, anything is right.
+   * Blocks that only a trim or zeroes of more than 1024 blocks has touched are not looked at. Needs the option `log`.
    */
   lostWrites(volume: VolumeRef, image: { read(offset: number, length: number): Uint8Array }): string[]
 }

@@ -1,7 +1,7 @@
 import type { DeviceLimits, IoStatus, VolumeId } from '@blockbraid/core'
 import { changesData, Errno, IoFlag, IoOp, OK, rangeErrno } from '@blockbraid/core'
 import { ChunkStore } from './chunk-store.ts'
-import type { ResolvedVolume } from './options.ts'
+import type { ResolvedVolume, VolumeFeatures } from './options.ts'
 
 /** What {@link Volume.perform} needs of an Io or of a command. */
 export interface Request {
@@ -12,22 +12,35 @@ export interface Request {
   buffers: Uint8Array[]
 }
 
+/** Contents that no power loss can change any more, as they were after so many entries of the log. */
+export interface Base {
+  readonly entries: number
+  readonly store: ChunkStore
+}
+
 /** A volume of the array: the memory that all ports share. */
 export class Volume {
+  /** Its place in the array's list: two volumes may have one identity. */
+  readonly number: number
   readonly id: VolumeId
   readonly blockSize: number
-  writeCache: boolean
-  readonly readOnly: boolean
-  readonly store = new ChunkStore()
-  /** Bytes; grows. */
+  readonly store: ChunkStore
+  /** Bytes. */
   size: number
+  features: VolumeFeatures
+  /** How often its cache was lost. */
+  resets = 0
+  /** What crash checks start from. */
+  base: Base
 
-  constructor(options: ResolvedVolume) {
+  constructor(number: number, options: ResolvedVolume) {
+    this.number = number
     this.id = options.id
     this.blockSize = options.blockSize
-    this.writeCache = options.writeCache
-    this.readOnly = options.readOnly
+    this.features = options.features
     this.size = options.size
+    this.store = new ChunkStore(options.size)
+    this.base = { entries: 0, store: new ChunkStore(options.size) }
   }
 
   limits(maxTransfer: number, queueDepth: number): DeviceLimits {
@@ -37,11 +50,7 @@ export class Volume {
       preferredBlockSize: 4096,
       maxTransfer,
       queueDepth,
-      writeCache: this.writeCache,
-      fua: true,
-      trim: true,
-      writeZeroes: true,
-      readOnly: this.readOnly,
+      ...this.features,
     }
   }
 
@@ -55,10 +64,11 @@ export class Volume {
       else request.buffers = this.store.views(request.offset, request.length)
       return OK
     }
-    if (this.readOnly && changesData(op)) return Errno.EPERM
+    const { readOnly, trim, writeZeroes } = this.features
+    if (readOnly && changesData(op)) return Errno.EPERM
     if (op === IoOp.Write) this.store.write(request.offset, request.buffers)
-    else if (op === IoOp.Trim) this.store.zero(request.offset, request.length, false)
-    else if (op === IoOp.WriteZeroes) {
+    else if (op === IoOp.Trim && trim) this.store.zero(request.offset, request.length, false)
+    else if (op === IoOp.WriteZeroes && writeZeroes) {
       this.store.zero(request.offset, request.length, (request.flags & IoFlag.NoUnmap) !== 0)
     } else return Errno.EOPNOTSUPP
     return OK

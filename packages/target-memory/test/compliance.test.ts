@@ -2,12 +2,13 @@ import type { BlockDevice, Path, Target } from '@blockbraid/core'
 import { Errno, IoOp } from '@blockbraid/core'
 import { pathSuite, targetSuite, virtualHost } from '@blockbraid/testkit'
 import { describe, it } from 'vitest'
-import type { MemoryArray, MemoryOptions } from '../src/index.ts'
+import type { MemoryArray, MemoryOptions, MemoryTarget } from '../src/index.ts'
 import { memory } from '../src/index.ts'
 import { write } from './helpers.ts'
 
 const host = virtualHost(1)
 const arrays = new WeakMap<object, { array: MemoryArray; target: Target }>()
+let latest: MemoryArray
 const portOf = (path: BlockDevice): number => Number(/\/port(\d+)\//.exec((path as Path).id)![1])
 const arrayOf = (path: BlockDevice): MemoryArray => arrays.get(path)!.array
 
@@ -71,9 +72,10 @@ describe('the target', () =>
       async open() {
         const target = memory({ volumes: [{ size: '1MiB' }, { size: '1MiB' }], ports: 3 }, host)
         arrays.set(target, { array: target.array, target })
+        latest = target.array
         return target
       },
-      has: { changed: true, exchange: true },
+      has: { changed: true, exchange: true, fence: true },
       expect: { volumes: 2, paths: 6 },
       change: (target) => void arrays.get(target)!.array.addVolume({ size: '1MiB' }),
       exchange(target, info) {
@@ -81,6 +83,10 @@ describe('the target', () =>
         const { volumes } = array
         array.reuseLun(portOf(info as never), Number(info.lun), volumes.find(({ id }) => id !== info.volume)!.id)
       },
+      hang: (path) => latest.hang(portOf(path)),
+      release: (path) => latest.release(portOf(path)),
+      kill: (target) => (target as MemoryTarget).kill(),
+      heir: async (target) => memory({ array: arrays.get(target)!.array }, host),
       clock: host.clock,
     },
   ))

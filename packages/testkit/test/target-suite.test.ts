@@ -6,17 +6,23 @@ import type { MinimalArray } from '../src/minimal/array.ts'
 
 const host = virtualHost(1)
 const arrays = new WeakMap<Target, MinimalArray>()
+let latest: MinimalArray
 
 const minimal: TargetSuiteOptions = {
   async open() {
     const array = createMinimalArray(host)
     arrays.set(array.target, array)
+    latest = array
     return array.target
   },
-  has: { changed: true, exchange: true },
+  has: { changed: true, exchange: true, fence: true },
   expect: { volumes: 2, paths: 4 },
   change: (target) => arrays.get(target)!.addVolume(),
   exchange: (target, info) => arrays.get(target)!.exchange(info),
+  hang: (path) => latest.hang(path),
+  release: (path) => latest.release(path),
+  kill: (target) => arrays.get(target)!.killProcess(target),
+  heir: async (target) => arrays.get(target)!.heir(),
   clock: host.clock,
 }
 

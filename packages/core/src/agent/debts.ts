@@ -6,26 +6,39 @@ import type { Owed } from '../multipath/guard.ts'
 import type { Target } from '../target.ts'
 import type { VolumeId } from '../volume-id.ts'
 
+/** What holds I/O of a volume. */
+export interface Inherited {
+  readonly owed: readonly Owed[]
+  /** Begins to look for the proofs: once the paths are open, since an array may let their first commands wait for those. */
+  begin(): void
+}
+
 /** What processes that have ended owe, as this one pays it. */
 export interface Debts {
-  /** What holds I/O of a volume that is about to be opened. Rejects where the ledger cannot be read. */
-  of(volume: VolumeId, signal: AbortSignal): Promise<readonly Owed[]>
+  /** For a volume that is about to be opened. Rejects where the ledger cannot be read. */
+  of(volume: VolumeId, signal: AbortSignal): Promise<Inherited>
 }
+
+const ANYWHERE = [[0, Number.POSITIVE_INFINITY]] as const
 
 // Between two rounds of tries, milliseconds; with jitter.
 const FIRST_PAUSE = 100
 const LONGEST_PAUSE = 5000
 
 interface Proof {
+  begin(): void
   readonly proven: Promise<void>
   reason(): string
   waive(): void
 }
 
-/** Looks for the proofs that the ledger asks for, among `targets`, until `stop` fires. */
+/**
+ * Looks for the proofs that the ledger asks for, until `stop` fires. `targetsFor` lists the targets to ask for a path's,
+ * the likeliest first.
+ */
 export function createDebts(
   ledger: Ledger | undefined,
-  targets: readonly Target[],
+  targetsFor: (path: string) => readonly Target[],
   host: Host,
   stop: AbortSignal,
 ): Debts {
@@ -35,7 +48,7 @@ export function createDebts(
     const key = `${debt.owner}\n${debt.token}`
     const known = proofs.get(key)
     if (known !== undefined) return known
-    const proof = prove(debt, targets, host, stop)
+    const proof = prove(debt, () => targetsFor(debt.path), host, stop)
     proofs.set(key, proof)
     void proof.proven.then(() => proofs.delete(key))
     return proof
@@ -43,23 +56,27 @@ export function createDebts(
   return {
     async of(volume, signal) {
       const left = (await ledger?.left(volume, { signal })) ?? []
-      return left.flatMap((debt) => {
-        const { proven, reason, waive } = proofOf(debt)
-        const ranges = debt.ranges ?? [[0, Number.POSITIVE_INFINITY] as const]
-        return ranges.map(([offset, length]) => ({ offset, length, path: debt.path, proven, reason, waive }))
-      })
+      const all = left.map((debt) => ({ debt, proof: proofOf(debt) }))
+      return {
+        owed: all.flatMap(({ debt: { path, ranges = ANYWHERE }, proof: { proven, reason, waive } }) =>
+          ranges.map(([offset, length]) => ({ offset, length, path, proven, reason, waive })),
+        ),
+        begin() {
+          for (const { proof } of all) proof.begin()
+        },
+      }
     },
   }
 }
 
-function prove(debt: LeftDebt, targets: readonly Target[], host: Host, stop: AbortSignal): Proof {
+function prove(debt: LeftDebt, targets: () => readonly Target[], host: Host, stop: AbortSignal): Proof {
   const waived = new AbortController()
   const over = AbortSignal.any([stop, waived.signal])
   let trouble = ''
   const look = async (): Promise<void> => {
     for (let pause = FIRST_PAUSE; !over.aborted; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
       try {
-        await oneOf(targets, debt.token, over)
+        await oneOf(targets(), debt.token, over)
         return
       } catch (error) {
         trouble = messageOf(error)
@@ -69,11 +86,16 @@ function prove(debt: LeftDebt, targets: readonly Target[], host: Host, stop: Abo
     // Stopped without a proof.
     if (!waived.signal.aborted) await new Promise<never>(() => {})
   }
-  const proven = (debt.ranges?.length === 0 ? Promise.resolve() : look()).then(async () => {
+  let begin = (): void => {}
+  const begun = new Promise<void>((resolve) => (begin = resolve))
+  const looked =
+    debt.ranges?.length === 0 ? Promise.resolve() : Promise.race([begun, waivedBy(waived.signal)]).then(look)
+  const proven = looked.then(async () => {
     // Left on record, the next process proves it once more.
     await debt.settle().catch(() => {})
   })
   return {
+    begin,
     proven,
     reason: () => {
       const what = `${debt.owner} may have left a change in flight`
@@ -83,18 +105,23 @@ function prove(debt: LeftDebt, targets: readonly Target[], host: Host, stop: Abo
   }
 }
 
-/** One try with every target. Rejects with what those said that the token belongs to. */
+function waivedBy(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+}
+
+/**
+ * One try with one target after another, until one has the proof: two at once could end each other's sessions. Rejects
+ * with what the first of those said that the token belongs to.
+ */
 async function oneOf(targets: readonly Target[], token: string, signal: AbortSignal): Promise<void> {
-  try {
-    await Promise.any(
-      targets.map(async (target) => {
-        if (target.fence === undefined) throw new BlockError('NOT_SUPPORTED', `${target.name} proves nothing`)
-        await target.fence(token, { signal })
-      }),
-    )
-  } catch (error) {
-    const errors = error instanceof AggregateError ? error.errors : [error]
-    const told = errors.find((each) => !BlockError.is(each) || each.code !== 'NOT_SUPPORTED')
-    throw told ?? new BlockError('NOT_SUPPORTED', 'no target of this agent leads to where it was sent')
+  let told: unknown
+  for (const target of targets) {
+    if (target.fence === undefined) continue
+    try {
+      return await target.fence(token, { signal })
+    } catch (error) {
+      if (!BlockError.is(error) || error.code !== 'NOT_SUPPORTED') told ??= error
+    }
   }
+  throw told ?? new BlockError('NOT_SUPPORTED', 'no target of this agent leads to where it was sent')
 }

@@ -8,7 +8,6 @@ import type { Emitter } from '../emitter.ts'
 import { createEmitter } from '../emitter.ts'
 import { BlockError } from '../errors.ts'
 import type { Ledger } from '../ledger.ts'
-import type { Owed } from '../multipath/guard.ts'
 import type { MultipathDevice } from '../multipath/multipath-device.ts'
 import { openMultipath } from '../multipath/multipath-device.ts'
 import type { MultipathOptions } from '../multipath/options.ts'
@@ -20,7 +19,7 @@ import type { DetachMode, DetachOptions } from '../transport.ts'
 import type { UserDevice } from '../user-device.ts'
 import { userDevice } from '../user-device.ts'
 import type { VolumeId } from '../volume-id.ts'
-import type { Debts } from './debts.ts'
+import type { Debts, Inherited } from './debts.ts'
 import { createDebts } from './debts.ts'
 import type { Inventory } from './inventory.ts'
 import { listDevices, scan, sourcesOf, volumeOf } from './inventory.ts'
@@ -79,7 +78,7 @@ class Agent implements HostAgent {
     this.targets = targets
     this.#host = host
     this.#ledger = ledger
-    this.#debts = createDebts(ledger, targets, host, this.#stop.signal)
+    this.#debts = createDebts(ledger, (path) => this.#targetsFor(path), host, this.#stop.signal)
     this.#rules = rules
     for (const { events } of targets) {
       if (events === undefined) continue
@@ -206,16 +205,17 @@ class Agent implements HostAgent {
     }
     const sources = await this.#sources(id, signal)
     const volume = volumeOf(sources[0])
-    const owed = await orAborted(this.#owed(volume), signal)
+    const { owed, begin } = await orAborted(this.#owed(volume), signal)
     const [host, ledger] = [this.#host, this.#ledger]
     const device = await openMultipath(volume, sources, { selector, multipath, signal, host, ledger, owed })
+    begin()
     const made = { device, users: 1 }
     this.#open.set(id, made)
     return made
   }
 
   /** What holds I/O of a volume: what processes before have left, and devices of this one that were closed. */
-  async #owed(volume: VolumeId): Promise<readonly Owed[]> {
+  async #owed(volume: VolumeId): Promise<Inherited> {
     const closed = [...this.#unfenced].filter((device) => device.volume === volume)
     const over = new AbortController()
     const waited = delay(this.#host.clock, FENCE_WAIT, AbortSignal.any([over.signal, this.#stop.signal]))
@@ -223,7 +223,14 @@ class Agent implements HostAgent {
     over.abort()
     const before = closed.filter((device) => this.#unfenced.has(device))
     const own = await Promise.all(before.map((device) => device.leaves()))
-    return [...own.flat(), ...(await this.#debts.of(volume, this.#stop.signal))]
+    const { owed, begin } = await this.#debts.of(volume, this.#stop.signal)
+    return { owed: [...own.flat(), ...owed], begin }
+  }
+
+  /** The one that offers a path first. */
+  #targetsFor(path: string): readonly Target[] {
+    const offers = this.#inventory?.get(path)?.target
+    return offers === undefined ? this.targets : [offers, ...this.targets.filter((target) => target !== offers)]
   }
 
   /** The paths behind a device id, one at least. Rejects with NOT_FOUND. */

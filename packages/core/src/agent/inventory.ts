@@ -9,8 +9,8 @@ import { isVolumeId } from '../volume-id.ts'
 import type { Joined } from './joins.ts'
 import type { DeviceInfo, ScanError, ScanReport } from './types.ts'
 
-// A target that hangs must not stop the others, milliseconds.
-const DISCOVER_TIMEOUT = 10_000
+// A target that hangs must not stop the others, milliseconds. Longer than one portal of it may take to be given up.
+const DISCOVER_TIMEOUT = 30_000
 
 /** Every path that the targets offered when they were last asked, by path id. */
 export type Inventory = ReadonlyMap<string, PathSource>

@@ -22,6 +22,8 @@ export class Attempt extends Change {
   whole: Change | null = null
   /** Flush: how many changes were acknowledged when it began. */
   covers: number
+  /** To be durable at its end, which it is not: the cache that it was in meanwhile is gone. */
+  doomed = false
   /** Over its range, where whoever submitted it has gone. */
   guard: Guard | null = null
   /** `clock.now()` of its submit, µs. */
@@ -74,6 +76,7 @@ export class AttemptPool {
     attempt.noted = false
     attempt.source = null
     attempt.troubled = false
+    attempt.doomed = false
     attempt.deadline = 0
     attempt.io.buffers = NO_BUFFERS
     attempt.io.source = null

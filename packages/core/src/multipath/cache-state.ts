@@ -31,6 +31,11 @@ export class CacheState {
     this.#onEmpty = onEmpty
   }
 
+  /** A process before may have left what is not flushed, in a cache that is off by now. */
+  inherit(): void {
+    this.#mayLose = true
+  }
+
   /** What the paths tell now; whether writes may be lost. */
   update(told: boolean): boolean {
     const before = this.#told

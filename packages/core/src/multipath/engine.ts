@@ -209,7 +209,7 @@ export class Engine {
       return this.#losses.count > 0 && this.#losses.tells(parent.source) ? Errno.EIO : OK
     }
     if ((parent.flags & IoFlag.Fua) === 0) this.#losses.written++
-    return OK
+    return attempt.doomed ? Errno.EIO : OK
   }
 
   #complete(attempt: Attempt, status: IoStatus): void {
@@ -218,8 +218,9 @@ export class Engine {
     const free = noted && this.#guards.leave(attempt, this.#clock.now())
     this.#pool.give(attempt)
     this.inflight--
-    parent.done(parent, status)
+    // Before its owner may submit it again; who waits hears of it after this turn.
     if (this.#barriers.length > 0) this.#passBarriers(parent)
+    parent.done(parent, status)
     if (free) this.#letGo()
   }
 
@@ -242,6 +243,7 @@ export class Engine {
     slot.entry.errors++
     if (!isPathError(status)) return this.#complete(attempt, status)
     attempt.slot = null
+    attempt.doomed = false
     const executed = (status & NOT_EXECUTED) === 0
     if (executed) slot.fail(`an I/O ended with ${describeStatus(status)}`)
     else slot.rest()
@@ -426,6 +428,8 @@ export class Engine {
 
   /** Holds what overlaps a range in which somebody else may still have changes in flight. */
   owe(owed: Owed): void {
+    // Whoever owes it may have left what is not flushed, too.
+    this.#losses.written++
     this.#guards.owe(owed, this.#clock.now(), () => this.#letGo())
   }
 
@@ -457,10 +461,20 @@ export class Engine {
 
   /** The storage says that its volatile cache is gone; returns whether anything was in it that no flush had covered. */
   cacheLost(): boolean {
-    const open = this.#pool.all.some(
-      ({ parent, slot, io }) => parent !== null && slot !== null && changesData(io.op) && (io.flags & IoFlag.Fua) === 0,
-    )
+    let open = false
+    for (const attempt of this.#pool.all) {
+      const { parent, slot, io } = attempt
+      if (parent === null || slot === null || !changesData(io.op)) continue
+      if ((io.flags & IoFlag.Fua) === 0) open = true
+      // In front of its path it is a write and then a flush, and that may come too late.
+      else if (slot.entry.path?.limits.fua === false) attempt.doomed = true
+    }
     return this.#losses.lost(this.#clock.now(), open)
+  }
+
+  /** Whether the storage has ever lost anything of that. */
+  get hasLost(): boolean {
+    return this.#losses.count > 0
   }
 
   /** From now on the storage has a volatile cache: what came before is durable. */

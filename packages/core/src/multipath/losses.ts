@@ -1,11 +1,11 @@
 import type { IoSource } from '../io-source.ts'
 
-// Who submits without a source, or with one that was always there, lives as long as the device.
+// Who submits without a source lives as long as the device.
 const LOCAL: object = {}
 
 /**
  * What the storage has lost of a volatile cache, and who was told. Every source that was there learns of it by one
- * flush that fails; one that went before it was told leaves that to the next flush of anybody.
+ * flush that fails; where one has gone before it was told, the next source that comes learns of it, who may be the same.
  */
 export class Losses {
   /** How many there were. */
@@ -16,13 +16,17 @@ export class Losses {
   // Changes acknowledged and not durable by themselves; how many of them a good flush covers.
   written: number
   #flushed: number
+  /** What `written` was when the last source went. */
+  #left: number
 
   constructor() {
     // Started as doubles so that V8 keeps one representation when they pass 2 ** 31.
     this.written = 0.5
     this.#flushed = 0.5
+    this.#left = 0.5
     this.written = 0
     this.#flushed = 0
+    this.#left = 0
   }
 
   /** A flush that began when `written` had that value has succeeded. */
@@ -33,10 +37,10 @@ export class Losses {
   /** The cache is gone; `open` says whether changes are in flight, of which it may have had some. Returns whether any was lost. */
   lost(now: number, open: boolean): boolean {
     if (!open && this.written <= this.#flushed) return false
+    if (this.#left > this.#flushed) this.#owes = true
     this.#flushed = this.written
     this.count++
     this.#at = now
-    this.#owes = true
     return true
   }
 
@@ -44,16 +48,21 @@ export class Losses {
   tells(source: IoSource | null): boolean {
     if (this.count === 0) return false
     if (source?.ownOnly) return source.since <= this.#at
-    const who = source === null || source.since === 0 ? LOCAL : source
+    const who = source ?? LOCAL
     const wasThere = source === null || source.since <= this.#at
-    if (!this.#owes && (!wasThere || this.#told.get(who) === this.count)) return false
-    this.#owes = false
+    if (this.#told.get(who) === this.count) return false
+    // Whoever was there is told for itself: what is owed to one that has gone is for those who came since.
+    if (!wasThere && !this.#owes) return false
+    if (!wasThere) this.#owes = false
     this.#told.set(who, this.count)
     return true
   }
 
   /** Nobody of `source` will hear of anything any more. */
   left(source: IoSource): void {
+    // Whoever gave one Io up is still there.
+    if (source.ownOnly) return
     if (this.count > 0 && source.since <= this.#at && this.#told.get(source) !== this.count) this.#owes = true
+    this.#left = this.written
   }
 }

@@ -16,7 +16,6 @@ import type { DeviceScsiOptions, ScsiAnswer } from '../scsi.ts'
 import { SCSI_TIMEOUT } from '../scsi.ts'
 import { Errno } from '../status.ts'
 import type { Path } from '../target.ts'
-import { userDevice } from '../user-device.ts'
 import type { VolumeId } from '../volume-id.ts'
 import { CacheState } from './cache-state.ts'
 import { Engine } from './engine.ts'
@@ -24,6 +23,7 @@ import { checkedSelector, firstPath } from './first-path.ts'
 import type { Owed } from './guard.ts'
 import { combineLimits, limitsFault, takesAll, widen } from './limits.ts'
 import { misfit } from './misfit.ts'
+import { narrowFront } from './narrow-front.ts'
 import type { MultipathOptions, ResolvedOptions } from './options.ts'
 import { resolveOptions } from './options.ts'
 import { anyRoute, oneRoute, passThrough } from './pass-through.ts'
@@ -141,7 +141,6 @@ class Multipath implements MultipathDevice, SlotOwner {
   readonly fenced: Promise<void> = new Promise((resolve) => (this.#fenced = resolve))
   #ended = new AbortController()
   #asked: PathSlot | undefined
-  #losses = 0
 
   constructor(
     volume: VolumeId,
@@ -161,6 +160,7 @@ class Multipath implements MultipathDevice, SlotOwner {
       drained: (slot) => slot.drained(),
     })
     for (const each of owed) this.#engine.owe(each)
+    if (owed.length > 0) this.#cache.inherit()
     this.limits = unknownLimits(sources[0]?.info.size ?? 0, sources[0]?.info.blockSize ?? 512)
     for (const source of sources) this.addPath(source)
   }
@@ -322,15 +322,18 @@ class Multipath implements MultipathDevice, SlotOwner {
   // Every path is told of the same loss: the first to tell counts. One that has just been opened tells of what came
   // before it, such as its own connecting, where another path was there all the while and has heard of nothing.
   slotConnected(slot: PathSlot, wasReset: boolean): void {
-    slot.losses = this.#losses
+    slot.tellsKnown = false
     if (!wasReset || this.#slots.some((other) => other !== slot && other.state === 'up')) return
     this.slotLostCache(slot, 'it was powered on or reset')
   }
 
   slotLostCache(slot: PathSlot, reason: string): void {
-    slot.losses++
-    if (slot.losses <= this.#losses) return
-    this.#losses = slot.losses
+    // A path that hears late tells of all that it has missed at once (SAM-5 §5.14): counting would not do.
+    if (slot.tellsKnown) {
+      slot.tellsKnown = false
+      return
+    }
+    for (const other of this.#slots) other.tellsKnown = other !== slot && other.state === 'up'
     if (this.limits.writeCache && this.#engine.cacheLost()) this.#emit('cacheLost', { path: slot.entry.id, reason })
   }
 
@@ -339,7 +342,8 @@ class Multipath implements MultipathDevice, SlotOwner {
     if (entries.length === 0) return
     const { size, writeCache: hadCache } = this.limits
     const combined = combineLimits(entries.map((entry) => (entry.path as Path).limits))
-    const writeCache = this.#cache.update(combined.writeCache)
+    // Once something was lost, flushes come here for as long as the device lives: they are how clients are told.
+    const writeCache = this.#cache.update(combined.writeCache) || this.#engine.hasLost
     this.limits = writeCache === combined.writeCache ? combined : { ...combined, writeCache }
     this.#widest = widen(this.#widest, this.limits)
     if (writeCache && !hadCache) this.#engine.cacheOn()
@@ -350,7 +354,7 @@ class Multipath implements MultipathDevice, SlotOwner {
   // An I/O that was let through while wider paths were up must find its way on a narrower one too.
   #chooseFront(entry: PathEntry, path: Path, widest: DeviceLimits): void {
     if (takesAll(path.limits, widest)) entry.device = path
-    else if (entry.device === null || entry.device === path) entry.device = userDevice(path, this.host.clock)
+    else if (entry.device === null || entry.device === path) entry.device = narrowFront(path, this.host.clock)
   }
 
   // A listener that throws must not leave the device half way through a change.

@@ -57,8 +57,8 @@ export class PathSlot {
   since: number
   everUp = false
   ended = false
-  /** How many losses of its cache the storage has told through this path, or through others before it was up. */
-  losses = 0
+  /** Whether the next loss of a cache that its path tells of is one that another path has told of. */
+  tellsKnown = false
   /** Settles when the first try to connect has ended, one way or the other. */
   readonly firstTry: Promise<void>
   #owner: SlotOwner
@@ -240,7 +240,7 @@ export class PathSlot {
     // Another path may have come up since it was asked.
     const fault = this.#owner.accepts(this, path, path.limits)
     if (fault !== undefined) {
-      abandon(path)
+      this.#forsake(path)
       return this.#wait(`path ${this.entry.id} is not used: ${fault}`)
     }
     const upSince = clock.now()

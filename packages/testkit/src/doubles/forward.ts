@@ -15,6 +15,8 @@ function forwardDevice(device: BlockDevice, changes: Partial<BlockDevice>): Bloc
   }
   const extents = changes.extents ?? device.extents?.bind(device)
   if (extents !== undefined) Object.defineProperty(front, 'extents', { value: extents, enumerable: true })
+  const abandon = changes.abandon ?? device.abandon?.bind(device)
+  if (abandon !== undefined) Object.defineProperty(front, 'abandon', { value: abandon, enumerable: true })
   const scsi = changes.scsi ?? device.scsi?.bind(device)
   if (scsi !== undefined) Object.defineProperty(front, 'scsi', { value: scsi, enumerable: true })
   return front

@@ -30,8 +30,18 @@ interface Session {
   readonly storage: MinimalStorage
   readonly events: Emitter<PathEvents>
   readonly inflight: Set<Command>
+  /** The target that opened it. */
+  readonly owner: Owner
+  readonly token: string
   access: Access
   state: 'up' | 'down' | 'closed'
+  end: Promise<void> | undefined
+}
+
+/** A target, as the array sees it. */
+interface Owner {
+  /** Its process was killed. */
+  dead: boolean
   end: Promise<void> | undefined
 }
 
@@ -68,6 +78,10 @@ export interface MinimalArray {
   grow(path: Path, size: number): void
   /** Makes a range of its volume unreadable. */
   breakMedium(path: Path, offset: number, length: number): void
+  /** The process that has `target` is never answered any more, and what it has sent stays here. */
+  killProcess(target: Target): void
+  /** The target of the next process. */
+  heir(): Target
   /** Lets the address of a path lead to another volume. */
   exchange(info: PathInfo): void
   /** Adds a volume, and says so. */
@@ -92,7 +106,8 @@ export function createMinimalArray(host: Host = systemHost, volumeCount = 2, por
     sessions: new Set(),
   }))
   const sessions = new WeakMap<Path, Session>()
-  let end: Promise<void> | undefined
+  const owners = new WeakMap<Target, Owner>()
+  let connections = 0
 
   const addVolume = (storage = createMinimalStorage()): void => {
     const id: VolumeId = `naa.6${volumes.length.toString(16).padStart(31, '0')}`
@@ -104,6 +119,7 @@ export function createMinimalArray(host: Host = systemHost, volumeCount = 2, por
     if (command.answered) return
     command.answered = true
     command.session.inflight.delete(command)
+    if (command.session.owner.dead) return
     command.io.done(command.io, status)
   }
 
@@ -157,9 +173,11 @@ export function createMinimalArray(host: Host = systemHost, volumeCount = 2, por
     return session.end
   }
 
-  const openPath = (info: PathInfo, volume: Volume, port: Port): Path => {
+  const openPath = (info: PathInfo, volume: Volume, port: Port, owner: Owner): Path => {
     const { storage } = volume
     const session: Session = {
+      owner,
+      token: `minimal:connection ${++connections}`,
       port,
       storage,
       events: createEmitter(),
@@ -172,6 +190,7 @@ export function createMinimalArray(host: Host = systemHost, volumeCount = 2, por
     const path: Path = {
       id: info.id,
       volume: volume.id,
+      fenceToken: session.token,
       events: session.events,
       get access() {
         return session.access
@@ -203,34 +222,53 @@ export function createMinimalArray(host: Host = systemHost, volumeCount = 2, por
   const listPaths = (): PathInfo[] =>
     ports.filter(({ alive }) => alive).flatMap((port) => volumes.map((_, lun) => describe(lun, port)))
 
-  const mustBeOpen = (): void => {
-    if (end !== undefined) throw new BlockError('CLOSED', 'the target is closed')
+  const fence = async (token: string): Promise<void> => {
+    const number = /^minimal:connection (\d+)$/.exec(token)?.[1]
+    if (number === undefined || Number(number) > connections)
+      throw new BlockError('NOT_SUPPORTED', `${JSON.stringify(token)} is no connection of this array`)
+    const session = ports.flatMap((port) => [...port.sessions]).find((each) => each.token === token)
+    if (session !== undefined) await closeSession(session)
   }
 
-  const target: Target = {
-    name: 'minimal',
-    events,
-    async discover({ signal } = {}) {
-      mustBeOpen()
-      stopIf(signal)
-      return listPaths()
-    },
-    async connect(info, { signal } = {}) {
-      mustBeOpen()
-      stopIf(signal)
-      const [, name, lun] = /^minimal:(port\d+)\/lun(\d+)$/.exec(info.id) ?? []
-      const port = ports.find((each) => each.name === name)
-      const volume = volumes[Number(lun)]
-      if (port?.alive !== true || volume === undefined)
-        throw new BlockError('CONNECT_FAILED', `nothing answers at ${info.id}`)
-      if (volume.id !== info.volume) throw new BlockError('IDENTITY_CHANGED', `${info.id} is ${volume.id} now`)
-      return openPath(info, volume, port)
-    },
-    close() {
-      end ??= Promise.all(ports.flatMap((port) => [...port.sessions].map(closeSession))).then(() => {})
-      return end
-    },
+  const createTarget = (): Target => {
+    const owner: Owner = { dead: false, end: undefined }
+    const mustBeOpen = (): void => {
+      if (owner.end !== undefined) throw new BlockError('CLOSED', 'the target is closed')
+    }
+    const target: Target = {
+      name: 'minimal',
+      events,
+      async discover({ signal } = {}) {
+        mustBeOpen()
+        stopIf(signal)
+        return listPaths()
+      },
+      async connect(info, { signal } = {}) {
+        mustBeOpen()
+        stopIf(signal)
+        const [, name, lun] = /^minimal:(port\d+)\/lun(\d+)$/.exec(info.id) ?? []
+        const port = ports.find((each) => each.name === name)
+        const volume = volumes[Number(lun)]
+        if (port?.alive !== true || volume === undefined)
+          throw new BlockError('CONNECT_FAILED', `nothing answers at ${info.id}`)
+        if (volume.id !== info.volume) throw new BlockError('IDENTITY_CHANGED', `${info.id} is ${volume.id} now`)
+        return openPath(info, volume, port, owner)
+      },
+      async fence(token, { signal } = {}) {
+        mustBeOpen()
+        stopIf(signal)
+        await fence(token)
+      },
+      close() {
+        const own = ports.flatMap((port) => [...port.sessions]).filter((session) => session.owner === owner)
+        owner.end ??= Promise.all(own.map(closeSession)).then(() => {})
+        return owner.end
+      },
+    }
+    owners.set(target, owner)
+    return target
   }
+  const target = createTarget()
 
   const find = (path: Path): Session => {
     const session = sessions.get(path)
@@ -271,6 +309,10 @@ export function createMinimalArray(host: Host = systemHost, volumeCount = 2, por
       const { storage } = find(path)
       volumes.find((volume) => volume.storage === storage)!.broken.push({ offset, length })
     },
+    killProcess(killed) {
+      owners.get(killed)!.dead = true
+    },
+    heir: createTarget,
     exchange(info) {
       const lun = Number(info.lun)
       volumes[lun] = { ...volumes[lun]!, id: 'naa.6fffffffffffffffffffffffffffffff' }

@@ -12,6 +12,7 @@ function front(target: Target, changes: Partial<Target>): Target {
     discover: (options) => target.discover(options),
     connect: (info, options) => target.connect(info, options),
     close: (options) => target.close(options),
+    ...(target.fence === undefined ? {} : { fence: (token, options) => target.fence!(token, options) }),
     ...changes,
   }
 }
@@ -36,8 +37,15 @@ function mutant(
           return broken
         },
       }
-      const { change, exchange } = options
+      const { change, exchange, kill, heir } = options
       if (change !== undefined) changed.change = (target) => change(sound(target))
+      if (kill !== undefined) changed.kill = (target) => kill(sound(target))
+      if (heir !== undefined) {
+        changed.heir = async (target) => {
+          const next = await heir(sound(target))
+          return front(next, breaking(next))
+        }
+      }
       if (exchange !== undefined) changed.exchange = (target, info) => exchange(sound(target), info)
       return changed
     },
@@ -117,6 +125,44 @@ export const targetMutants: readonly Mutant<TargetSuiteOptions>[] = [
       },
     }
   }),
+  mutant('fence: it is there', 'gives its paths no token', (target) => ({
+    connect: async (info, options) => forward<Path>(await target.connect(info, options), { fenceToken: '' }),
+  })),
+  mutant('fence: after it', 'promises a fence and does nothing', () => ({ fence: async () => {} })),
+  mutant('fence: a second fence', 'knows each token once', (target) => {
+    const used = new Set<string>()
+    return {
+      async fence(token, options) {
+        if (used.has(token)) throw new BlockError('NOT_SUPPORTED', 'unknown')
+        used.add(token)
+        return target.fence!(token, options)
+      },
+    }
+  }),
+  mutant('fence: a second fence', 'ends every path of its host', (target) => {
+    const paths: Path[] = []
+    return {
+      async connect(info, options) {
+        const path = await target.connect(info, options)
+        paths.push(path)
+        return path
+      },
+      async fence(token, options) {
+        await target.fence!(token, options)
+        for (const path of paths) await path.close()
+      },
+    }
+  }),
+  mutant('fence: a token of another kind', 'takes every token', (target) => ({
+    fence: (token, options) => target.fence!(token, options).catch(() => {}),
+  })),
+  mutant('fence: rule 12', 'ignores signals', (target) => ({ fence: (token) => target.fence!(token) })),
+  mutant('fence: rule 12', 'fences after close', (target) => ({
+    fence: (token, options) =>
+      target.fence!(token, options).catch((error: unknown) => {
+        if ((error as BlockError).code !== 'CLOSED') throw error
+      }),
+  })),
   mutant('rule 12: discover and connect', 'ignores signals', (target) => ({
     discover: () => target.discover(),
     connect: (info) => target.connect(info),

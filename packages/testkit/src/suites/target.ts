@@ -1,5 +1,5 @@
 import type { BlockDevice, Path, PathInfo, Target } from '@blockbraid/core'
-import { errnoOf, IoOp, isVolumeId } from '@blockbraid/core'
+import { errnoOf, Io, IoOp, isVolumeId } from '@blockbraid/core'
 import { pattern } from '../data/pattern.ts'
 import type { CaseFrame, SuiteCase, SuiteRunner, SuiteTiming } from '../harness/runner.ts'
 import { registerCases } from '../harness/runner.ts'
@@ -27,6 +27,11 @@ export interface TargetCapabilities {
   changed: boolean
   /** Whether the author gives an `exchange` hook. */
   exchange: boolean
+  /**
+   * Whether it has `fence`, its paths have a `fenceToken`, and the author gives `hang`, `release`, `kill` and `heir`.
+   * Left out: that is not looked at.
+   */
+  fence?: boolean
 }
 
 /** What a discovery must find. */
@@ -49,6 +54,14 @@ export interface TargetSuiteOptions extends SuiteTiming {
   change?(target: Target): void | Promise<void>
   /** Lets the address of this path lead to another volume. */
   exchange?(target: Target, info: PathInfo): void | Promise<void>
+  /** Commands sent through the path from now on are held by the array. */
+  hang?(path: Path): void | Promise<void>
+  /** Runs what the array still holds of that path; settles when it has. */
+  release?(path: Path): void | Promise<void>
+  /** The process that has the target is killed: the array hears nothing of it, and it never answers again. */
+  kill?(target: Target): void | Promise<void>
+  /** Gives the target of another process, of the same host, before the same array. */
+  heir?(target: Target): Promise<Target>
 }
 
 interface TargetScope extends Scope {
@@ -88,6 +101,34 @@ function data(device: BlockDevice, seed: number): Buffer {
 }
 
 const canWrite = (has: TargetCapabilities): boolean => has.readOnly !== true
+
+/** Leaves a write of a process that is killed in the array; `meet` gets what the next process needs to meet it. */
+async function leaveWrite(
+  t: TargetScope,
+  meet: (heir: Target, token: string, other: Path) => Promise<void>,
+): Promise<void> {
+  const { hang, release, kill, heir: next } = t.options
+  const target = await awaiting(t, 'open', t.options.open())
+  const [info] = await discover(t, target)
+  const path = await awaiting(t, `connect to ${info!.id}`, target.connect(info!))
+  const token = path.fenceToken
+  check(token !== undefined, 'the path has no fenceToken, has.fence is true')
+  await write(t, path, 0, data(path, 1))
+  await awaiting(t, 'the hook hang', Promise.resolve(hang!(path)))
+  // Nobody answers a process that was killed: it is not among the Ios that must be done.
+  const late = new Io()
+  Object.assign(late, { op: IoOp.Write, buffers: [data(path, 2)], length: data(path, 2).length, done() {} })
+  path.submit(late)
+  await turns()
+  await awaiting(t, 'the hook kill', Promise.resolve(kill!(target)))
+  const heir = closing(t, await awaiting(t, 'the hook heir', next!(target)))
+  const others = (await discover(t, heir)).filter(({ id, volume }) => volume === info!.volume && id !== info!.id)
+  const other = await connect(t, heir, others[0]!)
+  await meet(heir, token, other)
+  await awaiting(t, 'the hook release', Promise.resolve(release!(path)))
+  await turns()
+  sameBytes(await read(t, other, 0, data(other, 3).length), data(other, 3), 'what was written after the fence')
+}
 
 const cases: readonly TargetCase[] = [
   {
@@ -192,6 +233,62 @@ const cases: readonly TargetCase[] = [
       await awaiting(t, 'the event changed', told)
       const after = await discover(t, target)
       check(ids(after) !== ids(before), 'discovery finds the same list after the change')
+    },
+  },
+  {
+    title: 'fence: it is there if has says so, and then each path has a token',
+    async run(t) {
+      const target = await t.open()
+      const wanted = t.options.has.fence
+      if (wanted === undefined) return
+      check((target.fence !== undefined) === wanted, `fence is ${wanted ? 'missing' : 'there, and has.fence is not'}`)
+      if (!wanted) return
+      for (const info of await discover(t, target)) {
+        const { fenceToken } = await connect(t, target, info)
+        check(typeof fenceToken === 'string' && fenceToken !== '', `${info.id} has no fenceToken, has.fence is true`)
+      }
+    },
+  },
+  {
+    title: 'fence: after it, no write of a process that was killed can change data (rule 9)',
+    when: (has) => has.fence === true && canWrite(has),
+    run: (t) =>
+      leaveWrite(t, async (heir, token, other) => {
+        await awaiting(t, 'fence', heir.fence!(token))
+        await write(t, other, 0, data(other, 3))
+      }),
+  },
+  {
+    title: 'fence: a second fence of the same token succeeds, and paths of the living go on',
+    when: (has) => has.fence === true && canWrite(has),
+    run: (t) =>
+      leaveWrite(t, async (heir, token, other) => {
+        await awaiting(t, 'fence', heir.fence!(token))
+        await awaiting(t, 'a second fence', heir.fence!(token))
+        await write(t, other, 0, data(other, 3))
+      }),
+  },
+  {
+    title: 'fence: a token of another kind of target is refused with NOT_SUPPORTED',
+    when: (has) => has.fence === true,
+    async run(t) {
+      const target = await t.open()
+      for (const token of ['', 'unknown:nowhere', '{}']) {
+        await rejectedWith(t, `fence of ${JSON.stringify(token)}`, () => target.fence!(token), ['NOT_SUPPORTED'])
+      }
+    },
+  },
+  {
+    title: 'fence: rule 12: a signal that has fired ends it with ABORTED; after close it ends with CLOSED',
+    when: (has) => has.fence === true,
+    async run(t) {
+      const target = await t.open()
+      const [info] = await discover(t, target)
+      const token = (await connect(t, target, info!)).fenceToken!
+      const signal = AbortSignal.abort()
+      await rejectedWith(t, 'fence with a fired signal', () => target.fence!(token, { signal }), ['ABORTED'])
+      await awaiting(t, 'close', target.close())
+      await rejectedWith(t, 'fence after close', () => target.fence!(token), ['CLOSED'])
     },
   },
   {

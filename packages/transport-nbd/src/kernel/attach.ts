@@ -80,13 +80,13 @@ async function findOrMake(
 }
 
 async function connect(
-  { kernel, settings, context }: NodeMaker,
+  { kernel, host, settings, context }: NodeMaker,
   backend: string,
   whole: BlockDevice,
   { name }: Identity,
 ): Promise<{ index: number; links: NodeLinks }> {
   const { limits } = whole
-  const device = asMade(whole, limits.writeCache)
+  const device = asMade(whole, limits.writeCache, host)
   const links = new NodeLinks({ kernel, context, device, name }, settings.connections > 1)
   const offered = Array.from({ length: settings.connections }, () => links.add())
   try {
@@ -119,8 +119,8 @@ type Taken = Pick<ServedNode, 'links' | 'guard'>
  * The device as a node of it is to see it. The driver takes over what is said of a write cache when the node is made,
  * and with no later message; where that was none, the kernel will never flush.
  */
-function asMade(device: BlockDevice, cached: boolean): BlockDevice {
-  return cached ? device : writeThrough(device)
+function asMade(device: BlockDevice, cached: boolean, { clock }: Host): BlockDevice {
+  return cached ? device : writeThrough(device, clock)
 }
 
 /** The kernel keeps what it was told of blocks when the node was made. */
@@ -142,7 +142,7 @@ async function takeOver(
   signal: AbortSignal | undefined,
 ): Promise<Taken | undefined> {
   await refuseOther(kernel, index, whole)
-  const device = asMade(whole, (await kernel.read(index, 'queue/write_cache')) === 'write back')
+  const device = asMade(whole, (await kernel.read(index, 'queue/write_cache')) === 'write back', host)
   const wanted = await kernel.connections(index)
   const links = new NodeLinks({ kernel, context, device, name: identity.name }, wanted > 1)
   let taken = 0
