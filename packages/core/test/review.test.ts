@@ -215,3 +215,74 @@ it('what is submitted for a client that has gone is not sent', async () => {
   expect(late.status).toBe(Errno.ECANCELED)
   expect(target.path(0).seen.length + target.path(1).seen.length).toBe(1)
 })
+
+/** Ends at once, for a client. */
+async function askFor(
+  { device, host }: Awaited<ReturnType<typeof open>>,
+  source: IoSource,
+  op: IoOp,
+): Promise<IoStatus | undefined> {
+  const io = new Io()
+  let status: IoStatus | undefined
+  io.op = op
+  io.length = op === IoOp.Flush ? 0 : 512
+  if (op !== IoOp.Flush) io.buffers = [new Uint8Array(512)]
+  io.source = source
+  io.done = (_io, end) => void (status = end)
+  device.submit(io)
+  await host.clock.advance(5)
+  return status
+}
+
+const come = ({ host }: Awaited<ReturnType<typeof open>>): IoSource => new IoSource(host.clock.now() + 1)
+
+it('each of two clients that were cut off when the cache was lost is told when it is back', async () => {
+  const target = autoTarget(1)
+  const rig = await open(1, brief, target)
+  for (const client of [come(rig), come(rig)]) {
+    await askFor(rig, client, IoOp.Write)
+    rig.device.abandon!(client)
+  }
+  target.path(0).events.emit('cacheLost', 'power on occurred')
+  await rig.host.clock.advance(5)
+  const back = [come(rig), come(rig), come(rig)]
+  const told: unknown[] = []
+  for (const client of back) told.push(await askFor(rig, client, IoOp.Flush))
+  expect(told).toEqual([Errno.EIO, Errno.EIO, OK])
+})
+
+it('a client that wrote nothing leaves nothing to be told', async () => {
+  const target = autoTarget(1)
+  const rig = await open(1, brief, target)
+  const [writer, reader] = [come(rig), come(rig)]
+  await askFor(rig, writer, IoOp.Write)
+  await askFor(rig, reader, IoOp.Read)
+  rig.device.abandon!(reader)
+  target.path(0).events.emit('cacheLost', 'power on occurred')
+  await rig.host.clock.advance(5)
+  expect([await askFor(rig, come(rig), IoOp.Flush), await askFor(rig, writer, IoOp.Flush)]).toEqual([OK, Errno.EIO])
+})
+
+it('a cache that was lost between two processes is told to every client that comes back', async () => {
+  const target = autoTarget(1)
+  const { prepare } = target
+  target.prepare = (path) => {
+    prepare(path)
+    Object.assign(path, { wasReset: true })
+  }
+  const owed = [
+    {
+      offset: 0,
+      length: Number.POSITIVE_INFINITY,
+      path: 'fake:0',
+      reason: () => 'x',
+      proven: Promise.resolve(),
+      waive: () => {},
+    },
+  ]
+  const rig = await open(1, { ...brief, owed }, target)
+  await rig.host.clock.advance(5)
+  const [one, other] = [come(rig), come(rig)]
+  expect([await askFor(rig, one, IoOp.Flush), await askFor(rig, other, IoOp.Flush)]).toEqual([Errno.EIO, Errno.EIO])
+  expect(await askFor(rig, one, IoOp.Flush)).toBe(OK)
+})

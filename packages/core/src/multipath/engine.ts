@@ -402,7 +402,7 @@ export class Engine {
   /** See {@link BlockDevice.abandon}. */
   abandon(source: IoSource): void {
     source.gone = true
-    this.#losses.left(source)
+    if (this.#guards.knows(source)) this.#losses.left(source)
     const now = this.#clock.now()
     for (const attempt of this.#pool.all) {
       const { parent, slot } = attempt
@@ -428,8 +428,7 @@ export class Engine {
 
   /** Holds what overlaps a range in which somebody else may still have changes in flight. */
   owe(owed: Owed): void {
-    // Whoever owes it may have left what is not flushed, too.
-    this.#losses.written++
+    this.#losses.inherit()
     this.#guards.owe(owed, this.#clock.now(), () => this.#letGo())
   }
 

@@ -90,6 +90,11 @@ export class Guards {
     return this.blocker(attempt) !== null
   }
 
+  /** Whether a source has changed data, as far as that was looked at. */
+  knows(source: IoSource): boolean {
+    return this.#sources.has(source)
+  }
+
   /** Nothing more comes of a source. */
   forget(source: IoSource): void {
     this.#sources.delete(source)
