@@ -1,4 +1,5 @@
 import type { Lun } from '../scsi/lun.ts'
+import type { Sense } from '../scsi/sense.ts'
 import { decodeSense } from '../scsi/sense.ts'
 import { judge, losesCache, News, ScsiStatus } from '../scsi/status.ts'
 
@@ -13,12 +14,19 @@ const MOST = 65_536
  */
 export class MissedNews {
   readonly #news = new Map<string, number>()
+  // Logical units that have said in this session what they had to say of the login.
+  readonly #greeted = new Set<string>()
+
+  /** A session has begun. */
+  begin(): void {
+    this.#greeted.clear()
+  }
 
   /** Something was told of a logical unit. */
   hear(lun: Place, bytes: Uint8Array): void {
     const sense = decodeSense(bytes)
     let news = judge(ScsiStatus.CheckCondition, sense).news & (News.Reset | News.WriteLost)
-    if (!losesCache(sense)) news &= ~News.Reset
+    if (!losesCache(sense) || this.#isGreeting(lun, sense)) news &= ~News.Reset
     if (news === 0 || this.#news.size >= MOST) return
     this.#news.set(keyOf(lun), (this.#news.get(keyOf(lun)) ?? 0) | news)
   }
@@ -27,7 +35,19 @@ export class MissedNews {
   take(lun: Place): number {
     const news = this.#news.get(keyOf(lun)) ?? 0
     this.#news.delete(keyOf(lun))
+    this.#greet(lun)
     return news
+  }
+
+  /** Whether it is what targets such as tgt say to every login, 29h/00h, whether anything was reset or not. */
+  #isGreeting(lun: Place, sense: Sense | undefined): boolean {
+    const first = !this.#greeted.has(keyOf(lun))
+    if (sense?.asc === 0x29) this.#greet(lun)
+    return first && sense?.ascq === 0
+  }
+
+  #greet(lun: Place): void {
+    if (this.#greeted.size < MOST) this.#greeted.add(keyOf(lun))
   }
 }
 

@@ -269,6 +269,7 @@ export class Nexus {
 
   #stepAside(session: Session): void {
     this.#aside = session
+    this.missed.begin()
     session.listeners.add({
       lost: () => {
         if (this.#aside === session) this.#aside = undefined
@@ -296,6 +297,7 @@ export class Nexus {
     this.#aside?.drop(new BlockError('CONNECT_FAILED', 'another session takes its place'))
     this.#takesPlace(session, false)
     this.session = session
+    this.missed.begin()
     session.listeners.add({
       lost: () => {
         if (this.session === session) this.session = undefined
