@@ -1,6 +1,17 @@
 import { expect, it } from 'vitest'
 import type { BlockDevice, Debt, IoStatus, Ledger } from '../src/index.ts'
-import { createHostAgent, Errno, Io, IoFlag, IoOp, IoSource, OK, userDevice, writeThrough } from '../src/index.ts'
+import {
+  BlockError,
+  createHostAgent,
+  Errno,
+  Io,
+  IoFlag,
+  IoOp,
+  IoSource,
+  OK,
+  userDevice,
+  writeThrough,
+} from '../src/index.ts'
 import { FakeTarget, LIMITS, LOST, open, send, VOLUME, virtualHost } from './support/rig.ts'
 
 const brief = { multipath: { noPathTimeout: 1000, ioTimeout: 0, reconnectDelay: 1, reconnectDelayMax: 1 } }
@@ -285,4 +296,30 @@ it('a cache that was lost between two processes is told to every client that com
   const [one, other] = [come(rig), come(rig)]
   expect([await askFor(rig, one, IoOp.Flush), await askFor(rig, other, IoOp.Flush)]).toEqual([Errno.EIO, Errno.EIO])
   expect(await askFor(rig, one, IoOp.Flush)).toBe(OK)
+})
+
+it('a SCSI command that writes, on a path that fails with it, does not come after a later write', async () => {
+  const target = new FakeTarget(2)
+  let lose = (_error: Error): void => {}
+  target.prepare = (path) => {
+    if (path.id === 'fake:0') path.scsi = () => new Promise((_resolve, reject) => (lose = reject))
+  }
+  const { device, host } = await open(2, brief, target)
+  let prove = (): void => {}
+  target.path(0).fence = new Promise((resolve) => (prove = resolve))
+  const answer = device.scsi!(Uint8Array.of(0x2a, 0, 0, 0, 0, 0, 0, 0, 1, 0), new Uint8Array(512)).catch(String)
+  await host.clock.advance(1)
+  target.path(0).events.emit('down', new Error('silent'))
+  lose(new BlockError('IO_FAILED', 'the connection was lost'))
+  await host.clock.advance(1)
+  expect(await answer).toMatch(/may have run/)
+  const write = send(device, IoOp.Write)
+  const read = send(device, IoOp.Read)
+  target.path(1).complete()
+  expect([write.status, read.status]).toEqual([undefined, OK])
+  expect(device.guards).toMatchObject([{ offset: 0, length: LIMITS.size, reads: false, path: 'fake:0' }])
+  prove()
+  await host.clock.advance(1)
+  target.path(1).complete()
+  expect([write.status, device.guards]).toEqual([OK, []])
 })

@@ -426,6 +426,11 @@ export class Engine {
     if (this.#guards.endWhole(io)) this.#letGo()
   }
 
+  /** Holds all changes until a failed path is fenced. */
+  guardAll(slot: PathSlot, size: number): void {
+    this.#guards.overAll(slot, size, this.#clock.now())
+  }
+
   /** Holds what overlaps a range in which somebody else may still have changes in flight. */
   owe(owed: Owed): void {
     this.#losses.inherit()

@@ -421,7 +421,17 @@ class Multipath implements MultipathDevice, SlotOwner {
     if (this.#closing.begun) throw new BlockError('CLOSED', 'the device is closed')
     const signals = signal === undefined ? [this.#ended.signal] : [signal, this.#ended.signal]
     const route = path === undefined ? anyRoute(this.volume, () => this.#upSlots()) : oneRoute(this.#slot(path))
-    return passThrough(route, cdb, data, { timeout, signals }, this.host.clock)
+    const onUnproven = (lost: Path): void => this.#guardAll(lost)
+    return passThrough(route, cdb, data, { timeout, signals, onUnproven }, this.host.clock)
+  }
+
+  // What a command has in its parameters is not known here.
+  #guardAll(path: Path): void {
+    const slot = this.#slots.find(({ entry }) => entry.path === path)
+    if (slot === undefined) return
+    slot.fail('a SCSI command had no answer')
+    this.#engine.guardAll(slot, this.limits.size)
+    slot.drained()
   }
 
   // The usable ones first.
