@@ -1,7 +1,8 @@
 import { expect, it } from 'vitest'
-import type { BlockDevice, Debt, IoStatus, Ledger } from '../src/index.ts'
+import type { BlockDevice, Debt, IoStatus, Ledger, Transport } from '../src/index.ts'
 import {
   BlockError,
+  createEmitter,
   createHostAgent,
   Errno,
   Io,
@@ -322,4 +323,64 @@ it('a SCSI command that writes, on a path that fails with it, does not come afte
   await host.clock.advance(1)
   target.path(1).complete()
   expect([write.status, device.guards]).toEqual([OK, []])
+})
+
+it('who waits for one that waits for a write without a proof waits for a bounded time, too', async () => {
+  const target = new FakeTarget(2)
+  const { device, host } = await open(2, brief, target)
+  target.path(0).fence = new Promise(() => {})
+  target.refuse.set('fake:0', 'silent')
+  const clients = [new IoSource(1), new IoSource(2)]
+  const chain = Array.from({ length: 50 }, (_, index) => {
+    const io = new Io()
+    const sent: { status: IoStatus | undefined } = { status: undefined }
+    io.op = IoOp.Write
+    io.offset = index * 512
+    io.length = 1024
+    io.buffers = [new Uint8Array(1024)]
+    io.source = clients[index % 2] as IoSource
+    io.done = (_io, status) => void (sent.status = status)
+    device.submit(io)
+    return sent
+  })
+  await host.clock.advance(5000)
+  expect(chain.every(({ status }) => status === undefined)).toBe(true)
+  target.path(0).complete(LOST)
+  await host.clock.advance(500)
+  target.path(1).complete()
+  await host.clock.advance(600)
+  target.path(1).complete()
+  await host.clock.advance(1100)
+  target.path(1).complete()
+  expect(chain.filter(({ status }) => status === undefined).length).toBe(0)
+  expect(chain[0]?.status).toBe(Errno.EIO)
+  expect(device.inflight).toBe(0)
+})
+
+it('what an operator has released does not come back when the volume is opened again', async () => {
+  const target = new FakeTarget(2)
+  const host = virtualHost(1)
+  const agent = createHostAgent({ targets: [target], host })
+  const one = await host.clock.runUntil(agent.open(VOLUME, brief))
+  target.path(0).fence = new Promise(() => {})
+  send(one, IoOp.Write)
+  await host.clock.runUntil(one.close({ signal: AbortSignal.abort() }))
+  const transport: Transport = {
+    name: 'fake',
+    attach: async () => ({
+      node: 'fake',
+      events: createEmitter(),
+      resize: async () => {},
+      detach: async () => {},
+    }),
+    close: async () => {},
+  }
+  for (const released of [false, true]) {
+    const pair = await host.clock.runUntil(agent.pair({ name: 'v', device: VOLUME, transport, ...brief }))
+    expect(pair.guards.length).toBe(released ? 0 : 1)
+    pair.releaseGuards()
+    for (const path of target.paths.values()) path.auto = true
+    await host.clock.runUntil(pair.close())
+    target.path(0).fence = undefined
+  }
 })

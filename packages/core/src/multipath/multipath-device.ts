@@ -233,9 +233,8 @@ class Multipath implements MultipathDevice, SlotOwner {
       path,
       reason,
       proven: by instanceof PathSlot ? by.over : by.proven,
-      waive: () => {
-        if (!(by instanceof PathSlot)) by.waive()
-      },
+      // For whoever opens the volume after that, and for the next process, too.
+      waive: () => this.releaseGuards(),
     }))
   }
 
