@@ -93,3 +93,18 @@ it('a crash keeps what qemu-io was told is durable, whatever happens to paths', 
   expect(lost).toBeGreaterThan(0)
   await session.kill()
 })
+
+it('a flush through one connection makes durable what was acknowledged through another', async () => {
+  await using bed = await openBed({ array: { volumes: [{ size: '1MiB' }], log: true } })
+  const [one, other] = [await startQemuIo(bed.uri), await startQemuIo(bed.uri)]
+  // A power loss that takes all that is not durable.
+  const left = (): number => byteOf(bed.array.crashImage(0, () => 1).read(0, BLOCK))
+  expect(await one.ask(`write -P 1 0 ${BLOCK}`)).not.toContain('failed')
+  expect(left()).toBe(0)
+  // qemu sends no flush where it has written nothing.
+  expect(await other.ask(`write -P 2 ${BLOCK} ${BLOCK}`)).not.toContain('failed')
+  expect(await other.ask('flush')).not.toContain('failed')
+  expect(left()).toBe(1)
+  await one.kill()
+  await other.kill()
+})

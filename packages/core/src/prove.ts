@@ -2,7 +2,9 @@ import type { UserDevice } from './user-device.ts'
 
 /** A device, and how it is called in what is said of it. */
 export interface NamedDevice {
+  /** For people. */
   readonly name: string
+  /** What is compared. */
   readonly device: Pick<UserDevice, 'limits' | 'read' | 'write'>
 }
 

@@ -46,7 +46,7 @@ export interface Path extends BlockDevice {
   readonly access: Access
   /** Changes that the path itself tells of. */
   readonly events: Events<PathEvents>
-  /** Whether the storage said while this path was opened what {@link PathEvents.cacheLost} tells later. */
+  /** Whether the storage said while this path was opened what `cacheLost` tells later. */
   readonly wasReset?: boolean
   /**
    * What {@link Target.fence} of any process needs to prove rule 9 for this path, also after this process has
@@ -109,7 +109,7 @@ export interface Target {
   connect(info: PathInfo, options?: SignalOptions): Promise<Path>
   /**
    * One try to prove that nothing that was sent through a path of a process that has ended, known by its
-   * {@link Path.fenceToken}, can change data any more. Rejects with NOT_SUPPORTED where the token is not one of
+   * `fenceToken`, can change data any more. Rejects with NOT_SUPPORTED where the token is not one of
    * this target's, and with CONNECT_FAILED, DENIED or TIMED_OUT as long as there is no proof.
    */
   fence?(token: string, options?: SignalOptions): Promise<void>

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
-import type { Debt, Ledger, LeftDebt, SignalOptions, Target } from '../src/index.ts'
-import { BlockError, createHostAgent, Errno, IoOp, OK } from '../src/index.ts'
+import type { Debt, Ledger, LeftDebt, PathInfo, SignalOptions, Target } from '../src/index.ts'
+import { BlockError, createHostAgent, delay, Errno, IoOp, OK } from '../src/index.ts'
 import { FakeTarget, LOST, open, send, VOLUME, virtualHost } from './support/rig.ts'
 
 const brief = { noPathTimeout: 1000, ioTimeout: 0, reconnectDelay: 1, reconnectDelayMax: 1 }
@@ -162,6 +162,32 @@ it('the target that offers the path is asked alone, where it has the proof', asy
   await host.clock.runUntil(agent.open(VOLUME, { multipath: brief }))
   await host.clock.advance(10)
   expect(asked).toEqual(['fake'])
+})
+
+it('the proof is looked for when the device is open: its paths must not wait for what the storage works off', async () => {
+  const target: FakeTarget & Target = tokened(1)
+  let worksOff = false
+  let answer = (): void => {}
+  target.fence = () => {
+    worksOff = true
+    return new Promise((resolve) => (answer = resolve))
+  }
+  const connect = target.connect.bind(target)
+  const host = virtualHost(1)
+  target.connect = async (info: PathInfo) => {
+    await delay(host.clock, 50)
+    if (worksOff) throw new BlockError('TIMED_OUT', 'no answer to INQUIRY')
+    return connect(info)
+  }
+  const agent = createHostAgent({ targets: [target], host, ledger: memoryLedger([leftBy7([])]) })
+  const user = await host.clock.runUntil(agent.open(VOLUME, { multipath: brief }))
+  const write = send(user, IoOp.Write)
+  await host.clock.advance(5)
+  expect([worksOff, target.path(0).seen]).toEqual([true, []])
+  answer()
+  await host.clock.advance(5)
+  target.completeAll()
+  expect(write.status).toBe(OK)
 })
 
 it('without that proof it ends with EIO after noPathTimeout, and only where the ranges are known the rest goes on', async () => {

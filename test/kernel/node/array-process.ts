@@ -1,12 +1,31 @@
 // A simulated iSCSI array in a process of its own, so that it outlives agents: see array.ts.
 import type { MemoryArray, MemoryOptions } from '@blockbraid/target-memory'
 import { memory } from '@blockbraid/target-memory'
+import type { IscsiArray } from '@blockbraid/testkit'
 import { iscsiArrayOf } from '@blockbraid/testkit'
+import { SlowWrite, slowArrayOf } from './slow-array.ts'
+
+/** What it is started with. */
+export interface ArrayOptions extends MemoryOptions {
+  /** Whether it is that of slow-array.ts, with two portals. */
+  readonly slow?: boolean
+}
 
 /** What it is asked. */
 export interface ArrayRequest {
   readonly id: number
-  readonly op: 'peek' | 'unmap' | 'portDown' | 'portUp' | 'cacheOn' | 'durable'
+  readonly op:
+    | 'peek'
+    | 'unmap'
+    | 'portDown'
+    | 'portUp'
+    | 'cacheOn'
+    | 'durable'
+    | 'hold'
+    | 'begun'
+    | 'letGo'
+    | 'silence'
+    | 'wake'
   readonly args: readonly number[]
 }
 
@@ -17,8 +36,11 @@ export interface ArrayNews {
   readonly volumes: readonly string[]
 }
 
-const target = memory({ ports: 4, ...(JSON.parse(process.argv[2] ?? '') as MemoryOptions) })
-const iscsi = await iscsiArrayOf(target, { name: 'iqn.2026-11.io.blockbraid.test:array', loginTimeout: 60_000 })
+const { slow = false, ...options } = JSON.parse(process.argv[2] ?? '') as ArrayOptions
+const target = memory({ ports: 4, ...options })
+const settings = { name: 'iqn.2026-11.io.blockbraid.test:array', loginTimeout: 60_000 }
+const slowWrite = new SlowWrite()
+const iscsi: IscsiArray = await (slow ? slowArrayOf(target, slowWrite, settings) : iscsiArrayOf(target, settings))
 
 const operations: Record<ArrayRequest['op'], (array: MemoryArray, args: readonly number[]) => unknown> = {
   peek: (array, [volume = 0, offset = 0, length = 0]) =>
@@ -29,10 +51,15 @@ const operations: Record<ArrayRequest['op'], (array: MemoryArray, args: readonly
   cacheOn: (array, [volume = 0]) => array.setWriteCache(volume, true),
   // Of what is not durable, nothing is kept.
   durable: (array, [volume = 0]) => array.crashImage(volume, () => 1).checksum() === array.checksum(volume),
+  hold: () => slowWrite.hold(),
+  begun: () => slowWrite.begun,
+  letGo: () => slowWrite.letGo(),
+  silence: (_array, [portal = 0]) => iscsi.portals[portal]?.blackhole(true),
+  wake: (_array, [portal = 0]) => iscsi.portals[portal]?.blackhole(false),
 }
 
-process.on('message', ({ id, op, args }: ArrayRequest) => {
-  process.send?.({ id, result: operations[op](target.array, args) })
+process.on('message', async ({ id, op, args }: ArrayRequest) => {
+  process.send?.({ id, result: await operations[op](target.array, args) })
 })
 // Whoever has started it has gone.
 process.on('disconnect', () => process.exit())

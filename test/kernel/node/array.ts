@@ -1,9 +1,8 @@
 import type { ChildProcess } from 'node:child_process'
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import type { MemoryOptions } from '@blockbraid/target-memory'
 import { within } from '../guest/wait.ts'
-import type { ArrayNews, ArrayRequest } from './array-process.ts'
+import type { ArrayNews, ArrayOptions, ArrayRequest } from './array-process.ts'
 
 /** A simulated iSCSI array in another process, which keeps its volumes whatever happens to agents. */
 export interface ArrayProcess extends ArrayNews, AsyncDisposable {
@@ -17,6 +16,16 @@ export interface ArrayProcess extends ArrayNews, AsyncDisposable {
   cacheOn(volume: number): Promise<void>
   /** Whether a power loss would take nothing from a volume; the array needs its log for that. */
   durable(volume: number): Promise<boolean>
+  /** Of a slow array: the next write through the portal that is preferred takes as long as {@link letGo} says. */
+  hold(): Promise<void>
+  /** Whether that write has begun. */
+  begun(): Promise<boolean>
+  /** Has it executed; resolves when it is. */
+  letGo(): Promise<void>
+  /** A portal neither takes nor sends anything. */
+  silence(portal: number): Promise<void>
+  /** It does so again, and takes what has come meanwhile. */
+  wake(portal: number): Promise<void>
 }
 
 /** Starts one, with volumes of these sizes on four ports. */
@@ -24,8 +33,8 @@ export function startArray(...sizes: readonly string[]): Promise<ArrayProcess> {
   return startArrayOf({ volumes: sizes.map((size) => ({ size })) })
 }
 
-/** Starts one of these options, with four ports. */
-export async function startArrayOf(options: MemoryOptions): Promise<ArrayProcess> {
+/** Starts one of these options, with four ports unless it is slow. */
+export async function startArrayOf(options: ArrayOptions): Promise<ArrayProcess> {
   const child = fork(new URL('array-process.ts', import.meta.url), [JSON.stringify(options)])
   const [news] = (await within('the array is up', once(child, 'message'))) as [ArrayNews]
   const call = caller(child)
@@ -37,6 +46,11 @@ export async function startArrayOf(options: MemoryOptions): Promise<ArrayProcess
     portUp: async (port) => void (await call('portUp', [port])),
     cacheOn: async (volume) => void (await call('cacheOn', [volume])),
     durable: async (volume) => (await call('durable', [volume])) as boolean,
+    hold: async () => void (await call('hold', [])),
+    begun: async () => (await call('begun', [])) as boolean,
+    letGo: async () => void (await call('letGo', [])),
+    silence: async (portal) => void (await call('silence', [portal])),
+    wake: async (portal) => void (await call('wake', [portal])),
     async [Symbol.asyncDispose]() {
       child.kill('SIGKILL')
       if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')

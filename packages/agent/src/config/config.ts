@@ -43,8 +43,8 @@ export interface Config {
   readonly targets: readonly PluginUse[]
   /** What to pair of what they offer. */
   readonly devices: readonly DeviceConfig[]
-  /** As in {@link HostAgentOptions.same}. */
+  /** As in `HostAgentOptions.same` of core. */
   readonly same?: readonly (readonly string[])[]
-  /** As in {@link HostAgentOptions.distinct}. */
+  /** As in `HostAgentOptions.distinct` of core. */
   readonly distinct?: readonly (readonly string[])[]
 }

@@ -192,7 +192,8 @@ export const mutants: readonly SimulationMutant[] = [
   {
     name: 'forgets what ended with EIO and without a proof',
     kind: 'rewrite',
-    hiddenWithout: ['rewrite'],
+    // It takes down what holds the others for other reasons, too.
+    hiddenWithout: ['rewrite', 'reconnect', 'halfOpen', ...PROCESSES],
     seams: () => ({ device: guardless }),
   },
   {

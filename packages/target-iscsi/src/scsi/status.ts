@@ -25,7 +25,7 @@ export const News = {
   Luns: 4,
   /** The identity must be checked again before anything else is sent. */
   Identity: 8,
-  /** The logical unit was reset: what was in flight there may be lost, and what was cached if it {@link losesCache}. */
+  /** The logical unit was reset: what was in flight there may be lost, and what was cached if it `losesCache`. */
   Reset: 16,
   /** A write that was acknowledged earlier failed: the next flush must not succeed. */
   WriteLost: 32,

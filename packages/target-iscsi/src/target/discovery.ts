@@ -1,4 +1,4 @@
-import type { PathInfo, SignalOptions } from '@blockbraid/core'
+import type { Clock, PathInfo, SignalOptions } from '@blockbraid/core'
 import { BlockError, Errno, errnoOf, messageOf } from '@blockbraid/core'
 import { parseSendTargets } from '../login/send-targets.ts'
 import { reportLuns } from '../scsi/cdb.ts'
@@ -28,6 +28,7 @@ export interface DiscoveryHost {
   readonly portals: readonly Portal[]
   readonly target: string | undefined
   readonly toldPortals: boolean
+  readonly clock: Clock
   /** One try at a discovery session. */
   openDiscovery(portal: Portal, options: SignalOptions): Promise<Session>
 }
@@ -36,6 +37,8 @@ const TEXT_LIMIT = 4 * 1024 * 1024
 /** Logical units that are taken of one portal. */
 export const MAX_LUNS = 4096
 const MAX_AT_ONCE = 16
+// Portals are asked where targets are, and then what is there: both within what core waits for the whole, milliseconds.
+const PATIENCE = 4000
 
 /** Where targets are, and which portals did not say so. */
 export interface Places {
@@ -44,8 +47,43 @@ export interface Places {
   readonly failures: readonly BlockError[]
 }
 
+/** Asks each of them; once one has answered, one that is silent is waited for no longer than four seconds in all. */
+export async function askEach<Asked, Answer>(
+  all: readonly Asked[],
+  clock: Clock,
+  signal: AbortSignal,
+  ask: (one: Asked, options: { signal: AbortSignal }) => Promise<Answer>,
+): Promise<PromiseSettledResult<Answer>[]> {
+  const given = new AbortController()
+  const options = { signal: AbortSignal.any([signal, given.signal]) }
+  const rest = { answered: false, late: false }
+  const look = (): void => {
+    if (rest.answered && rest.late) given.abort()
+  }
+  const timer = clock.after(PATIENCE, () => {
+    rest.late = true
+    look()
+  })
+  const asked = all.map(async (one) => {
+    try {
+      const answer = await ask(one, options)
+      rest.answered = true
+      look()
+      return answer
+    } catch (error) {
+      if (!given.signal.aborted) throw error
+      throw new BlockError('TIMED_OUT', `no answer to discovery within ${PATIENCE} ms`, { cause: error })
+    }
+  })
+  try {
+    return await Promise.allSettled(asked)
+  } finally {
+    timer.cancel()
+  }
+}
+
 /** Asks every portal for its targets (RFC 7143 appendix C). */
-export async function findPlaces(host: DiscoveryHost, options: SignalOptions): Promise<Places> {
+export async function findPlaces(host: DiscoveryHost, { signal }: { readonly signal: AbortSignal }): Promise<Places> {
   const places = new Map<string, Place>()
   const failures: BlockError[] = []
   const told = new Map<string, Map<string, Set<string>>>()
@@ -53,7 +91,7 @@ export async function findPlaces(host: DiscoveryHost, options: SignalOptions): P
     const key = `${targetName} ${portal.address}`
     if (places.get(key)?.group === undefined) places.set(key, { targetName, portal, group })
   }
-  const asked = await Promise.allSettled(host.portals.map((portal) => sendTargets(host, portal, options)))
+  const asked = await askEach(host.portals, host.clock, signal, (portal, options) => sendTargets(host, portal, options))
   const answered = new Set<string>()
   for (const [index, result] of asked.entries()) {
     const portal = host.portals[index] as Portal

@@ -360,7 +360,7 @@ export class IscsiPath implements Path {
     throw new BlockError('NOT_SUPPORTED', `${this.id}: the target did not reset the logical unit`)
   }
 
-  /** Whether it is a path to the logical unit that such a session sent to. */
+  /** Whether it is a path to the logical unit that such a session sent to. @internal */
   leadsTo({ targetName, lun }: LeftSession): boolean {
     return this.#nexus.place.targetName === targetName && this.#lun.name === lun.name
   }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type {
   Access,
+  Clock,
   Emitter,
   Host,
   Path,
@@ -22,7 +23,7 @@ import type { Session } from '../session/session.ts'
 import type { Asker } from './ask.ts'
 import { ask, ScsiError, tell } from './ask.ts'
 import type { DiscoveryHost, Place } from './discovery.ts'
-import { complete, findPlaces, listPaths, movedTo, toBlockError } from './discovery.ts'
+import { askEach, complete, findPlaces, listPaths, movedTo, toBlockError } from './discovery.ts'
 import type { Disk, Identity } from './disk.ts'
 import { readAccess, readDisk, readIdentity, untoldDisk } from './disk.ts'
 import type { NexusPlace } from './fence-token.ts'
@@ -63,6 +64,7 @@ class Initiator implements IscsiTarget, DiscoveryHost {
   readonly portals: readonly Portal[]
   readonly target: string | undefined
   readonly toldPortals: boolean
+  readonly clock: Clock
   readonly events: Emitter<TargetEvents> = createEmitter()
   readonly #options: Resolved
   readonly #host: Host
@@ -81,6 +83,7 @@ class Initiator implements IscsiTarget, DiscoveryHost {
   constructor(options: Resolved, host: Host) {
     this.#options = options
     this.#host = host
+    this.clock = host.clock
     this.name = options.name
     this.initiator = options.initiator
     this.portals = options.portals
@@ -93,7 +96,7 @@ class Initiator implements IscsiTarget, DiscoveryHost {
     const options = { signal: this.#both(signal) }
     const { places, told, failures } = await findPlaces(this, options)
     this.#throwIfEnded(signal)
-    const asked = await Promise.allSettled(places.map((place) => this.#ask(place, options)))
+    const asked = await askEach(places, this.clock, options.signal, (place, each) => this.#ask(place, each))
     this.#throwIfEnded(signal)
     const lists = new Map<string, readonly PathInfo[]>()
     const errors = [...failures]

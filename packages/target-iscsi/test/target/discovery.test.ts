@@ -1,6 +1,8 @@
-import { BlockError, IoOp, OK } from '@blockbraid/core'
+import type { Clock } from '@blockbraid/core'
+import { BlockError, createHostAgent, IoOp, OK, systemClock, systemHost } from '@blockbraid/core'
 import { createChaosProxy } from '@blockbraid/testkit'
 import { describe, expect, test } from 'vitest'
+import { iscsi } from '../../src/index.ts'
 import { afterwards, BLOCK, bed, isPending, run } from './bed.ts'
 
 const two = {
@@ -228,4 +230,19 @@ test('a dead portal does not keep the others from being used', async () => {
   const failed = await target.connect(dead!).catch((error: unknown) => error)
   expect(BlockError.is(failed) && ['TIMED_OUT', 'CONNECT_FAILED'].includes(failed.code)).toBe(true)
   await path.close()
+})
+
+test('nor one that has been silent from the start: core gets what the others tell before it gives the target up', async () => {
+  const made = await bed({ array: { portals: [{}, {}] } })
+  made.array.portals[1]!.blackhole(true)
+  // Four times as fast, so that it takes no ten seconds.
+  const clock: Clock = { ...systemClock, after: (wait, call) => systemClock.after(wait / 4, call) }
+  const host = { ...systemHost, clock }
+  const { address } = made.array.portals[0]!
+  const target = iscsi({ portals: made.array.portals.map((portal) => portal.address) }, host)
+  const agent = createHostAgent({ targets: [target], host })
+  afterwards(() => target.close({ signal: AbortSignal.timeout(1000) }).catch(() => {}))
+  afterwards(() => agent.close())
+  expect((await agent.rescan()).errors).toEqual([])
+  expect(agent.devices()).toMatchObject([{ addresses: [address] }, { addresses: [address] }])
 })
