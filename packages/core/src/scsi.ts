@@ -96,6 +96,36 @@ export function isIdempotent(cdb: Uint8Array): boolean {
   return IDEMPOTENT_ACTIONS.get(opcode)?.has(byte(cdb, 1) & 0x1f) === true
 }
 
+// Commands that write to the medium (SBC-4, SPC-5); what is behind a shared opcode is not told apart.
+const CHANGING: ReadonlySet<number> = new Set([
+  0x04, // FORMAT UNIT
+  0x0a, // WRITE (6)
+  0x2a, // WRITE (10)
+  0x2e, // WRITE AND VERIFY (10)
+  0x3f, // WRITE LONG (10)
+  0x41, // WRITE SAME (10)
+  0x42, // UNMAP
+  0x48, // SANITIZE
+  0x53, // XDWRITEREAD (10)
+  0x7f, // variable length
+  0x83, // EXTENDED COPY
+  0x89, // COMPARE AND WRITE
+  0x8a, // WRITE (16)
+  0x8b, // ORWRITE (16)
+  0x8e, // WRITE AND VERIFY (16)
+  0x93, // WRITE SAME (16)
+  0x9a, // WRITE STREAM (16)
+  0x9c, // WRITE ATOMIC (16)
+  0x9f, // SERVICE ACTION OUT (16)
+  0xaa, // WRITE (12)
+  0xae, // WRITE AND VERIFY (12)
+])
+
+/** Whether a command may change data of the medium. */
+export function mayChangeData(cdb: Uint8Array): boolean {
+  return CHANGING.has(byte(cdb, 0)) && !isIdempotent(cdb)
+}
+
 const Status = { checkCondition: 0x02, busy: 0x08, taskSetFull: 0x28 } as const
 
 // Sense key and additional sense code of commands that another path may take (SPC-5).

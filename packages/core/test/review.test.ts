@@ -1,6 +1,18 @@
 import { expect, it } from 'vitest'
-import type { BlockDevice, Debt, IoStatus, Ledger } from '../src/index.ts'
-import { createHostAgent, Errno, Io, IoFlag, IoOp, IoSource, OK, userDevice, writeThrough } from '../src/index.ts'
+import type { BlockDevice, Debt, IoStatus, Ledger, Transport } from '../src/index.ts'
+import {
+  BlockError,
+  createEmitter,
+  createHostAgent,
+  Errno,
+  Io,
+  IoFlag,
+  IoOp,
+  IoSource,
+  OK,
+  userDevice,
+  writeThrough,
+} from '../src/index.ts'
 import { FakeTarget, LIMITS, LOST, open, send, VOLUME, virtualHost } from './support/rig.ts'
 
 const brief = { multipath: { noPathTimeout: 1000, ioTimeout: 0, reconnectDelay: 1, reconnectDelayMax: 1 } }
@@ -214,4 +226,161 @@ it('what is submitted for a client that has gone is not sent', async () => {
   await host.clock.advance(5)
   expect(late.status).toBe(Errno.ECANCELED)
   expect(target.path(0).seen.length + target.path(1).seen.length).toBe(1)
+})
+
+/** Ends at once, for a client. */
+async function askFor(
+  { device, host }: Awaited<ReturnType<typeof open>>,
+  source: IoSource,
+  op: IoOp,
+): Promise<IoStatus | undefined> {
+  const io = new Io()
+  let status: IoStatus | undefined
+  io.op = op
+  io.length = op === IoOp.Flush ? 0 : 512
+  if (op !== IoOp.Flush) io.buffers = [new Uint8Array(512)]
+  io.source = source
+  io.done = (_io, end) => void (status = end)
+  device.submit(io)
+  await host.clock.advance(5)
+  return status
+}
+
+const come = ({ host }: Awaited<ReturnType<typeof open>>): IoSource => new IoSource(host.clock.now() + 1)
+
+it('each of two clients that were cut off when the cache was lost is told when it is back', async () => {
+  const target = autoTarget(1)
+  const rig = await open(1, brief, target)
+  for (const client of [come(rig), come(rig)]) {
+    await askFor(rig, client, IoOp.Write)
+    rig.device.abandon!(client)
+  }
+  target.path(0).events.emit('cacheLost', 'power on occurred')
+  await rig.host.clock.advance(5)
+  const back = [come(rig), come(rig), come(rig)]
+  const told: unknown[] = []
+  for (const client of back) told.push(await askFor(rig, client, IoOp.Flush))
+  expect(told).toEqual([Errno.EIO, Errno.EIO, OK])
+})
+
+it('a client that wrote nothing leaves nothing to be told', async () => {
+  const target = autoTarget(1)
+  const rig = await open(1, brief, target)
+  const [writer, reader] = [come(rig), come(rig)]
+  await askFor(rig, writer, IoOp.Write)
+  await askFor(rig, reader, IoOp.Read)
+  rig.device.abandon!(reader)
+  target.path(0).events.emit('cacheLost', 'power on occurred')
+  await rig.host.clock.advance(5)
+  expect([await askFor(rig, come(rig), IoOp.Flush), await askFor(rig, writer, IoOp.Flush)]).toEqual([OK, Errno.EIO])
+})
+
+it('a cache that was lost between two processes is told to every client that comes back', async () => {
+  const target = autoTarget(1)
+  const { prepare } = target
+  target.prepare = (path) => {
+    prepare(path)
+    Object.assign(path, { wasReset: true })
+  }
+  const owed = [
+    {
+      offset: 0,
+      length: Number.POSITIVE_INFINITY,
+      path: 'fake:0',
+      reason: () => 'x',
+      proven: Promise.resolve(),
+      waive: () => {},
+    },
+  ]
+  const rig = await open(1, { ...brief, owed }, target)
+  await rig.host.clock.advance(5)
+  const [one, other] = [come(rig), come(rig)]
+  expect([await askFor(rig, one, IoOp.Flush), await askFor(rig, other, IoOp.Flush)]).toEqual([Errno.EIO, Errno.EIO])
+  expect(await askFor(rig, one, IoOp.Flush)).toBe(OK)
+})
+
+it('a SCSI command that writes, on a path that fails with it, does not come after a later write', async () => {
+  const target = new FakeTarget(2)
+  let lose = (_error: Error): void => {}
+  target.prepare = (path) => {
+    if (path.id === 'fake:0') path.scsi = () => new Promise((_resolve, reject) => (lose = reject))
+  }
+  const { device, host } = await open(2, brief, target)
+  let prove = (): void => {}
+  target.path(0).fence = new Promise((resolve) => (prove = resolve))
+  const answer = device.scsi!(Uint8Array.of(0x2a, 0, 0, 0, 0, 0, 0, 0, 1, 0), new Uint8Array(512)).catch(String)
+  await host.clock.advance(1)
+  target.path(0).events.emit('down', new Error('silent'))
+  lose(new BlockError('IO_FAILED', 'the connection was lost'))
+  await host.clock.advance(1)
+  expect(await answer).toMatch(/may have run/)
+  const write = send(device, IoOp.Write)
+  const read = send(device, IoOp.Read)
+  target.path(1).complete()
+  expect([write.status, read.status]).toEqual([undefined, OK])
+  expect(device.guards).toMatchObject([{ offset: 0, length: LIMITS.size, reads: false, path: 'fake:0' }])
+  prove()
+  await host.clock.advance(1)
+  target.path(1).complete()
+  expect([write.status, device.guards]).toEqual([OK, []])
+})
+
+it('who waits for one that waits for a write without a proof waits for a bounded time, too', async () => {
+  const target = new FakeTarget(2)
+  const { device, host } = await open(2, brief, target)
+  target.path(0).fence = new Promise(() => {})
+  target.refuse.set('fake:0', 'silent')
+  const clients = [new IoSource(1), new IoSource(2)]
+  const chain = Array.from({ length: 50 }, (_, index) => {
+    const io = new Io()
+    const sent: { status: IoStatus | undefined } = { status: undefined }
+    io.op = IoOp.Write
+    io.offset = index * 512
+    io.length = 1024
+    io.buffers = [new Uint8Array(1024)]
+    io.source = clients[index % 2] as IoSource
+    io.done = (_io, status) => void (sent.status = status)
+    device.submit(io)
+    return sent
+  })
+  await host.clock.advance(5000)
+  expect(chain.every(({ status }) => status === undefined)).toBe(true)
+  target.path(0).complete(LOST)
+  await host.clock.advance(500)
+  target.path(1).complete()
+  await host.clock.advance(600)
+  target.path(1).complete()
+  await host.clock.advance(1100)
+  target.path(1).complete()
+  expect(chain.filter(({ status }) => status === undefined).length).toBe(0)
+  expect(chain[0]?.status).toBe(Errno.EIO)
+  expect(device.inflight).toBe(0)
+})
+
+it('what an operator has released does not come back when the volume is opened again', async () => {
+  const target = new FakeTarget(2)
+  const host = virtualHost(1)
+  const agent = createHostAgent({ targets: [target], host })
+  const one = await host.clock.runUntil(agent.open(VOLUME, brief))
+  target.path(0).fence = new Promise(() => {})
+  send(one, IoOp.Write)
+  await host.clock.runUntil(one.close({ signal: AbortSignal.abort() }))
+  const transport: Transport = {
+    name: 'fake',
+    attach: async () => ({
+      node: 'fake',
+      events: createEmitter(),
+      resize: async () => {},
+      detach: async () => {},
+    }),
+    close: async () => {},
+  }
+  for (const released of [false, true]) {
+    const pair = await host.clock.runUntil(agent.pair({ name: 'v', device: VOLUME, transport, ...brief }))
+    expect(pair.guards.length).toBe(released ? 0 : 1)
+    pair.releaseGuards()
+    for (const path of target.paths.values()) path.auto = true
+    await host.clock.runUntil(pair.close())
+    target.path(0).fence = undefined
+  }
 })

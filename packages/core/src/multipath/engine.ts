@@ -402,7 +402,7 @@ export class Engine {
   /** See {@link BlockDevice.abandon}. */
   abandon(source: IoSource): void {
     source.gone = true
-    this.#losses.left(source)
+    if (this.#guards.knows(source)) this.#losses.left(source)
     const now = this.#clock.now()
     for (const attempt of this.#pool.all) {
       const { parent, slot } = attempt
@@ -426,10 +426,14 @@ export class Engine {
     if (this.#guards.endWhole(io)) this.#letGo()
   }
 
+  /** Holds all changes until a failed path is fenced. */
+  guardAll(slot: PathSlot, size: number): void {
+    this.#guards.overAll(slot, size, this.#clock.now())
+  }
+
   /** Holds what overlaps a range in which somebody else may still have changes in flight. */
   owe(owed: Owed): void {
-    // Whoever owes it may have left what is not flushed, too.
-    this.#losses.written++
+    this.#losses.inherit()
     this.#guards.owe(owed, this.#clock.now(), () => this.#letGo())
   }
 

@@ -9,6 +9,8 @@ import type { Owed } from './guard.ts'
 import { Guard } from './guard.ts'
 import type { PathSlot } from './path-slot.ts'
 
+type ByteRange = Pick<Change, 'from' | 'end' | 'order'>
+
 /**
  * Which changes have not ended, with proof. One of another source that overlaps waits for them: a client that comes
  * back over a new connection sends again what the old one has in flight, and then writes on. As long as all is of one
@@ -88,6 +90,11 @@ export class Guards {
   #enter(attempt: Attempt, io: Io): boolean {
     this.#note(attempt, io)
     return this.blocker(attempt) !== null
+  }
+
+  /** Whether a source has changed data, as far as that was looked at. */
+  knows(source: IoSource): boolean {
+    return this.#sources.has(source)
   }
 
   /** Nothing more comes of a source. */
@@ -186,6 +193,13 @@ export class Guards {
     attempt.guard = null
   }
 
+  /** Puts a guard up over the whole volume, for a SCSI command that a failed path may still execute. */
+  overAll(slot: PathSlot, size: number, now: number): void {
+    this.#beCareful()
+    const range = { from: 0, end: size, order: ++this.#order }
+    this.#put(slot, range, false, now, 'a SCSI command that changes data had no answer and may still come')
+  }
+
   /** Puts a guard up for what somebody else owes a proof for; `over` is called when it has come. */
   owe(owed: Owed, now: number, over: () => void): void {
     const { offset, length, path, proven } = owed
@@ -199,10 +213,10 @@ export class Guards {
     })
   }
 
-  #put(slot: PathSlot, attempt: Attempt, reads: boolean, since: number, why: string): Guard {
+  #put(slot: PathSlot, range: ByteRange, reads: boolean, since: number, why: string): Guard {
     const path = slot.entry.id
     const reason = (): string => (slot.reason === '' ? why : `${why}; path ${slot.state}: ${slot.reason}`)
-    const guard = new Guard(slot, attempt, { path, reads, since, reason })
+    const guard = new Guard(slot, range, { path, reads, since, reason })
     this.#add(guard)
     return guard
   }

@@ -5,19 +5,23 @@ const LOCAL: object = {}
 
 /**
  * What the storage has lost of a volatile cache, and who was told. Every source that was there learns of it by one
- * flush that fails; where one has gone before it was told, the next source that comes learns of it, who may be the same.
+ * flush that fails; for each one that has gone before it was told, one that comes learns of it, who may be the same. Who
+ * the clients of a process before were nobody knows: then each that comes is told.
  */
 export class Losses {
   /** How many there were. */
   count = 0
   #at = 0
-  #owes = false
+  /** How many of those who come are still to be told. */
+  #owes = 0
   #told = new WeakMap<object, number>()
   // Changes acknowledged and not durable by themselves; how many of them a good flush covers.
   written: number
   #flushed: number
-  /** What `written` was when the last source went. */
+  /** What `written` was when the last source went that had changed data. */
   #left: number
+  /** How many such sources have gone since a flush covered all. */
+  #gone = 0
 
   constructor() {
     // Started as doubles so that V8 keeps one representation when they pass 2 ** 31.
@@ -37,7 +41,7 @@ export class Losses {
   /** The cache is gone; `open` says whether changes are in flight, of which it may have had some. Returns whether any was lost. */
   lost(now: number, open: boolean): boolean {
     if (!open && this.written <= this.#flushed) return false
-    if (this.#left > this.#flushed) this.#owes = true
+    if (this.#left > this.#flushed) this.#owes += this.#gone
     this.#flushed = this.written
     this.count++
     this.#at = now
@@ -52,17 +56,29 @@ export class Losses {
     const wasThere = source === null || source.since <= this.#at
     if (this.#told.get(who) === this.count) return false
     // Whoever was there is told for itself: what is owed to one that has gone is for those who came since.
-    if (!wasThere && !this.#owes) return false
-    if (!wasThere) this.#owes = false
+    if (!wasThere && this.#owes === 0) return false
+    if (!wasThere) this.#owes--
     this.#told.set(who, this.count)
     return true
   }
 
-  /** Nobody of `source` will hear of anything any more. */
+  /** A `source` that had changed data will hear of nothing any more. */
   left(source: IoSource): void {
     // Whoever gave one Io up is still there.
     if (source.ownOnly) return
-    if (this.count > 0 && source.since <= this.#at && this.#told.get(source) !== this.count) this.#owes = true
+    if (this.count > 0 && source.since <= this.#at && this.#told.get(source) !== this.count) this.#owes++
+    this.#leave(1)
+  }
+
+  /** A process before may have left what no flush has covered. */
+  inherit(): void {
+    this.written++
+    this.#leave(Number.POSITIVE_INFINITY)
+  }
+
+  #leave(sources: number): void {
+    if (this.#left <= this.#flushed) this.#gone = 0
+    this.#gone += sources
     this.#left = this.written
   }
 }

@@ -233,9 +233,8 @@ class Multipath implements MultipathDevice, SlotOwner {
       path,
       reason,
       proven: by instanceof PathSlot ? by.over : by.proven,
-      waive: () => {
-        if (!(by instanceof PathSlot)) by.waive()
-      },
+      // For whoever opens the volume after that, and for the next process, too.
+      waive: () => this.releaseGuards(),
     }))
   }
 
@@ -421,7 +420,17 @@ class Multipath implements MultipathDevice, SlotOwner {
     if (this.#closing.begun) throw new BlockError('CLOSED', 'the device is closed')
     const signals = signal === undefined ? [this.#ended.signal] : [signal, this.#ended.signal]
     const route = path === undefined ? anyRoute(this.volume, () => this.#upSlots()) : oneRoute(this.#slot(path))
-    return passThrough(route, cdb, data, { timeout, signals }, this.host.clock)
+    const onUnproven = (lost: Path): void => this.#guardAll(lost)
+    return passThrough(route, cdb, data, { timeout, signals, onUnproven }, this.host.clock)
+  }
+
+  // What a command has in its parameters is not known here.
+  #guardAll(path: Path): void {
+    const slot = this.#slots.find(({ entry }) => entry.path === path)
+    if (slot === undefined) return
+    slot.fail('a SCSI command had no answer')
+    this.#engine.guardAll(slot, this.limits.size)
+    slot.drained()
   }
 
   // The usable ones first.

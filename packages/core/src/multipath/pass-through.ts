@@ -3,7 +3,7 @@ import { orAborted } from '../closing.ts'
 import type { SignalOptions } from '../device.ts'
 import { BlockError, messageOf } from '../errors.ts'
 import type { ScsiAnswer } from '../scsi.ts'
-import { isIdempotent, judge } from '../scsi.ts'
+import { isIdempotent, judge, mayChangeData } from '../scsi.ts'
 import type { Path } from '../target.ts'
 import type { VolumeId } from '../volume-id.ts'
 import type { PathSlot } from './path-slot.ts'
@@ -64,10 +64,15 @@ export async function passThrough(
   route: Route,
   cdb: Uint8Array,
   data: Uint8Array | number,
-  options: { readonly timeout: number; readonly signals: readonly AbortSignal[] },
+  options: {
+    readonly timeout: number
+    readonly signals: readonly AbortSignal[]
+    /** A path has failed with a command that may still change data. */
+    readonly onUnproven: (path: Path) => void
+  },
   clock: Clock,
 ): Promise<ScsiAnswer> {
-  const { timeout, signals } = options
+  const { timeout, signals, onUnproven } = options
   const over = new AbortController()
   const end = clock.now() + timeout * 1000
   const timer = clock.after(timeout, () =>
@@ -80,13 +85,13 @@ export async function passThrough(
     left: () => Math.max(1, (end - clock.now()) / 1000),
   }
   try {
-    return await tryEach(route, command)
+    return await tryEach(route, command, onUnproven)
   } finally {
     timer.cancel()
   }
 }
 
-async function tryEach(route: Route, command: Command): Promise<ScsiAnswer> {
+async function tryEach(route: Route, command: Command, onUnproven: (path: Path) => void): Promise<ScsiAnswer> {
   const tried = new Set<Path>()
   let last: ScsiAnswer | undefined
   let failure: unknown
@@ -96,6 +101,7 @@ async function tryEach(route: Route, command: Command): Promise<ScsiAnswer> {
       last = await send(path, command)
       if (judge(last) === 'ran') return last
     } catch (error) {
+      if (isLoss(error) && mayChangeData(command.cdb)) onUnproven(path)
       if (command.signal.aborted || !isLoss(error)) throw error
       if (!isIdempotent(command.cdb)) throw unknownOutcome(path, error)
       failure = error
