@@ -36,7 +36,6 @@ const listing: Listing = {
       node: 'nbd+unix:///vol-0?socket=/run/blockbraid/vol-0.sock',
       tookOver: false,
       parked: 0,
-      guards: [],
       paths: [
         path(0),
         path(1, { access: 'non-optimized', inflight: 128, latencyUs: 12_345 }),
@@ -54,7 +53,6 @@ const listing: Listing = {
       node: '/dev/nbd0',
       tookOver: true,
       parked: 12,
-      guards: [],
       paths: [path(0, { id: `iscsi:iqn.2026-11.io.blockbraid:${'x'.repeat(60)}/lun1`, state: 'disabled' })],
     },
     {
@@ -67,7 +65,6 @@ const listing: Listing = {
       node: '',
       tookOver: false,
       parked: 0,
-      guards: [],
       paths: [],
     },
   ],
@@ -220,7 +217,6 @@ describe('stats', () => {
           state: 'stalled',
           parked: 3,
           queued: 1,
-          guards: 0,
           paths: [0, 1].map((port) => ({
             id: `memory:array0/port${port}/a-rather-long-name-of-a-volume/lun0`,
             state: 'up',

@@ -59,7 +59,7 @@ async function up(): Promise<void> {
 const command = (...args: string[]): Promise<Outcome> => run(folder, ...args, '--control', join(folder, 'control.sock'))
 
 async function listed(): Promise<unknown[]> {
-  return (JSON.parse((await command('ls', '--json')).out) as { pairs: { guards: unknown[] }[] }).pairs[0]!.guards
+  return (JSON.parse((await command('ls', '--json')).out) as { pairs: { guards?: unknown[] }[] }).pairs[0]!.guards ?? []
 }
 
 describe('what a killed agent may have in flight', () => {

@@ -73,8 +73,8 @@ export interface PairListing {
   readonly tookOver: boolean
   /** I/Os that wait for a usable path. */
   readonly parked: number
-  /** Ranges that wait for a proof. */
-  readonly guards: readonly GuardListing[]
+  /** Ranges that wait for a proof; left out where there are none. */
+  readonly guards?: readonly GuardListing[]
   /** Its paths. */
   readonly paths: readonly PathListing[]
 }
@@ -123,8 +123,8 @@ export interface PairStats {
   readonly parked: number
   /** I/Os that wait for room on a usable path. */
   readonly queued: number
-  /** How many ranges wait for a proof. */
-  readonly guards: number
+  /** How many ranges wait for a proof; left out where none does. */
+  readonly guards?: number
   /** Its paths. */
   readonly paths: readonly PathStats[]
 }
@@ -157,7 +157,7 @@ export function listPairs(
       node: pair.kernel.node,
       tookOver: pair.kernel.tookOver ?? false,
       parked: pair.parked,
-      guards: listGuards(pair.guards, clock, wall, hide),
+      ...(pair.guards.length === 0 ? {} : { guards: listGuards(pair.guards, clock, wall, hide) }),
       paths: pair.paths.map((path) => ({
         id: path.id,
         target: path.target,
@@ -207,7 +207,7 @@ export function countPairs(pairs: readonly BlockDevicePair[]): Stats {
       state: pair.state,
       parked: pair.parked,
       queued: pair.queued,
-      guards: pair.guards.length,
+      ...(pair.guards.length === 0 ? {} : { guards: pair.guards.length }),
       paths: pair.paths.map(countPath),
     })),
   }

@@ -35,9 +35,9 @@ export function formatGuards(
   width: number,
   now: number,
 ): string[] {
-  const guarded = pairs.filter(({ guards }) => guards.length > 0)
+  const guarded = pairs.filter(({ guards = [] }) => guards.length > 0)
   if (guarded.length === 0) return ['nothing is guarded']
-  return guarded.flatMap(({ name, volume, guards }) => [
+  return guarded.flatMap(({ name, volume, guards = [] }) => [
     printable(`${name}  ${volume}`),
     ...guards.flatMap((guard) => describeGuard(guard, width - 2, now).map((line) => `  ${line}`)),
   ])

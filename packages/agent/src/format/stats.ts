@@ -19,7 +19,7 @@ export function formatStats(stats: Stats, width: number): string[] {
   return stats.pairs.flatMap((pair) => {
     const waiting = pair.parked + pair.queued
     const facts = [pair.policy || 'no policy', pair.state, ...(waiting > 0 ? [`${waiting} I/Os wait`] : [])]
-    if (pair.guards > 0) facts.push(`${pair.guards} ${pair.guards === 1 ? 'range' : 'ranges'} guarded`)
+    if (pair.guards !== undefined) facts.push(`${pair.guards} ${pair.guards === 1 ? 'range' : 'ranges'} guarded`)
     const rows = pair.paths.map((path) => [
       path.id,
       formatCount(path.ios),
