@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process'
 import { closeSync, constants, openSync, readFileSync } from 'node:fs'
-import { type FileHandle, open, readdir, writeFile } from 'node:fs/promises'
+import { type FileHandle, open, readdir, readFile, writeFile } from 'node:fs/promises'
 import { release } from 'node:os'
 import type { LetGo, NodeRecord } from '@blockbraid/linux'
 import {
@@ -110,8 +110,7 @@ export const linuxSystem: UblkSystem = {
       return ''
     }
   },
-  setIoTimeout: (kname, milliseconds) =>
-    writeFile(`/sys/block/${kname}/queue/io_timeout`, String(milliseconds)).catch(() => {}),
+  setIoTimeout,
   hold,
   users: nodeUsers,
   settle: settleNode,
@@ -179,6 +178,17 @@ function loadModule(): Promise<boolean> {
   return new Promise((resolve) => {
     execFile('modprobe', ['ublk_drv'], { timeout: 10_000 }, (error) => resolve(error === null))
   })
+}
+
+async function setIoTimeout(kname: string, milliseconds: number): Promise<void> {
+  const file = `/sys/block/${kname}/queue/io_timeout`
+  const text = String(milliseconds)
+  try {
+    // Whoever writes it waits for every request of the node, and after a take-over some may be held for long.
+    if ((await readFile(file, 'utf8')).trim() !== text) await writeFile(file, text)
+  } catch {
+    // It may not.
+  }
 }
 
 async function hold(kname: string): Promise<ExclusiveHold> {
