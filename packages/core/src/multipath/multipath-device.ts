@@ -323,7 +323,8 @@ class Multipath implements MultipathDevice, SlotOwner {
   // before it, such as its own connecting, where another path was there all the while and has heard of nothing.
   slotConnected(slot: PathSlot, wasReset: boolean): void {
     slot.tellsKnown = false
-    if (!wasReset || this.#slots.some((other) => other !== slot && other.state === 'up')) return
+    slot.toldFirst = wasReset
+    if (!wasReset || this.#slots.some((other) => other !== slot && other.hears)) return
     this.slotLostCache(slot, 'it was powered on or reset')
   }
 
@@ -333,7 +334,11 @@ class Multipath implements MultipathDevice, SlotOwner {
       slot.tellsKnown = false
       return
     }
-    for (const other of this.#slots) other.tellsKnown = other !== slot && other.state === 'up'
+    for (const other of this.#slots) {
+      // One that said so when it was opened may have meant this one, and will not say it again: its next news counts.
+      other.tellsKnown = other !== slot && other.hears && !other.toldFirst
+      other.toldFirst = false
+    }
     if (this.limits.writeCache && this.#engine.cacheLost()) this.#emit('cacheLost', { path: slot.entry.id, reason })
   }
 
