@@ -345,3 +345,21 @@ it('a path that said so when it was opened is told from one that has yet to say 
   lose(rig, 0)
   expect(await ask(device, IoOp.Flush)).toBe(Errno.EIO)
 })
+
+it('a durable write that was in flight when a path forgot how to make one durable is sent again, with a flush', async () => {
+  const target = new FakeTarget(1)
+  const { device, host } = await open(1, brief, target)
+  const path = target.path(0)
+  const write = send(device, IoOp.Write, 0, 512, IoFlag.Fua)
+  for (const fua of [false, true, false]) {
+    path.limits = { ...LIMITS, fua }
+    path.events.emit('limits', path.limits)
+  }
+  for (let step = 0; step < 3; step++) {
+    expect(write.status).toBeUndefined()
+    path.complete()
+    await host.clock.advance(1)
+  }
+  expect(write.status).toBe(OK)
+  expect(path.seen.map(([op]) => op)).toEqual([IoOp.Write, IoOp.Write, IoOp.Flush])
+})

@@ -345,13 +345,14 @@ class Multipath implements MultipathDevice, SlotOwner {
   #refreshLimits(): void {
     const entries = this.#slots.filter((slot) => slot.state === 'up').map((slot) => slot.entry)
     if (entries.length === 0) return
-    const { size, writeCache: hadCache } = this.limits
+    const { size, writeCache: hadCache, fua: hadFua } = this.limits
     const combined = combineLimits(entries.map((entry) => (entry.path as Path).limits))
     // Once something was lost, flushes come here for as long as the device lives: they are how clients are told.
     const writeCache = this.#cache.update(combined.writeCache) || this.#engine.hasLost
     this.limits = writeCache === combined.writeCache ? combined : { ...combined, writeCache }
     this.#widest = widen(this.#widest, this.limits)
     if (writeCache && !hadCache) this.#engine.cacheOn()
+    if (hadFua && !this.limits.fua) this.#engine.fuaOff()
     for (const entry of entries) this.#chooseFront(entry, entry.path as Path, this.#widest)
     if (this.limits.size !== size) this.#emit('resized', { size: this.limits.size })
   }
