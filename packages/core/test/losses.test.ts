@@ -336,14 +336,37 @@ it('a path that said so when it was opened is told from one that has yet to say 
   const rig = await openQuick()
   const { device, ask, target, host } = rig
   target.prepare = (path) => Object.assign(path, { auto: true, wasReset: true })
+  await ask(device, IoOp.Write)
   target.path(0).events.emit('down', new Error('port lost'))
   await host.clock.advance(50)
-  await ask(device, IoOp.Write)
   lose(rig, 1)
   expect(await ask(device, IoOp.Flush)).toBe(Errno.EIO)
   await ask(device, IoOp.Write)
   lose(rig, 0)
   expect(await ask(device, IoOp.Flush)).toBe(Errno.EIO)
+})
+
+it('once all have told of a loss, the next one counts once too, whichever path tells first', async () => {
+  const rig = await openQuick()
+  const { device, ask, target, host } = rig
+  await ask(device, IoOp.Write)
+  target.prepare = (path) => Object.assign(path, { auto: true, wasReset: true })
+  for (const index of [0, 1]) target.path(index).events.emit('down', new Error('power lost'))
+  await host.clock.advance(50)
+  expect(await ask(device, IoOp.Flush)).toBe(Errno.EIO)
+  for (const [first, second] of [
+    [0, 1],
+    [0, 1],
+    [1, 0],
+  ] as const) {
+    await ask(device, IoOp.Write)
+    await ask(device, IoOp.Write)
+    lose(rig, first)
+    expect(await ask(device, IoOp.Flush)).toBe(Errno.EIO)
+    await ask(device, IoOp.Write)
+    lose(rig, second)
+    expect(await ask(device, IoOp.Flush)).toBe(OK)
+  }
 })
 
 it('a durable write that was in flight when a path forgot how to make one durable is sent again, with a flush', async () => {

@@ -323,8 +323,13 @@ class Multipath implements MultipathDevice, SlotOwner {
   // before it, such as its own connecting, where another path was there all the while and has heard of nothing.
   slotConnected(slot: PathSlot, wasReset: boolean): void {
     slot.tellsKnown = false
-    slot.toldFirst = wasReset
-    if (!wasReset || this.#slots.some((other) => other !== slot && other.hears)) return
+    slot.yetToTell = undefined
+    if (!wasReset) return
+    const others = this.#slots.filter((other) => other !== slot && other.hears)
+    if (others.length > 0) {
+      slot.yetToTell = new Map(others.map((other) => [other, other.entry.ios + other.entry.inflight + 1]))
+      return
+    }
     this.slotLostCache(slot, 'it was powered on or reset')
   }
 
@@ -335,9 +340,11 @@ class Multipath implements MultipathDevice, SlotOwner {
       return
     }
     for (const other of this.#slots) {
-      // One that said so when it was opened may have meant this one, and will not say it again: its next news counts.
-      other.tellsKnown = other !== slot && other.hears && !other.toldFirst
-      other.toldFirst = false
+      // A path tells with its next command. One that has had none since another said so while it was opened may mean
+      // the same, which that one will not say again.
+      const same = slot.entry.ios < (other.yetToTell?.get(slot) ?? 0)
+      other.tellsKnown = other !== slot && other.hears && !same
+      other.yetToTell = undefined
     }
     if (this.limits.writeCache && this.#engine.cacheLost()) this.#emit('cacheLost', { path: slot.entry.id, reason })
   }

@@ -61,8 +61,11 @@ export class PathSlot {
   hears = false
   /** Whether the next loss of a cache that its path tells of is one that another path has told of. */
   tellsKnown = false
-  /** Whether it told of one while it was opened, and no other path has done so since. */
-  toldFirst = false
+  /**
+   * Other paths that may have yet to tell of the loss that it told of when it was opened: each with its count of I/Os
+   * that it reaches only by one that was sent since.
+   */
+  yetToTell: Map<PathSlot, number> | undefined
   /** Settles when the first try to connect has ended, one way or the other. */
   readonly firstTry: Promise<void>
   #owner: SlotOwner
