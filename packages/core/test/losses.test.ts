@@ -355,6 +355,7 @@ it('once all have told of a loss, the next one counts once too, whichever path t
   await host.clock.advance(50)
   expect(await ask(device, IoOp.Flush)).toBe(Errno.EIO)
   for (const [first, second] of [
+    [1, 0],
     [0, 1],
     [0, 1],
     [1, 0],

@@ -205,7 +205,6 @@ export class PathSlot {
     this.#change('connecting', this.reason)
     try {
       const connection = await connectOnce(this.source, host.clock, options.connectTimeout, signal, this.#opened)
-      this.hears = true
       const fault =
         this.ended || this.#disabled ? 'taken out' : this.#owner.accepts(this, connection.path, connection.path.limits)
       // Before the first change goes through it: should this process end, another one must know of it.
@@ -224,6 +223,8 @@ export class PathSlot {
 
   // A path may wait long for its record until it is up, or may never be up, and tells of a lost cache only once.
   #opened = (path: Path): void => {
+    // What comes too late is closed again.
+    this.hears = this.state === 'connecting'
     path.events.on('cacheLost', (reason) => this.#owner.slotLostCache(this, reason))
     this.#owner.slotConnected(this, path.wasReset === true)
   }
