@@ -1,19 +1,25 @@
 import { expect, it } from 'vitest'
-import type { BlockDevice } from '../src/index.ts'
+import type { BlockDevice, Ledger } from '../src/index.ts'
 import { Errno, Io, IoFlag, IoOp, IoSource, OK, userDevice } from '../src/index.ts'
 import type { Rig } from './support/rig.ts'
 import { FakeTarget, LIMITS, open, send } from './support/rig.ts'
 
 const brief = { multipath: { noPathTimeout: 1000, ioTimeout: 0, reconnectDelay: 1, reconnectDelayMax: 1 } }
 
-/** Every Io ends at once; `ask` submits one and says how it ended. */
+/** Every Io ends at once; `ask` submits one and says how it ended. After `hold` records of paths wait for `recorded`. */
 async function openQuick(paths = 2, limits = LIMITS) {
   const target = new FakeTarget(paths)
   target.limits = limits
-  target.prepare = (path) => {
-    path.auto = true
+  target.prepare = (path) => Object.assign(path, { auto: true, fenceToken: `token of ${path.id}` })
+  let written: Promise<void> | undefined
+  let recorded: () => void = () => {}
+  const hold = (): void => {
+    written = new Promise((resolve) => {
+      recorded = resolve
+    })
   }
-  const rig = await open(paths, brief, target)
+  const ledger: Ledger = { put: async () => written, drop: async () => {}, left: async () => [] }
+  const rig = await open(paths, { ...brief, ledger }, target)
   const ask = async (device: BlockDevice, op: IoOp, flags = 0, source: IoSource | null = null): Promise<number> => {
     const io = new Io()
     io.source = source
@@ -29,7 +35,7 @@ async function openQuick(paths = 2, limits = LIMITS) {
     await rig.host.clock.advance(5)
     return status ?? -1
   }
-  return { ...rig, ask }
+  return { ...rig, ask, hold, recorded: () => recorded() }
 }
 
 const lose = ({ target }: Rig, path = 0): boolean => target.path(path).events.emit('cacheLost', 'power on occurred')
@@ -277,4 +283,107 @@ it('a flush reaches the storage through a path that can do less than others and 
   target.completeAll()
   await host.clock.advance(5)
   expect(flush.status).toBe(OK)
+})
+
+it('a loss that a path tells of while its record is being written counts', async () => {
+  const rig = await openQuick(1)
+  const { device, ask, host, target, hold, recorded } = rig
+  expect(await ask(device, IoOp.Write)).toBe(OK)
+  hold()
+  target.path(0).events.emit('down', new Error('port lost'))
+  await host.clock.advance(50)
+  lose(rig)
+  recorded()
+  await host.clock.advance(5)
+  expect(await ask(device, IoOp.Flush)).toBe(Errno.EIO)
+  expect(await ask(device, IoOp.Flush)).toBe(OK)
+})
+
+it('a loss that a path has told of before it is up does not hide the next one', async () => {
+  const rig = await openQuick()
+  const { device, ask, host, target, hold, recorded } = rig
+  hold()
+  target.path(0).events.emit('down', new Error('port lost'))
+  await host.clock.advance(50)
+  expect(await ask(device, IoOp.Write)).toBe(OK)
+  lose(rig, 0)
+  recorded()
+  await host.clock.advance(5)
+  lose(rig, 1)
+  expect(await ask(device, IoOp.Flush)).toBe(Errno.EIO)
+  expect(await ask(device, IoOp.Write)).toBe(OK)
+  lose(rig, 0)
+  expect(await ask(device, IoOp.Flush)).toBe(Errno.EIO)
+})
+
+it('what a path said when it was opened counts also where it is not used in the end', async () => {
+  const rig = await openQuick(1)
+  const { device, ask, target, host } = rig
+  await ask(device, IoOp.Write)
+  let opened = 0
+  target.prepare = (path) => {
+    const first = opened++ === 0
+    Object.assign(path, { auto: true, wasReset: first })
+    if (first) path.limits = { ...LIMITS, blockSize: 4096 }
+  }
+  target.path(0).events.emit('down', new Error('power lost'))
+  await host.clock.advance(50)
+  expect(opened).toBe(2)
+  expect(await ask(device, IoOp.Flush)).toBe(Errno.EIO)
+})
+
+it('a path that said so when it was opened is told from one that has yet to say it', async () => {
+  const rig = await openQuick()
+  const { device, ask, target, host } = rig
+  target.prepare = (path) => Object.assign(path, { auto: true, wasReset: true })
+  await ask(device, IoOp.Write)
+  target.path(0).events.emit('down', new Error('port lost'))
+  await host.clock.advance(50)
+  lose(rig, 1)
+  expect(await ask(device, IoOp.Flush)).toBe(Errno.EIO)
+  await ask(device, IoOp.Write)
+  lose(rig, 0)
+  expect(await ask(device, IoOp.Flush)).toBe(Errno.EIO)
+})
+
+it('once all have told of a loss, the next one counts once too, whichever path tells first', async () => {
+  const rig = await openQuick()
+  const { device, ask, target, host } = rig
+  await ask(device, IoOp.Write)
+  target.prepare = (path) => Object.assign(path, { auto: true, wasReset: true })
+  for (const index of [0, 1]) target.path(index).events.emit('down', new Error('power lost'))
+  await host.clock.advance(50)
+  expect(await ask(device, IoOp.Flush)).toBe(Errno.EIO)
+  for (const [first, second] of [
+    [1, 0],
+    [0, 1],
+    [0, 1],
+    [1, 0],
+  ] as const) {
+    await ask(device, IoOp.Write)
+    await ask(device, IoOp.Write)
+    lose(rig, first)
+    expect(await ask(device, IoOp.Flush)).toBe(Errno.EIO)
+    await ask(device, IoOp.Write)
+    lose(rig, second)
+    expect(await ask(device, IoOp.Flush)).toBe(OK)
+  }
+})
+
+it('a durable write that was in flight when a path forgot how to make one durable is sent again, with a flush', async () => {
+  const target = new FakeTarget(1)
+  const { device, host } = await open(1, brief, target)
+  const path = target.path(0)
+  const write = send(device, IoOp.Write, 0, 512, IoFlag.Fua)
+  for (const fua of [false, true, false]) {
+    path.limits = { ...LIMITS, fua }
+    path.events.emit('limits', path.limits)
+  }
+  for (let step = 0; step < 3; step++) {
+    expect(write.status).toBeUndefined()
+    path.complete()
+    await host.clock.advance(1)
+  }
+  expect(write.status).toBe(OK)
+  expect(path.seen.map(([op]) => op)).toEqual([IoOp.Write, IoOp.Write, IoOp.Flush])
 })

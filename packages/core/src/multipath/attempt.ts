@@ -24,6 +24,8 @@ export class Attempt extends Change {
   covers: number
   /** To be durable at its end, which it is not: the cache that it was in meanwhile is gone. */
   doomed = false
+  /** To be durable at its end, and sent to a path that may have taken that for nothing: what it can do has changed. */
+  unsure = false
   /** Over its range, where whoever submitted it has gone. */
   guard: Guard | null = null
   /** `clock.now()` of its submit, µs. */
@@ -77,6 +79,7 @@ export class AttemptPool {
     attempt.source = null
     attempt.troubled = false
     attempt.doomed = false
+    attempt.unsure = false
     attempt.deadline = 0
     attempt.io.buffers = NO_BUFFERS
     attempt.io.source = null

@@ -11,12 +11,16 @@ export interface Connection {
   down: Error | undefined
 }
 
-/** One try to open a path, within `timeout` ms; what answers too late or is another volume is closed again. */
+/**
+ * One try to open a path, within `timeout` ms; what answers too late or is another volume is closed again. `opened` gets
+ * every path to the volume at once, also one that comes too late: what it tells it tells once.
+ */
 export async function connectOnce(
   { target, info }: PathSource,
   clock: Clock,
   timeout: number,
   signal: AbortSignal,
+  opened: (path: Path) => void,
 ): Promise<Connection> {
   const over = new AbortController()
   const both = AbortSignal.any([signal, over.signal])
@@ -25,6 +29,7 @@ export async function connectOnce(
     path.events.once('down', (error) => {
       connection.down = error
     })
+    if (path.volume === info.volume) opened(path)
     return connection
   })
   const timedOut = delay(clock, timeout, both).then(() => {

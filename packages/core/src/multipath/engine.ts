@@ -195,11 +195,21 @@ export class Engine {
       entry.histogram[bucket] = (entry.histogram[bucket] as number) + 1
       entry.bytes += bytes
       parent.buffers = attempt.io.buffers
-      this.#complete(attempt, parent.op === IoOp.Read ? OK : this.#note(attempt, parent))
+      if (attempt.unsure) this.#again(attempt)
+      else this.#complete(attempt, parent.op === IoOp.Read ? OK : this.#note(attempt, parent))
     } else {
       this.#finishFailed(attempt, slot, status)
     }
     if (this.#queued.head !== null) this.#pump()
+  }
+
+  /** It is done, but not as it should be: it is sent once more, as a path takes it now. */
+  #again(attempt: Attempt): void {
+    attempt.slot = null
+    attempt.doomed = false
+    attempt.unsure = false
+    this.#startDeadline(attempt)
+    this.#retry(attempt)
   }
 
   /** Keeps account of what is not durable yet; a flush that would hide that some of it is gone fails. */
@@ -244,6 +254,7 @@ export class Engine {
     if (!isPathError(status)) return this.#complete(attempt, status)
     attempt.slot = null
     attempt.doomed = false
+    attempt.unsure = false
     const executed = (status & NOT_EXECUTED) === 0
     if (executed) slot.fail(`an I/O ended with ${describeStatus(status)}`)
     else slot.rest()
@@ -479,6 +490,14 @@ export class Engine {
   /** Whether the storage has ever lost anything of that. */
   get hasLost(): boolean {
     return this.#losses.count > 0
+  }
+
+  /** From now on some path cannot do Fua: it may have made nothing durable of what is in flight. */
+  fuaOff(): void {
+    for (const attempt of this.#pool.all) {
+      const { parent, slot, io } = attempt
+      if (parent !== null && slot !== null && (io.flags & IoFlag.Fua) !== 0) attempt.unsure = changesData(io.op)
+    }
   }
 
   /** From now on the storage has a volatile cache: what came before is durable. */

@@ -322,7 +322,13 @@ class Multipath implements MultipathDevice, SlotOwner {
   // before it, such as its own connecting, where another path was there all the while and has heard of nothing.
   slotConnected(slot: PathSlot, wasReset: boolean): void {
     slot.tellsKnown = false
-    if (!wasReset || this.#slots.some((other) => other !== slot && other.state === 'up')) return
+    slot.yetToTell = undefined
+    if (!wasReset) return
+    const others = this.#slots.filter((other) => other !== slot && other.hears)
+    if (others.length > 0) {
+      slot.yetToTell = new Map(others.map((other) => [other, other.entry.ios + other.entry.inflight + 1]))
+      return
+    }
     this.slotLostCache(slot, 'it was powered on or reset')
   }
 
@@ -332,20 +338,27 @@ class Multipath implements MultipathDevice, SlotOwner {
       slot.tellsKnown = false
       return
     }
-    for (const other of this.#slots) other.tellsKnown = other !== slot && other.state === 'up'
+    for (const other of this.#slots) {
+      // A path tells with its next command. One that has had none since another said so while it was opened may mean
+      // the same, which that one will not say again.
+      const same = slot.entry.ios < (other.yetToTell?.get(slot) ?? 0)
+      other.tellsKnown = other !== slot && other.hears && !same
+      other.yetToTell = undefined
+    }
     if (this.limits.writeCache && this.#engine.cacheLost()) this.#emit('cacheLost', { path: slot.entry.id, reason })
   }
 
   #refreshLimits(): void {
     const entries = this.#slots.filter((slot) => slot.state === 'up').map((slot) => slot.entry)
     if (entries.length === 0) return
-    const { size, writeCache: hadCache } = this.limits
+    const { size, writeCache: hadCache, fua: hadFua } = this.limits
     const combined = combineLimits(entries.map((entry) => (entry.path as Path).limits))
     // Once something was lost, flushes come here for as long as the device lives: they are how clients are told.
     const writeCache = this.#cache.update(combined.writeCache) || this.#engine.hasLost
     this.limits = writeCache === combined.writeCache ? combined : { ...combined, writeCache }
     this.#widest = widen(this.#widest, this.limits)
     if (writeCache && !hadCache) this.#engine.cacheOn()
+    if (hadFua && !this.limits.fua) this.#engine.fuaOff()
     for (const entry of entries) this.#chooseFront(entry, entry.path as Path, this.#widest)
     if (this.limits.size !== size) this.#emit('resized', { size: this.limits.size })
   }

@@ -38,7 +38,7 @@ export interface SlotOwner {
   slotChanged(slot: PathSlot): void
   /** Nothing sent through the slot's failed path can change data any more. */
   slotFenced(slot: PathSlot): void
-  /** A path is about to be up; `wasReset`: the storage said meanwhile that it had been powered on or reset. */
+  /** A path was opened; `wasReset`: the storage said meanwhile that it had been powered on or reset. */
   slotConnected(slot: PathSlot, wasReset: boolean): void
   /** The storage said that what was in its volatile cache is gone. */
   slotLostCache(slot: PathSlot, reason: string): void
@@ -57,8 +57,15 @@ export class PathSlot {
   since: number
   everUp = false
   ended = false
+  /** Whether its path, which may not be up yet, is there to tell what the storage loses. */
+  hears = false
   /** Whether the next loss of a cache that its path tells of is one that another path has told of. */
   tellsKnown = false
+  /**
+   * Other paths that may have yet to tell of the loss that it told of when it was opened: each with its count of I/Os
+   * that it reaches only by one that was sent since.
+   */
+  yetToTell: Map<PathSlot, number> | undefined
   /** Settles when the first try to connect has ended, one way or the other. */
   readonly firstTry: Promise<void>
   #owner: SlotOwner
@@ -108,6 +115,7 @@ export class PathSlot {
     this.entry.failures++
     this.#resting?.cancel()
     this.#resting = undefined
+    this.hears = false
     // Before close: its in-flight Ios may come back from inside it, and must find it out of the list.
     this.state = 'fencing'
     try {
@@ -196,7 +204,7 @@ export class PathSlot {
     const signal = this.#fresh()
     this.#change('connecting', this.reason)
     try {
-      const connection = await connectOnce(this.source, host.clock, options.connectTimeout, signal)
+      const connection = await connectOnce(this.source, host.clock, options.connectTimeout, signal, this.#opened)
       const fault =
         this.ended || this.#disabled ? 'taken out' : this.#owner.accepts(this, connection.path, connection.path.limits)
       // Before the first change goes through it: should this process end, another one must know of it.
@@ -205,11 +213,20 @@ export class PathSlot {
       abandon(connection.path)
       throw new BlockError('MISMATCH', `path ${this.entry.id} is not used: ${fault}`)
     } catch (error) {
+      this.hears = false
       this.#tried()
       if (this.ended || this.#disabled) return undefined
       await this.#wait(messageOf(error))
       return undefined
     }
+  }
+
+  // A path may wait long for its record until it is up, or may never be up, and tells of a lost cache only once.
+  #opened = (path: Path): void => {
+    // What comes too late is closed again.
+    this.hears = this.state === 'connecting'
+    path.events.on('cacheLost', (reason) => this.#owner.slotLostCache(this, reason))
+    this.#owner.slotConnected(this, path.wasReset === true)
   }
 
   async #recorded({ path }: Connection, signal: AbortSignal): Promise<boolean> {
@@ -226,6 +243,7 @@ export class PathSlot {
 
   // Nothing was sent through it.
   #forsake(path: Path): void {
+    this.hears = false
     abandon(path)
     void this.#record.close()
   }
@@ -258,8 +276,6 @@ export class PathSlot {
       this.#owner.slotChanged(this)
     }
     const onDown = (error: Error): void => this.fail(error.message)
-    const onCacheLost = (reason: string): void => this.#owner.slotLostCache(this, reason)
-    path.events.on('cacheLost', onCacheLost)
     path.events.on('access', onAccess)
     path.events.on('limits', onLimits)
     path.events.on('down', onDown)
@@ -267,7 +283,6 @@ export class PathSlot {
     this.entry.access = path.access
     this.entry.queueDepth = path.limits.queueDepth
     this.everUp = true
-    this.#owner.slotConnected(this, path.wasReset === true)
     this.#change('up', '')
     // Asked for between the connect and this moment.
     if (down !== undefined) this.fail(down.message)
@@ -275,7 +290,6 @@ export class PathSlot {
     await failed
     if (this.entry.inflight === 0) this.drained()
     await this.#fence(path)
-    path.events.off('cacheLost', onCacheLost)
     path.events.off('access', onAccess)
     path.events.off('limits', onLimits)
     path.events.off('down', onDown)
