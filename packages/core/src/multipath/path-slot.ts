@@ -222,6 +222,9 @@ export class PathSlot {
   #opened = (path: Path): void => {
     // What comes too late is closed again.
     this.hears = this.state === 'connecting'
+    path.events.once('down', () => {
+      this.hears = false
+    })
     path.events.on('cacheLost', (reason) => this.#owner.slotLostCache(this, reason))
     this.#owner.slotConnected(this, path.wasReset === true)
   }

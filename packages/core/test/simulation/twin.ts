@@ -48,7 +48,8 @@ export function twinTarget(world: World, { array, serial }: Twin, host: Host): T
     events: target.events!,
     async discover(options) {
       // Alone it would be the volume, as far as anybody can know.
-      if (!world.array.ports.some(({ up, hung }) => up && !hung)) throw new BlockError('CONNECT_FAILED', 'the twin does not answer')
+      if (!world.array.ports.some(({ up, hung }) => up && !hung))
+        throw new BlockError('CONNECT_FAILED', 'the twin does not answer')
       const infos = await target.discover(options)
       return serial === undefined ? infos : infos.map((info) => ({ ...info, serial }))
     },
