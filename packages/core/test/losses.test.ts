@@ -316,6 +316,21 @@ it('a loss that a path has told of before it is up does not hide the next one', 
   expect(await ask(device, IoOp.Flush)).toBe(Errno.EIO)
 })
 
+it('a path that went down while its record is being written does not hide what another says when it is opened', async () => {
+  const rig = await openQuick()
+  const { device, ask, target, host, hold, recorded } = rig
+  hold()
+  target.path(0).events.emit('down', new Error('port lost'))
+  await host.clock.advance(50)
+  await ask(device, IoOp.Write)
+  target.prepare = (path) => Object.assign(path, { auto: true, fenceToken: `token of ${path.id}`, wasReset: true })
+  for (const index of [0, 1]) target.path(index).events.emit('down', new Error('power lost'))
+  await host.clock.advance(50)
+  recorded()
+  await host.clock.advance(50)
+  expect(await ask(device, IoOp.Flush)).toBe(Errno.EIO)
+})
+
 it('what a path said when it was opened counts also where it is not used in the end', async () => {
   const rig = await openQuick(1)
   const { device, ask, target, host } = rig
@@ -344,6 +359,26 @@ it('a path that said so when it was opened is told from one that has yet to say 
   await ask(device, IoOp.Write)
   lose(rig, 0)
   expect(await ask(device, IoOp.Flush)).toBe(Errno.EIO)
+})
+
+it('a loss that both have told of, one of them in doubt, does not hide the next one', async () => {
+  const rig = await openQuick()
+  const { device, ask, target, host } = rig
+  target.prepare = (path) => Object.assign(path, { auto: true, wasReset: true })
+  await ask(device, IoOp.Write)
+  target.path(0).events.emit('down', new Error('port lost'))
+  await host.clock.advance(50)
+  lose(rig, 1)
+  lose(rig, 0)
+  expect(await ask(device, IoOp.Flush)).toBe(Errno.EIO)
+  for (const path of [1, 0]) {
+    for (let writes = 0; writes < 2; writes++) await ask(device, IoOp.Write)
+    lose(rig, path)
+    expect(await ask(device, IoOp.Flush)).toBe(Errno.EIO)
+    await ask(device, IoOp.Write)
+    lose(rig, 1 - path)
+    expect(await ask(device, IoOp.Flush)).toBe(OK)
+  }
 })
 
 it('once all have told of a loss, the next one counts once too, whichever path tells first', async () => {

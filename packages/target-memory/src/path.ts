@@ -254,8 +254,10 @@ export class MemoryPath implements Path {
     const news = this.#news
     if (news === undefined) return
     this.#news = undefined
+    // What a dead path would tell the next one says.
+    if (!this.#open) return
     this.mapping.hear(this.#initiator)
-    if (this.#open) this.#emitter.emit('cacheLost', news)
+    this.#emitter.emit('cacheLost', news)
   }
 
   limitsChanged(): void {

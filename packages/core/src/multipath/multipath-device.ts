@@ -322,13 +322,10 @@ class Multipath implements MultipathDevice, SlotOwner {
   // before it, such as its own connecting, where another path was there all the while and has heard of nothing.
   slotConnected(slot: PathSlot, wasReset: boolean): void {
     slot.tellsKnown = false
-    slot.yetToTell = undefined
+    slot.doubt = 0
     if (!wasReset) return
     const others = this.#slots.filter((other) => other !== slot && other.hears)
-    if (others.length > 0) {
-      slot.yetToTell = new Map(others.map((other) => [other, other.entry.ios + other.entry.inflight + 1]))
-      return
-    }
+    if (others.length > 0) return doubt(others)
     this.slotLostCache(slot, 'it was powered on or reset')
   }
 
@@ -338,13 +335,11 @@ class Multipath implements MultipathDevice, SlotOwner {
       slot.tellsKnown = false
       return
     }
-    for (const other of this.#slots) {
-      // A path tells with its next command. One that has had none since another said so while it was opened may mean
-      // the same, which that one will not say again.
-      const same = slot.entry.ios < (other.yetToTell?.get(slot) ?? 0)
-      other.tellsKnown = other !== slot && other.hears && !same
-      other.yetToTell = undefined
-    }
+    const inDoubt = slot.entry.ios < slot.doubt
+    slot.doubt = 0
+    const others = this.#slots.filter((other) => other !== slot && other.hears)
+    if (inDoubt) doubt(others)
+    else for (const other of others) other.tellsKnown = true
     if (this.limits.writeCache && this.#engine.cacheLost()) this.#emit('cacheLost', { path: slot.entry.id, reason })
   }
 
@@ -466,6 +461,14 @@ class Multipath implements MultipathDevice, SlotOwner {
     await orAborted(ended, signal).catch(() => {})
     this.#engine.stopWatch()
   }
+}
+
+/**
+ * Another path has told what these may have told before, or have yet to tell. A path tells with its next command: what
+ * it tells after one is new. What it tells before counts, as it may be new.
+ */
+function doubt(slots: readonly PathSlot[]): void {
+  for (const slot of slots) if (!slot.tellsKnown) slot.doubt = slot.entry.ios + slot.entry.inflight + 1
 }
 
 function unknownLimits(size: number, blockSize: number): DeviceLimits {

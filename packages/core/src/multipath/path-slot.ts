@@ -61,11 +61,8 @@ export class PathSlot {
   hears = false
   /** Whether the next loss of a cache that its path tells of is one that another path has told of. */
   tellsKnown = false
-  /**
-   * Other paths that may have yet to tell of the loss that it told of when it was opened: each with its count of I/Os
-   * that it reaches only by one that was sent since.
-   */
-  yetToTell: Map<PathSlot, number> | undefined
+  /** What `entry.ios` reaches only by an I/O that was sent since another path told what this one may tell, or not. */
+  doubt = 0
   /** Settles when the first try to connect has ended, one way or the other. */
   readonly firstTry: Promise<void>
   #owner: SlotOwner
@@ -225,6 +222,9 @@ export class PathSlot {
   #opened = (path: Path): void => {
     // What comes too late is closed again.
     this.hears = this.state === 'connecting'
+    path.events.once('down', () => {
+      this.hears = false
+    })
     path.events.on('cacheLost', (reason) => this.#owner.slotLostCache(this, reason))
     this.#owner.slotConnected(this, path.wasReset === true)
   }

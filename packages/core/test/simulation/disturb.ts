@@ -2,6 +2,7 @@ import { randomInt } from '@blockbraid/testkit'
 import type { Access } from '../../src/index.ts'
 import { policy } from './policies.ts'
 import { beginProcess, killProcess, retireProcess } from './processes.ts'
+import { removeTwin, toggleTwin } from './twin.ts'
 import type { World } from './world.ts'
 import { checkCrash, delayOf, PORTS, pick } from './world.ts'
 
@@ -28,6 +29,7 @@ export function disturb(world: World): void {
       () => changeFlags(world),
       () => changeFlags(world),
     )
+  if (world.kinds.has('twin')) acts.push(() => toggleTwin(world))
   pick(world.host.random, acts)()
 }
 
@@ -135,6 +137,7 @@ function changeFlags(world: World): void {
 /** Everything works again. */
 export function heal(world: World): void {
   const { array, process } = world
+  removeTwin(world)
   array.freeFences()
   array.change(0, { readOnly: false })
   array.setAccess('all', 'all', 'optimized')

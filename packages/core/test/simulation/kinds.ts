@@ -9,6 +9,7 @@ export const kinds = {
   takeOver: 'processes that hand over, with fences that stick',
   cacheLoss: 'caches that are lost, also with the power',
   flags: 'sizes and flags that change',
+  twin: 'other disks that have the name of the volume, and come and go',
   meddling: 'policies that write into what they get',
 } as const
 

@@ -166,6 +166,25 @@ function forgetsAtTheEnd(): Seams {
   }
 }
 
+/** Takes whatever has the name of the volume for the volume. */
+function credulous(target: Target): Target {
+  const size = 48 * 1024
+  return front(target, {
+    async discover(options) {
+      const infos = await target.discover(options)
+      return infos.map(({ id, address, volume, blockSize }) => ({ id, address, volume, blockSize, size }))
+    },
+    async connect(info, options) {
+      const path = await target.connect(info, options)
+      return forward<Path>(path, {
+        get limits() {
+          return { ...path.limits, size }
+        },
+      })
+    },
+  })
+}
+
 const PROCESSES: readonly Kind[] = ['kill', 'takeOver']
 const CONNECTIONS: readonly Kind[] = ['reconnect', 'halfOpen']
 
@@ -269,6 +288,12 @@ export const mutants: readonly SimulationMutant[] = [
         )
       },
     }),
+  },
+  {
+    name: 'joins whatever has one name',
+    kind: 'twin',
+    hiddenWithout: ['twin'],
+    seams: () => ({ target: credulous }),
   },
   {
     name: 'hands a policy the real I/O',

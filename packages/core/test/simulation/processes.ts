@@ -5,6 +5,7 @@ import { forward, killableHost } from '@blockbraid/testkit'
 import type { BlockDevice, BlockDevicePair, HostAgent, Path, Target, Transport } from '../../src/index.ts'
 import { BlockError, createEmitter, createHostAgent, delay } from '../../src/index.ts'
 import { policy } from './policies.ts'
+import { twinTarget } from './twin.ts'
 import type { World } from './world.ts'
 
 /** One life of the agent: all that ends with it. */
@@ -36,7 +37,8 @@ export function beginProcess(world: World): Process {
   const target = memory({ array }, host)
   const heard = hearing(world, target)
   const ledger = world.ledger.process(`process ${number}`)
-  const targets = [seams.target?.(heard) ?? heard]
+  const found = world.twin === undefined ? [heard] : [heard, twinTarget(world, world.twin, host)]
+  const targets = found.map((each) => seams.target?.(each) ?? each)
   const agent = createHostAgent({ targets, host, ledger: seams.ledger?.(ledger, host) ?? ledger })
   const process: Process = { number, host, target, ledger, agent, pair: undefined, device: undefined }
   world.process = process

@@ -7,6 +7,8 @@ import type { Client } from './client.ts'
 import type { Connection } from './connection.ts'
 import type { Kind, Seams } from './kinds.ts'
 import type { Process } from './processes.ts'
+import type { Twin } from './twin.ts'
+import { createTwin } from './twin.ts'
 
 export const BLOCK = 512
 export const CLIENTS = 4
@@ -21,6 +23,7 @@ export interface World {
   readonly seams: Seams
   readonly array: MemoryArray
   readonly ledger: SharedLedger
+  readonly twin: Twin | undefined
   /** By block of the volume. */
   readonly histories: readonly BlockHistory[]
   readonly clients: Client[]
@@ -77,6 +80,7 @@ export function createWorld(host: VirtualHost, kinds: ReadonlySet<Kind>, seams: 
     kinds,
     seams,
     array,
+    twin: kinds.has('twin') ? createTwin(array, host) : undefined,
     ledger: createSharedLedger(host.clock, random),
     histories: Array.from({ length: CLIENTS * BLOCKS }, () => new BlockHistory(0)),
     clients: [],
