@@ -180,8 +180,8 @@ itWithSlowTgt('ls says what is guarded and why, until the target is ready', asyn
   await first.ended
   await scene.agent(portals)
   const control = scene.folder.at('control.sock')
-  const guards = async () => (await ls(scene.folder.path, control).catch(() => undefined))?.pairs[0]?.guards
-  await expect.poll(guards, patient).toMatchObject([{ offset: 0, length: null, reads: true }])
+  const listed = async () => (await ls(scene.folder.path, control).catch(() => undefined))?.pairs[0]
+  await expect.poll(listed, patient).toMatchObject({ guards: [{ offset: 0, length: null, reads: true }] })
   await writeFile(scene.slow.mark('go'), '')
-  await expect.poll(guards, patient).toEqual([])
+  await expect.poll(async () => (await listed())?.guards, patient).toBeUndefined()
 })
