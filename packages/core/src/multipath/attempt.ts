@@ -47,6 +47,18 @@ export class Attempt extends Change {
   }
 }
 
+function forget(attempt: Attempt): void {
+  attempt.unproven = null
+  attempt.guard = null
+  attempt.whole = null
+  attempt.noted = false
+  attempt.source = null
+  attempt.troubled = false
+  attempt.doomed = false
+  attempt.unsure = false
+  attempt.deadline = 0
+}
+
 /** All attempts ever made, and the idle ones of them. */
 export class AttemptPool {
   readonly all: Attempt[] = []
@@ -72,17 +84,9 @@ export class AttemptPool {
   give(attempt: Attempt): void {
     attempt.parent = null
     attempt.slot = null
-    attempt.unproven = null
-    attempt.guard = null
-    attempt.whole = null
-    attempt.noted = false
-    attempt.source = null
-    attempt.troubled = false
-    attempt.doomed = false
-    attempt.unsure = false
-    attempt.deadline = 0
     attempt.io.buffers = NO_BUFFERS
-    attempt.io.source = null
+    // None of the rest was touched on the way of an I/O that met no trouble.
+    if (attempt.noted || attempt.deadline !== 0 || attempt.doomed || attempt.unsure) forget(attempt)
     attempt.next = this.#idle
     this.#idle = attempt
   }
