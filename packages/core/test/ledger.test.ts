@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import type { Debt, Ledger, LeftDebt, PathInfo, SignalOptions, Target } from '../src/index.ts'
 import { BlockError, createHostAgent, delay, Errno, IoOp, OK } from '../src/index.ts'
-import { FakeTarget, LOST, open, send, VOLUME, virtualHost } from './support/rig.ts'
+import { FakeTarget, LIMITS, LOST, open, send, VOLUME, virtualHost } from './support/rig.ts'
 
 const brief = { noPathTimeout: 1000, ioTimeout: 0, reconnectDelay: 1, reconnectDelayMax: 1 }
 
@@ -50,6 +50,8 @@ it('that a path may have changes in flight is on record before anything goes thr
   const sent = send(user, IoOp.Write)
   target.completeAll()
   expect(sent.status).toBe(OK)
+  send(user, IoOp.Flush, 0, 0)
+  target.completeAll()
   await host.clock.runUntil(agent.close())
   // Nothing was in flight when it ended.
   expect(ledger.log).toEqual(['put token-fake:0', 'put token-fake:0 []', 'drop token-fake:0'])
@@ -81,7 +83,36 @@ it('of a path that failed the very ranges are on record that have no proof, unti
   expect(ledger.now.get('token-fake:0')?.ranges).toEqual([[512, 512]])
   prove()
   await host.clock.advance(5)
-  expect(ledger.log.at(-1)).toBe('drop token-fake:0')
+  // The write that came through the other path is not flushed.
+  expect(ledger.log.at(-1)).toBe('put token-fake:0 []')
+  send(device, IoOp.Flush, 0, 0)
+  target.completeAll()
+  await host.clock.runUntil(device.close())
+  expect(ledger.log.at(-1)).toBe('drop token-fake:1')
+})
+
+it('that something was not flushed stays on record beyond the last path, and the next process flushes it', async () => {
+  const target = tokened(1)
+  const ledger = memoryLedger()
+  const { device, host } = await open(1, { multipath: brief, ledger }, target)
+  send(device, IoOp.Write)
+  target.completeAll()
+  await host.clock.runUntil(device.close())
+  const [debt] = [...ledger.now.values()]
+  expect(debt?.ranges).toEqual([])
+  // By then the cache is switched off: nobody else would flush what may still lie there.
+  const settled: string[] = []
+  const next = tokened(1)
+  next.limits = { ...LIMITS, writeCache: false }
+  const again = virtualHost(1)
+  const left = { ...leftBy7(settled, []), ...debt }
+  const agent = createHostAgent({ targets: [next], host: again, ledger: memoryLedger([left]) })
+  const user = await again.clock.runUntil(agent.open(VOLUME, { multipath: brief }))
+  await again.clock.advance(5)
+  expect(next.path(0).seen).toEqual([[IoOp.Flush, 0, 0]])
+  const read = send(user, IoOp.Read)
+  next.completeAll()
+  expect([read.status, settled]).toEqual([OK, ['old']])
 })
 
 it('two devices over one path have one record, which stays until both are done with it', async () => {

@@ -20,6 +20,7 @@ export interface Debts {
 }
 
 const ANYWHERE = [[0, Number.POSITIVE_INFINITY]] as const
+const NOWHERE = [[0, 0]] as const
 
 // Between two rounds of tries, milliseconds; with jitter.
 const FIRST_PAUSE = 100
@@ -59,7 +60,15 @@ export function createDebts(
       const all = left.map((debt) => ({ debt, proof: proofOf(debt) }))
       return {
         owed: all.flatMap(({ debt: { path, ranges = ANYWHERE }, proof: { proven, reason, waive } }) =>
-          ranges.map(([offset, length]) => ({ offset, length, path, proven, reason, waive })),
+          // Nothing may come any more, and something may lie in a cache all the same.
+          (ranges.length === 0 ? NOWHERE : ranges).map(([offset, length]) => ({
+            offset,
+            length,
+            path,
+            proven,
+            reason,
+            waive,
+          })),
         ),
         begin() {
           for (const { proof } of all) proof.begin()

@@ -487,6 +487,11 @@ export class Engine {
     return this.#losses.lost(this.#clock.now(), open)
   }
 
+  /** Whether something was acknowledged that no flush has covered. */
+  get unflushed(): boolean {
+    return this.#losses.open
+  }
+
   /** Whether the storage has ever lost anything of that. */
   get hasLost(): boolean {
     return this.#losses.count > 0

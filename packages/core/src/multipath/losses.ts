@@ -38,6 +38,11 @@ export class Losses {
     if (written > this.#flushed) this.#flushed = written
   }
 
+  /** Whether something was written that no flush has covered. */
+  get open(): boolean {
+    return this.written > this.#flushed
+  }
+
   /** The cache is gone; `open` says whether changes are in flight, of which it may have had some. Returns whether any was lost. */
   lost(now: number, open: boolean): boolean {
     if (!open && this.written <= this.#flushed) return false

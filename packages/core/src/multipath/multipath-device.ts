@@ -314,6 +314,10 @@ class Multipath implements MultipathDevice, SlotOwner {
     this.#engine.fenced(slot)
   }
 
+  get unflushed(): boolean {
+    return this.limits.writeCache && this.#engine.unflushed
+  }
+
   unprovenOf(slot: PathSlot): readonly ByteRun[] {
     return this.#engine.unprovenOf(slot)
   }

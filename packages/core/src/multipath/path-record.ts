@@ -64,8 +64,8 @@ export class PathRecord {
     inOrder(entry, () => (entry.paths === 1 ? ledger.put(debt) : undefined)).catch(() => {})
   }
 
-  /** It is proven that nothing can come any more. */
-  async close(): Promise<void> {
+  /** It is proven that nothing can come any more; `unflushed`: not all that came is known to be durable. */
+  async close(unflushed: boolean): Promise<void> {
     const debt = this.#debt
     if (debt === undefined) return
     this.#debt = undefined
@@ -73,6 +73,9 @@ export class PathRecord {
     const entry = entryOf(ledger, debt.token)
     entry.paths--
     // Where that fails, the next process proves it once more.
-    await inOrder(entry, () => (entry.paths === 0 ? ledger.drop(debt.token) : undefined)).catch(() => {})
+    await inOrder(entry, () => {
+      if (entry.paths > 0) return
+      return unflushed ? ledger.put({ ...debt, ranges: [] }) : ledger.drop(debt.token)
+    }).catch(() => {})
   }
 }

@@ -42,6 +42,8 @@ export interface SlotOwner {
   slotConnected(slot: PathSlot, wasReset: boolean): void
   /** The storage said that what was in its volatile cache is gone. */
   slotLostCache(slot: PathSlot, reason: string): void
+  /** Whether something was acknowledged that no flush has covered. */
+  readonly unflushed: boolean
   /** What the slot's failed path, of which nothing is in flight any more, leaves without a proof. */
   unprovenOf(slot: PathSlot): readonly ByteRun[]
 }
@@ -245,7 +247,7 @@ export class PathSlot {
   #forsake(path: Path): void {
     this.hears = false
     abandon(path)
-    void this.#record.close()
+    void this.#record.close(this.#owner.unflushed)
   }
 
   /** Of a failed path nothing is in flight any more: what it leaves without a proof is known, and will not grow. */
@@ -296,7 +298,7 @@ export class PathSlot {
     this.entry.path = null
     this.entry.device = null
     this.#owner.slotFenced(this)
-    const forgotten = this.#record.close()
+    const forgotten = this.#record.close(this.#owner.unflushed)
     // A path that does not stay up for long is asked less and less often.
     if (clock.now() - upSince >= this.#owner.options.reconnectDelayMax * 1000) this.#tries = 0
     if (this.ended || this.#disabled) return forgotten
