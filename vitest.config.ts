@@ -20,7 +20,7 @@ const peers = { testTimeout: 120_000, hookTimeout: 60_000, fileParallelism: fals
 
 // What clients of others do to our exports, once more with clients of another age.
 const clients = ['programs', 'qemu-img', 'qemu-io', 'qemu-session', 'forged-payload', 'nbdinfo', 'nbdcopy', 'tls']
-const underTrouble = ['filesystem', 'write-order', 'late-writes', 'mission-io']
+const underTrouble = ['reconnect', 'filesystem', 'write-order', 'late-writes', 'mission-io']
 
 function peersWith(set: ProgramSet) {
   return {
