@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import type { BlockDevice, Owed } from '../src/index.ts'
-import { Errno, Io, IoOp, IoSource, OK, userDevice } from '../src/index.ts'
+import { Errno, IoOp, IoSource, OK, userDevice } from '../src/index.ts'
 import type { Sent } from './support/rig.ts'
 import { FakeTarget, LIMITS, LOST, open, send } from './support/rig.ts'
 
@@ -9,19 +9,7 @@ const brief = { multipath: { noPathTimeout: 1000, ioTimeout: 0, reconnectDelay: 
 
 /** As `send`, over a connection. */
 function sendFrom(device: BlockDevice, source: IoSource, op: IoOp, offset = 0, length = 512): Sent {
-  const io = new Io()
-  const sent: Sent = { io, status: undefined, times: 0, ended: Promise.resolve(0) }
-  io.op = op
-  io.offset = offset
-  io.length = length
-  io.source = source
-  if (op === IoOp.Write || op === IoOp.Read) io.buffers = [new Uint8Array(length)]
-  io.done = (_io, status) => {
-    sent.status = status
-    sent.times++
-  }
-  device.submit(io)
-  return sent
+  return send(device, op, offset, length, 0, source)
 }
 
 /** Two paths; a write over the first one has ended with EIO, and nothing proves that it cannot come any more. */

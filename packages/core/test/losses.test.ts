@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import type { BlockDevice, Ledger } from '../src/index.ts'
-import { Errno, Io, IoFlag, IoOp, IoSource, OK, userDevice } from '../src/index.ts'
+import { Errno, IoFlag, IoOp, IoSource, OK, userDevice } from '../src/index.ts'
 import type { Rig } from './support/rig.ts'
 import { FakeTarget, LIMITS, open, send } from './support/rig.ts'
 
@@ -21,19 +21,9 @@ async function openQuick(paths = 2, limits = LIMITS) {
   const ledger: Ledger = { put: async () => written, drop: async () => {}, left: async () => [] }
   const rig = await open(paths, { ...brief, ledger }, target)
   const ask = async (device: BlockDevice, op: IoOp, flags = 0, source: IoSource | null = null): Promise<number> => {
-    const io = new Io()
-    io.source = source
-    io.op = op
-    io.flags = flags
-    io.length = op === IoOp.Flush ? 0 : 512
-    if (op === IoOp.Write) io.buffers = [new Uint8Array(512)]
-    let status: number | undefined
-    io.done = (_io, end) => {
-      status = end
-    }
-    device.submit(io)
+    const sent = send(device, op, 0, op === IoOp.Flush ? 0 : 512, flags, source)
     await rig.host.clock.advance(5)
-    return status ?? -1
+    return sent.status ?? -1
   }
   return { ...rig, ask, hold, recorded: () => recorded() }
 }

@@ -43,9 +43,9 @@ export class Losses {
     return this.written > this.#flushed
   }
 
-  /** The cache is gone; `open` says whether changes are in flight, of which it may have had some. Returns whether any was lost. */
-  lost(now: number, open: boolean): boolean {
-    if (!open && this.written <= this.#flushed) return false
+  /** The cache is gone; `inFlight` says whether changes are in flight, of which it may have had some. Returns whether any was lost. */
+  lost(now: number, inFlight: boolean): boolean {
+    if (!inFlight && !this.open) return false
     if (this.#left > this.#flushed) this.#owes += this.#gone
     this.#flushed = this.written
     this.count++

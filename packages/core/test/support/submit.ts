@@ -1,4 +1,4 @@
-import type { BlockDevice, IoOp, IoStatus } from '../../src/index.ts'
+import type { BlockDevice, IoOp, IoSource, IoStatus } from '../../src/index.ts'
 import { Io, IoOp as Op } from '../../src/index.ts'
 
 /** An Io that was submitted: `status` is undefined until it is done. */
@@ -10,7 +10,14 @@ export interface Sent {
 }
 
 /** Submits one Io by hand, as a transport does. */
-export function send(device: BlockDevice, op: IoOp = Op.Read, offset = 0, length = 512, flags = 0): Sent {
+export function send(
+  device: BlockDevice,
+  op: IoOp = Op.Read,
+  offset = 0,
+  length = 512,
+  flags = 0,
+  source: IoSource | null = null,
+): Sent {
   const io = new Io()
   let resolve: (status: IoStatus) => void = () => {}
   const sent: Sent = { io, status: undefined, times: 0, ended: new Promise((r) => (resolve = r)) }
@@ -18,6 +25,7 @@ export function send(device: BlockDevice, op: IoOp = Op.Read, offset = 0, length
   io.flags = flags
   io.offset = offset
   io.length = length
+  io.source = source
   if (op === Op.Write || op === Op.Read) io.buffers = [new Uint8Array(length)]
   io.done = (_io, status) => {
     sent.status = status
