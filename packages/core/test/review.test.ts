@@ -191,14 +191,9 @@ it('a read that is aborted fails no flush, once the loss of a cache was told', a
   target.path(0).complete()
   const newcomer = new IoSource(host.clock.now() + 1)
   const ask = async (source: IoSource | null): Promise<IoStatus | undefined> => {
-    const io = new Io()
-    let status: IoStatus | undefined
-    io.op = IoOp.Flush
-    io.source = source
-    io.done = (_io, end) => void (status = end)
-    user.submit(io)
+    const flush = send(user, IoOp.Flush, 0, 0, 0, source)
     await host.clock.advance(5)
-    return status
+    return flush.status
   }
   expect([await ask(newcomer), await ask(null)]).toEqual([OK, OK])
 })
@@ -208,17 +203,7 @@ it('what is submitted for a client that has gone is not sent', async () => {
   const { device, host } = await open(2, brief, target)
   const user: BlockDevice = userDevice(device, host.clock)
   const gone = new IoSource(1)
-  const from = (): { status: IoStatus | undefined } => {
-    const io = new Io()
-    const sent: { status: IoStatus | undefined } = { status: undefined }
-    io.op = IoOp.Write
-    io.length = 512
-    io.buffers = [new Uint8Array(512)]
-    io.source = gone
-    io.done = (_io, status) => void (sent.status = status)
-    user.submit(io)
-    return sent
-  }
+  const from = () => send(user, IoOp.Write, 0, 512, 0, gone)
   from()
   target.completeAll()
   user.abandon!(gone)
@@ -234,16 +219,9 @@ async function askFor(
   source: IoSource,
   op: IoOp,
 ): Promise<IoStatus | undefined> {
-  const io = new Io()
-  let status: IoStatus | undefined
-  io.op = op
-  io.length = op === IoOp.Flush ? 0 : 512
-  if (op !== IoOp.Flush) io.buffers = [new Uint8Array(512)]
-  io.source = source
-  io.done = (_io, end) => void (status = end)
-  device.submit(io)
+  const sent = send(device, op, 0, op === IoOp.Flush ? 0 : 512, 0, source)
   await host.clock.advance(5)
-  return status
+  return sent.status
 }
 
 const come = ({ host }: Awaited<ReturnType<typeof open>>): IoSource => new IoSource(host.clock.now() + 1)
@@ -331,18 +309,9 @@ it('who waits for one that waits for a write without a proof waits for a bounded
   target.path(0).fence = new Promise(() => {})
   target.refuse.set('fake:0', 'silent')
   const clients = [new IoSource(1), new IoSource(2)]
-  const chain = Array.from({ length: 50 }, (_, index) => {
-    const io = new Io()
-    const sent: { status: IoStatus | undefined } = { status: undefined }
-    io.op = IoOp.Write
-    io.offset = index * 512
-    io.length = 1024
-    io.buffers = [new Uint8Array(1024)]
-    io.source = clients[index % 2] as IoSource
-    io.done = (_io, status) => void (sent.status = status)
-    device.submit(io)
-    return sent
-  })
+  const chain = Array.from({ length: 50 }, (_, index) =>
+    send(device, IoOp.Write, index * 512, 1024, 0, clients[index % 2]),
+  )
   await host.clock.advance(5000)
   expect(chain.every(({ status }) => status === undefined)).toBe(true)
   target.path(0).complete(LOST)
