@@ -18,15 +18,16 @@ export interface Owed {
   waive(): void
 }
 
-/** A range in which a change that has no proof of its end may still come. */
+/**
+ * A range in which a change that has no proof of its end may still come. It is troubled unless that is still in flight, on
+ * a path that is not known to have failed.
+ */
 export class Guard extends Change {
   /** What brings the proof: the fence of a path, or somebody else. */
   readonly by: PathSlot | Owed
   readonly path: string
   /** Whether reads wait too: whoever reads now is not the one that was told of the failure. */
   readonly reads: boolean
-  /** Whether what it stands for is still in flight, on a path that is not known to have failed. */
-  open = false
   readonly since: number
   readonly reason: () => string
 

@@ -175,7 +175,6 @@ export class Guards {
     this.#beCareful()
     if (attempt.guard !== null) return
     const guard = this.#put(slot, attempt, true, now, 'its client has gone while it was in flight')
-    guard.open = true
     guard.troubled = false
     attempt.guard = guard
   }
@@ -187,7 +186,6 @@ export class Guards {
     const gone = parent.source?.gone === true
     const why = `a change that ${gone ? 'its client has left' : 'ended with an error'} may still come`
     const guard = attempt.guard ?? this.#put(attempt.unproven as PathSlot, attempt, gone, now, why)
-    guard.open = false
     guard.troubled = true
     guard.blocks = true
     attempt.guard = null
@@ -241,7 +239,7 @@ export class Guards {
 
   /** Takes all down that stand for what has ended without proof, and tells which. */
   release(): readonly Guard[] {
-    const released = [...this.#all].filter(({ open }) => !open)
+    const released = [...this.#all].filter(({ troubled }) => troubled)
     for (const guard of released) this.#lift(guard)
     return released
   }
