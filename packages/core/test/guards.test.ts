@@ -263,6 +263,14 @@ it('what a process before may have left in flight holds every I/O of its range u
   expect(sent.map(({ status }) => status)).toEqual([OK, OK, OK])
 })
 
+it('what it has only left in a cache holds nothing, and is not listed', async () => {
+  const owed: Owed = { offset: 0, length: 0, path: 'fake:9', reason: () => '', proven: never, waive() {} }
+  const { device, target } = await open(1, { ...brief, owed: [owed] })
+  const write = send(device, IoOp.Write)
+  target.completeAll()
+  expect([write.status, device.guards]).toEqual([OK, []])
+})
+
 it('where that is never proven I/O ends with EIO, as long as nobody answers for it', async () => {
   let waived = 0
   const owed: Owed = {

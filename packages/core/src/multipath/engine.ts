@@ -445,7 +445,8 @@ export class Engine {
   /** Holds what overlaps a range in which somebody else may still have changes in flight. */
   owe(owed: Owed): void {
     this.#losses.inherit()
-    this.#guards.owe(owed, this.#clock.now(), () => this.#letGo())
+    // Where nothing can come any more there is nothing to hold.
+    if (owed.length > 0) this.#guards.owe(owed, this.#clock.now(), () => this.#letGo())
   }
 
   /** Takes down the guards that wait for a proof; returns what was to bring it. */
