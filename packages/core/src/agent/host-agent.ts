@@ -8,6 +8,7 @@ import type { Emitter } from '../emitter.ts'
 import { createEmitter } from '../emitter.ts'
 import { BlockError } from '../errors.ts'
 import type { Ledger } from '../ledger.ts'
+import type { Owed } from '../multipath/guard.ts'
 import type { MultipathDevice } from '../multipath/multipath-device.ts'
 import { openMultipath } from '../multipath/multipath-device.ts'
 import type { MultipathOptions } from '../multipath/options.ts'
@@ -216,15 +217,20 @@ class Agent implements HostAgent {
 
   /** What holds I/O of a volume: what processes before have left, and devices of this one that were closed. */
   async #owed(volume: VolumeId): Promise<Inherited> {
+    const own = await this.#ownDebts(volume)
+    const { owed, begin } = await this.#debts.of(volume, this.#stop.signal)
+    return { owed: [...own, ...owed], begin }
+  }
+
+  async #ownDebts(volume: VolumeId): Promise<readonly Owed[]> {
     const closed = [...this.#unfenced].filter((device) => device.volume === volume)
+    if (closed.length === 0) return []
     const over = new AbortController()
     const waited = delay(this.#host.clock, FENCE_WAIT, AbortSignal.any([over.signal, this.#stop.signal]))
     await Promise.race([Promise.all(closed.map(({ fenced }) => fenced)), waited])
     over.abort()
     const before = closed.filter((device) => this.#unfenced.has(device))
-    const own = await Promise.all(before.map((device) => device.leaves()))
-    const { owed, begin } = await this.#debts.of(volume, this.#stop.signal)
-    return { owed: [...own.flat(), ...owed], begin }
+    return (await Promise.all(before.map((device) => device.leaves()))).flat()
   }
 
   /** The one that offers a path first. */
