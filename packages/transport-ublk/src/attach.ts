@@ -1,4 +1,4 @@
-import type { BlockDevice, SignalOptions } from '@blockbraid/core'
+import type { BlockDevice, Clock, SignalOptions } from '@blockbraid/core'
 import { BlockError, delay, Errno, throwIfAborted, writeThrough } from '@blockbraid/core'
 import { UblkAttachment } from './attachment.ts'
 import type { Context, Names } from './context.ts'
@@ -111,7 +111,7 @@ async function makeNode(
     await system.writeRecord(kname, names)
     guard = system.guard(guardEntry(info, system.pid), settings.takeOverTimeout)
     // It waits until the node of an unprivileged device is this user's; before that every command is refused.
-    const made = asMade(device, parameters)
+    const made = asMade(device, parameters, context.clock)
     server = await serve(made, info, control.features === undefined, aborted.resolve, { ...context, ends, signal })
     await setParameters(control, info, parametersBytes(parameters))
     await start(context, info, server, aborted.promise, signal)
@@ -202,7 +202,7 @@ async function takeOver(
   if (info === undefined) return undefined
   const aborted = Promise.withResolvers<number>()
   // Only one process can open the device: until then the record, and with it the guard, of the former one count.
-  const made = asMade(device, parameters)
+  const made = asMade(device, parameters, context.clock)
   const server = await serve(made, info, control.features === undefined, aborted.resolve, { ...context, signal })
   try {
     await system.writeRecord(kname, names)
@@ -232,8 +232,8 @@ async function takeOver(
  * The device as a node of it is to see it. The driver takes no parameters of a node that has been started; where they
  * say nothing of a write cache, the kernel will never flush.
  */
-function asMade(device: BlockDevice, { attributes }: Parameters): BlockDevice {
-  return (attributes & Attribute.VolatileCache) === 0 ? writeThrough(device) : device
+function asMade(device: BlockDevice, { attributes }: Parameters, clock: Clock): BlockDevice {
+  return (attributes & Attribute.VolatileCache) === 0 ? writeThrough(device, clock) : device
 }
 
 /** The kernel keeps what it was told of blocks when the node was made. */
