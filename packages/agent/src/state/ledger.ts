@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Debt, Ledger, LeftDebt, VolumeId } from '@blockbraid/core'
 import { BlockError } from '@blockbraid/core'
 import { hasEnded, makeRunFolder, ownStart, runFolder } from '@blockbraid/linux'
-import { atMost } from './at-most.ts'
+import PQueue from 'p-queue'
 import { debtName, decodeDebt, encodeDebt, readDebtName } from './debt-record.ts'
 
 const AT_ONCE = 16
@@ -32,7 +32,7 @@ class FileLedger implements Ledger {
   readonly #folder: string
   readonly #report: (line: string) => void
   readonly #owner = { pid: process.pid, started: ownStart() }
-  readonly #inTurn = atMost(AT_ONCE)
+  readonly #files = new PQueue({ concurrency: AT_ONCE })
   /** Files of this process by token. */
   readonly #own = new Map<string, string>()
   readonly #told = new Set<string>()
@@ -44,7 +44,7 @@ class FileLedger implements Ledger {
   }
 
   put(debt: Debt): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#files.add(async () => {
       // It may have been cleared away since.
       await makeRunFolder(this.#folder)
       await this.#refuseForeign()
@@ -63,7 +63,7 @@ class FileLedger implements Ledger {
   }
 
   drop(token: string): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#files.add(async () => {
       const name = this.#own.get(token)
       if (name === undefined) return
       this.#own.delete(token)
@@ -77,7 +77,7 @@ class FileLedger implements Ledger {
       throw failed(`${this.#folder} cannot be read`, cause)
     })
     if (names.length > 0) await this.#refuseForeign()
-    const debts = await Promise.all(names.map((name) => this.#inTurn(() => this.#read(name, volume))))
+    const debts = await Promise.all(names.map((name) => this.#files.add(() => this.#read(name, volume))))
     return debts.filter((debt) => debt !== undefined)
   }
 
