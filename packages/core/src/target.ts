@@ -21,6 +21,23 @@ export interface PathEvents {
    * cache (SAM-5 §5.14, sense 29h). The detail says what.
    */
   cacheLost: string
+  /**
+   * Commands have failed: the first of a kind at once, then at most one event of a kind every few seconds, with how
+   * many there were meanwhile.
+   */
+  trouble: PathTrouble
+}
+
+/** Why commands of a path fail, or succeed only in part: one kind of failure. */
+export interface PathTrouble {
+  /** Short, stable and without numbers, such as `medium error`; failures are counted by it. */
+  readonly kind: string
+  /** In words: what the storage said, the logical unit, the first block where one is concerned. */
+  readonly text: string
+  /** `error`: an I/O ended with an error. `warning`: it went on, here or elsewhere. */
+  readonly severity: 'error' | 'warning'
+  /** How many of this kind since the last event of it, this one included. */
+  readonly count: number
 }
 
 /**
@@ -90,6 +107,22 @@ export interface TargetEvents {
   changed: string
 }
 
+/** What is to be said of something that discovery was asked for, or was told of, and that it does not list as it should. */
+export interface DiscoveryNote {
+  /** Where: a portal, a target, a logical unit, for people. */
+  readonly place: string
+  /** What is wrong and what cures it, for people. */
+  readonly text: string
+  /** Whether it is expected, by the options or by what was there before, and not there now: it is looked for again. */
+  readonly missing: boolean
+}
+
+/** Options of {@link Target.discover}. */
+export interface DiscoverOptions extends SignalOptions {
+  /** Hears what is left out, or is not as it should be; one call each. */
+  readonly note?: (note: DiscoveryNote) => void
+}
+
 /** A storage system reached over one protocol. After `close()` its calls reject with CLOSED. */
 export interface Target {
   /** Unique within an agent, for people and path ids. */
@@ -99,9 +132,10 @@ export interface Target {
   /**
    * Lists every path of every volume that hosts may use, also those that cannot be reached just now, where
    * the storage system tells of them: a path that is no longer listed is taken to be gone for good.
-   * Rejects with CONNECT_FAILED where nothing answers; then the paths stay as they were.
+   * Rejects with CONNECT_FAILED where nothing answers; then the paths stay as they were. What answers is listed
+   * whatever else does not; what is left out is told to `note`.
    */
-  discover(options?: SignalOptions): Promise<readonly PathInfo[]>
+  discover(options?: DiscoverOptions): Promise<readonly PathInfo[]>
   /**
    * Opens a path: one try. Rejects with CONNECT_FAILED, DENIED, TIMED_OUT, or IDENTITY_CHANGED
    * when another volume answers at that address.
