@@ -61,6 +61,9 @@ export class Engine {
   #expiry: Timer | undefined
   #expiryAt = 0
   #watch: Timer | undefined
+  /** By op: how long one may be in flight, milliseconds; 0: for ever. */
+  readonly #limits: readonly number[]
+  readonly #watchInterval: number
   #closed = false
   #barriers: Barrier[] = []
 
@@ -68,6 +71,8 @@ export class Engine {
     this.#clock = clock
     this.#options = options
     this.#owner = owner
+    this.#limits = inFlightLimits(options)
+    this.#watchInterval = Math.min(...this.#limits.filter((limit) => limit > 0)) / 4
     this.selection = new Selection(selector, (error) => owner.policyFault(error))
   }
 
@@ -334,16 +339,16 @@ export class Engine {
   }
 
   #startWatch(): void {
-    const { ioTimeout } = this.#options
-    if (ioTimeout === 0) return
-    this.#watch = this.#clock.after(ioTimeout / 4, () => {
+    if (this.#watchInterval === Number.POSITIVE_INFINITY) return
+    this.#watch = this.#clock.after(this.#watchInterval, () => {
       this.#watch = undefined
-      const oldest = this.#clock.now() - ioTimeout * 1000
+      const now = this.#clock.now()
       let waiting = false
       for (const { parent, slot, started } of this.#pool.all) {
         if (parent === null || slot === null) continue
         waiting = true
-        if (started <= oldest) slot.fail(`an I/O had no answer for ${ioTimeout} ms`)
+        const limit = this.#limits[parent.op] as number
+        if (limit > 0 && started <= now - limit * 1000) slot.fail(overdue(parent.op, limit))
       }
       if (waiting && this.#watch === undefined) this.#startWatch()
     })
@@ -515,6 +520,22 @@ export class Engine {
   stopWatch(): void {
     this.#watch?.cancel()
   }
+}
+
+function inFlightLimits({ ioTimeout, flushTimeout, trimTimeout, zeroTimeout }: ResolvedOptions): number[] {
+  const limits: number[] = []
+  limits[IoOp.Read] = limits[IoOp.Write] = ioTimeout
+  limits[IoOp.Flush] = flushTimeout
+  limits[IoOp.Trim] = trimTimeout
+  limits[IoOp.WriteZeroes] = zeroTimeout
+  return limits
+}
+
+function overdue(op: IoOp, limit: number): string {
+  if (op === IoOp.Flush) return `a flush had no answer for ${limit} ms`
+  if (op === IoOp.Trim) return `a trim had no answer for ${limit} ms`
+  if (op === IoOp.WriteZeroes) return `a write of zeroes had no answer for ${limit} ms`
+  return `an I/O had no answer for ${limit} ms`
 }
 
 /** Whether whoever submitted it has gone. */
