@@ -1,3 +1,4 @@
+import type { DeviceLimits } from './device.ts'
 import type { Events } from './events.ts'
 import type { PathSelector } from './policy.ts'
 import type { Access } from './target.ts'
@@ -42,7 +43,7 @@ export interface PathStatus {
   readonly latencyHistogram: readonly number[]
   /** `clock.now()` of the last change of state, µs. */
   readonly since: number
-  /** Why the path is in this state, where it is not up; else an empty text. */
+  /** Why the path is in this state, where it is not up, or takes no I/O though it is; else an empty text. */
   readonly reason: string
 }
 
@@ -83,6 +84,16 @@ export interface ResizedDetail {
   readonly size: number
 }
 
+/** Detail of `limits`. */
+export interface LimitsDetail {
+  /** What the device can do now. */
+  readonly limits: DeviceLimits
+  /** What it could do before. */
+  readonly before: DeviceLimits
+  /** Id of the path whose news, or whose coming or going, has brought it; an empty text where it was none. */
+  readonly path: string
+}
+
 /** Detail of `cacheLost`. */
 export interface CacheLostDetail {
   /** Id of the path that told. */
@@ -103,10 +114,14 @@ export interface PairEvents {
   policyFault: Error
   /** The volume has a new size. */
   resized: ResizedDetail
+  /** The device can do other than before: it is read-only or no longer, has a cache or none, takes larger transfers. */
+  limits: LimitsDetail
   /** The storage lost acknowledged changes that were not flushed: the next flush of each client fails. */
   cacheLost: CacheLostDetail
   /** The attachment could not follow the volume's new size; it keeps the old one. */
   resizeFailed: Error
+  /** The attachment could not follow what the device can do; where clients ask for more it is done, or refused, behind it. */
+  limitsFailed: Error
   /** The attachment ended by itself. */
   lost: Error
 }
@@ -131,6 +146,8 @@ export interface BlockDevicePair extends AsyncDisposable {
   readonly policy: string
   /** How often the policy threw or returned what was not in its list; the first path served then. */
   readonly policyFaults: number
+  /** What the attachment could not follow of size and limits, for people; an empty text where it shows them as they are. */
+  readonly behind: string
   /** Every path with its counters, as it is now. */
   readonly paths: readonly PathStatus[]
   /** Ranges that wait for a proof. */

@@ -72,6 +72,8 @@ export interface Path extends BlockDevice {
   readonly fenceToken?: string
   /** Asks the array to make this path's port optimized (explicit ALUA). */
   activate?(options?: SignalOptions): Promise<void>
+  /** Reads its limits again, now, since another path to the volume has told others: what has changed is told by `limits`. */
+  lookAgain?(): void
 }
 
 /** A path that a target offers, connected or not. */

@@ -32,6 +32,8 @@ export interface EngineOwner {
   policyFault(error: Error): void
   /** A failed path owes no `done` any more: what it leaves without proof is known. */
   drained(slot: PathSlot): void
+  /** Whether a change that none of the usable paths takes may be taken later. */
+  awaitsWritable(): boolean
 }
 
 /**
@@ -256,7 +258,11 @@ export class Engine {
 
   #finishFailed(attempt: Attempt, slot: PathSlot, status: IoStatus): void {
     slot.entry.errors++
-    if (!isPathError(status)) return this.#complete(attempt, status)
+    if (!isPathError(status)) {
+      if (isProtection(status) && changesData(attempt.io.op)) this.#refused(attempt, slot, status)
+      else this.#complete(attempt, status)
+      return
+    }
     attempt.slot = null
     attempt.doomed = false
     attempt.unsure = false
@@ -280,6 +286,22 @@ export class Engine {
       this.#retry(attempt)
     }
     if (slot.state === 'fencing' && slot.entry.inflight === 0) this.#owner.drained(slot)
+  }
+
+  /** The array takes no changes through this path: another one may take them now, or one that is not usable yet. */
+  #refused(attempt: Attempt, slot: PathSlot, status: IoStatus): void {
+    attempt.slot = null
+    attempt.doomed = false
+    attempt.unsure = false
+    slot.refuseChanges()
+    const elsewhere = this.#slots.some((other) => !other.isProtected)
+    if (this.#closed || isGone(attempt) || !(elsewhere || this.#owner.awaitsWritable())) {
+      return this.#complete(attempt, status)
+    }
+    slot.entry.retries++
+    this.#startDeadline(attempt)
+    if (elsewhere) this.#dispatch(attempt)
+    else this.#park(attempt)
   }
 
   #retry(attempt: Attempt): void {
@@ -357,23 +379,30 @@ export class Engine {
   /** Changes the paths that I/O goes to; returns how many Ios expired while there was none, where there now is one. */
   setUsable(slots: PathSlot[]): number | undefined {
     const resumed = this.#slots.length === 0 && slots.length > 0
+    // What is parked beside usable paths waits for one that takes changes.
+    const unparks = resumed || slots.some((slot) => !slot.isProtected)
     if (slots.length === 0) this.#expired = 0
     for (const entry of this.#usable) entry.index = -1
     this.#slots = slots
     this.#usable = slots.map((slot) => slot.entry)
     for (const [index, entry] of this.#usable.entries()) entry.index = index
     this.selection.update(this.#usable)
-    for (let count = resumed ? this.#parked.length : 0; count > 0; count--) {
-      const attempt = this.#parked.shift()
-      if (attempt === null) break
-      this.#retry(attempt)
-    }
+    if (unparks) this.unpark()
     this.#pump()
     // The policy's `update` may have taken the last path out again.
     if (!resumed || this.#slots.length === 0) return undefined
     const expired = this.#expired
     this.#expired = 0
     return expired
+  }
+
+  /** Lets what waits for a path, or for one that takes changes, try again. */
+  unpark(): void {
+    for (let count = this.#parked.length; count > 0; count--) {
+      const attempt = this.#parked.shift()
+      if (attempt === null) break
+      this.#retry(attempt)
+    }
   }
 
   /** Nothing sent through the slot's path can change data any more: what waited for that moves on. */
@@ -536,6 +565,10 @@ function overdue(op: IoOp, limit: number): string {
   if (op === IoOp.Trim) return `a trim had no answer for ${limit} ms`
   if (op === IoOp.WriteZeroes) return `a write of zeroes had no answer for ${limit} ms`
   return `an I/O had no answer for ${limit} ms`
+}
+
+function isProtection(status: IoStatus): boolean {
+  return status === Errno.EROFS || status === Errno.EPERM
 }
 
 /** Whether whoever submitted it has gone. */

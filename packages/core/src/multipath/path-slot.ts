@@ -65,10 +65,15 @@ export class PathSlot {
   tellsKnown = false
   /** What `entry.ios` reaches only by an I/O that was sent since another path told what this one may tell, or not. */
   doubt = 0
+  /** Whether changes may go through it, or could when it was last up. */
+  takesChanges = false
+  /** Why it takes no I/O though it is up; an empty text where it does. */
+  standsBack = ''
   /** Settles when the first try to connect has ended, one way or the other. */
   readonly firstTry: Promise<void>
   #owner: SlotOwner
   #resting: Timer | undefined
+  #refusing: Timer | undefined
   #disabled = false
   #tries = 0
   #interrupt = new AbortController()
@@ -97,6 +102,21 @@ export class PathSlot {
     return this.state === 'up' && this.#resting === undefined && (access === 'optimized' || access === 'non-optimized')
   }
 
+  /** Whether changes through it are refused, by what its path tells or by what it has done. */
+  get isProtected(): boolean {
+    return this.#refusing !== undefined || this.entry.path?.limits.readOnly === true
+  }
+
+  /** Counts as protected for a while, after the array refused a change though its path does not tell that it would. */
+  refuseChanges(): void {
+    if (this.isProtected || this.state !== 'up') return
+    this.#refusing = this.#owner.host.clock.after(this.#owner.options.reconnectDelayMax, () => {
+      this.#refusing = undefined
+      this.#owner.slotChanged(this)
+    })
+    this.#owner.slotChanged(this)
+  }
+
   /** Keeps I/O away for a moment, after the array refused a command that another path may take. */
   rest(): void {
     if (this.#resting !== undefined || this.state !== 'up') return
@@ -112,8 +132,7 @@ export class PathSlot {
     if (this.state !== 'up') return
     const path = this.entry.path as Path
     this.entry.failures++
-    this.#resting?.cancel()
-    this.#resting = undefined
+    this.#stopRest()
     this.hears = false
     // Before close: its in-flight Ios may come back from inside it, and must find it out of the list.
     this.state = 'fencing'
@@ -123,6 +142,17 @@ export class PathSlot {
       this.#closing = path.close()
       this.#failed?.()
     }
+  }
+
+  #stopRest(): void {
+    this.#resting?.cancel()
+    this.#resting = undefined
+    this.#stopRefusing()
+  }
+
+  #stopRefusing(): void {
+    this.#refusing?.cancel()
+    this.#refusing = undefined
   }
 
   /** Takes the path out until {@link enable}; settles when it is fenced. */
@@ -172,7 +202,7 @@ export class PathSlot {
       latency: entry.latency,
       latencyHistogram: Array.from(entry.histogram),
       since: this.since,
-      reason: this.reason,
+      reason: this.state === 'up' ? this.standsBack : this.reason,
     }
   }
 
@@ -275,6 +305,9 @@ export class PathSlot {
       const fault = this.#owner.accepts(this, path, limits)
       if (fault !== undefined) return this.fail(fault)
       this.entry.queueDepth = limits.queueDepth
+      this.takesChanges = !limits.readOnly
+      // What it tells now counts.
+      this.#stopRefusing()
       this.#owner.slotChanged(this)
     }
     const onDown = (error: Error): void => this.fail(error.message)
@@ -284,6 +317,7 @@ export class PathSlot {
     this.entry.path = path
     this.entry.access = path.access
     this.entry.queueDepth = path.limits.queueDepth
+    this.takesChanges = !path.limits.readOnly
     this.everUp = true
     this.#change('up', '')
     // Asked for between the connect and this moment.
