@@ -284,7 +284,7 @@ export class IscsiPath implements Path {
       if (whole && sense !== undefined) this.#tell(io, verdict.text, OK, sense)
       // The target does not say that anything is missing: it was lost on the way.
       const status = whole ? OK : reads && task.residual === 0 ? CUT : Errno.EIO
-      if (!whole) this.#tell(io, 'too little data', status)
+      if (!whole) this.#tell(io, 'too little data', status, sense)
       return status === CUT ? this.#end(io, CUT) : this.#answered(io, status)
     }
     // Without a command for it there is no cache either, unless it says so.
