@@ -1,7 +1,7 @@
 import type { DeviceLimits } from './device.ts'
 import type { Events } from './events.ts'
 import type { PathSelector } from './policy.ts'
-import type { Access } from './target.ts'
+import type { Access, PathTrouble } from './target.ts'
 import type { Attachment, DetachOptions } from './transport.ts'
 import type { UserDevice } from './user-device.ts'
 import type { VolumeId } from './volume-id.ts'
@@ -43,8 +43,13 @@ export interface PathStatus {
   readonly latencyHistogram: readonly number[]
   /** `clock.now()` of the last change of state, µs. */
   readonly since: number
-  /** Why the path is in this state, where it is not up, or takes no I/O though it is; else an empty text. */
+  /**
+   * Why the path is in this state, or takes no I/O though it is up; else what went wrong on it last within a minute, or
+   * an empty text.
+   */
   readonly reason: string
+  /** What went wrong, counted by {@link PathTrouble.kind | kind}; left out where nothing did. */
+  readonly troubles?: Readonly<Record<string, number>>
 }
 
 /** A range in which something may still change that no proof has ended. What overlaps it waits, or fails in time. */
@@ -102,6 +107,12 @@ export interface CacheLostDetail {
   readonly reason: string
 }
 
+/** Detail of `trouble`. */
+export interface TroubleDetail extends PathTrouble {
+  /** Id of the path. */
+  readonly path: string
+}
+
 /** Events of a {@link BlockDevicePair} and of the multipath device below it. */
 export interface PairEvents {
   /** No usable path: I/O is parked. */
@@ -110,6 +121,8 @@ export interface PairEvents {
   resumed: ResumedDetail
   /** A path changed its state or its access. */
   path: PathStatus
+  /** Why commands of a path fail; the path tells it now and then, with how many. */
+  trouble: TroubleDetail
   /** Said once per selector that threw or returned what was not in its list. */
   policyFault: Error
   /** The volume has a new size. */

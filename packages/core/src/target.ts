@@ -70,6 +70,8 @@ export interface Path extends BlockDevice {
    * ended; stable text without secrets. Left out: nothing that is sent outlives the process.
    */
   readonly fenceToken?: string
+  /** Why its Ios end with path errors, where that is known; `down` tells the same, and comes after them. */
+  readonly failure?: Error | undefined
   /** Asks the array to make this path's port optimized (explicit ALUA). */
   activate?(options?: SignalOptions): Promise<void>
   /** Reads its limits again, now, since another path to the volume has told others: what has changed is told by `limits`. */

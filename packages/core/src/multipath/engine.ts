@@ -7,7 +7,7 @@ import type { ByteRun } from '../ledger.ts'
 import type { GuardStatus } from '../pair.ts'
 import type { PathSelector } from '../policy.ts'
 import type { IoStatus } from '../status.ts'
-import { describeStatus, Errno, isPathError, NOT_EXECUTED, OK } from '../status.ts'
+import { Errno, isPathError, NOT_EXECUTED, OK } from '../status.ts'
 import type { Attempt } from './attempt.ts'
 import { AttemptList, AttemptPool } from './attempt.ts'
 import type { Change } from './change.ts'
@@ -19,6 +19,7 @@ import type { ResolvedOptions } from './options.ts'
 import type { PathEntry } from './path-entry.ts'
 import type { PathSlot } from './path-slot.ts'
 import { Selection } from './selection.ts'
+import { NO_ANSWER } from './troubles.ts'
 
 /** Somebody who waits for some Ios. */
 interface Barrier {
@@ -267,7 +268,7 @@ export class Engine {
     attempt.doomed = false
     attempt.unsure = false
     const executed = (status & NOT_EXECUTED) === 0
-    if (executed) slot.fail(`an I/O ended with ${describeStatus(status)}`)
+    if (executed) slot.failAfter(status)
     else slot.rest()
     slot.entry.retries++
     const first = attempt.deadline === 0
@@ -370,7 +371,7 @@ export class Engine {
         if (parent === null || slot === null) continue
         waiting = true
         const limit = this.#limits[parent.op] as number
-        if (limit > 0 && started <= now - limit * 1000) slot.fail(overdue(parent.op, limit))
+        if (limit > 0 && started <= now - limit * 1000) slot.fail(overdue(parent.op, limit), NO_ANSWER)
       }
       if (waiting && this.#watch === undefined) this.#startWatch()
     })

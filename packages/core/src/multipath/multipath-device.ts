@@ -15,7 +15,7 @@ import type { PathSelector } from '../policy.ts'
 import type { DeviceScsiOptions, ScsiAnswer } from '../scsi.ts'
 import { SCSI_TIMEOUT } from '../scsi.ts'
 import { Errno } from '../status.ts'
-import type { Path } from '../target.ts'
+import type { Path, PathTrouble } from '../target.ts'
 import type { VolumeId } from '../volume-id.ts'
 import { CacheState } from './cache-state.ts'
 import { Engine } from './engine.ts'
@@ -30,6 +30,7 @@ import { anyRoute, oneRoute, passThrough } from './pass-through.ts'
 import type { PathEntry } from './path-entry.ts'
 import type { PathSource, SlotOwner } from './path-slot.ts'
 import { PathSlot } from './path-slot.ts'
+import { NO_ANSWER } from './troubles.ts'
 import { activatable, bestTier, standsBack } from './usable.ts'
 import { WriteHold } from './write-hold.ts'
 
@@ -361,6 +362,10 @@ class Multipath implements MultipathDevice, SlotOwner {
     if (this.limits.writeCache && this.#engine.cacheLost()) this.#emit('cacheLost', { path: slot.entry.id, reason })
   }
 
+  slotTroubled(slot: PathSlot, trouble: PathTrouble): void {
+    this.#emit('trouble', { ...trouble, path: slot.entry.id })
+  }
+
   #refreshLimits(by?: PathSlot): void {
     const entries = this.#slots.filter((slot) => slot.state === 'up').map((slot) => slot.entry)
     if (entries.length === 0) return
@@ -471,7 +476,7 @@ class Multipath implements MultipathDevice, SlotOwner {
   #guardAll(path: Path): void {
     const slot = this.#slots.find(({ entry }) => entry.path === path)
     if (slot === undefined) return
-    slot.fail('a SCSI command had no answer')
+    slot.fail('a SCSI command had no answer', NO_ANSWER)
     this.#engine.guardAll(slot, this.limits.size)
     slot.drained()
   }

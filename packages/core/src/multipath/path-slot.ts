@@ -5,7 +5,9 @@ import type { DeviceLimits } from '../device.ts'
 import { BlockError, messageOf } from '../errors.ts'
 import type { ByteRun, Ledger } from '../ledger.ts'
 import type { PathState, PathStatus } from '../pair.ts'
-import type { Access, Path, PathInfo, Target } from '../target.ts'
+import type { IoStatus } from '../status.ts'
+import { describeStatus } from '../status.ts'
+import type { Access, Path, PathInfo, PathTrouble, Target } from '../target.ts'
 import type { VolumeId } from '../volume-id.ts'
 import { AttemptList } from './attempt.ts'
 import type { Connection } from './connect.ts'
@@ -13,6 +15,7 @@ import { abandon, connectOnce } from './connect.ts'
 import type { ResolvedOptions } from './options.ts'
 import { PathEntry } from './path-entry.ts'
 import { PathRecord } from './path-record.ts'
+import { kindOfFailure, Troubles } from './troubles.ts'
 
 /** A path that a device may use: where it leads, and through which target. */
 export interface PathSource {
@@ -42,6 +45,8 @@ export interface SlotOwner {
   slotConnected(slot: PathSlot, wasReset: boolean): void
   /** The storage said that what was in its volatile cache is gone. */
   slotLostCache(slot: PathSlot, reason: string): void
+  /** Commands of the slot's path fail. */
+  slotTroubled(slot: PathSlot, trouble: PathTrouble): void
   /** Whether something was acknowledged that no flush has covered. */
   readonly unflushed: boolean
   /** What the slot's failed path, of which nothing is in flight any more, leaves without a proof. */
@@ -83,6 +88,7 @@ export class PathSlot {
   #run: Promise<void>
   #waiters: (() => void)[] = []
   #record: PathRecord
+  #troubles = new Troubles()
 
   constructor(source: PathSource, owner: SlotOwner) {
     this.source = source
@@ -127,11 +133,22 @@ export class PathSlot {
     this.#owner.slotChanged(this)
   }
 
-  /** Ends the connection after a path error; in-flight Ios come back with path errors, then the fence is awaited. */
-  fail(reason: string): void {
+  /** Ends the connection after an I/O ended with a path error. */
+  failAfter(status: IoStatus): void {
+    const failure = this.entry.path?.failure
+    if (failure === undefined) this.fail(`an I/O ended with ${describeStatus(status)}`)
+    else this.fail(failure.message, kindOfFailure(failure))
+  }
+
+  /**
+   * Ends the connection; in-flight Ios come back with path errors, then the fence is awaited. `kind`: by what it is
+   * counted among the troubles of the path.
+   */
+  fail(reason: string, kind?: string): void {
     if (this.state !== 'up') return
     const path = this.entry.path as Path
     this.entry.failures++
+    if (kind !== undefined) this.#troubles.count(kind)
     this.#stopRest()
     this.hears = false
     // Before close: its in-flight Ios may come back from inside it, and must find it out of the list.
@@ -187,6 +204,7 @@ export class PathSlot {
 
   status(): PathStatus {
     const { entry, source } = this
+    const { counts } = this.#troubles
     return {
       id: entry.id,
       target: source.target.name,
@@ -202,7 +220,9 @@ export class PathSlot {
       latency: entry.latency,
       latencyHistogram: Array.from(entry.histogram),
       since: this.since,
-      reason: this.state === 'up' ? this.standsBack : this.reason,
+      reason:
+        this.state === 'up' ? this.standsBack || this.#troubles.recent(this.#owner.host.clock.now()) : this.reason,
+      ...(counts !== undefined && { troubles: counts }),
     }
   }
 
@@ -258,6 +278,10 @@ export class PathSlot {
       this.hears = false
     })
     path.events.on('cacheLost', (reason) => this.#owner.slotLostCache(this, reason))
+    path.events.on('trouble', (trouble) => {
+      this.#troubles.add(trouble, this.#owner.host.clock.now())
+      this.#owner.slotTroubled(this, trouble)
+    })
     this.#owner.slotConnected(this, path.wasReset === true)
   }
 
@@ -310,7 +334,7 @@ export class PathSlot {
       this.#stopRefusing()
       this.#owner.slotChanged(this)
     }
-    const onDown = (error: Error): void => this.fail(error.message)
+    const onDown = (error: Error): void => this.fail(error.message, kindOfFailure(error))
     path.events.on('access', onAccess)
     path.events.on('limits', onLimits)
     path.events.on('down', onDown)
@@ -321,7 +345,7 @@ export class PathSlot {
     this.everUp = true
     this.#change('up', '')
     // Asked for between the connect and this moment.
-    if (down !== undefined) this.fail(down.message)
+    if (down !== undefined) onDown(down)
     if (this.ended || this.#disabled) this.fail('taken out by hand')
     await failed
     if (this.entry.inflight === 0) this.drained()
