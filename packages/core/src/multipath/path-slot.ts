@@ -81,6 +81,8 @@ export class PathSlot {
   #refusing: Timer | undefined
   #disabled = false
   #tries = 0
+  // Somebody has asked for it by hand.
+  #atOnce = false
   #interrupt = new AbortController()
   #failed: (() => void) | undefined
   #closing: Promise<void> | undefined
@@ -185,6 +187,7 @@ export class PathSlot {
   enable(): void {
     this.#disabled = false
     this.#tries = 0
+    this.#atOnce = true
     if (this.state === 'disabled' || this.state === 'waiting') this.#interrupt.abort()
   }
 
@@ -251,9 +254,17 @@ export class PathSlot {
   async #connect(): Promise<Connection | undefined> {
     const { host, options } = this.#owner
     const signal = this.#fresh()
+    const recent = !this.#atOnce
+    this.#atOnce = false
     this.#change('connecting', this.reason)
     try {
-      const connection = await connectOnce(this.source, host.clock, options.connectTimeout, signal, this.#opened)
+      const connection = await connectOnce(this.source, {
+        clock: host.clock,
+        timeout: options.connectTimeout,
+        signal,
+        recent,
+        opened: this.#opened,
+      })
       const fault =
         this.ended || this.#disabled ? 'taken out' : this.#owner.accepts(this, connection.path, connection.path.limits)
       // Before the first change goes through it: should this process end, another one must know of it.
