@@ -14,7 +14,7 @@ import {
   socketPair,
 } from '@blockbraid/linux'
 import { guardEntry } from './guard-entry.ts'
-import type { BackedNode, NbdKernel } from './nbd-kernel.ts'
+import type { NbdKernel } from './nbd-kernel.ts'
 import {
   chosenIndex,
   connectAttributes,
@@ -65,14 +65,11 @@ export const linuxKernel: NbdKernel = {
 
   async nodes() {
     const names = await readdir('/sys/block').catch(() => [])
-    const nodes: BackedNode[] = []
-    for (const name of names) {
-      const index = /^nbd(\d+)$/.exec(name)?.[1]
-      if (index === undefined) continue
-      const backend = await linuxKernel.read(Number(index), 'backend')
-      if (backend !== undefined && backend !== '') nodes.push({ index: Number(index), backend })
-    }
-    return nodes.sort((a, b) => a.index - b.index)
+    const indexes = names.flatMap((name) => /^nbd(\d+)$/.exec(name)?.[1] ?? []).map(Number)
+    const nodes = await Promise.all(
+      indexes.map(async (index) => ({ index, backend: (await linuxKernel.read(index, 'backend')) ?? '' })),
+    )
+    return nodes.filter(({ backend }) => backend !== '').sort((a, b) => a.index - b.index)
   },
 
   async read(index, attribute) {
