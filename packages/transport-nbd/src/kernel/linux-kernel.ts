@@ -6,6 +6,7 @@ import type { GenericNetlink, NetlinkAttribute, NetlinkMessage } from '@blockbra
 import {
   closeFd,
   guardNode,
+  helperEnvironment,
   ioctl,
   LinuxError,
   nodeUsers,
@@ -173,8 +174,8 @@ async function openNbd(): Promise<GenericNetlink> {
 /** Loads the module without nodes for the ioctl interface; resolves to what modprobe says where it cannot. */
 function loadModule(): Promise<string> {
   return new Promise((resolve) => {
-    const env = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` }
-    execFile('modprobe', ['nbd', 'nbds_max=0'], { timeout: 30_000, env }, (error, _, complaint) =>
+    const options = { timeout: 30_000, env: helperEnvironment() }
+    execFile('modprobe', ['nbd', 'nbds_max=0'], options, (error, _, complaint) =>
       resolve(error === null ? '' : complaint.trim() || error.message),
     )
   })
