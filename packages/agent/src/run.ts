@@ -8,6 +8,7 @@ import type {
   Target,
 } from '@blockbraid/core'
 import { createHostAgent, systemHost } from '@blockbraid/core'
+import { checkVolumes } from './config/check-volumes.ts'
 import type { Config, DeviceConfig, PluginUse } from './config/config.ts'
 import { hiderOf } from './config/secrets.ts'
 import type { HandOverResult } from './control/protocol.ts'
@@ -76,6 +77,7 @@ export interface RunningAgent extends AsyncDisposable {
 /** Starts what `config` describes. Nothing is left behind when it fails, but for kernel nodes that were taken over. */
 export async function runAgent(config: Config, options: RunOptions = {}): Promise<RunningAgent> {
   const host = options.host ?? systemHost
+  checkVolumes(config.devices)
   const loaded = await loadDevices(config, host)
   const targets = await loadTargets(config, host)
   const hider = hiderOf([config.targets, config.devices])
