@@ -57,8 +57,11 @@ export interface RunningAgent extends AsyncDisposable {
   find(name: string): BlockDevicePair
   /** Asks the targets again and pairs what the config wants and is new. */
   rescan(): Promise<RescanResult>
-  /** Exchanges the policy of a pair under I/O. A `./file` is looked up from the config's folder. */
-  setPolicy(pair: string, policy: PluginUse): Promise<void>
+  /**
+   * Exchanges the policy of a pair under I/O. A `./file` is looked up from the config's folder. Resolves to what the
+   * policy does wrong, so that the first path is used; undefined: nothing that a trial shows.
+   */
+  setPolicy(pair: string, policy: PluginUse): Promise<string | undefined>
   /**
    * Ends a pair until the agent is started again. I/O in flight is drained; where no path is usable it is
    * dropped at once. Resolves to whether that was so. Rejects with IN_USE while a kernel node is used, unless

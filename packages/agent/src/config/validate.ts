@@ -65,7 +65,8 @@ function compile() {
     },
   })
   ajv.addKeyword('numberFrom')
-  return { check: ajv.compile(schema), numbers }
+  const check = ajv.compile(schema)
+  return { check, policy: ajv.getSchema(`${schema.$id}#/$defs/policy`)!, numbers }
 }
 
 /** A number that was long taken as milliseconds, and may be meant as seconds all the same. */
@@ -75,6 +76,20 @@ function tellOfNumber(path: readonly Step[], source: Source, tell: (line: string
   tell(
     `${source.locate(path)}: ${nameField(path)} is ${number}, taken as ${number}ms: write ${number}ms, or ${number}s`,
   )
+}
+
+/** The options of a policy that came from no file, checked and converted as a config's are. Throws a TypeError. */
+export function checkPolicy(use: string, options: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  compiled ??= compile()
+  const { policy } = compiled
+  const value: Record<string, unknown> = { ...options, use }
+  if (!policy(value)) {
+    const plain = { value, locate: () => '', locateKey: () => '', spelling: () => undefined, isVariable: () => false }
+    const mistakes = (policy.errors ?? []).filter(({ keyword }) => keyword !== 'if')
+    throw new TypeError(`policy ${use}: ${describe(mistakes[0]!, plain).text}`)
+  }
+  const { use: _use, ...converted } = value
+  return converted
 }
 
 /** A variable is text; where the schema wants a number or a boolean it is made one. */
