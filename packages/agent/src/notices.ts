@@ -1,4 +1,5 @@
 import type { BlockDevicePair, PathStatus } from '@blockbraid/core'
+import { placeOf } from './plugin-files.ts'
 
 /** Tells people what happens to a pair, one line an event. */
 export function reportEvents(pair: BlockDevicePair, report: (line: string) => void): void {
@@ -17,7 +18,10 @@ export function reportEvents(pair: BlockDevicePair, report: (line: string) => vo
     say(`resumed${expired === 0 ? '' : `; ${expired} I/Os had ended with EIO`}`),
   )
   pair.events.on('resized', ({ size }) => say(`now has ${size} bytes`))
-  pair.events.on('policyFault', (error) => say(`policy: ${error.message}`))
+  pair.events.on('policyFault', (error) => {
+    const place = placeOf(error.cause)
+    say(`policy: ${error.message}${place === undefined ? '' : ` (${place})`}`)
+  })
   pair.events.on('resizeFailed', (error) => say(`${pair.kernel.node} keeps its size: ${error.message}`))
   pair.events.on('lost', (error) => say(`lost: ${error.message}`))
 }

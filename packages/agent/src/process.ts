@@ -1,4 +1,5 @@
 import { main } from './program.ts'
+import { openScreen } from './top/screen.ts'
 import { watchLoop } from './watchdog.ts'
 
 /** Runs the command in this process: its arguments, streams and signals. */
@@ -18,6 +19,7 @@ export async function run(): Promise<void> {
     if (command !== 'up') process.exit(1)
   })
   process.stderr.on('error', () => {})
+  const isTerminal = process.stdin.isTTY && process.stdout.isTTY
   process.exitCode = await main(process.argv.slice(2), {
     out: (text) => void process.stdout.write(`${text}\n`),
     err: (text) => void process.stderr.write(`${text}\n`),
@@ -31,6 +33,7 @@ export async function run(): Promise<void> {
       { use: 'ublk', options: {} },
     ],
     watchLoop,
+    openScreen: isTerminal ? (events) => openScreen(process.stdin, process.stdout, events) : undefined,
     interrupted: interrupt.signal,
   })
   process.stdout.write('', () => process.exit())
