@@ -68,8 +68,11 @@ export interface GuardStatus {
   readonly reason: string
 }
 
-/** State of a multipath device: `degraded` has lost a path, `stalled` has no usable one and parks its I/O. */
-export type DeviceState = 'active' | 'degraded' | 'stalled' | 'closed'
+/**
+ * State of a multipath device: `degraded` has lost a path, `stalled` has no usable one and parks its I/O. `lost`, of a
+ * pair: its attachment has ended by itself, so that nobody reaches it before it is closed and made again.
+ */
+export type DeviceState = 'active' | 'degraded' | 'stalled' | 'lost' | 'closed'
 
 /** Detail of `stalled`. */
 export interface StalledDetail {
@@ -135,7 +138,7 @@ export interface PairEvents {
   resizeFailed: Error
   /** The attachment could not follow what the device can do; where clients ask for more it is done, or refused, behind it. */
   limitsFailed: Error
-  /** The attachment ended by itself. */
+  /** The attachment ended by itself; the state is `lost` from then on. */
   lost: Error
 }
 
@@ -177,7 +180,9 @@ export interface BlockDevicePair extends AsyncDisposable {
   releaseGuards(): void
   /**
    * Detaches, then closes the device unless others use it; `stalled` is emitted until then. Where the
-   * attachment refuses with IN_USE the pair stays as it was.
+   * attachment refuses with IN_USE the pair stays as it was. Without a usable path it waits as long as its I/O does,
+   * with mode `force` not at all. Rejects, closed all the same, where what was acknowledged and not flushed did not
+   * reach the storage: with NO_PATH where no path was usable, else with the error of the flush.
    */
   close(options?: DetachOptions): Promise<void>
 }

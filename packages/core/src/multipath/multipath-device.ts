@@ -61,6 +61,10 @@ export interface MultipathDevice extends BlockDevice {
   readonly volume: VolumeId
   /** Whether I/O can go on. */
   readonly state: DeviceState
+  /** How long I/O that waits since it has no usable path may still wait, milliseconds; Infinity where one is usable. */
+  readonly patience: number
+  /** Whether something was acknowledged that no flush has covered. */
+  readonly unflushed: boolean
   /** Settles after `close`, when every path is fenced, even if `close` was hurried. */
   readonly fenced: Promise<void>
   /** Changes of state. */
@@ -144,6 +148,7 @@ class Multipath implements MultipathDevice, SlotOwner {
   readonly fenced: Promise<void> = new Promise((resolve) => (this.#fenced = resolve))
   #ended = new AbortController()
   #asked: PathSlot | undefined
+  #stalledAt: number
 
   constructor(
     volume: VolumeId,
@@ -166,6 +171,7 @@ class Multipath implements MultipathDevice, SlotOwner {
     })
     for (const each of owed) this.#engine.owe(each)
     if (owed.length > 0) this.#cache.inherit()
+    this.#stalledAt = host.clock.now()
     this.limits = unknownLimits(sources[0]?.info.size ?? 0, sources[0]?.info.blockSize ?? 512)
     for (const source of sources) this.addPath(source)
   }
@@ -197,6 +203,12 @@ class Multipath implements MultipathDevice, SlotOwner {
     if (this.#closed) return 'closed'
     if (this.#engine.usable.length === 0) return 'stalled'
     return this.#slots.every((slot) => slot.state === 'up' && slot.standsBack === '') ? 'active' : 'degraded'
+  }
+
+  get patience(): number {
+    if (this.state !== 'stalled') return Number.POSITIVE_INFINITY
+    const { clock } = this.host
+    return Math.max(0, this.options.noPathTimeout - (clock.now() - this.#stalledAt) / 1000)
   }
 
   get parked(): number {
@@ -411,6 +423,7 @@ class Multipath implements MultipathDevice, SlotOwner {
     const before = this.#engine.usable
     if (slots.length !== before.length || slots.some((slot, index) => slot !== before[index])) {
       const expired = this.#engine.setUsable(slots)
+      if (slots.length === 0) this.#stalledAt = this.host.clock.now()
       if (slots.length === 0 && !this.#closed) this.#emit('stalled', { parked: this.parked })
       if (expired !== undefined) this.#emit('resumed', { expired })
     }
