@@ -22,6 +22,7 @@ export type {
   ReleasedGuards,
   Stats,
 } from './control/snapshot.ts'
+export type { Severity } from './log/report.ts'
 export type { RescanResult, RunningAgent, RunOptions } from './run.ts'
 export { runAgent } from './run.ts'
 export { defaultStateFolder } from './state/folder.ts'
