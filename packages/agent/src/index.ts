@@ -14,6 +14,7 @@ export type { Arguments, HandedOver, HandOverResult, Operation, Request, ScsiRes
 export { operations } from './control/protocol.ts'
 export type {
   GuardListing,
+  LimitsListing,
   Listing,
   PairListing,
   PairStats,

@@ -1,3 +1,4 @@
+import type { DeviceLimits } from './device.ts'
 import type { Events } from './events.ts'
 import type { PathSelector } from './policy.ts'
 import type { Access, PathTrouble } from './target.ts'
@@ -133,6 +134,8 @@ export interface BlockDevicePair extends AsyncDisposable {
   readonly kernel: Attachment
   /** Whether I/O can go on. */
   readonly state: DeviceState
+  /** What its paths together can do; `user` offers more, and does the rest itself. */
+  readonly limits: DeviceLimits
   /** Ios waiting for a usable path. */
   readonly parked: number
   /** Ios waiting for room on a usable path. */

@@ -1,6 +1,6 @@
 import type { Closing } from '../closing.ts'
 import { closing } from '../closing.ts'
-import type { SignalOptions } from '../device.ts'
+import type { DeviceLimits, SignalOptions } from '../device.ts'
 import type { Emitter } from '../emitter.ts'
 import { createEmitter } from '../emitter.ts'
 import { BlockError } from '../errors.ts'
@@ -110,6 +110,10 @@ class Pair implements BlockDevicePair {
 
   get state(): DeviceState {
     return this.#closing.begun || this.#detaching > 0 ? 'closed' : this.#device.state
+  }
+
+  get limits(): DeviceLimits {
+    return this.#device.limits
   }
 
   get parked(): number {
