@@ -299,7 +299,11 @@ export function createRunning({
     if (closing.signal.aborted) return
     inTurn(() => pairNew(found, closing.signal)).then(
       ({ added, removed, errors, refusals }) => {
-        log.repeat(`rescan: ${added.length} paths came, ${removed.length} went`, { topic: 'rescan', severity: 'info' })
+        log.repeat(`rescan: ${added.length} paths came, ${removed.length} went`, {
+          topic: 'rescan',
+          severity: 'info',
+          atOnce: 5,
+        })
         for (const line of errors) if (!told.has(line)) report(line)
         told = new Set(refusals.map(({ message }) => message))
       },

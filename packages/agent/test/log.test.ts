@@ -111,6 +111,13 @@ describe('the log of a running agent', () => {
     expect(lines).toEqual(['target a: nobody answers', 'target a: nobody answers; 59 more in the last 60 s'])
   })
 
+  it('says the first few of what may come in fives, and then how many more', async () => {
+    const { clock, lines, log } = rig()
+    for (let n = 0; n < 9; n++) log.repeat(`rescan ${n}`, { topic: 'rescan', severity: 'info', atOnce: 5 })
+    await clock.advance(200_000)
+    expect(lines).toEqual([...[0, 1, 2, 3, 4].map((n) => `rescan ${n}`), 'rescan 8; 4 more in the last 60 s'])
+  })
+
   it('takes no memory for lines that are all different', async () => {
     const { clock, lines, log } = rig()
     for (let n = 0; n < 5000; n++) log.report(`line ${n}`, 'warning')

@@ -12,6 +12,8 @@ export interface Repeated {
   readonly severity: Severity
   /** How often it has happened. @defaultValue 1 */
   readonly count?: number
+  /** How many lines are said at once. @defaultValue 1 */
+  readonly atOnce?: number
   /** Others that may say the same at once. */
   readonly crowd?: Crowd
 }
@@ -20,7 +22,7 @@ export interface Repeated {
 export interface Log {
   /** Says a line at once; the same line once more within a minute is only counted. */
   readonly report: Report
-  /** Says the first line of a topic at once, and once a minute how many more there were. */
+  /** Says the first lines of a topic at once, and once a minute how many more there were. */
   repeat(line: string, repeated: Repeated): void
   /** Something of `name` that begins and ends; `again` calls both together, such as `stalled and resumed`. */
   flap(name: string, again: string): { set(on: boolean, text: string, severity?: Severity, crowd?: Crowd): void }
@@ -36,8 +38,8 @@ export function createLog(clock: Clock, report: Report): Log {
   const through = (crowd: Crowd | undefined): Report =>
     crowd === undefined ? report : (line, severity) => crowds.say(crowd, line, severity)
   return {
-    report: (line, severity) => repeats.say(`line ${line}`, line, severity, report),
-    repeat: (line, { topic, severity, count, crowd }) => repeats.say(topic, line, severity, through(crowd), count),
+    report: (line, severity) => repeats.say(`line ${line}`, { line, severity }, report),
+    repeat: (line, { topic, crowd, ...about }) => repeats.say(topic, { line, ...about }, through(crowd)),
     flap(name, again) {
       const flap = createFlap(own, name, again)
       return { set: (on, text, severity, crowd) => flap.set(on, text, severity, through(crowd)) }

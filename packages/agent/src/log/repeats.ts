@@ -2,6 +2,7 @@ import type { Clock } from '@blockbraid/core'
 import type { Report, Severity } from './report.ts'
 
 interface Topic {
+  said: number
   count: number
   line: string
   severity: Severity | undefined
@@ -13,7 +14,17 @@ export const WINDOW = 60_000
 const MOST_TOPICS = 500
 const OTHERS = 'too many different lines'
 
-/** Says the first line of a topic at once, and once a minute how many more there were. */
+/** What is said of a topic. */
+export interface Saying {
+  readonly line: string
+  readonly severity: Severity | undefined
+  /** How often it has happened since it was said last. @defaultValue 1 */
+  readonly count?: number | undefined
+  /** How many lines are said at once. @defaultValue 1 */
+  readonly atOnce?: number | undefined
+}
+
+/** Says the first lines of a topic at once, and once a minute how many more there were. */
 export class Repeats {
   readonly #clock: Clock
   readonly #topics = new Map<string, Topic>()
@@ -22,19 +33,20 @@ export class Repeats {
     this.#clock = clock
   }
 
-  /** `count`: how often it has happened since it was said last. */
-  say(topic: string, line: string, severity: Severity | undefined, report: Report, count = 1): void {
+  say(topic: string, { line, severity, count = 1, atOnce = 1 }: Saying, report: Report): void {
     const key = this.#topics.has(topic) || this.#topics.size < MOST_TOPICS ? topic : OTHERS
-    const known = this.#topics.get(key)
-    if (known !== undefined) {
-      known.count += count
-      known.line = line
-      known.severity = severity
-      return
+    const known = this.#topics.get(key) ?? { said: 0, count: 0, line, severity }
+    if (known.said < atOnce) {
+      if (known.said === 0) {
+        this.#topics.set(key, known)
+        this.#later(key, report)
+      }
+      known.said++
+      return report(count > 1 ? `${line}; ${count} of them` : line, severity)
     }
-    this.#topics.set(key, { count: 0, line, severity })
-    this.#later(key, report)
-    report(count > 1 ? `${line}; ${count} of them` : line, severity)
+    known.count += count
+    known.line = line
+    known.severity = severity
   }
 
   #later(key: string, report: Report): void {
