@@ -154,6 +154,8 @@ export interface BlockDevicePair extends AsyncDisposable {
   readonly kernel: Attachment
   /** Whether I/O can go on. */
   readonly state: DeviceState
+  /** What its paths together can do; `user` offers more, and does the rest itself. */
+  readonly limits: DeviceLimits
   /** Ios waiting for a usable path. */
   readonly parked: number
   /** Ios waiting for room on a usable path. */

@@ -154,6 +154,10 @@ class Pair implements BlockDevicePair {
     return this.#lost ? 'lost' : this.#device.state
   }
 
+  get limits(): DeviceLimits {
+    return this.#device.limits
+  }
+
   get parked(): number {
     return this.#device.parked
   }
