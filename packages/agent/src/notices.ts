@@ -1,5 +1,6 @@
 import type { BlockDevicePair, PathStatus } from '@blockbraid/core'
 import type { Log } from './log/log.ts'
+import { placeOf } from './plugin-files.ts'
 
 type Flap = ReturnType<Log['flap']>
 
@@ -33,7 +34,10 @@ export function reportEvents(pair: BlockDevicePair, log: Log): void {
   )
   const say = (topic: string, text: string): void =>
     log.repeat(`${id}: ${text}`, { topic: `${id}: ${topic}`, severity: 'error' })
-  pair.events.on('policyFault', (error) => say('policy', `policy: ${error.message}`))
+  pair.events.on('policyFault', (error) => {
+    const place = placeOf(error.cause)
+    say('policy', `policy: ${error.message}${place === undefined ? '' : ` (${place})`}`)
+  })
   pair.events.on('cacheLost', ({ reason }) =>
     say('cache', `${reason}; what was not flushed may be lost: the next flush of each client fails`),
   )

@@ -1,5 +1,6 @@
 import { fstatSync } from 'node:fs'
 import { main } from './program.ts'
+import { openScreen } from './top/screen.ts'
 import { watchLoop } from './watchdog.ts'
 
 /** Runs the command in this process: its arguments, streams and signals. */
@@ -19,6 +20,7 @@ export async function run(): Promise<void> {
     if (command !== 'up') process.exit(1)
   })
   process.stderr.on('error', () => {})
+  const isTerminal = process.stdin.isTTY && process.stdout.isTTY
   process.exitCode = await main(process.argv.slice(2), {
     out: (text) => void process.stdout.write(`${text}\n`),
     err: (text) => void process.stderr.write(`${text}\n`),
@@ -33,6 +35,7 @@ export async function run(): Promise<void> {
       { use: 'ublk', options: {} },
     ],
     watchLoop,
+    openScreen: isTerminal ? (events) => openScreen(process.stdin, process.stdout, events) : undefined,
     interrupted: interrupt.signal,
   })
   process.stdout.write('', () => process.exit())

@@ -8,6 +8,7 @@ import type {
   Target,
 } from '@blockbraid/core'
 import { createHostAgent, systemHost } from '@blockbraid/core'
+import { checkVolumes } from './config/check-volumes.ts'
 import type { Config, DeviceConfig, PluginUse } from './config/config.ts'
 import { hiderOf } from './config/secrets.ts'
 import type { HandOverResult } from './control/protocol.ts'
@@ -61,8 +62,11 @@ export interface RunningAgent extends AsyncDisposable {
   find(name: string): BlockDevicePair
   /** Asks the targets again and pairs what the config wants and is new. */
   rescan(): Promise<RescanResult>
-  /** Exchanges the policy of a pair under I/O. A `./file` is looked up from the config's folder. */
-  setPolicy(pair: string, policy: PluginUse): Promise<void>
+  /**
+   * Exchanges the policy of a pair under I/O. A `./file` is looked up from the config's folder. Resolves to what the
+   * policy does wrong, so that the first path is used; undefined: nothing that a trial shows.
+   */
+  setPolicy(pair: string, policy: PluginUse): Promise<string | undefined>
   /**
    * Ends a pair until the agent is started again. I/O in flight is drained; where no path is usable it is
    * dropped at once. Resolves to whether that was so. Rejects with IN_USE while a kernel node is used, unless
@@ -81,6 +85,7 @@ export interface RunningAgent extends AsyncDisposable {
 /** Starts what `config` describes. Nothing is left behind when it fails, but for kernel nodes that were taken over. */
 export async function runAgent(config: Config, options: RunOptions = {}): Promise<RunningAgent> {
   const host = options.host ?? systemHost
+  checkVolumes(config.devices)
   const loaded = await loadDevices(config, host)
   const targets = await loadTargets(config, host)
   const hider = hiderOf([config.targets, config.devices])

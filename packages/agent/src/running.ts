@@ -30,6 +30,7 @@ import type { PlannedPair } from './pairing.ts'
 import { needsRecord, notFound, planPairs } from './pairing.ts'
 import { fillInAll } from './placeholders.ts'
 import { loadPolicy } from './plugins.ts'
+import { describeFault, probePolicy } from './policy-probe.ts'
 import type { RescanResult, RunningAgent, RunOptions } from './run.ts'
 import type { NameRecord } from './state/name-record.ts'
 import { forgetCommand } from './state/name-record.ts'
@@ -257,9 +258,18 @@ export function createRunning({
       } = await inTurn(async () => pairNew(await agent.rescan({ signal: closing.signal }), closing.signal))
       return { added, removed, paired: made, errors }
     },
-    async setPolicy(name: string, policy: PluginUse): Promise<void> {
+    async setPolicy(name: string, policy: PluginUse): Promise<string | undefined> {
       const pair = running.find(name)
-      pair.setSelector(await loadPolicy(policy, config.folder, host))
+      const create = await loadPolicy(policy, config.folder, host)
+      const fault = probePolicy(create(), pair.paths)
+      const { policy: before } = pair
+      try {
+        pair.setSelector(create)
+      } catch (error) {
+        const stays = before === '' ? 'the pair stays without one' : `${before} stays`
+        throw new Error(`${describeFault(policy.use, 'update threw', error)}; ${stays}`, { cause: error })
+      }
+      return fault === undefined ? undefined : `${fault}; the first path serves meanwhile`
     },
     // Not in turn: it may take long, and its entry in `paired` keeps rescans from making the pair again.
     async down(name: string, mode: Exclude<DetachMode, 'leave'> = 'clean'): Promise<boolean> {

@@ -1,4 +1,5 @@
 import type { PluginUse } from './config/config.ts'
+import type { Screen, ScreenEvents } from './top/screen.ts'
 
 /** What a command sees of the world: given by the bin, or by a test. */
 export interface Terminal {
@@ -22,6 +23,8 @@ export interface Terminal {
    * stands in `secrets`. Returns what ends it. Left out where the process belongs to somebody else.
    */
   readonly watchLoop?: (secrets: unknown) => () => void
+  /** Takes the terminal over, to draw on all of it and to get its keys. Left out where it is none. */
+  readonly openScreen?: ((events: ScreenEvents) => Screen) | undefined
   /** Fires on the first SIGINT or SIGTERM. */
   readonly interrupted: AbortSignal
 }

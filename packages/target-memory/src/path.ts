@@ -14,6 +14,7 @@ import type {
 import {
   abortable,
   BlockError,
+  changesData,
   createEmitter,
   Errno,
   NOT_EXECUTED,
@@ -108,7 +109,7 @@ export class MemoryPath implements Path {
     this.wasReset = mapping.hear(initiator)
     this.#moments = host.journal === null ? null : new Ring()
     this.#access = mapping.access
-    this.#limits = mapping.volume.limits(host.maxTransfer, mapping.port.queueDepth)
+    this.#limits = mapping.limits(host.maxTransfer)
     this.#troubles = new Troubles(
       host.host.clock,
       `LUN ${mapping.lun} through port ${mapping.port.number}`,
@@ -234,6 +235,7 @@ export class MemoryPath implements Path {
   /** What ends `command` before it is executed, or OK. */
   judge(command: Command): IoStatus {
     if (!this.mapping.takesIo) return NO_ACCESS
+    if (this.mapping.isProtected && changesData(command.op)) return Errno.EROFS
     if (this.#faults.length === 0) return OK
     const status = judge(this.#faults, command.op, command.offset, command.length, this.#host.random)
     if (status !== OK && this.#open) this.#troubles.add(command, this.#limits.blockSize, status)
@@ -250,9 +252,9 @@ export class MemoryPath implements Path {
 
   /** Looks again at everything that decides whether commands may be executed at once. */
   refresh(): void {
-    const { port, takesIo } = this.mapping
+    const { port, takesIo, isProtected } = this.mapping
     this.#faults = this.#host.faultsOf(this.mapping)
-    this.#plain = takesIo && port.plain && this.#faults.length === 0 && this.#host.journal === null
+    this.#plain = takesIo && !isProtected && port.plain && this.#faults.length === 0 && this.#host.journal === null
   }
 
   accessChanged(): void {
@@ -279,7 +281,7 @@ export class MemoryPath implements Path {
 
   limitsChanged(): void {
     if (!this.#open) return
-    this.#limits = this.mapping.volume.limits(this.#host.maxTransfer, this.mapping.port.queueDepth)
+    this.#limits = this.mapping.limits(this.#host.maxTransfer)
     this.#emitter.emit('limits', this.#limits)
   }
 

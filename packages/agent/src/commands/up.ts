@@ -29,10 +29,10 @@ const NODES_CLOSE_TIME = 20_000
 
 /** `blockbraid up CONFIG`: runs an agent until it is interrupted, or until another one takes over. */
 export async function up(terminal: Terminal, options: UpOptions, file: string): Promise<void> {
-  const config = await loadConfig(resolve(terminal.folder, file), terminal.env)
-  const control = resolve(terminal.folder, options.control ?? config.control ?? defaultControlPath(terminal.env))
   const report: Report = (line, severity) =>
     terminal.err(formatLine(line, severity, new Date(), terminal.journal === true))
+  const config = await loadConfig(resolve(terminal.folder, file), terminal.env, report)
+  const control = resolve(terminal.folder, options.control ?? config.control ?? defaultControlPath(terminal.env))
   // Before the first plugin is loaded: its module may already hang.
   const unwatch = terminal.watchLoop?.([config.targets, config.devices])
   try {

@@ -70,12 +70,19 @@ export class PathSlot {
   tellsKnown = false
   /** What `entry.ios` reaches only by an I/O that was sent since another path told what this one may tell, or not. */
   doubt = 0
+  /** Whether changes may go through it, or could when it was last up. */
+  takesChanges = false
+  /** Why it takes no I/O though it is up; an empty text where it does. */
+  standsBack = ''
   /** Settles when the first try to connect has ended, one way or the other. */
   readonly firstTry: Promise<void>
   #owner: SlotOwner
   #resting: Timer | undefined
+  #refusing: Timer | undefined
   #disabled = false
   #tries = 0
+  // Somebody has asked for it by hand.
+  #atOnce = false
   #interrupt = new AbortController()
   #failed: (() => void) | undefined
   #closing: Promise<void> | undefined
@@ -101,6 +108,21 @@ export class PathSlot {
   get usable(): boolean {
     const { access } = this.entry
     return this.state === 'up' && this.#resting === undefined && (access === 'optimized' || access === 'non-optimized')
+  }
+
+  /** Whether changes through it are refused, by what its path tells or by what it has done. */
+  get isProtected(): boolean {
+    return this.#refusing !== undefined || this.entry.path?.limits.readOnly === true
+  }
+
+  /** Counts as protected for a while, after the array refused a change though its path does not tell that it would. */
+  refuseChanges(): void {
+    if (this.isProtected || this.state !== 'up') return
+    this.#refusing = this.#owner.host.clock.after(this.#owner.options.reconnectDelayMax, () => {
+      this.#refusing = undefined
+      this.#owner.slotChanged(this)
+    })
+    this.#owner.slotChanged(this)
   }
 
   /** Keeps I/O away for a moment, after the array refused a command that another path may take. */
@@ -129,8 +151,7 @@ export class PathSlot {
     const path = this.entry.path as Path
     this.entry.failures++
     if (kind !== undefined) this.#troubles.count(kind)
-    this.#resting?.cancel()
-    this.#resting = undefined
+    this.#stopRest()
     this.hears = false
     // Before close: its in-flight Ios may come back from inside it, and must find it out of the list.
     this.state = 'fencing'
@@ -140,6 +161,17 @@ export class PathSlot {
       this.#closing = path.close()
       this.#failed?.()
     }
+  }
+
+  #stopRest(): void {
+    this.#resting?.cancel()
+    this.#resting = undefined
+    this.#stopRefusing()
+  }
+
+  #stopRefusing(): void {
+    this.#refusing?.cancel()
+    this.#refusing = undefined
   }
 
   /** Takes the path out until {@link enable}; settles when it is fenced. */
@@ -155,6 +187,7 @@ export class PathSlot {
   enable(): void {
     this.#disabled = false
     this.#tries = 0
+    this.#atOnce = true
     if (this.state === 'disabled' || this.state === 'waiting') this.#interrupt.abort()
   }
 
@@ -190,7 +223,8 @@ export class PathSlot {
       latency: entry.latency,
       latencyHistogram: Array.from(entry.histogram),
       since: this.since,
-      reason: this.state === 'up' ? this.#troubles.recent(this.#owner.host.clock.now()) : this.reason,
+      reason:
+        this.state === 'up' ? this.standsBack || this.#troubles.recent(this.#owner.host.clock.now()) : this.reason,
       ...(counts !== undefined && { troubles: counts }),
     }
   }
@@ -220,9 +254,17 @@ export class PathSlot {
   async #connect(): Promise<Connection | undefined> {
     const { host, options } = this.#owner
     const signal = this.#fresh()
+    const recent = !this.#atOnce
+    this.#atOnce = false
     this.#change('connecting', this.reason)
     try {
-      const connection = await connectOnce(this.source, host.clock, options.connectTimeout, signal, this.#opened)
+      const connection = await connectOnce(this.source, {
+        clock: host.clock,
+        timeout: options.connectTimeout,
+        signal,
+        recent,
+        opened: this.#opened,
+      })
       const fault =
         this.ended || this.#disabled ? 'taken out' : this.#owner.accepts(this, connection.path, connection.path.limits)
       // Before the first change goes through it: should this process end, another one must know of it.
@@ -298,6 +340,9 @@ export class PathSlot {
       const fault = this.#owner.accepts(this, path, limits)
       if (fault !== undefined) return this.fail(fault)
       this.entry.queueDepth = limits.queueDepth
+      this.takesChanges = !limits.readOnly
+      // What it tells now counts.
+      this.#stopRefusing()
       this.#owner.slotChanged(this)
     }
     const onDown = (error: Error): void => this.fail(error.message, kindOfFailure(error))
@@ -307,6 +352,7 @@ export class PathSlot {
     this.entry.path = path
     this.entry.access = path.access
     this.entry.queueDepth = path.limits.queueDepth
+    this.takesChanges = !path.limits.readOnly
     this.everUp = true
     this.#change('up', '')
     // Asked for between the connect and this moment.

@@ -27,7 +27,6 @@ const MAX_CDB = 16
 const MODE_SELECT_6 = 0x15
 const MODE_SELECT_10 = 0x55
 const LARGEST_CDB = 260
-const RANGE_TIMEOUT = 120_000
 const RANGE_PAUSE = 250
 /** How often a command is sent again at once. */
 export const MAX_RETRIES = 5
@@ -40,7 +39,8 @@ export async function sendRange(path: CommandHost, review: Review, command: Scsi
     if (!path.isOpen()) return CUT
     let answer: ScsiAnswer
     try {
-      answer = await path.call(command, RANGE_TIMEOUT)
+      // However long it takes: whoever uses the path knows how long it may, and closes it.
+      answer = await path.call(command, Infinity)
     } catch {
       return CUT
     }

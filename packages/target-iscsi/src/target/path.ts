@@ -184,7 +184,7 @@ export class IscsiPath implements Path {
       wasQuiet: () => {
         const quiet = this.#quiet
         this.#quiet = true
-        return quiet
+        return quiet && !this.#isLong()
       },
       asker: () => this.#asker((news, sense) => review.hear(news, sense)),
       refused: ({ verdict: { text }, sense }) =>
@@ -195,6 +195,11 @@ export class IscsiPath implements Path {
 
   get events(): Events<PathEvents> {
     return this.#emitter
+  }
+
+  /** Whether the logical unit may be busy for long with what was sent through here: that it answers nothing says little. */
+  #isLong(): boolean {
+    return this.#jobs > 0 || this.#session.tasksOf(this).some(({ io }) => io?.op === IoOp.Flush)
   }
 
   /** Why its Ios end with path errors, where that is known; the same as `down` tells, and before it. */

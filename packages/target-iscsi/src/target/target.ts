@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type {
   Access,
   Clock,
+  ConnectOptions,
   Emitter,
   Host,
   Path,
@@ -29,6 +30,7 @@ import { readAccess, readDisk, readIdentity, untoldDisk } from './disk.ts'
 import type { NexusPlace } from './fence-token.ts'
 import { nexusKey, parseFenceToken } from './fence-token.ts'
 import { isidOf } from './isid.ts'
+import { LoginPace } from './login-pace.ts'
 import type { Lost } from './nexus.ts'
 import { Nexus } from './nexus.ts'
 import type { IscsiOptions, Resolved } from './options.ts'
@@ -70,6 +72,7 @@ class Initiator implements IscsiTarget, DiscoveryHost {
   readonly #host: Host
   readonly #salt: string
   readonly #nexuses = new Map<string, Nexus>()
+  readonly #paces = new Map<string, LoginPace>()
   readonly #paths = new Set<IscsiPath>()
   /** What each place had when it was asked last. */
   readonly #known = new Map<string, { readonly place: Place; readonly infos: readonly PathInfo[] }>()
@@ -163,7 +166,7 @@ class Initiator implements IscsiTarget, DiscoveryHost {
     }
   }
 
-  async connect(info: PathInfo, { signal }: SignalOptions = {}): Promise<Path> {
+  async connect(info: PathInfo, { signal, recent = false }: ConnectOptions = {}): Promise<Path> {
     const place = parsePathId(info.id)
     if (place === undefined) {
       throw new TypeError(
@@ -175,7 +178,7 @@ class Initiator implements IscsiTarget, DiscoveryHost {
     const nexus = this.#nexus(place, place.lun)
     let session: Session
     try {
-      session = await nexus.acquire({ signal: both })
+      session = await nexus.acquire({ signal: both, recent })
     } catch (error) {
       this.#throwIfEnded(signal)
       throw error
@@ -319,7 +322,11 @@ class Initiator implements IscsiTarget, DiscoveryHost {
       {
         clock: this.#host.clock,
         random: this.#host.random,
-        open: (at, options) => this.#open(at, this.#options.chap, options),
+        open: (at, { signal, recent = false }) => {
+          const pace = this.#paceOf(at)
+          if (recent && pace.tooEarly !== undefined) return Promise.reject(pace.tooEarly)
+          return pace.try(() => this.#open(at, this.#options.chap, { signal }))
+        },
         workedOff: (session, lun, options) => this.#workedOff(session, lun, options),
         siblings: ({ targetName, portal }, lost) => {
           const others = [...this.#nexuses.values()].filter(
@@ -334,6 +341,14 @@ class Initiator implements IscsiTarget, DiscoveryHost {
     )
     this.#nexuses.set(key, nexus)
     return nexus
+  }
+
+  /** One for all sessions with a target at a portal: what one of them meets is what the others would. */
+  #paceOf({ targetName, portal }: NexusPlace): LoginPace {
+    const key = keyOf({ targetName, portal })
+    const pace = this.#paces.get(key) ?? new LoginPace(this.#host.clock, this.#host.random)
+    this.#paces.set(key, pace)
+    return pace
   }
 
   async #workedOff(session: Session, lun: Lun, { signal }: SignalOptions): Promise<void> {
@@ -474,7 +489,7 @@ function mayShareGroup(live: Session | undefined, lost: readonly Lost[]): boolea
   return lost.some(({ group: before }) => before === undefined || now === undefined || before === now)
 }
 
-function keyOf({ targetName, portal }: Place): string {
+function keyOf({ targetName, portal }: Pick<Place, 'targetName' | 'portal'>): string {
   return `${targetName} ${portal.address}`
 }
 
