@@ -72,6 +72,11 @@ export interface Path extends BlockDevice {
   readonly fenceToken?: string
   /** Why its Ios end with path errors, where that is known; `down` tells the same, and comes after them. */
   readonly failure?: Error | undefined
+  /**
+   * Whether its storage knows each path by itself where reservations are concerned: what ends with EBADE here,
+   * unexecuted, another path may do.
+   */
+  readonly reservesAlone?: boolean
   /** Asks the array to make this path's port optimized (explicit ALUA). */
   activate?(options?: SignalOptions): Promise<void>
   /** Reads its limits again, now, since another path to the volume has told others: what has changed is told by `limits`. */

@@ -80,6 +80,8 @@ export class IscsiPath implements Path {
   limits: DeviceLimits
   readonly fenceToken: string
   readonly wasReset: boolean
+  // A registration is that of one I_T nexus (SPC-5 §5.14).
+  readonly reservesAlone = true
   readonly activate?: (options?: SignalOptions) => Promise<void>
   readonly #emitter = createEmitter<PathEvents>()
   readonly #host: PathHost
