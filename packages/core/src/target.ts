@@ -44,7 +44,8 @@ export interface PathTrouble {
  * One connection to one volume through one port: a native device. Beside the rules of
  * {@link BlockDevice}:
  *
- * 8. PATH_ERROR only where another path may succeed: never on medium, reservation or argument errors.
+ * 8. PATH_ERROR only where another path may succeed: never on medium, reservation or argument errors. For reservations
+ *    there is `reservesAlone`.
  * 9. When `close()` settles, no command sent through the path can change data any more. In-flight Ios
  *    end first, with PATH_ERROR, without waiting for the array. As long as it cannot be proven, `close()`
  *    neither settles nor rejects.

@@ -40,6 +40,7 @@ import type { PathPlace } from './path-id.ts'
 import { parsePathId } from './path-id.ts'
 import type { Portal } from './portal.ts'
 import { leadToOneGroup } from './prove-system.ts'
+import { joinRegistrants } from './register.ts'
 import type { Reviewed } from './review.ts'
 import { Systems } from './systems.ts'
 
@@ -215,6 +216,7 @@ class Initiator implements IscsiTarget, DiscoveryHost {
     if ((heard & (News.Identity | News.Luns)) !== 0 && (await readIdentity(asker))?.volume !== info.volume) {
       throw new BlockError('IDENTITY_CHANGED', `${info.id} no longer leads to ${info.volume}`)
     }
+    if (this.#options.registerKey !== undefined) await joinRegistrants(asker, this.#options.registerKey)
     // What answered while the end came is no path any more.
     signal.throwIfAborted()
     if (session.error !== undefined)
@@ -237,6 +239,7 @@ class Initiator implements IscsiTarget, DiscoveryHost {
         writeLost: (volume) => this.#writeLost(volume),
         takeWriteLost: (volume) => this.#writesLost.delete(volume),
         resetHeard: (path) => this.#resetHeard(path),
+        registerKey: this.#options.registerKey,
         fencedByReset: (lost, proven) => this.#fencedByReset(lost, proven),
         gone: (gone) => this.#paths.delete(gone),
       },
