@@ -93,6 +93,11 @@ export interface IscsiOptions {
    * network. @defaultValue 'session'
    */
   fence?: 'session' | 'lun-reset'
+  /**
+   * Key of this host's persistent reservations, up to 16 hex digits after `0x`: a path that comes later is registered
+   * with it, as long as another one is. Left out: no path is registered by itself.
+   */
+  registerKey?: string | number
 }
 
 /** {@link IscsiOptions} with every default filled in. */
@@ -125,6 +130,8 @@ export interface Resolved {
   readonly maxToldPortals: number
   readonly isid: 'stable' | 'random'
   readonly fence: 'session' | 'lun-reset'
+  /** `0x` and 16 hex digits. */
+  readonly registerKey: string | undefined
 }
 
 const ALGORITHMS: readonly ChapAlgorithm[] = ['sha3-256', 'sha256', 'sha1', 'md5']
@@ -151,7 +158,7 @@ const known = new Set<string>([
   ...Object.keys(numbers),
   ...Object.keys(flags),
   ...['portals', 'target', 'luns', 'name', 'initiator', 'chap', 'discoveryChap', 'toldPortals'],
-  ...['headerDigest', 'dataDigest', 'localAddress', 'isid', 'fence'],
+  ...['headerDigest', 'dataDigest', 'localAddress', 'isid', 'fence', 'registerKey'],
 ])
 
 /** Checks options and fills the defaults in; throws a TypeError that names the field, never a secret. */
@@ -183,6 +190,7 @@ export function resolveOptions(options: IscsiOptions): Resolved {
     localAddress,
     isid,
     fence,
+    registerKey: options.registerKey === undefined ? undefined : reservationKey(options.registerKey),
     ...(Object.fromEntries(
       Object.entries(numbers).map(([field, [least, most, otherwise]]) => [
         field,
@@ -280,6 +288,15 @@ function chapOf(field: string, value: ChapCredentials): ChapOptions {
 function secret(field: string, value: unknown): string {
   if (typeof value === 'string' && value.length >= 1 && Buffer.byteLength(value) <= 255) return value
   throw new TypeError(`options.${field} must be a text of 1 to 255 bytes`)
+}
+
+// YAML takes 0xabc for a number.
+function reservationKey(value: unknown): string {
+  const text = typeof value === 'number' && Number.isSafeInteger(value) ? `0x${value.toString(16)}` : value
+  if (typeof text === 'string' && /^0x[0-9a-f]{1,16}$/i.test(text) && !/^0x0+$/.test(text)) {
+    return `0x${text.slice(2).toLowerCase().padStart(16, '0')}`
+  }
+  throw wrong('registerKey', value, 'a text such as "0xabcd": 0x and up to 16 hex digits, not all of them 0')
 }
 
 function digest(field: string, value: DigestOption = false): readonly ('None' | 'CRC32C')[] {
