@@ -56,7 +56,7 @@ async function ask(target: Target, clock: Clock, signal: AbortSignal | undefined
     throw new BlockError('TIMED_OUT', `${target.name} did not answer within ${DISCOVER_TIMEOUT} ms`)
   })
   try {
-    return await orAborted(Promise.race([target.discover({ signal: both }), timedOut]), signal)
+    return await orAborted(Promise.race([target.discover({ signal: both, note: () => {} }), timedOut]), signal)
   } finally {
     over.abort()
     timedOut.catch(() => {})

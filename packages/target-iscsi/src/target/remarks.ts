@@ -61,21 +61,23 @@ function ofPortals({ portals, round }: Facts): Remark[] {
 }
 
 function ofPlaces({ portals, round, places }: Facts): Remark[] {
-  const silent = new Set(portals.map(({ address }) => address).filter((address) => !round.tellings.has(address)))
+  const configured = new Set(portals.map(({ address }) => address))
+  const silent = new Set([...configured].filter((address) => !round.tellings.has(address)))
   return [...places].flatMap(([key, place]): Remark[] => {
     const { targetName } = place
     const portal = place.portal.address
+    const told = !configured.has(portal)
     // Said of the portal as a whole.
     if (silent.has(portal)) return []
     const error = round.errors.get(key)
     if (error !== undefined) {
       const text = reasonOf(error, portal)
       const unreachable = error.code === 'CONNECT_FAILED' || error.code === 'TIMED_OUT'
-      return [{ ...(unreachable ? {} : { targetName }), portal, text, missing: true }]
+      return [{ ...(unreachable ? { told } : { targetName }), portal, text, missing: true }]
     }
     const listing = round.listings.get(key)
     if (listing !== undefined && (listing.complete || listing.waiting.size > 0 || listing.infos.size > 0)) return []
-    return [{ portal, text: LATE, missing: true }]
+    return [{ portal, told, text: LATE, missing: true }]
   })
 }
 
