@@ -390,7 +390,8 @@ class Initiator implements IscsiTarget, SurveyHost {
     try {
       return await this.#open(place, discoveryChap, options)
     } catch (error) {
-      if (!BlockError.is(error) || error.code !== 'DENIED' || chap === undefined || discoveryChap !== chap) throw error
+      const isDenied = BlockError.is(error) && error.code === 'DENIED'
+      if (!isDenied || chap === undefined || chap.fault !== undefined || discoveryChap !== chap) throw error
       // Not used, whatever it tells: the options ask for CHAP here, too.
       const session = await this.#open(place, undefined, options).catch(() => undefined)
       if (session === undefined) throw error
