@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type {
   Access,
   Clock,
+  ConnectOptions,
   DiscoverOptions,
   Emitter,
   Host,
@@ -30,6 +31,7 @@ import { nexusKey, parseFenceToken } from './fence-token.ts'
 import { isidOf } from './isid.ts'
 import type { Listing } from './listing.ts'
 import { fillListing } from './listing.ts'
+import { LoginPace } from './login-pace.ts'
 import type { Lost } from './nexus.ts'
 import { Nexus } from './nexus.ts'
 import type { IscsiOptions, Resolved } from './options.ts'
@@ -37,6 +39,7 @@ import { resolveOptions } from './options.ts'
 import { IscsiPath } from './path.ts'
 import { parsePathId } from './path-id.ts'
 import type { Place, Telling } from './places.ts'
+import { keyOf } from './places.ts'
 import type { Portal } from './portal.ts'
 import { leadToOneGroup } from './prove-system.ts'
 import type { Reviewed } from './review.ts'
@@ -80,6 +83,7 @@ class Initiator implements IscsiTarget, SurveyHost {
   readonly #host: Host
   readonly #salt: string
   readonly #nexuses = new Map<string, Nexus>()
+  readonly #paces = new Map<string, LoginPace>()
   readonly #paths = new Set<IscsiPath>()
   /** Paths that have been opened, by id. */
   readonly #opened = new Map<string, PathInfo>()
@@ -148,7 +152,7 @@ class Initiator implements IscsiTarget, SurveyHost {
     return [...this.#opened.values()].filter(({ volume }) => volumes.has(volume))
   }
 
-  async connect(info: PathInfo, { signal }: SignalOptions = {}): Promise<Path> {
+  async connect(info: PathInfo, { signal, recent = false }: ConnectOptions = {}): Promise<Path> {
     const place = parsePathId(info.id)
     if (place === undefined) {
       throw new TypeError(
@@ -160,7 +164,7 @@ class Initiator implements IscsiTarget, SurveyHost {
     const nexus = this.#nexus(place, place.lun)
     let session: Session
     try {
-      session = await nexus.acquire({ signal: both })
+      session = await nexus.acquire({ signal: both, recent })
     } catch (error) {
       this.#throwIfEnded(signal)
       throw error
@@ -305,7 +309,11 @@ class Initiator implements IscsiTarget, SurveyHost {
       {
         clock: this.#host.clock,
         random: this.#host.random,
-        open: (at, options) => this.#open(at, this.#options.chap, options),
+        open: (at, { signal, recent = false }) => {
+          const pace = this.#paceOf(at)
+          if (recent && pace.tooEarly !== undefined) return Promise.reject(pace.tooEarly)
+          return pace.try(() => this.#open(at, this.#options.chap, { signal }))
+        },
         workedOff: (session, lun, options) => this.#workedOff(session, lun, options),
         siblings: ({ targetName, portal }, lost) => {
           const others = [...this.#nexuses.values()].filter(
@@ -320,6 +328,14 @@ class Initiator implements IscsiTarget, SurveyHost {
     )
     this.#nexuses.set(key, nexus)
     return nexus
+  }
+
+  /** One for all sessions with a target at a portal: what one of them meets is what the others would. */
+  #paceOf({ targetName, portal }: NexusPlace): LoginPace {
+    const key = keyOf({ targetName, portal })
+    const pace = this.#paces.get(key) ?? new LoginPace(this.#host.clock, this.#host.random)
+    this.#paces.set(key, pace)
+    return pace
   }
 
   async #workedOff(session: Session, lun: Lun, { signal }: SignalOptions): Promise<void> {
