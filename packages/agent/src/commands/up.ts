@@ -8,6 +8,7 @@ import { tellReady } from '../ready.ts'
 import type { RunningAgent } from '../run.ts'
 import { runAgent } from '../run.ts'
 import { defaultStateFolder } from '../state/folder.ts'
+import { strangerAt } from '../strangers.ts'
 import type { Terminal } from '../terminal.ts'
 import { print } from '../terminal.ts'
 
@@ -28,7 +29,11 @@ const NODES_CLOSE_TIME = 20_000
 /** `blockbraid up CONFIG`: runs an agent until it is interrupted, or until another one takes over. */
 export async function up(terminal: Terminal, options: UpOptions, file: string): Promise<void> {
   const report = (line: string): void => terminal.err(`blockbraid: ${line}`)
-  const config = await loadConfig(resolve(terminal.folder, file), terminal.env, report)
+  const path = resolve(terminal.folder, file)
+  const config = await loadConfig(path, terminal.env, report)
+  const stranger = await strangerAt(path)
+  if (stranger !== undefined)
+    report(`${path}: ${stranger.what}, so that others decide what it says; "${stranger.cure}"`)
   const control = resolve(terminal.folder, options.control ?? config.control ?? defaultControlPath(terminal.env))
   // Before the first plugin is loaded: its module may already hang.
   const unwatch = terminal.watchLoop?.([config.targets, config.devices])
