@@ -66,10 +66,19 @@ describe('runAgent', () => {
     const lines: string[] = []
     const policy = { use: './bad.mjs', options: {} }
     const array = createMemoryArray({ volumes: [{ size: '1MiB' }] })
-    await using _running = await runAgent(configOf(array, { policy }), { report: (line) => lines.push(line) })
-    await expect
-      .poll(() => lines, LONG)
-      .toContain(`vol-0: policy: policy bad: select threw: no; the first path is used (${file}:2)`)
+    await using running = await runAgent(configOf(array, { policy }), { report: (line) => lines.push(line) })
+    // Its I/O begins with the pair.
+    expect(lines).toEqual([
+      `vol-0: policy bad: select threw for a read at ${file}:2: no; the first path serves meanwhile`,
+    ])
+    running.find('vol-0').setSelector(() => ({
+      name: 'late',
+      update() {},
+      select: () => {
+        throw new Error('too late')
+      },
+    }))
+    await expect.poll(() => lines[1], LONG).toMatch(/^vol-0: policy: policy late: select threw: too late; the first/)
   })
 
   it('pairs one path alone, and a volume by its identity', async () => {
