@@ -12,6 +12,8 @@ import { checkVolumes } from './config/check-volumes.ts'
 import type { Config, DeviceConfig, PluginUse } from './config/config.ts'
 import { hiderOf } from './config/secrets.ts'
 import type { HandOverResult } from './control/protocol.ts'
+import { createLog } from './log/log.ts'
+import type { Severity } from './log/report.ts'
 import { loadPolicy, loadTarget, loadTransport } from './plugins.ts'
 import type { Loaded } from './running.ts'
 import { createRunning } from './running.ts'
@@ -21,8 +23,11 @@ import { fileLedger } from './state/ledger.ts'
 export interface RunOptions extends SignalOptions {
   /** Defaults to the machine's. */
   host?: Host
-  /** Called with news for people, one line each: a path lost, a device stalled. */
-  report?: (line: string) => void
+  /**
+   * Called with news for people, one line each: a path lost, a device stalled. What happens again and again is
+   * summed up. `severity` is left out where it is the answer to what somebody has just done.
+   */
+  report?: (line: string, severity?: Severity) => void
   /**
    * Has an agent that runs at the control socket leave its kernel nodes and end, once everything of the config
    * is loaded, and takes them over. @defaultValue false
@@ -85,15 +90,15 @@ export async function runAgent(config: Config, options: RunOptions = {}): Promis
   const targets = await loadTargets(config, host)
   const hider = hiderOf([config.targets, config.devices])
   const { onHandedOver } = options
-  const report = (line: string): void => options.report?.(hider.hide(line))
+  const log = createLog(host.clock, (line, severity) => options.report?.(hider.hide(line), severity))
   const { same = [], distinct = [] } = config
   const running = createRunning({
     config,
     loaded,
-    agent: createHostAgent({ targets, host, same, distinct, ledger: fileLedger(undefined, report) }),
+    agent: createHostAgent({ targets, host, same, distinct, ledger: fileLedger(undefined, log.report) }),
     host,
     hider,
-    report,
+    log,
     onHandedOver,
   })
   try {

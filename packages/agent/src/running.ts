@@ -18,6 +18,7 @@ import { serveAgent } from './control/handlers.ts'
 import type { HandOverResult } from './control/protocol.ts'
 import type { ControlServer } from './control/server.ts'
 import { takeOver } from './control/take-over.ts'
+import type { Log } from './log/log.ts'
 import type { NamedPlan } from './naming.ts'
 import { planNamed } from './naming.ts'
 import { createNodeCare } from './nodes/care.ts'
@@ -50,7 +51,7 @@ export interface RunningParts {
   readonly agent: HostAgent
   readonly host: Host
   readonly hider: Hider
-  readonly report: (line: string) => void
+  readonly log: Log
   readonly onHandedOver: (() => void) | undefined
 }
 
@@ -81,9 +82,10 @@ export function createRunning({
   agent,
   host,
   hider,
-  report,
+  log,
   onHandedOver,
 }: RunningParts): RunningAgent & { start(options: RunOptions): Promise<void> } {
+  const { report } = log
   const transports = createTransportPool()
   const care = createNodeCare(() => agent.pairs, host.clock, report)
   const closing = new AbortController()
@@ -143,11 +145,11 @@ export function createRunning({
     paired.get(entry)!.set(device.id, n)
     configOf.set(pair, entry)
     waits.set(name, takeOverTime(options))
-    reportEvents(pair, report)
+    reportEvents(pair, log)
     // I/O began with the pair: what went wrong with it at once was told to nobody.
     if (selector !== undefined && pair.policyFaults > 0) {
       const fault = probePolicy(selector(), pair.paths) ?? `policy ${pair.policy} picked no path`
-      report(`${name}: ${fault}; the first path serves meanwhile`)
+      log.repeat(`${name}: ${fault}; the first path serves meanwhile`, { topic: `${name}: policy`, severity: 'error' })
     }
     await care.attached(pair)
   }
@@ -215,6 +217,7 @@ export function createRunning({
       const [third] = await Promise.allSettled([transports.close(options)])
       // What was cut short has ended all the same, but for what could not be waited for.
       const failed = [first, second, third].find((end) => end.status === 'rejected' && !isCutShort(end.reason, signal))
+      log.close()
       if (failed?.status === 'rejected') throw failed.reason
     })()
     return ended
@@ -311,11 +314,15 @@ export function createRunning({
     if (closing.signal.aborted) return
     inTurn(() => pairNew(found, closing.signal)).then(
       ({ added, removed, errors, refusals }) => {
-        report(`rescan: ${added.length} paths came, ${removed.length} went`)
+        log.repeat(`rescan: ${added.length} paths came, ${removed.length} went`, {
+          topic: 'rescan',
+          severity: 'info',
+          atOnce: 5,
+        })
         for (const line of errors) if (!told.has(line)) report(line)
         told = new Set(refusals.map(({ message }) => message))
       },
-      (error: unknown) => report(`rescan: ${messageOf(error)}`),
+      (error: unknown) => report(`rescan: ${messageOf(error)}`, 'warning'),
     )
   }
   return running

@@ -7,6 +7,8 @@ export interface Terminal {
   out(text: string): void
   /** Prints a line on stderr. */
   err(text: string): void
+  /** Whether stderr is read by systemd's journal, which has the time of each line itself. @defaultValue false */
+  readonly journal?: boolean
   /** Characters a line may have; Infinity where stdout is no terminal. */
   readonly columns: number
   /** Whether stdout is looked at by a person, and can be drawn over. */

@@ -96,8 +96,8 @@ it('a config that others can write is run, and told', async () => {
   const agent = begin(folder, ['up', 'bb.yaml', '--json'])
   await expect.poll(() => agent.output.out, LONG).toContain('}\n')
   agent.interrupt()
-  expect(await agent.ended).toMatchObject({
-    code: 0,
-    err: `blockbraid: ${file}: everybody can write ${file} (mode 666), so that others decide what it says; "chmod o-w ${file}"\n`,
-  })
+  const { code, err } = await agent.ended
+  expect(code).toBe(0)
+  const words = `: everybody can write ${file} (mode 666), so that others decide what it says; "chmod o-w ${file}"\n`
+  expect(err.endsWith(`${file}${words}`)).toBe(true)
 })

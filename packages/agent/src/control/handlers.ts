@@ -45,7 +45,7 @@ async function handle(running: RunningAgent, request: Request, hider: Hider): Pr
     case 'ls':
       return listPairs(running.agent.pairs, running.host.clock, Date.now(), hider.hide)
     case 'stats':
-      return countPairs(running.agent.pairs)
+      return countPairs(running.agent.pairs, hider.hide)
     case 'rescan':
       return running.rescan()
     case 'policy':
