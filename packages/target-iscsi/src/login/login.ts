@@ -56,6 +56,7 @@ const none = Buffer.alloc(0)
  * NOT_SUPPORTED (version, session type, digest), PROTOCOL. No error and no property holds a secret.
  */
 export class Login {
+  readonly #name: string
   readonly #isid: Uint8Array
   readonly #auth: Auth
   readonly #keys: OperationalKeys
@@ -75,6 +76,7 @@ export class Login {
   /** Throws a TypeError for options that cannot be right. */
   constructor(options: LoginOptions) {
     const { initiatorName, targetName, isid, chap, random } = options
+    this.#name = initiatorName
     if (isid.length !== 6) throw new TypeError(`isid: ${isid.length} bytes, not 6`)
     this.#isid = Uint8Array.from(isid)
     this.#auth = createAuth(chap === undefined ? undefined : createChap(chap, random))
@@ -107,7 +109,7 @@ export class Login {
     if (response.statusClass === 1) return redirect(response)
     if (response.statusClass !== 0) {
       const answered = this.chapAlgorithm !== undefined && this.#stage === Stage.Security
-      throw loginRefused(response.statusClass, response.statusDetail, this.#auth.describe(), answered)
+      throw loginRefused(response.statusClass, response.statusDetail, this.#auth.describe(), answered, this.#name)
     }
     this.#checkStage(response)
     this.#expStatSn = (response.statSn + 1) >>> 0
