@@ -146,6 +146,11 @@ export function createRunning({
     configOf.set(pair, entry)
     waits.set(name, takeOverTime(options))
     reportEvents(pair, log)
+    // I/O began with the pair: what went wrong with it at once was told to nobody.
+    if (selector !== undefined && pair.policyFaults > 0) {
+      const fault = probePolicy(selector(), pair.paths) ?? `policy ${pair.policy} picked no path`
+      log.repeat(`${name}: ${fault}; the first path serves meanwhile`, { topic: `${name}: policy`, severity: 'error' })
+    }
     await care.attached(pair)
   }
 

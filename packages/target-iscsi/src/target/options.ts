@@ -1,6 +1,7 @@
 import { BlockList, isIP } from 'node:net'
 import { hostname } from 'node:os'
 import type { ChapAlgorithm, ChapOptions } from '../login/chap.ts'
+import { initiatorOf, machineInitiator } from './machine.ts'
 import type { Portal } from './portal.ts'
 import { parsePortal } from './portal.ts'
 
@@ -39,7 +40,10 @@ export interface IscsiOptions {
   luns?: readonly number[]
   /** Name of this target in messages. @defaultValue the first portal */
   name?: string
-  /** iSCSI name of this host. @defaultValue `iqn.2026-11.io.blockbraid:` and the host's name */
+  /**
+   * iSCSI name of this host, of which every process there needs its own.
+   * @defaultValue `iqn.2026-11.io.blockbraid:` and a hash of its machine id, or its name where it has none
+   */
   initiator?: string
   /** Credentials of normal sessions, and of discovery where `discoveryChap` is left out. */
   chap?: ChapCredentials
@@ -189,7 +193,7 @@ export function resolveOptions(options: IscsiOptions): Resolved {
     target: options.target === undefined ? undefined : iscsiName('target', options.target),
     luns: options.luns === undefined ? undefined : lunsOf(options.luns),
     name: options.name === undefined ? (portals[0] as Portal).address : text('name', options.name),
-    initiator: iscsiName('initiator', options.initiator ?? defaultInitiator()),
+    initiator: iscsiName('initiator', options.initiator ?? machineInitiator() ?? initiatorOf(hostname())),
     chap,
     discoveryChap:
       discoveryChap === undefined ? chap : discoveryChap === false ? undefined : chapOf('discoveryChap', discoveryChap),
@@ -221,14 +225,6 @@ export function resolveOptions(options: IscsiOptions): Resolved {
     throw wrong('firstBurstLength', resolved.firstBurstLength, `at most maxBurstLength, ${resolved.maxBurstLength}`)
   }
   return resolved
-}
-
-/** The name of this host where none is given. */
-function defaultInitiator(): string {
-  const host = hostname()
-    .toLowerCase()
-    .replace(/[^a-z0-9.-]/g, '-')
-  return `iqn.2026-11.io.blockbraid:${host === '' ? 'host' : host}`
 }
 
 function portalsOf(value: unknown): readonly Portal[] {
