@@ -137,8 +137,9 @@ function pageSize(): number {
 }
 
 function keepRings(fds: readonly number[]): RingKeeper {
-  // Its input ends when this process does. A session of its own: an interrupt at the terminal must not take both.
-  const child = spawn('sh', ['-c', 'cat; exec sleep 1'], {
+  // Its input, of which nothing ever comes, ends when this process does. A session of its own: an interrupt at the
+  // terminal must not take both.
+  const child = spawn('sh', ['-c', 'read nothing; exec sleep 1'], {
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore', ...fds],
     cwd: '/',
