@@ -2,7 +2,7 @@ import { execFile, spawn } from 'node:child_process'
 import { closeSync, constants, openSync, readFileSync } from 'node:fs'
 import { type FileHandle, open, readdir, readFile, writeFile } from 'node:fs/promises'
 import { release } from 'node:os'
-import type { LetGo, NodeRecord } from '@blockbraid/linux'
+import type { DiskWords, LetGo, NodeRecord } from '@blockbraid/linux'
 import {
   claimNode,
   guardNode,
@@ -82,7 +82,7 @@ export interface UblkSystem {
   /** Claims a name for this process until it lets go; or tells which process has it. Rejects where no records can be kept. */
   claim(name: string): Promise<LetGo | number>
   readRecord(kname: string): Promise<NodeRecord | undefined>
-  writeRecord(kname: string, names: { name: string; volume: string }): Promise<void>
+  writeRecord(kname: string, names: { name: string } & DiskWords): Promise<void>
   removeRecord(kname: string): Promise<void>
   isServed(record: NodeRecord): boolean
   guard(entry: string, limit: number): { forget(): void }
