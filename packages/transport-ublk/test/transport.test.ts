@@ -31,6 +31,16 @@ test('attach and detach: the commands, in order, and nothing is left', async () 
   expect(process.files.size + process.rings.size + kernel.memories.size).toBe(0)
 })
 
+test('what the array tells of a disk is on record for udev, also after a take-over', async () => {
+  const { kernel, process, device } = await openBed()
+  expect(kernel.records.get('ublkb0')).toMatchObject({ product: undefined, serial: undefined })
+  process.kill()
+  const words = { product: 'ACME disk', serial: '4711' }
+  const { tookOver } = await processOf(kernel).transport.attach(device, { ...NAMES, ...words })
+  expect(tookOver).toBe(true)
+  expect(kernel.records.get('ublkb0')).toMatchObject({ ...NAMES, ...words })
+})
+
 test('parameters say what the limits say', async () => {
   const kernel = new FakeKernel()
   const { transport } = processOf(kernel)

@@ -389,6 +389,12 @@ describe('a connection that the kernel drops', () => {
   })
 })
 
+it('has what the array tells of the disk on record for udev', async () => {
+  await transportOf().attach(device, { ...identity, product: 'ACME disk', serial: '4711' })
+  const text = readFileSync(join(folder, 'nodes', 'nbd0'), 'utf8')
+  expect(text).toMatch(/^BLOCKBRAID_MODEL=ACME_disk\nBLOCKBRAID_SERIAL=4711\nBLOCKBRAID_WWN=0x1$/m)
+})
+
 describe('a node that another program disconnects', () => {
   it('is lost, and not the one that another process has made of the same since', async () => {
     const { attachment, node } = await attached()
