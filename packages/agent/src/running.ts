@@ -135,6 +135,8 @@ export function createRunning({
         name,
         device: device.id,
         description: `${device.product}, ${device.volume}`,
+        ...(device.product !== '' && { product: device.product }),
+        ...(device.serial !== undefined && { serial: device.serial }),
         transport,
         ...(selector && { selector }),
         ...(entry.multipath && { multipath: entry.multipath }),
