@@ -18,6 +18,7 @@ import { serveAgent } from './control/handlers.ts'
 import type { HandOverResult } from './control/protocol.ts'
 import type { ControlServer } from './control/server.ts'
 import { takeOver } from './control/take-over.ts'
+import type { Log } from './log/log.ts'
 import type { NamedPlan } from './naming.ts'
 import { planNamed } from './naming.ts'
 import { createNodeCare } from './nodes/care.ts'
@@ -29,6 +30,7 @@ import type { PlannedPair } from './pairing.ts'
 import { needsRecord, notFound, planPairs } from './pairing.ts'
 import { fillInAll } from './placeholders.ts'
 import { loadPolicy } from './plugins.ts'
+import { describeFault, probePolicy } from './policy-probe.ts'
 import type { RescanResult, RunningAgent, RunOptions } from './run.ts'
 import type { NameRecord } from './state/name-record.ts'
 import { forgetCommand } from './state/name-record.ts'
@@ -49,7 +51,7 @@ export interface RunningParts {
   readonly agent: HostAgent
   readonly host: Host
   readonly hider: Hider
-  readonly report: (line: string) => void
+  readonly log: Log
   readonly onHandedOver: (() => void) | undefined
 }
 
@@ -80,9 +82,10 @@ export function createRunning({
   agent,
   host,
   hider,
-  report,
+  log,
   onHandedOver,
 }: RunningParts): RunningAgent & { start(options: RunOptions): Promise<void> } {
+  const { report } = log
   const transports = createTransportPool()
   const care = createNodeCare(() => agent.pairs, host.clock, report)
   const closing = new AbortController()
@@ -142,7 +145,7 @@ export function createRunning({
     paired.get(entry)!.set(device.id, n)
     configOf.set(pair, entry)
     waits.set(name, takeOverTime(options))
-    reportEvents(pair, report)
+    reportEvents(pair, log)
     await care.attached(pair)
   }
 
@@ -209,6 +212,7 @@ export function createRunning({
       const [third] = await Promise.allSettled([transports.close(options)])
       // What was cut short has ended all the same, but for what could not be waited for.
       const failed = [first, second, third].find((end) => end.status === 'rejected' && !isCutShort(end.reason, signal))
+      log.close()
       if (failed?.status === 'rejected') throw failed.reason
     })()
     return ended
@@ -254,9 +258,18 @@ export function createRunning({
       } = await inTurn(async () => pairNew(await agent.rescan({ signal: closing.signal }), closing.signal))
       return { added, removed, paired: made, errors }
     },
-    async setPolicy(name: string, policy: PluginUse): Promise<void> {
+    async setPolicy(name: string, policy: PluginUse): Promise<string | undefined> {
       const pair = running.find(name)
-      pair.setSelector(await loadPolicy(policy, config.folder, host))
+      const create = await loadPolicy(policy, config.folder, host)
+      const fault = probePolicy(create(), pair.paths)
+      const { policy: before } = pair
+      try {
+        pair.setSelector(create)
+      } catch (error) {
+        const stays = before === '' ? 'the pair stays without one' : `${before} stays`
+        throw new Error(`${describeFault(policy.use, 'update threw', error)}; ${stays}`, { cause: error })
+      }
+      return fault === undefined ? undefined : `${fault}; the first path serves meanwhile`
     },
     // Not in turn: it may take long, and its entry in `paired` keeps rescans from making the pair again.
     async down(name: string, mode: Exclude<DetachMode, 'leave'> = 'clean'): Promise<boolean> {
@@ -296,11 +309,15 @@ export function createRunning({
     if (closing.signal.aborted) return
     inTurn(() => pairNew(found, closing.signal)).then(
       ({ added, removed, errors, refusals }) => {
-        report(`rescan: ${added.length} paths came, ${removed.length} went`)
+        log.repeat(`rescan: ${added.length} paths came, ${removed.length} went`, {
+          topic: 'rescan',
+          severity: 'info',
+          atOnce: 5,
+        })
         for (const line of errors) if (!told.has(line)) report(line)
         told = new Set(refusals.map(({ message }) => message))
       },
-      (error: unknown) => report(`rescan: ${messageOf(error)}`),
+      (error: unknown) => report(`rescan: ${messageOf(error)}`, 'warning'),
     )
   }
   return running

@@ -27,6 +27,11 @@ export function formatMicroseconds(microseconds: number): string {
   return `${short(microseconds / 1e6)} s`
 }
 
+/** Megabytes a second in at most six characters, from bytes a second: `0.0`, `48.2`, `1250`. */
+export function formatRate(bytes: number): string {
+  return short(bytes / 1e6)
+}
+
 function short(amount: number): string {
   return amount < 99.95 ? amount.toFixed(1) : String(Math.round(amount))
 }
