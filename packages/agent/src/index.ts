@@ -15,6 +15,7 @@ export { operations } from './control/protocol.ts'
 export type {
   GuardListing,
   Listing,
+  MissingListing,
   PairListing,
   PairStats,
   PathListing,

@@ -11,8 +11,8 @@ import { createHostAgent, systemHost } from '@blockbraid/core'
 import type { Config, DeviceConfig, PluginUse } from './config/config.ts'
 import { hiderOf } from './config/secrets.ts'
 import type { HandOverResult } from './control/protocol.ts'
+import type { Loaded } from './keeper.ts'
 import { loadPolicy, loadTarget, loadTransport } from './plugins.ts'
-import type { Loaded } from './running.ts'
 import { createRunning } from './running.ts'
 import { fileLedger } from './state/ledger.ts'
 
@@ -23,8 +23,8 @@ export interface RunOptions extends SignalOptions {
   /** Called with news for people, one line each: a path lost, a device stalled. */
   report?: (line: string) => void
   /**
-   * Has an agent that runs at the control socket leave its kernel nodes and end, once everything of the config
-   * is loaded, and takes them over. @defaultValue false
+   * Has an agent that runs at the control socket leave its kernel nodes and end, once everything of the config is
+   * loaded and what that agent serves was found from here too, and takes them over. @defaultValue false
    */
   takeOver?: boolean
   /**
@@ -44,6 +44,8 @@ export interface RescanResult {
   readonly paired: readonly string[]
   /** One line each: targets that could not be asked, devices that could not be paired. */
   readonly errors: readonly string[]
+  /** One line each: what targets say of what they leave out; without the field they say nothing. */
+  readonly notes?: readonly string[]
 }
 
 /** An agent that a config described, with its pairs. */
@@ -82,10 +84,11 @@ export async function runAgent(config: Config, options: RunOptions = {}): Promis
   const { onHandedOver } = options
   const report = (line: string): void => options.report?.(hider.hide(line))
   const { same = [], distinct = [] } = config
+  const expected = config.devices.map(({ volume }) => volume).filter((volume) => volume !== '*')
   const running = createRunning({
     config,
     loaded,
-    agent: createHostAgent({ targets, host, same, distinct, ledger: fileLedger(undefined, report) }),
+    agent: createHostAgent({ targets, host, same, distinct, expected, ledger: fileLedger(undefined, report) }),
     host,
     hider,
     report,

@@ -40,6 +40,7 @@ export type { BlockLimits, Characteristics, Provisioning, Serial, Vpd } from './
 export { decodeVpd, VpdPage, vpdLength } from './scsi/vpd.ts'
 export type { ChapCredentials, DigestOption, IscsiOptions } from './target/options.ts'
 export type { IscsiPath } from './target/path.ts'
+export { scout } from './target/scout.ts'
 export type { IscsiTarget } from './target/target.ts'
 export { iscsi, iscsi as default } from './target/target.ts'
 export { fromUrl } from './target/url.ts'

@@ -8,6 +8,43 @@ import { orAborted } from '../closing.ts'
 const OPENED_AT_ONCE = 32
 const PLACE_TIME = 250
 
+// How long one that could go on waits for those before it, milliseconds.
+const COURTESY = 250
+
+/** A place in a {@link Procession}. */
+export interface Place {
+  /** Settles when those before have gone, or have taken too long. */
+  turn(): Promise<void>
+  /** Goes; twice is fine. */
+  leave(): void
+}
+
+/** Keeps an order for as long as nobody in it takes long: nodes get their numbers in the order of a config. */
+export class Procession {
+  #last: Promise<void> = Promise.resolve()
+  #clock: Clock
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** A place behind all others. */
+  enter(): Place {
+    const before = this.#last
+    let leave: () => void = () => {}
+    const gone = new Promise<void>((resolve) => {
+      leave = resolve
+    })
+    this.#last = before.then(() => gone)
+    const turn = async (): Promise<void> => {
+      const over = new AbortController()
+      await Promise.race([before, delay(this.#clock, COURTESY, over.signal)])
+      over.abort()
+    }
+    return { turn, leave }
+  }
+}
+
 /** Lets control calls of one volume run one after the other, and those of many volumes a few at a time. */
 export class Turns {
   #last = new Map<string, Promise<void>>()
