@@ -1,5 +1,5 @@
 import PQueue from 'p-queue'
-import type { Clock } from '../clock.ts'
+import type { Clock, Timer } from '../clock.ts'
 import { delay } from '../clock.ts'
 import { orAborted } from '../closing.ts'
 
@@ -19,9 +19,17 @@ export interface Place {
   leave(): void
 }
 
+interface Member {
+  /** Lets it go on; undefined where it does not wait. */
+  go: (() => void) | undefined
+  timer: Timer | undefined
+  /** It took too long: nobody waits for it any more. */
+  late: boolean
+}
+
 /** Keeps an order for as long as nobody in it takes long: nodes get their numbers in the order of a config. */
 export class Procession {
-  #last: Promise<void> = Promise.resolve()
+  #members: Member[] = []
   #clock: Clock
 
   constructor(clock: Clock) {
@@ -30,18 +38,38 @@ export class Procession {
 
   /** A place behind all others. */
   enter(): Place {
-    const before = this.#last
-    let leave: () => void = () => {}
-    const gone = new Promise<void>((resolve) => {
-      leave = resolve
-    })
-    this.#last = before.then(() => gone)
-    const turn = async (): Promise<void> => {
-      const over = new AbortController()
-      await Promise.race([before, delay(this.#clock, COURTESY, over.signal)])
-      over.abort()
+    const member: Member = { go: undefined, timer: undefined, late: false }
+    this.#members.push(member)
+    return {
+      turn: () =>
+        new Promise((resolve) => {
+          if (member.late) return resolve()
+          member.go = resolve
+          member.timer = this.#clock.after(COURTESY, () => this.#pass(member))
+          this.#advance()
+        }),
+      leave: () => {
+        member.timer?.cancel()
+        this.#members = this.#members.filter((other) => other !== member)
+        this.#advance()
+      },
     }
-    return { turn, leave }
+  }
+
+  #pass(member: Member): void {
+    for (const other of this.#members) {
+      if (other === member) break
+      if (other.go === undefined) other.late = true
+    }
+    this.#advance()
+  }
+
+  #advance(): void {
+    const first = this.#members.find(({ late }) => !late)
+    if (first?.go === undefined) return
+    first.timer?.cancel()
+    first.go()
+    first.go = undefined
   }
 }
 
