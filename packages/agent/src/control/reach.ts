@@ -52,11 +52,12 @@ async function lookFor(
   agent: HostAgent,
   signal: AbortSignal,
 ): Promise<readonly PairListing[]> {
+  const until = performance.now() + LOOK_TIME
   await agent.rescan({ signal })
-  for (let waited = 0; ; waited += STEP) {
+  for (;;) {
     const found = new Set(agent.devices().map(({ volume }) => volume as string))
     const lacking = wanted.filter(({ volume }) => !found.has(volume))
-    if (lacking.length === 0 || agent.missing.length === 0 || waited >= LOOK_TIME) return lacking
+    if (lacking.length === 0 || agent.missing.length === 0 || performance.now() >= until) return lacking
     await sleep(STEP, undefined, { signal })
   }
 }
