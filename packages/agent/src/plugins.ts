@@ -53,6 +53,16 @@ export async function loadTarget(plugin: PluginUse, folder: string, host: Host):
   return make('target', factory, plugin, host) as Target
 }
 
+/**
+ * Makes a target that looks around without disturbing a process that uses the same options, as the plugin's `scout`
+ * says; undefined where it says nothing.
+ */
+export async function loadScout(plugin: PluginUse, folder: string, host: Host): Promise<Target | undefined> {
+  const { scout } = await loadModule('target', plugin, folder)
+  if (typeof scout !== 'function') return undefined
+  return loadTarget({ ...plugin, options: scout(plugin.options) as PluginUse['options'] }, folder, host)
+}
+
 /** Imports a transport plugin and returns what makes its transports. */
 export async function loadTransport(
   plugin: PluginUse,

@@ -13,10 +13,10 @@ import { checkVolumes } from './config/check-volumes.ts'
 import type { Config, DeviceConfig, PluginUse } from './config/config.ts'
 import { hiderOf } from './config/secrets.ts'
 import type { HandOverResult } from './control/protocol.ts'
+import type { Loaded } from './keeper.ts'
 import { createLog } from './log/log.ts'
 import type { Severity } from './log/report.ts'
 import { loadPolicy, loadTarget, loadTransport } from './plugins.ts'
-import type { Loaded } from './running.ts'
 import { createRunning } from './running.ts'
 import { keptHostId } from './state/initiator.ts'
 import { fileLedger } from './state/ledger.ts'
@@ -31,8 +31,8 @@ export interface RunOptions extends SignalOptions {
    */
   report?: (line: string, severity?: Severity) => void
   /**
-   * Has an agent that runs at the control socket leave its kernel nodes and end, once everything of the config
-   * is loaded, and takes them over. @defaultValue false
+   * Has an agent that runs at the control socket leave its kernel nodes and end, once everything of the config is
+   * loaded and what that agent serves was found from here too, and takes them over. @defaultValue false
    */
   takeOver?: boolean
   /**
@@ -52,6 +52,8 @@ export interface RescanResult {
   readonly paired: readonly string[]
   /** One line each: targets that could not be asked, devices that could not be paired. */
   readonly errors: readonly string[]
+  /** One line each: what targets say of what they leave out; without the field they say nothing. */
+  readonly notes?: readonly string[]
 }
 
 /** An agent that a config described, with its pairs. */
@@ -94,10 +96,11 @@ export async function runAgent(config: Config, options: RunOptions = {}): Promis
   const { onHandedOver } = options
   const log = createLog(host.clock, (line, severity) => options.report?.(hider.hide(line), severity))
   const { same = [], distinct = [] } = config
+  const expected = config.devices.map(({ volume }) => volume).filter((volume) => volume !== '*')
   const running = createRunning({
     config,
     loaded,
-    agent: createHostAgent({ targets, host, same, distinct, ledger: fileLedger(undefined, log.report) }),
+    agent: createHostAgent({ targets, host, same, distinct, expected, ledger: fileLedger(undefined, log.report) }),
     host,
     hider,
     log,

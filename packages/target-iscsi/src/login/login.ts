@@ -61,6 +61,7 @@ export class Login {
   readonly #auth: Auth
   readonly #keys: OperationalKeys
   readonly #hello: [string, string][]
+  readonly #noDigests: boolean
   #waiting = false
   #stage: Stage = Stage.Security
   /** The stage that the last request was willing to go on to. */
@@ -81,6 +82,8 @@ export class Login {
     this.#isid = Uint8Array.from(isid)
     this.#auth = createAuth(chap === undefined ? undefined : createChap(chap, random))
     this.#keys = createOperationalKeys(options, targetName === undefined)
+    const plain = [options.headerDigest, options.dataDigest].every((digests) => digests.join() === 'None')
+    this.#noDigests = plain && targetName !== undefined
     this.#hello = [
       ['InitiatorName', initiatorName],
       ['SessionType', targetName === undefined ? 'Discovery' : 'Normal'],
@@ -92,6 +95,17 @@ export class Login {
   /** The hash that CHAP agreed on, if any. */
   get chapAlgorithm(): ChapAlgorithm | undefined {
     return this.#auth.algorithm()
+  }
+
+  /** Whether the target has an offer of algorithms and has chosen none. */
+  get choosesAlgorithm(): boolean {
+    return this.#stage === Stage.Security && this.#auth.choosing()
+  }
+
+  /** What may be the cause where the target ends the login now, for messages; mostly an empty text. */
+  get hint(): string {
+    const may = this.#stage === Stage.Operational && this.#noDigests
+    return may ? '; where the target insists on digests, set headerDigest and dataDigest to prefer' : ''
   }
 
   /** The first request. */
@@ -109,7 +123,14 @@ export class Login {
     if (response.statusClass === 1) return redirect(response)
     if (response.statusClass !== 0) {
       const answered = this.chapAlgorithm !== undefined && this.#stage === Stage.Security
-      throw loginRefused(response.statusClass, response.statusDetail, this.#auth.describe(), answered, this.#name)
+      const { code, message } = loginRefused(
+        response.statusClass,
+        response.statusDetail,
+        this.#auth.describe(),
+        answered,
+        this.#name,
+      )
+      throw new BlockError(code, code === 'DENIED' || code === 'NOT_FOUND' ? message : `${message}${this.hint}`)
     }
     this.#checkStage(response)
     this.#expStatSn = (response.statSn + 1) >>> 0
