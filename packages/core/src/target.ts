@@ -109,6 +109,11 @@ export interface PathInfo {
    * software makes by default is unique. @defaultValue the name of the target
    */
   readonly system?: string
+  /**
+   * Nobody has looked there: the options name a place that cannot be asked now, and what the other paths tell is expected
+   * there too. It is a path of its volume that has to be tried, and no device of its own.
+   */
+  readonly unseen?: boolean
 }
 
 /** Events of a {@link Target}. */
@@ -129,7 +134,7 @@ export interface DiscoveryNote {
 
 /** Options of {@link Target.discover}. */
 export interface DiscoverOptions extends SignalOptions {
-  /** Hears what is left out, or is not as it should be; one call each. */
+  /** Hears what is left out, or is not as it should be; one call each. With it, `unseen` paths are listed too. */
   readonly note?: (note: DiscoveryNote) => void
 }
 
