@@ -81,7 +81,7 @@ export interface PairListing {
   readonly blockSize: number
   /** Name of the policy; an empty text where there is none. */
   readonly policy: string
-  /** `active`, `degraded`, `stalled` or `closed`. */
+  /** `active`, `degraded`, `stalled`, `lost` (its node was taken away) or `closed`. */
   readonly state: string
   /** Where applications find it. */
   readonly node: string
@@ -101,10 +101,22 @@ export interface PairListing {
   readonly paths: readonly PathListing[]
 }
 
+/** What `ls --json` prints of something that should be there and is not. */
+export interface MissingListing {
+  /** A target, a portal of one, a volume, a pair, for people. */
+  readonly what: string
+  /** Why, for people. */
+  readonly why: string
+  /** ISO date of when it was missed first. */
+  readonly since: string
+}
+
 /** What `ls --json` prints. */
 export interface Listing {
   /** Every pair that is up. */
   readonly pairs: readonly PairListing[]
+  /** What should be there and is looked for again and again; left out where nothing is missing. */
+  readonly missing?: readonly MissingListing[]
 }
 
 /** What `stats --json` prints of a path. Percentiles are upper limits of histogram buckets. */
@@ -251,7 +263,8 @@ export function listGuards(
   }))
 }
 
-function dateOf(since: number, now: number, wall: number): string {
+/** ISO date of what `clock` dated, by the time of day of `now`. */
+export function dateOf(since: number, now: number, wall: number): string {
   return new Date(wall - (now - since) / 1000).toISOString()
 }
 
