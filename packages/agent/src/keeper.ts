@@ -190,7 +190,7 @@ export function createKeeper(parts: KeeperParts): Keeper {
         if (one.state === 'down' && pair !== undefined)
           await closePair(pair, { mode: 'clean', signal, clock: host.clock })
         else one.state = pair?.state === 'lost' ? 'lost' : 'up'
-        if (told && one.state === 'up') report(`${name} is up: ${pair?.kernel.node}`)
+        if (told && one.state === 'up') report(`${name} is up: ${pair?.kernel.node}`, 'info')
         return undefined
       } catch (error) {
         const passing = !attaching && BlockError.is(error) && PASSING.has(error.code)
@@ -212,7 +212,7 @@ export function createKeeper(parts: KeeperParts): Keeper {
     const pair = find(name)
     if (pair?.state !== 'lost') return
     const { loss } = await closePair(pair, { mode: 'force', signal, clock: host.clock })
-    if (loss !== undefined) report(loss)
+    if (loss !== undefined) report(loss, 'error')
   }
 
   const paired = (): Map<DeviceConfig, Map<string, number | null>> => {

@@ -86,7 +86,9 @@ export function createRunning({
   const closing = new AbortController()
   const state: string | false = config.state === undefined || config.state === false ? false : resolve(config.state)
   const names = createNames(state, { control: config.control ?? '', folder: config.folder }, () => new Date())
-  const telling = createTelling(report)
+  let started = false
+  // At the start it answers whoever has started the agent.
+  const telling = createTelling((line) => report(line, started ? 'warning' : undefined))
   const { signal } = closing
   const parts = { config, loaded, agent, host, hider, log, telling, names, state, transports, care, signal }
   const keeper = createKeeper(parts)
@@ -191,6 +193,7 @@ export function createRunning({
       keeper.tell(failures)
       for (const name of slow) report(`${name} is not up yet: its volume takes long to open`)
       for (const volume of notFound(agent.devices(), config.devices)) report(`${volume} is not there yet`)
+      started = true
       agent.events.on('rescanned', follow)
     },
     async rescan(): Promise<RescanResult> {
