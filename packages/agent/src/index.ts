@@ -14,6 +14,7 @@ export type { Arguments, HandedOver, HandOverResult, Operation, Request, ScsiRes
 export { operations } from './control/protocol.ts'
 export type {
   GuardListing,
+  LimitsListing,
   Listing,
   MissingListing,
   PairListing,
@@ -23,6 +24,7 @@ export type {
   ReleasedGuards,
   Stats,
 } from './control/snapshot.ts'
+export type { Severity } from './log/report.ts'
 export type { RescanResult, RunningAgent, RunOptions } from './run.ts'
 export { runAgent } from './run.ts'
 export { defaultStateFolder } from './state/folder.ts'

@@ -16,6 +16,7 @@ import type { PluginUse } from './config/config.ts'
 import { hiderOf } from './config/secrets.ts'
 import { ConfigError } from './config/source.ts'
 import { notePluginFile } from './plugin-files.ts'
+import { sharePackagesWith } from './plugin-imports.ts'
 
 /** What a plugin makes. Its packages are named `@blockbraid/KIND-NAME`. */
 export type PluginKind = 'policy' | 'target' | 'transport'
@@ -138,7 +139,9 @@ async function editionOf(file: string, changed: number): Promise<string> {
 }
 
 async function importModule(kind: PluginKind, plugin: PluginUse, specifier: string): Promise<Record<string, unknown>> {
-  notePluginFile(addressOf(specifier), `${kind} ${plugin.use}`)
+  const address = addressOf(specifier)
+  notePluginFile(address, `${kind} ${plugin.use}`)
+  sharePackagesWith(address)
   try {
     return (await import(specifier)) as Record<string, unknown>
   } catch (error) {

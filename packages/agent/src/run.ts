@@ -8,10 +8,13 @@ import type {
   Target,
 } from '@blockbraid/core'
 import { createHostAgent, systemHost } from '@blockbraid/core'
+import { checkVolumes } from './config/check-volumes.ts'
 import type { Config, DeviceConfig, PluginUse } from './config/config.ts'
 import { hiderOf } from './config/secrets.ts'
 import type { HandOverResult } from './control/protocol.ts'
 import type { Loaded } from './keeper.ts'
+import { createLog } from './log/log.ts'
+import type { Severity } from './log/report.ts'
 import { loadPolicy, loadTarget, loadTransport } from './plugins.ts'
 import { createRunning } from './running.ts'
 import { fileLedger } from './state/ledger.ts'
@@ -20,8 +23,11 @@ import { fileLedger } from './state/ledger.ts'
 export interface RunOptions extends SignalOptions {
   /** Defaults to the machine's. */
   host?: Host
-  /** Called with news for people, one line each: a path lost, a device stalled. */
-  report?: (line: string) => void
+  /**
+   * Called with news for people, one line each: a path lost, a device stalled. What happens again and again is
+   * summed up. `severity` is left out where it is the answer to what somebody has just done.
+   */
+  report?: (line: string, severity?: Severity) => void
   /**
    * Has an agent that runs at the control socket leave its kernel nodes and end, once everything of the config is
    * loaded and what that agent serves was found from here too, and takes them over. @defaultValue false
@@ -58,8 +64,11 @@ export interface RunningAgent extends AsyncDisposable {
   find(name: string): BlockDevicePair
   /** Asks the targets again and pairs what the config wants and is new. */
   rescan(): Promise<RescanResult>
-  /** Exchanges the policy of a pair under I/O. A `./file` is looked up from the config's folder. */
-  setPolicy(pair: string, policy: PluginUse): Promise<void>
+  /**
+   * Exchanges the policy of a pair under I/O. A `./file` is looked up from the config's folder. Resolves to what the
+   * policy does wrong, so that the first path is used; undefined: nothing that a trial shows.
+   */
+  setPolicy(pair: string, policy: PluginUse): Promise<string | undefined>
   /**
    * Ends a pair until the agent is started again. I/O in flight is drained; where no path is usable it is
    * dropped at once. Resolves to whether that was so. Rejects with IN_USE while a kernel node is used, unless
@@ -78,20 +87,21 @@ export interface RunningAgent extends AsyncDisposable {
 /** Starts what `config` describes. Nothing is left behind when it fails, but for kernel nodes that were taken over. */
 export async function runAgent(config: Config, options: RunOptions = {}): Promise<RunningAgent> {
   const host = options.host ?? systemHost
+  checkVolumes(config.devices)
   const loaded = await loadDevices(config, host)
   const targets = await loadTargets(config, host)
   const hider = hiderOf([config.targets, config.devices])
   const { onHandedOver } = options
-  const report = (line: string): void => options.report?.(hider.hide(line))
+  const log = createLog(host.clock, (line, severity) => options.report?.(hider.hide(line), severity))
   const { same = [], distinct = [] } = config
   const expected = config.devices.map(({ volume }) => volume).filter((volume) => volume !== '*')
   const running = createRunning({
     config,
     loaded,
-    agent: createHostAgent({ targets, host, same, distinct, expected, ledger: fileLedger(undefined, report) }),
+    agent: createHostAgent({ targets, host, same, distinct, expected, ledger: fileLedger(undefined, log.report) }),
     host,
     hider,
-    report,
+    log,
     onHandedOver,
   })
   try {

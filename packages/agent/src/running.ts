@@ -22,11 +22,13 @@ import type { PairListing } from './control/snapshot.ts'
 import { takeOver } from './control/take-over.ts'
 import type { Begun, Loaded, Making, PairFailure } from './keeper.ts'
 import { createKeeper } from './keeper.ts'
+import type { Log } from './log/log.ts'
 import { createNodeCare } from './nodes/care.ts'
 import { endPairs } from './nodes/end-pairs.ts'
 import { isKernelNode } from './nodes/kernel-node.ts'
 import { notFound } from './pairing.ts'
 import { loadPolicy } from './plugins.ts'
+import { describeFault, probePolicy } from './policy-probe.ts'
 import type { RescanResult, RunningAgent, RunOptions } from './run.ts'
 import { settleMost } from './settle.ts'
 import { createNames } from './state/names.ts'
@@ -40,7 +42,7 @@ export interface RunningParts {
   readonly agent: HostAgent
   readonly host: Host
   readonly hider: Hider
-  readonly report: (line: string) => void
+  readonly log: Log
   readonly onHandedOver: (() => void) | undefined
 }
 
@@ -53,8 +55,8 @@ const HAND_OVER_DRAIN_TIME = 1000
 /** What became of pairs that were begun. */
 interface Settled {
   readonly failures: readonly PairFailure[]
-  /** Names of those that are still being made. */
-  readonly slow: readonly string[]
+  /** Those that are still being made. */
+  readonly slow: readonly Pick<PairFailure, 'name' | 'error'>[]
   readonly paired: readonly string[]
 }
 
@@ -75,17 +77,25 @@ export function createRunning({
   agent,
   host,
   hider,
-  report,
+  log,
   onHandedOver,
 }: RunningParts): ControlledAgent & { start(options: RunOptions): Promise<void> } {
+  const { report } = log
   const transports = createTransportPool()
   const care = createNodeCare(() => agent.pairs, host.clock, report)
   const closing = new AbortController()
   const state: string | false = config.state === undefined || config.state === false ? false : resolve(config.state)
   const names = createNames(state, { control: config.control ?? '', folder: config.folder }, () => new Date())
-  const telling = createTelling(report)
+  let started = false
+  const telling = createTelling((group, about, line) =>
+    log.repeat(line, {
+      topic: `${group}: ${line}`,
+      severity: started ? 'warning' : undefined,
+      ...(group === 'pairs' && { crowd: { key: group, name: about, many: 'pairs are not up' } }),
+    }),
+  )
   const { signal } = closing
-  const parts = { config, loaded, agent, host, hider, report, telling, names, state, transports, care, signal }
+  const parts = { config, loaded, agent, host, hider, log, telling, names, state, transports, care, signal }
   const keeper = createKeeper(parts)
   let control: ControlServer | undefined
   let ended: Promise<void> | undefined
@@ -113,7 +123,7 @@ export function createRunning({
     for (const { ended } of left) void ended.then((failure) => failure && keeper.tell([failure]))
     return {
       failures: makings.flatMap(({ name }) => failures.get(name) ?? []),
-      slow: [...left].map(({ name }) => name),
+      slow: [...left].map(({ name }) => ({ name, error: new Error(`pair ${name}: its volume takes long to open`) })),
       paired: makings.filter((making) => !left.has(making) && !failures.has(making.name)).map(({ name }) => name),
     }
   }
@@ -144,6 +154,7 @@ export function createRunning({
       const [third] = await Promise.allSettled([transports.close(options)])
       // What was cut short has ended all the same, but for what could not be waited for.
       const failed = [first, second, third].find((end) => end.status === 'rejected' && !isCutShort(end.reason, signal))
+      log.close()
       if (failed?.status === 'rejected') throw failed.reason
     })()
     return ended
@@ -184,8 +195,8 @@ export function createRunning({
       }
       tellScan(found)
       tellPlan(begun)
-      keeper.tell(failures)
-      for (const name of slow) report(`${name} is not up yet: its volume takes long to open`)
+      keeper.tell([...failures, ...slow])
+      started = true
       for (const volume of notFound(agent.devices(), config.devices)) report(`${volume} is not there yet`)
       agent.events.on('rescanned', follow)
     },
@@ -197,12 +208,11 @@ export function createRunning({
       const { failures, slow, paired } = await settle([...begun.makings, ...others], signal)
       tellScan(found)
       tellPlan(begun)
-      keeper.tell(failures)
+      keeper.tell([...failures, ...slow])
       const lines = [
         ...errors.map((error) => hider.hide(lineOfError(error))),
         ...problemsOf(begun),
-        ...failures.map(({ error }) => error.message),
-        ...slow.map((name) => `${name} is not up yet: its volume takes long to open`),
+        ...[...failures, ...slow].map(({ error }) => error.message),
       ]
       const said = notes.map((note) => hider.hide(lineOfNote(note)))
       return { added, removed, paired, errors: lines, ...(said.length > 0 && { notes: said }) }
@@ -210,9 +220,18 @@ export function createRunning({
     async pairAgain(name: string): Promise<string> {
       return (await keeper.again(name)).kernel.node
     },
-    async setPolicy(name: string, policy: PluginUse): Promise<void> {
+    async setPolicy(name: string, policy: PluginUse): Promise<string | undefined> {
       const pair = running.find(name)
-      pair.setSelector(await loadPolicy(policy, config.folder, host))
+      const create = await loadPolicy(policy, config.folder, host)
+      const fault = probePolicy(create(), pair.paths)
+      const { policy: before } = pair
+      try {
+        pair.setSelector(create)
+      } catch (error) {
+        const stays = before === '' ? 'the pair stays without one' : `${before} stays`
+        throw new Error(`${describeFault(policy.use, 'update threw', error)}; ${stays}`, { cause: error })
+      }
+      return fault === undefined ? undefined : `${fault}; the first path serves meanwhile`
     },
     async takeDown(name: string, mode: Exclude<DetachMode, 'leave'> = 'clean'): Promise<ClosedPair> {
       // One that was lost, and is being made again, has nothing to end.
@@ -264,13 +283,17 @@ export function createRunning({
     const said = tellScan(found)
     const isNews = said === 0 && telling.count('scan') === before
     if (isNews || added.length > 0 || removed.length > 0)
-      report(`rescan: ${added.length} paths came, ${removed.length} went`)
+      log.repeat(`rescan: ${added.length} paths came, ${removed.length} went`, {
+        topic: 'rescan',
+        severity: 'info',
+        atOnce: 5,
+      })
     keeper.begin().then(
       (begun) => {
         tellPlan(begun)
         for (const { ended } of begun.makings) void ended.then((failure) => failure && keeper.tell([failure]))
       },
-      (error: unknown) => report(`rescan: ${messageOf(error)}`),
+      (error: unknown) => report(`rescan: ${messageOf(error)}`, 'warning'),
     )
   }
   return running

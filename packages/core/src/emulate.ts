@@ -17,9 +17,17 @@ export interface CompositeFactory {
 // Enough pieces in flight to keep several paths busy, few enough not to crowd out other Ios.
 const LANES = 8
 
+/**
+ * Bytes of a trim, or of zeroes that the storage writes, that are sent as one: storage may work through them no faster
+ * than through a write, and each has a time of its own to be done in.
+ */
+export const RANGE_PIECE: number = 64 * 1024 * 1024
+// One on each of two paths: more of them would keep other Ios waiting.
+const RANGE_LANES = 2
+
 const zeroes = new Uint8Array(65536)
 
-/** Splits by `maxTransfer`, writes zeroes where WriteZeroes is missing, flushes after writes where Fua is. */
+/** Splits by `maxTransfer` and {@link RANGE_PIECE}, writes zeroes where WriteZeroes is missing, flushes after writes where Fua is. */
 export function compositeFactory(device: BlockDevice, clock: Clock): CompositeFactory {
   const all: Composite[] = []
   const idle: Composite[] = []
@@ -60,6 +68,8 @@ class Composite {
   #op: IoOp = IoOp.Read
   #flags = 0
   #pieceLength = 0
+  /** Whether pieces end at multiples of their length: where granules end that the storage gives back as a whole. */
+  #aligned = false
   #submitted = 0
   #pieces = 0
   #inflight = 0
@@ -86,7 +96,8 @@ class Composite {
     this.#op = emulateZeroes ? IoOp.Write : parent.op
     this.#flags = (emulateFua ? parent.flags & ~IoFlag.Fua : parent.flags) & (emulateZeroes ? IoFlag.Fua : ~0)
     const transfers = this.#op === IoOp.Read || this.#op === IoOp.Write
-    this.#pieceLength = transfers ? limits.maxTransfer : parent.length
+    this.#pieceLength = transfers ? limits.maxTransfer : RANGE_PIECE
+    this.#aligned = !transfers
     this.#submitted = 0
     this.#pieces = 0
     this.#inflight = 0
@@ -97,7 +108,8 @@ class Composite {
     this.#source.start(parent.buffers)
     this.#own.since = this.#clock.now()
     if (changesData(this.#op)) this.#device.beginWhole?.(parent)
-    for (let lane = 0; lane < LANES && this.#submitted < parent.length; lane++) {
+    const lanes = transfers ? LANES : RANGE_LANES
+    for (let lane = 0; lane < lanes && this.#submitted < parent.length; lane++) {
       this.#next(this.#children[lane] ?? this.#newChild())
     }
   }
@@ -117,11 +129,13 @@ class Composite {
 
   #next(child: Io): void {
     const parent = this.#parent as Io
-    const length = Math.min(this.#pieceLength, parent.length - this.#submitted)
+    const offset = parent.offset + this.#submitted
+    const piece = this.#aligned ? this.#pieceLength - (offset % this.#pieceLength) : this.#pieceLength
+    const length = Math.min(piece, parent.length - this.#submitted)
     this.#pieces++
     child.op = this.#op
     child.flags = this.#flags
-    child.offset = parent.offset + this.#submitted
+    child.offset = offset
     child.length = length
     child.buffers = this.#buffersFor(length)
     child.source = parent.source

@@ -16,6 +16,7 @@ export {
   claimNode,
   guardNode,
   hasEnded,
+  helperEnvironment,
   isServed,
   makeRunFolder,
   nodeUsers,

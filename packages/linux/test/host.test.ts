@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { access, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { access, mkdtemp, readdir, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import {
   claimNode,
   isServed,
@@ -188,6 +188,20 @@ test('the guard of a process that has forgotten all its nodes ends with nothing 
   await guarded(['nbd0 x', 'nbd1 y'], `for (const guard of guards) guard.forget()`)
   await until('ended')
   await expect(access(join(folder, 'removed'))).rejects.toThrow()
+})
+
+test('what a guard is started with holds no secret of its owner: no environment, no argument, no descriptor', async () => {
+  vi.stubEnv('CHAP_SECRET', 'correct-horse-battery')
+  const child = await guarded(['nbd0 x'], `setInterval(() => {}, 1000)`).finally(() => vi.unstubAllEnvs())
+  const pid = (await until('started')).trim()
+  const names = (await readFile(`/proc/${pid}/environ`, 'latin1')).split('\0').map((line) => line.split('=')[0])
+  expect(['', 'BLOCKBRAID_RUN', 'LD_LIBRARY_PATH', 'PATH']).toEqual(expect.arrayContaining(names))
+  expect(await readFile(`/proc/${pid}/cmdline`, 'latin1')).not.toContain('nbd0')
+  // Of its owner it has its input alone; the rest is its own.
+  expect(await readlink(`/proc/${pid}/fd/0`)).toMatch(/^(socket|pipe):/)
+  for (const fd of [1, 2]) expect(await readlink(`/proc/${pid}/fd/${fd}`)).toBe('/dev/null')
+  child.kill('SIGKILL')
+  await until('ended')
 })
 
 test('the guard outlives SIGTERM, and keeps no process alive', async () => {

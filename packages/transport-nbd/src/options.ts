@@ -7,7 +7,7 @@ export interface NbdTlsOptions {
   cert: string | Uint8Array
   /** Private key of the server. */
   key: string | Uint8Array
-  /** Authorities that may sign clients' certificates. @defaultValue those that Node knows */
+  /** Authorities that may sign clients' certificates; `requireClientCert` needs it. */
   ca?: string | Uint8Array
   /** Ends the session of a client without a certificate signed by `ca`. @defaultValue false */
   requireClientCert?: boolean
@@ -89,7 +89,7 @@ export function flag(field: string, value: boolean | undefined, standard: boolea
 }
 
 function pem(field: string, value: unknown): void {
-  if (!(typeof value === 'string' && value !== '') && !(value instanceof Uint8Array)) {
+  if (!(typeof value === 'string' && value !== '') && !(value instanceof Uint8Array && value.length > 0)) {
     throw wrong(field, typeof value === 'string' ? value : typeof value, 'a PEM text')
   }
 }
@@ -103,6 +103,10 @@ function checkedTls(tls: NbdTlsOptions | undefined): NbdTlsOptions | undefined {
   const certificates = flag('tls.requireClientCert', tls.requireClientCert, false)
   if (!flag('tls.required', tls.required, true) && certificates) {
     throw wrong('tls.required', false, 'left out or true where requireClientCert is true')
+  }
+  // Node would take its own list of public authorities: whoever has any certificate of theirs would come in.
+  if (certificates && tls.ca === undefined) {
+    throw wrong('tls.ca', undefined, "the authority that signs clients' certificates where requireClientCert is true")
   }
   return tls
 }

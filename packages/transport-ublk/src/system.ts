@@ -6,6 +6,7 @@ import type { LetGo, NodeRecord } from '@blockbraid/linux'
 import {
   claimNode,
   guardNode,
+  helperEnvironment,
   isServed,
   mapFile,
   mapMemory,
@@ -141,6 +142,7 @@ function keepRings(fds: readonly number[]): RingKeeper {
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore', ...fds],
     cwd: '/',
+    env: helperEnvironment(),
   })
   // Without it, nothing is worse than it was.
   child.on('error', () => {})
@@ -176,7 +178,9 @@ function isAlive(pid: number): boolean {
 
 function loadModule(): Promise<boolean> {
   return new Promise((resolve) => {
-    execFile('modprobe', ['ublk_drv'], { timeout: 10_000 }, (error) => resolve(error === null))
+    execFile('modprobe', ['ublk_drv'], { timeout: 10_000, env: helperEnvironment() }, (error) =>
+      resolve(error === null),
+    )
   })
 }
 

@@ -2,6 +2,8 @@ import { messageOf } from '@blockbraid/core'
 import type { Hider } from '../config/secrets.ts'
 import type { ControlledAgent } from '../running.ts'
 import { listMissing } from './missing.ts'
+import { pathOf } from './path-ids.ts'
+import { exchangePolicy } from './policy.ts'
 import type { Request } from './protocol.ts'
 import { prove } from './prove.ts'
 import { sendScsi } from './scsi.ts'
@@ -47,18 +49,23 @@ async function handle(running: ControlledAgent, request: Request, hider: Hider):
         ...listMissing(running, Date.now(), hider.hide),
       }
     case 'stats':
-      return countPairs(running.agent.pairs)
+      return countPairs(running.agent.pairs, hider.hide)
     case 'rescan':
       return running.rescan()
     case 'policy':
-      await running.setPolicy(request.pair, { use: request.use, options: {} })
-      return {}
-    case 'path-fail':
-      await running.find(request.pair).failPath(request.path)
-      return {}
-    case 'path-restore':
-      running.find(request.pair).restorePath(request.path)
-      return {}
+      return exchangePolicy(running, request)
+    case 'path-fail': {
+      const pair = running.find(request.pair)
+      const path = pathOf(pair, request.path)
+      await pair.failPath(path)
+      return { path }
+    }
+    case 'path-restore': {
+      const pair = running.find(request.pair)
+      const path = pathOf(pair, request.path)
+      pair.restorePath(path)
+      return { path }
+    }
     case 'release-guards':
       return releaseGuards(running, request.pair, hider)
     case 'down':
@@ -69,7 +76,10 @@ async function handle(running: ControlledAgent, request: Request, hider: Hider):
       return running.handOver()
     case 'prove':
       return prove(running, request)
-    case 'scsi':
-      return sendScsi(running.find(request.pair).user, request)
+    case 'scsi': {
+      const pair = running.find(request.pair)
+      const { path } = request
+      return sendScsi(pair.user, path === undefined ? request : { ...request, path: pathOf(pair, path) })
+    }
   }
 }

@@ -34,6 +34,11 @@ export function formatAge(since: string, now: number): string {
   return seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`
 }
 
+/** Megabytes a second in at most six characters, from bytes a second: `0.0`, `48.2`, `1250`. */
+export function formatRate(bytes: number): string {
+  return short(bytes / 1e6)
+}
+
 function short(amount: number): string {
   return amount < 99.95 ? amount.toFixed(1) : String(Math.round(amount))
 }

@@ -1,7 +1,9 @@
 import type { Listing, MissingListing, PairListing } from '../control/snapshot.ts'
 import { isKernelNode } from '../nodes/kernel-node.ts'
 import { formatAge, formatCount, formatMicroseconds, formatSize } from './amounts.ts'
+import { wrap } from './facts.ts'
 import { summarizeGuards } from './guards.ts'
+import { oddities } from './oddities.ts'
 import { printable, shorten, shortenAlike } from './table.ts'
 
 /** I/Os a second by pair name and path id; empty where it is not known. */
@@ -54,6 +56,7 @@ function formatPair(pair: PairListing, rates: Rates, idWidth: number, width: num
     state,
   ]
   const lines = [`${pair.name}  ${pair.volume}`, `  ${facts.join(', ')}`, `  ${describeNode(pair)}`]
+  lines.push(...oddities(pair).map((text) => `  ${text}`))
   // An agent of an earlier version tells of none.
   lines.push(...summarizeGuards(pair.guards ?? [], pair.name, width, now))
   const ids = shortenAlike(
@@ -70,7 +73,8 @@ function formatPair(pair: PairListing, rates: Rates, idWidth: number, width: num
       formatMicroseconds(path.latencyUs),
     ])
     lines.push(`${last ? '`- ' : '|- '}${ids[index]!.padEnd(idWidth)}${text}`)
-    if (path.reason !== '') lines.push(`${last ? '   ' : '|  '}  ${path.reason}`)
+    if (path.reason !== '')
+      lines.push(...wrap(path.reason, width - 5).map((line) => `${last ? '   ' : '|  '}  ${line}`))
   })
   if (pair.paths.length === 0) lines.push('`- no paths')
   return lines.map((line) => shorten(printable(line), width).trimEnd())

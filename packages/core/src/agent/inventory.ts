@@ -52,18 +52,18 @@ function infoFault(info: PathInfo, known: Inventory): Error | undefined {
 /** Native devices, one a path, and multipath devices, one a volume, each once. */
 export function listDevices(inventory: Inventory, volumes: Joined['volumes']): DeviceInfo[] {
   const known = new Map([...volumes.values()].flat().map((source) => [source.info.id, volumeOf(source)]))
-  const natives = Array.from(inventory.values(), ({ info }) =>
+  const natives = seen(inventory.values()).map((info) =>
     deviceInfo('native', info.id, known.get(info.id) ?? info.volume, [info]),
   )
-  const multipaths = Array.from(volumes, ([volume, sources]) =>
-    deviceInfo(
-      'multipath',
-      volume,
-      volume,
-      sources.map(({ info }) => info),
-    ),
-  )
+  const multipaths = Array.from(volumes, ([volume, sources]) => [volume, seen(sources)] as const)
+    .filter(([, infos]) => infos.length > 0)
+    .map(([volume, infos]) => deviceInfo('multipath', volume, volume, infos))
   return [...natives, ...multipaths]
+}
+
+/** Without what is only expected to be there. */
+function seen(sources: Iterable<PathSource>): PathInfo[] {
+  return Array.from(sources, ({ info }) => info).filter(({ unseen }) => unseen !== true)
 }
 
 function deviceInfo(kind: DeviceInfo['kind'], id: string, volume: VolumeId, infos: PathInfo[]): DeviceInfo {

@@ -1,6 +1,7 @@
 import type { Clock, Timer } from '../clock.ts'
 import type { Closing } from '../closing.ts'
 import { closing } from '../closing.ts'
+import type { DeviceLimits } from '../device.ts'
 import type { Emitter } from '../emitter.ts'
 import { createEmitter } from '../emitter.ts'
 import { BlockError, messageOf } from '../errors.ts'
@@ -12,7 +13,7 @@ import type { UserDevice } from '../user-device.ts'
 import type { VolumeId } from '../volume-id.ts'
 import type { PairSpec } from './types.ts'
 
-const FORWARDED = ['path', 'policyFault', 'resized', 'cacheLost'] as const
+const FORWARDED = ['path', 'trouble', 'policyFault', 'resized', 'limits', 'cacheLost'] as const
 // Told to the very end: whoever closes a pair may not want to wait for a path.
 const FORWARDED_LAST = ['stalled', 'resumed'] as const
 
@@ -58,6 +59,9 @@ class Pair implements BlockDevicePair {
   /** Calls of `close` that wait for the attachment. */
   #detaching = 0
   #resizing = false
+  #following = false
+  #sizeKept = ''
+  #limitsKept = ''
   #unsubscribe: (() => void)[] = []
   #unsubscribeLast: (() => void)[] = []
 
@@ -78,17 +82,22 @@ class Pair implements BlockDevicePair {
     for (const event of FORWARDED) this.#unsubscribe.push(this.#forward(event))
     for (const event of FORWARDED_LAST) this.#unsubscribeLast.push(this.#forward(event))
     const onResized = (): void => void this.#followSize()
+    const onLimits = (): void => void this.#followLimits()
     const onLost = (error: Error): void => {
       if (this.#lost) return
       this.#lost = true
       this.events.emit('lost', error)
     }
     device.events.on('resized', onResized)
+    device.events.on('limits', onLimits)
     kernel.events.on('lost', onLost)
     this.#unsubscribe.push(
       () => device.events.off('resized', onResized),
+      () => device.events.off('limits', onLimits),
       () => kernel.events.off('lost', onLost),
     )
+    // It may be other than it was when the attachment looked, or when the one who left it did.
+    onLimits()
   }
 
   #forward(event: keyof MultipathEvents): () => void {
@@ -106,11 +115,34 @@ class Pair implements BlockDevicePair {
       ;({ size } = this.#device.limits)
       try {
         await this.kernel.resize(size)
+        this.#sizeKept = ''
       } catch (error) {
+        this.#sizeKept = messageOf(error)
         this.events.emit('resizeFailed', error as Error)
       }
     } while (size !== this.#device.limits.size)
     this.#resizing = false
+  }
+
+  // As that of the size. It is said once as long as it stays so.
+  async #followLimits(): Promise<void> {
+    if (this.#following || this.kernel.follow === undefined) return
+    this.#following = true
+    let limits: DeviceLimits
+    do {
+      ;({ limits } = this.user)
+      const before = this.#limitsKept
+      try {
+        await this.kernel.follow(limits)
+        this.#limitsKept = ''
+      } catch (error) {
+        // What is being detached follows nobody.
+        if (this.#detaching > 0 || this.#closing.begun) break
+        this.#limitsKept = messageOf(error)
+        if (this.#limitsKept !== before) this.events.emit('limitsFailed', error as Error)
+      }
+    } while (limits !== this.user.limits)
+    this.#following = false
   }
 
   get volume(): VolumeId {
@@ -120,6 +152,10 @@ class Pair implements BlockDevicePair {
   get state(): DeviceState {
     if (this.#closing.begun || this.#detaching > 0) return 'closed'
     return this.#lost ? 'lost' : this.#device.state
+  }
+
+  get limits(): DeviceLimits {
+    return this.#device.limits
   }
 
   get parked(): number {
@@ -136,6 +172,10 @@ class Pair implements BlockDevicePair {
 
   get policyFaults(): number {
     return this.#device.policyFaults
+  }
+
+  get behind(): string {
+    return [this.#sizeKept, this.#limitsKept].filter((text) => text !== '').join('; ')
   }
 
   get paths(): readonly PathStatus[] {

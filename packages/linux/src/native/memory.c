@@ -59,6 +59,8 @@ static napi_value map(napi_env env, struct instance *self, size_t length, int pr
   if (address == MAP_FAILED) return number(env, -errno);
   /* A child between fork and exec must not hold the file open. */
   if (fd >= 0) madvise(address, length, MADV_DONTFORK);
+  /* The first byte of a huge page would take 2 MiB. Kernels without them refuse, and need it not. */
+  else madvise(address, length, MADV_NOHUGEPAGE);
   int error;
   napi_value result = mapping_create(env, self, address, length, &error);
   bool thrown = false;

@@ -132,20 +132,25 @@ export class Connection implements Wire {
   }
 }
 
+const CAUSES: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'the connection was refused: nothing listens there',
+  ECONNRESET: 'the connection was reset',
+  EPIPE: 'the connection was closed while data was sent',
+  ETIMEDOUT: 'the host does not answer',
+  EHOSTUNREACH: 'no route to host',
+  ENETUNREACH: 'no route to its network',
+  EHOSTDOWN: 'the host is down',
+  ENETDOWN: 'the network is down',
+  EADDRNOTAVAIL: 'the local address is not one of this host',
+  ENOTFOUND: 'its name is not known',
+  EAI_AGAIN: 'its name cannot be looked up now',
+  EACCES: 'this host does not let the connection out',
+  EPERM: 'this host does not let the connection out',
+  EMFILE: 'this process has too many files open',
+}
+
+/** In words, with what the system calls it. */
 function describe(error: Error & { code?: string }): string {
-  switch (error.code) {
-    case 'ECONNREFUSED':
-      return 'the connection was refused: nothing listens there'
-    case 'ECONNRESET':
-      return 'the connection was reset'
-    case 'EHOSTUNREACH':
-    case 'ENETUNREACH':
-      return 'there is no route to it'
-    case 'EADDRNOTAVAIL':
-      return 'the local address is not one of this host'
-    case 'ENOTFOUND':
-      return 'its name is not known'
-    default:
-      return error.message
-  }
+  const words = error.code === undefined ? undefined : CAUSES[error.code]
+  return words === undefined ? error.message : `${words} (${error.code})`
 }

@@ -283,8 +283,7 @@ export class Session implements PduSink {
       task.received += end - start
       return
     }
-    if (task.lends) this.#connection.retain()
-    task.fill(bytes, start, end)
+    if (task.fill(bytes, start, end)) this.#connection.retain()
   }
 
   end(): void {

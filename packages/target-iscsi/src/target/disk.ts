@@ -169,9 +169,9 @@ export async function readAccess(asker: Asker, { inquiry, port }: Identity): Pro
 /** Bits of the inquiry's `tpgs`. */
 export const EXPLICIT_ACCESS = 2
 
-/** Reads whether there is a volatile write cache. */
-export async function readWriteCache(asker: Asker): Promise<boolean> {
-  return hasCache(await readMode(asker))
+/** Reads whether changes are refused. */
+export async function readProtection(asker: Asker): Promise<boolean> {
+  return (await readMode(asker))?.writeProtected ?? false
 }
 
 // Not told means that it must be taken for granted: a flush too many does no harm.

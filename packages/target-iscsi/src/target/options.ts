@@ -1,4 +1,4 @@
-import { isIP } from 'node:net'
+import { BlockList, isIP } from 'node:net'
 import { hostname } from 'node:os'
 import type { ChapAlgorithm, ChapOptions } from '../login/chap.ts'
 import type { Portal } from './portal.ts'
@@ -74,8 +74,13 @@ export interface IscsiOptions {
   localAddress?: string
   /** A session for each logical unit, not one for all of a portal. @defaultValue false */
   sessionPerLun?: boolean
-  /** Use portals that the target tells of beside those listed. @defaultValue true */
-  toldPortals?: boolean
+  /**
+   * Use portals that the target tells of beside those listed: all, none, or those whose addresses are inside of these
+   * networks, such as `['192.0.2.0/24']`. @defaultValue true
+   */
+  toldPortals?: boolean | readonly string[]
+  /** Portals that are used beside those listed, at most. @defaultValue 64 */
+  maxToldPortals?: number
   /**
    * `stable`: sessions left by an earlier process of the same initiator name are taken over, as fences need it.
    * `random`: for a process beside another one of that name. @defaultValue 'stable'
@@ -116,7 +121,8 @@ export interface Resolved {
   readonly pollInterval: number
   readonly localAddress: string | undefined
   readonly sessionPerLun: boolean
-  readonly toldPortals: boolean
+  readonly toldPortals: boolean | BlockList
+  readonly maxToldPortals: number
   readonly isid: 'stable' | 'random'
   readonly fence: 'session' | 'lun-reset'
 }
@@ -136,14 +142,15 @@ const numbers = {
   loginTimeout: [1, DAY, 10_000],
   taskTimeout: [1, DAY, 5000],
   pollInterval: [10, DAY, 5000],
+  maxToldPortals: [0, 10_000, 64],
 } as const satisfies Record<string, readonly [least: number, most: number, otherwise: number]>
 
-const flags = { immediateData: true, initialR2T: false, sessionPerLun: false, toldPortals: true } as const
+const flags = { immediateData: true, initialR2T: false, sessionPerLun: false } as const
 
 const known = new Set<string>([
   ...Object.keys(numbers),
   ...Object.keys(flags),
-  ...['portals', 'target', 'luns', 'name', 'initiator', 'chap', 'discoveryChap'],
+  ...['portals', 'target', 'luns', 'name', 'initiator', 'chap', 'discoveryChap', 'toldPortals'],
   ...['headerDigest', 'dataDigest', 'localAddress', 'isid', 'fence'],
 ])
 
@@ -172,6 +179,7 @@ export function resolveOptions(options: IscsiOptions): Resolved {
       discoveryChap === undefined ? chap : discoveryChap === false ? undefined : chapOf('discoveryChap', discoveryChap),
     headerDigest: digest('headerDigest', options.headerDigest),
     dataDigest: digest('dataDigest', options.dataDigest),
+    toldPortals: networksOf(options.toldPortals ?? true),
     localAddress,
     isid,
     fence,
@@ -224,6 +232,24 @@ function portalsOf(value: unknown): readonly Portal[] {
 function lunsOf(value: unknown): readonly number[] {
   if (!Array.isArray(value) || value.length === 0) throw wrong('luns', value, 'a list of at least one number')
   return value.map((lun, index) => integer(`luns[${index}]`, lun, 0, 0xff_ffff))
+}
+
+function networksOf(value: unknown): boolean | BlockList {
+  const right = 'true, false, or a list of networks such as ["192.0.2.0/24"]'
+  if (typeof value === 'boolean') return value
+  if (!Array.isArray(value) || value.length === 0) throw wrong('toldPortals', value, right)
+  const networks = new BlockList()
+  for (const [index, item] of value.entries()) {
+    const [address = '', length, ...rest] = typeof item === 'string' ? item.split('/') : []
+    const family = isIP(address)
+    const longest = family === 6 ? 128 : 32
+    const bits = length === undefined ? longest : /^\d{1,3}$/.test(length) ? Number(length) : -1
+    if (family === 0 || rest.length > 0 || bits < 0 || bits > longest) {
+      throw wrong(`toldPortals[${index}]`, item, 'an address, or a network such as 192.0.2.0/24')
+    }
+    networks.addSubnet(address, bits, family === 6 ? 'ipv6' : 'ipv4')
+  }
+  return networks
 }
 
 function chapOf(field: string, value: ChapCredentials): ChapOptions {

@@ -9,18 +9,32 @@ export interface Portal {
   readonly address: string
 }
 
+/** Whether an IPv6 address counts on one link only (RFC 4291 §2.5.6), so that it needs a zone. */
+export function isLinkLocal(host: string): boolean {
+  return isIPv6(host) && /^fe[89ab]/i.test(host)
+}
+
+/** `fe80::1%eth0` in its two parts; without a zone an empty text. */
+export function splitZone(host: string): [address: string, zone: string] {
+  const at = host.indexOf('%')
+  return at < 0 ? [host, ''] : [host.slice(0, at), host.slice(at + 1)]
+}
+
 /** The port that IANA has given to iSCSI. */
 export const ISCSI_PORT = 3260
 
 /** The portal at `host` and `port`. */
 export function portalOf(host: string, port: number): Portal {
-  const name = host.toLowerCase()
+  // The name of an interface, behind the %, keeps its letters.
+  const name = host.replace(/^[^%]+/, (address) => address.toLowerCase())
   return { host: name, port, address: name.includes(':') ? `[${name}]:${port}` : `${name}:${port}` }
 }
 
-/** Reads `host`, `host:port`, `[v6]` or `[v6]:port`. Undefined where it is anything else. */
+/** Reads `host`, `host:port`, `[v6]`, `[v6]:port`, `[v6%interface]:port`. Undefined where it is anything else. */
 export function parsePortal(text: string): Portal | undefined {
-  const match = /^(?:\[([0-9a-fA-F:.%]+)\]|([A-Za-z0-9._-]{1,255}))(?::([0-9]{1,5}))?$/.exec(text)
+  const match = /^(?:\[([0-9a-fA-F:.]+(?:%[A-Za-z0-9._-]{1,32})?)\]|([A-Za-z0-9._-]{1,255}))(?::([0-9]{1,5}))?$/.exec(
+    text,
+  )
   if (match === null) return undefined
   const [, v6, name, portText] = match
   if (v6 !== undefined && !isIPv6(v6)) return undefined

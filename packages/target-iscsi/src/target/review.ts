@@ -87,9 +87,17 @@ export class Review {
     const identity = await readIdentity(asker)
     if (identity?.volume === this.#path.volume && identity.serial === this.identity.serial) {
       this.#lookedAt = this.#target.clock.now()
+      // One more page may tell of what it could not do before.
+      if (`${identity.pages}` !== `${this.identity.pages}`) this.hear(News.Identity | News.Capacity)
     } else {
       this.hear(News.Identity)
     }
+  }
+
+  /** Looks how large it is and what it can do, while I/O goes on. */
+  async lookAtLimits(asker: Asker): Promise<void> {
+    const disk = await readDisk(asker, this.identity, this.#target)
+    if (JSON.stringify(disk) !== JSON.stringify(this.disk)) this.hear(News.Capacity)
   }
 
   /** Something may have changed: it is read again. `sense` is what tells so. */
