@@ -13,6 +13,7 @@ import { reportEvents } from './notices.ts'
 import type { PlannedPair, PresentPair } from './pairing.ts'
 import { needsRecord, planPairs } from './pairing.ts'
 import { fillInAll } from './placeholders.ts'
+import { probePolicy } from './policy-probe.ts'
 import { createRetry } from './retry.ts'
 import type { NameRecord } from './state/name-record.ts'
 import { forgetCommand } from './state/name-record.ts'
@@ -139,6 +140,8 @@ export function createKeeper(parts: KeeperParts): Keeper {
         name,
         device: device.id,
         description: `${device.product}, ${device.volume}`,
+        ...(device.product !== '' && { product: device.product }),
+        ...(device.serial !== undefined && { serial: device.serial }),
         transport: watched(transport, attaching),
         ...(selector && { selector }),
         ...(entry.multipath && { multipath: entry.multipath }),
@@ -149,6 +152,11 @@ export function createKeeper(parts: KeeperParts): Keeper {
     configOf.set(pair, entry)
     waits.set(name, takeOverTime(options))
     reportEvents(pair, log)
+    // I/O began with the pair: what went wrong with it at once was told to nobody.
+    if (selector !== undefined && pair.policyFaults > 0) {
+      const fault = probePolicy(selector(), pair.paths) ?? `policy ${pair.policy} picked no path`
+      log.repeat(`${name}: ${fault}; the first path serves meanwhile`, { topic: `${name}: policy`, severity: 'error' })
+    }
     pair.events.on('lost', () => onLost(name))
     await care.attached(pair)
   }

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import type {
   BlockDevicePair,
   DetachMode,
@@ -17,6 +18,7 @@ import { createLog } from './log/log.ts'
 import type { Severity } from './log/report.ts'
 import { loadPolicy, loadTarget, loadTransport } from './plugins.ts'
 import { createRunning } from './running.ts'
+import { keptHostId } from './state/initiator.ts'
 import { fileLedger } from './state/ledger.ts'
 
 /** Options of {@link runAgent}. `signal` ends the start early. */
@@ -125,10 +127,22 @@ async function loadDevices(config: Config, host: Host): Promise<ReadonlyMap<Devi
 async function loadTargets(config: Config, host: Host): Promise<Target[]> {
   const targets: Target[] = []
   try {
-    for (const plugin of config.targets) targets.push(await loadTarget(plugin, config.folder, host))
+    for (const plugin of config.targets) {
+      targets.push(await loadTarget(await withInitiator(plugin, config), config.folder, host))
+    }
     return targets
   } catch (error) {
     await Promise.all(targets.map((target) => target.close()))
     throw error
   }
+}
+
+/** Where the host has no machine id to make an iSCSI name of, a name that is kept. */
+async function withInitiator(plugin: PluginUse, { state }: Config): Promise<PluginUse> {
+  const isNamed = plugin.options['initiator'] !== undefined || !/^(@blockbraid\/target-)?iscsi$/.test(plugin.use)
+  if (isNamed || state === undefined || state === false) return plugin
+  const { initiatorOf, machineInitiator } = await import('@blockbraid/target-iscsi')
+  if (machineInitiator() !== undefined) return plugin
+  const id = await keptHostId(resolve(state))
+  return id === undefined ? plugin : { ...plugin, options: { ...plugin.options, initiator: initiatorOf(id) } }
 }

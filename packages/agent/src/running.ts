@@ -282,12 +282,13 @@ export function createRunning({
     const before = telling.count('scan')
     const said = tellScan(found)
     const isNews = said === 0 && telling.count('scan') === before
-    if (isNews || added.length > 0 || removed.length > 0)
+    if (isNews || added.length > 0 || removed.length > 0) {
       log.repeat(`rescan: ${added.length} paths came, ${removed.length} went`, {
         topic: 'rescan',
         severity: 'info',
         atOnce: 5,
       })
+    }
     keeper.begin().then(
       (begun) => {
         tellPlan(begun)

@@ -93,6 +93,8 @@ export interface PairListing {
   readonly limits?: LimitsListing
   /** How often the policy threw or chose what was not in its list; left out where it never did. */
   readonly policyFaults?: number
+  /** What the node could not follow of size and limits, for people; left out where it shows them as they are. */
+  readonly behind?: string
   /** Ranges that wait for a proof; left out where there are none. */
   readonly guards?: readonly GuardListing[]
   /** Its paths. */
@@ -161,6 +163,8 @@ export interface PairStats {
   readonly limits?: LimitsListing
   /** As in {@link PairListing.policyFaults}. */
   readonly policyFaults?: number
+  /** As in {@link PairListing.behind}. */
+  readonly behind?: string
   /** How many ranges wait for a proof; left out where none does. */
   readonly guards?: number
   /** Its paths. */
@@ -195,7 +199,7 @@ export function listPairs(
       node: pair.kernel.node,
       tookOver: pair.kernel.tookOver ?? false,
       parked: pair.parked,
-      ...listOddities(pair),
+      ...listOddities(pair, hide),
       ...(pair.guards.length === 0 ? {} : { guards: listGuards(pair.guards, clock, wall, hide) }),
       paths: pair.paths.map((path) => ({
         id: path.id,
@@ -215,11 +219,15 @@ export function listPairs(
   }
 }
 
-function listOddities({ limits, policyFaults }: BlockDevicePair): Pick<PairListing, 'limits' | 'policyFaults'> {
+function listOddities(
+  { limits, policyFaults, behind }: BlockDevicePair,
+  hide: (text: string) => string,
+): Pick<PairListing, 'limits' | 'policyFaults' | 'behind'> {
   const odd = oddLimits(limits)
   return {
     ...(Object.keys(odd).length > 0 && { limits: odd }),
     ...(policyFaults > 0 && { policyFaults }),
+    ...(behind !== '' && { behind: hide(behind) }),
   }
 }
 
@@ -269,7 +277,7 @@ export function countPairs(pairs: readonly BlockDevicePair[], hide: (text: strin
       state: pair.state,
       parked: pair.parked,
       queued: pair.queued,
-      ...listOddities(pair),
+      ...listOddities(pair, hide),
       ...(pair.guards.length === 0 ? {} : { guards: pair.guards.length }),
       paths: pair.paths.map((path) => countPath(path, hide)),
     })),

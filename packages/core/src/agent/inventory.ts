@@ -16,6 +16,9 @@ export function takeStock(askings: readonly Asking[]): { inventory: Inventory; e
   const errors: ScanError[] = []
   for (const { target, offered } of askings) {
     for (const info of offered) {
+      // What is there counts before what another target only expects there.
+      if (inventory.get(info.id)?.info.unseen === true) inventory.delete(info.id)
+      else if (info.unseen === true && inventory.has(info.id)) continue
       const fault = infoFault(info, inventory)
       if (fault === undefined) inventory.set(info.id, { target, info })
       else errors.push({ target: target.name, path: info.id, error: fault })

@@ -32,13 +32,15 @@ export interface Wire {
 // Views of received data keep a whole slab alive: a larger one holds more memory for a single view.
 const SLAB = 512 * 1024
 const SMALLEST_READ = 64 * 1024
+// A login, and what is asked in discovery, needs no more: many are open at once there, and most of them say nothing.
+const FIRST_SLAB = 8 * 1024
 
 /** A TCP connection that reads into slabs of its own, so that data can be handed on as views. */
 export class Connection implements Wire {
   readonly outbox: Outbox
   sink: ConnectionSink | null = null
   readonly #socket: Socket
-  #slab: Buffer = Buffer.allocUnsafeSlow(SLAB)
+  #slab: Buffer = Buffer.allocUnsafeSlow(FIRST_SLAB)
   #window = 0
   #fresh = true
   #retained = false
@@ -111,11 +113,12 @@ export class Connection implements Wire {
     const start = this.#window
     this.#fresh = false
     this.sink?.bytes(this.#slab, start, start + count)
-    if (this.#retained) {
+    const isFull = this.#slab.length === FIRST_SLAB && count === FIRST_SLAB
+    if (this.#retained || isFull) {
       this.#retained = false
       this.#fresh = true
       this.#window = start + count
-      if (SLAB - this.#window < SMALLEST_READ) {
+      if (this.#slab.length - this.#window < SMALLEST_READ) {
         this.#slab = Buffer.allocUnsafeSlow(SLAB)
         this.#window = 0
       }

@@ -9,6 +9,8 @@ export interface Remark {
   readonly lun?: string | undefined
   /** Address of the portal where it is so; left out where it is no matter of one. */
   readonly portal?: string | undefined
+  /** Whether the portal is one that was told of: they are named together. */
+  readonly told?: boolean
   readonly text: string
   readonly missing: boolean
 }
@@ -18,22 +20,31 @@ const MOST_NAMED = 4
 
 /** One note for each thing that is wrong, wherever it is so. */
 export function notesOf(remarks: readonly Remark[]): DiscoveryNote[] {
-  const groups = Map.groupBy(remarks, ({ targetName, portal, text, missing }) =>
+  const groups = Map.groupBy(remarks, ({ targetName, portal, told, text, missing }) =>
     // What is wrong with a portal is its own matter; what is wrong with a target may be so at each of its portals.
-    JSON.stringify([targetName ?? portal, text, missing]),
+    JSON.stringify([targetName ?? (told ? '' : portal), text, missing]),
   )
-  return [...groups.values()].map((same) => {
+  return [...groups.values()].flatMap((same) => {
     const [{ targetName, text, missing }] = same as [Remark]
-    const luns = named(same.map(({ lun }) => lun))
-    const portals = named(same.map(({ portal }) => portal))
-    const unit = luns.length === 0 ? '' : `, LUN ${list(luns)}`
-    const where = portals.length === 0 ? '' : ` at ${list(portals)}`
-    return {
-      place: printable(targetName === undefined ? list(portals) : `${targetName}${unit}${where}`),
-      text,
-      missing,
-    }
+    return placesIn(same).map(({ luns, portals }) => {
+      const unit = luns.length === 0 ? '' : `, LUN ${list(luns)}`
+      const where = portals.length === 0 ? '' : ` at ${list(portals)}`
+      const place = targetName === undefined ? list(portals) : `${targetName}${unit}${where}`
+      return { place: printable(place), text, missing }
+    })
   })
+}
+
+/** Logical units that are concerned at the same portals, together. */
+function placesIn(same: readonly Remark[]): { luns: string[]; portals: string[] }[] {
+  const byLun = [...Map.groupBy(same, ({ lun }) => lun)].map(([lun, own]) => ({
+    lun,
+    portals: named(own.map(({ portal }) => portal)),
+  }))
+  return [...Map.groupBy(byLun, ({ portals }) => portals.join()).values()].map((alike) => ({
+    luns: named(alike.map(({ lun }) => lun)),
+    portals: (alike[0] as (typeof alike)[number]).portals,
+  }))
 }
 
 /** `a, b and 7 more` */

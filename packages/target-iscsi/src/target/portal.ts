@@ -9,17 +9,6 @@ export interface Portal {
   readonly address: string
 }
 
-/** Whether an IPv6 address counts on one link only (RFC 4291 §2.5.6), so that it needs a zone. */
-export function isLinkLocal(host: string): boolean {
-  return isIPv6(host) && /^fe[89ab]/i.test(host)
-}
-
-/** `fe80::1%eth0` in its two parts; without a zone an empty text. */
-export function splitZone(host: string): [address: string, zone: string] {
-  const at = host.indexOf('%')
-  return at < 0 ? [host, ''] : [host.slice(0, at), host.slice(at + 1)]
-}
-
 /** The port that IANA has given to iSCSI. */
 export const ISCSI_PORT = 3260
 

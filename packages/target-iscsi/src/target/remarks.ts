@@ -11,6 +11,7 @@ import type { Place } from './places.ts'
 import { keyOf } from './places.ts'
 import type { Portal } from './portal.ts'
 import type { Round } from './round.ts'
+import { MOST_PLACES } from './round.ts'
 
 /** What remarks are made of. */
 export interface Facts {
@@ -24,9 +25,12 @@ export interface Facts {
   readonly lists: Lists
   /** Paths whose volume is in use. */
   readonly inUse: readonly PathInfo[]
+  /** Places where CHAP had nothing better than MD5; without a name, in discovery. */
+  readonly weak: readonly { readonly targetName: string | undefined; readonly portal: string }[]
 }
 
 const LATE = 'has not answered yet'
+const WEAK = 'has no better CHAP than MD5, which is used: name it in chap.algorithms to agree to it'
 
 /** What is to be said of a look at the portals; `all` is what it lists. */
 export function remarksOf(facts: Facts, all: readonly PathInfo[]): Remark[] {
@@ -38,6 +42,7 @@ export function remarksOf(facts: Facts, all: readonly PathInfo[]): Remark[] {
     ...ofNumbers(facts),
     ...ofUsed(facts),
     ...ofTold(facts),
+    ...facts.weak.map((place) => ({ ...place, text: WEAK, missing: false })),
   ]
 }
 
@@ -56,21 +61,23 @@ function ofPortals({ portals, round }: Facts): Remark[] {
 }
 
 function ofPlaces({ portals, round, places }: Facts): Remark[] {
-  const silent = new Set(portals.map(({ address }) => address).filter((address) => !round.tellings.has(address)))
+  const configured = new Set(portals.map(({ address }) => address))
+  const silent = new Set([...configured].filter((address) => !round.tellings.has(address)))
   return [...places].flatMap(([key, place]): Remark[] => {
     const { targetName } = place
     const portal = place.portal.address
+    const told = !configured.has(portal)
     // Said of the portal as a whole.
     if (silent.has(portal)) return []
     const error = round.errors.get(key)
     if (error !== undefined) {
       const text = reasonOf(error, portal)
       const unreachable = error.code === 'CONNECT_FAILED' || error.code === 'TIMED_OUT'
-      return [{ ...(unreachable ? {} : { targetName }), portal, text, missing: true }]
+      return [{ ...(unreachable ? { told } : { targetName }), portal, text, missing: true }]
     }
     const listing = round.listings.get(key)
     if (listing !== undefined && (listing.complete || listing.waiting.size > 0 || listing.infos.size > 0)) return []
-    return [{ portal, text: LATE, missing: true }]
+    return [{ portal, told, text: LATE, missing: true }]
   })
 }
 
@@ -151,9 +158,13 @@ function ofUsed({ places, round, lists, luns, inUse }: Facts): Remark[] {
     })
 }
 
-function ofTold({ name, round: { leftOut } }: Facts): Remark[] {
+function ofTold({ name, round: { leftOut, beyond } }: Facts): Remark[] {
   const { many, outside, zone } = leftOut
   const remarks: Remark[] = []
+  if (beyond > 0) {
+    const text = `${beyond} more targets at portals are told of than the ${MOST_PLACES} that are looked at: name one by target`
+    remarks.push({ portal: name, text, missing: false })
+  }
   const say = (addresses: ReadonlySet<string>, why: string): void => {
     if (addresses.size === 0) return
     const text = `${addresses.size} portals that are told of are not used, ${why}: ${list([...addresses])}`

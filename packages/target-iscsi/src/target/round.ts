@@ -31,6 +31,8 @@ export interface RoundHost {
 }
 
 const MAX_AT_ONCE = 16
+/** Places that are looked at, at most. */
+export const MOST_PLACES = 4096
 // What hangs gives its turn to others after that time, milliseconds.
 const PATIENCE = 1000
 // Once something was found, what is silent is waited for as long as something is heard within so many steps, and no
@@ -52,6 +54,8 @@ export class Round {
   /** Places that were asked in vain, or in part. */
   readonly errors = new Map<string, BlockError>()
   readonly leftOut: LeftOuts = { outside: new Set(), many: new Set(), zone: new Set() }
+  /** Places beyond the most that are looked at. */
+  beyond = 0
   /** Settles when everything that was asked has answered, or has failed to. */
   readonly done: Promise<void>
   /** A newer one has begun, which asks from here on. */
@@ -120,7 +124,8 @@ export class Round {
   }
 
   #add(place: Place): void {
-    if (addPlace(this.places, place) && !this.superseded) this.#run(() => this.#askPlace(place))
+    if (this.places.size >= MOST_PLACES && !this.places.has(keyOf(place))) this.beyond++
+    else if (addPlace(this.places, place) && !this.superseded) this.#run(() => this.#askPlace(place))
   }
 
   async #askPlace(place: Place): Promise<void> {

@@ -9,7 +9,7 @@ import type { Portal } from './portal.ts'
 import type { Facts } from './remarks.ts'
 import { remarksOf } from './remarks.ts'
 import type { RoundHost } from './round.ts'
-import { Round } from './round.ts'
+import { MOST_PLACES, Round } from './round.ts'
 import type { Systems } from './systems.ts'
 import { toldOf } from './systems.ts'
 
@@ -21,6 +21,8 @@ export interface SurveyHost extends Pick<RoundHost, 'clock' | 'portals' | 'targe
   readonly systems: Systems
   /** Paths that have been opened and whose volume is still in use. */
   inUse(): readonly PathInfo[]
+  /** Places where CHAP had nothing better than MD5; without a name, in discovery. */
+  weak(): readonly { readonly targetName: string | undefined; readonly portal: string }[]
   /** Something has answered after it was no longer waited for. */
   changed(why: string): void
 }
@@ -119,7 +121,9 @@ export class Survey implements RoundHost {
       silent,
       seen,
     )
-    const facts: Facts = { ...this.#host, round, places, lists, inUse: this.#host.inUse() }
+    const { name, portals, target, luns } = this.#host
+    const [inUse, weak] = [this.#host.inUse(), this.#host.weak()]
+    const facts: Facts = { name, portals, target, luns, round, places, lists, inUse, weak }
     const infos = complete([...lists.values(), expected].flat())
     return { infos, notes: notesOf(remarksOf(facts, infos)) }
   }
@@ -129,7 +133,9 @@ export class Survey implements RoundHost {
     const places = new Map<string, Place>()
     for (const portal of this.portals) {
       const { found = [] } = round.tellings.get(portal.address) ?? this.#tellings.get(portal.address) ?? {}
-      for (const place of placesOf(portal, found, this.target, this.told)) addPlace(places, place)
+      for (const place of placesOf(portal, found, this.target, this.told)) {
+        if (places.size < MOST_PLACES || places.has(keyOf(place))) addPlace(places, place)
+      }
     }
     return places
   }

@@ -15,7 +15,7 @@ import type {
   VolumeId,
 } from '@blockbraid/core'
 import { abortable, BlockError, createEmitter, delay, messageOf, systemHost } from '@blockbraid/core'
-import type { ChapOptions } from '../login/chap.ts'
+import type { ChapAlgorithm, ChapOptions } from '../login/chap.ts'
 import type { LoginOptions } from '../login/login.ts'
 import { testUnitReady } from '../scsi/cdb.ts'
 import type { Lun } from '../scsi/lun.ts'
@@ -42,6 +42,7 @@ import type { Place, Telling } from './places.ts'
 import { keyOf } from './places.ts'
 import type { Portal } from './portal.ts'
 import { leadToOneGroup } from './prove-system.ts'
+import { joinRegistrants } from './register.ts'
 import type { Reviewed } from './review.ts'
 import { askTargets } from './send-targets.ts'
 import { Shared } from './shared.ts'
@@ -60,6 +61,9 @@ export interface IscsiTarget extends Target {
 export function iscsi(options: IscsiOptions, host: Host = systemHost): IscsiTarget {
   return new Initiator(resolveOptions(options), host)
 }
+
+/** Where to log in; without a name a discovery session. */
+type LoginPlace = Omit<NexusPlace, 'targetName'> & { readonly targetName: string | undefined }
 
 const NO_DIGEST = ['None'] as const
 // Between tries to reset a logical unit, milliseconds.
@@ -85,6 +89,9 @@ class Initiator implements IscsiTarget, SurveyHost {
   /** Paths that have been opened, by id. */
   readonly #opened = new Map<string, PathInfo>()
   readonly #asking = new Shared<Telling>()
+  /** Algorithms of CHAP that were taken, by target and portal. */
+  readonly #offers = new Map<string, readonly ChapAlgorithm[]>()
+  readonly #weak = new Map<string, { readonly targetName: string | undefined; readonly portal: string }>()
   readonly #disks = new Map<VolumeId, Disk>()
   readonly #writesLost = new Set<VolumeId>()
   readonly systems = new Systems((targetName, one, other) => this.#leadToOne(targetName, one, other))
@@ -195,6 +202,7 @@ class Initiator implements IscsiTarget, SurveyHost {
     if ((heard & (News.Identity | News.Luns)) !== 0 && (await readIdentity(asker))?.volume !== info.volume) {
       throw new BlockError('IDENTITY_CHANGED', `${info.id} no longer leads to ${info.volume}`)
     }
+    if (this.#options.registerKey !== undefined) await joinRegistrants(asker, this.#options.registerKey)
     // What answered while the end came is no path any more.
     signal.throwIfAborted()
     if (session.error !== undefined)
@@ -217,6 +225,7 @@ class Initiator implements IscsiTarget, SurveyHost {
         writeLost: (volume) => this.#writeLost(volume),
         takeWriteLost: (volume) => this.#writesLost.delete(volume),
         resetHeard: (path) => this.#resetHeard(path),
+        registerKey: this.#options.registerKey,
         fencedByReset: (lost, proven) => this.#fencedByReset(lost, proven),
         gone: (gone) => this.#paths.delete(gone),
       },
@@ -391,16 +400,36 @@ class Initiator implements IscsiTarget, SurveyHost {
   async #sendTargets(portal: Portal, signal: AbortSignal): Promise<Telling> {
     const isid = isidOf(this.initiator, 'discovery', portal.address, this.#salt)
     const place = { initiator: this.initiator, isid, targetName: undefined, portal }
-    const session = await this.#open(place, this.#options.discoveryChap, { signal })
+    const session = await this.#openDiscovery(place, { signal })
     return askTargets(session, portal, AbortSignal.any([signal, this.#ended.signal]))
   }
 
-  #open(
-    { initiator, isid, targetName, portal }: Omit<NexusPlace, 'targetName'> & { targetName: string | undefined },
+  async #openDiscovery(place: LoginPlace, options: SignalOptions): Promise<Session> {
+    const { chap, discoveryChap } = this.#options
+    try {
+      return await this.#open(place, discoveryChap, options)
+    } catch (error) {
+      const isDenied = BlockError.is(error) && error.code === 'DENIED'
+      if (!isDenied || chap === undefined || chap.fault !== undefined || discoveryChap !== chap) throw error
+      // Not used, whatever it tells: the options ask for CHAP here, too.
+      const session = await this.#open(place, undefined, options).catch(() => undefined)
+      if (session === undefined) throw error
+      void session.logout()
+      const cure =
+        'the target takes no CHAP for discovery: set discoveryChap to false (?discoveryChap=none in an address)'
+      throw new BlockError('DENIED', `${error.message}; ${cure}`, { cause: error.cause })
+    }
+  }
+
+  async #open(
+    { initiator, isid, targetName, portal }: LoginPlace,
     chap: ChapOptions | undefined,
     { signal }: SignalOptions,
   ): Promise<Session> {
     const o = this.#options
+    if (chap?.fault !== undefined) throw new BlockError('DENIED', chap.fault)
+    const place = { targetName, portal: portal.address }
+    const at = JSON.stringify(place)
     const login: LoginOptions = {
       initiatorName: initiator,
       targetName,
@@ -417,7 +446,7 @@ class Initiator implements IscsiTarget, SurveyHost {
       maxOutstandingR2T: o.maxOutstandingR2T,
       random: randomBytes,
     }
-    return openSession(
+    const opened = openSession(
       {
         clock: this.#host.clock,
         keepAlive: { interval: o.keepAliveInterval, timeout: o.keepAliveTimeout },
@@ -426,9 +455,26 @@ class Initiator implements IscsiTarget, SurveyHost {
         endpoint: { host: portal.host, port: portal.port, localAddress: o.localAddress },
         login,
         loginTimeout: o.loginTimeout,
+        firstOffer: this.#offers.get(at),
+        usedChap: (algorithm, offered) => {
+          this.#offers.set(at, offered)
+          if (chap?.reserve?.includes(algorithm)) this.#weak.set(at, place)
+          else this.#weak.delete(at)
+        },
+        mayMoveTo: (host) => this.told.allows(host) || this.portals.some((one) => one.host === host),
       },
       { signal },
     )
+    // Another one may be taken next time.
+    opened.catch((error: unknown) => {
+      if (BlockError.is(error) && error.code === 'DENIED') this.#offers.delete(at)
+    })
+    return opened
+  }
+
+  /** Places where CHAP had nothing better than MD5. */
+  weak(): readonly { readonly targetName: string | undefined; readonly portal: string }[] {
+    return [...this.#weak.values()]
   }
 
   changed(why: string): void {

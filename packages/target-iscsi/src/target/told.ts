@@ -1,8 +1,9 @@
 import type { BlockList } from 'node:net'
 import { isIP } from 'node:net'
 import type { TargetAddress } from '../login/address.ts'
+import { reachedFrom, splitZone } from '../login/address.ts'
 import type { Portal } from './portal.ts'
-import { isLinkLocal, portalOf, splitZone } from './portal.ts'
+import { portalOf } from './portal.ts'
 
 /** Which portals that a target tells of are used beside those of the options. */
 export interface ToldRules {
@@ -59,15 +60,10 @@ export class ToldPortals {
   }
 }
 
-/**
- * Where a told address leads from here. A zone is a matter of each host: a link-local address counts on the link of the
- * portal that told it, and is undefined where that one has no zone.
- */
+/** Where a told address leads from here; undefined where it leads nowhere. */
 export function toldPortal({ host, port }: TargetAddress, teller: Portal): Portal | undefined {
-  const [address] = splitZone(host)
-  if (!isLinkLocal(address)) return portalOf(address, port)
-  const [own, zone] = splitZone(teller.host)
-  return isLinkLocal(own) && zone !== '' ? portalOf(`${address}%${zone}`, port) : undefined
+  const from = reachedFrom(teller.host, host)
+  return from === undefined ? undefined : portalOf(from, port)
 }
 
 // What a target that listens everywhere may say of itself.
