@@ -16,6 +16,7 @@ export type {
   GuardListing,
   LimitsListing,
   Listing,
+  MissingListing,
   PairListing,
   PairStats,
   PathListing,

@@ -1,4 +1,5 @@
 import type { BlockDevicePair, PathStatus } from '@blockbraid/core'
+import { describeLimitChange } from './format/limit-changes.ts'
 import type { Log } from './log/log.ts'
 import { placeOf } from './plugin-files.ts'
 
@@ -32,6 +33,13 @@ export function reportEvents(pair: BlockDevicePair, log: Log): void {
   pair.events.on('resized', ({ size }) =>
     log.repeat(`${id}: now has ${size} bytes`, { topic: `${id}: size`, severity: 'info' }),
   )
+  pair.events.on('limits', ({ before, limits, path }) => {
+    const text = describeLimitChange(before, limits)
+    if (text === '') return
+    const by = path === '' ? '' : ` (path ${path})`
+    const severity = limits.readOnly && !before.readOnly ? 'warning' : 'info'
+    log.repeat(`${id}: ${text}${by}`, { topic: `${id}: limits`, severity, atOnce: 3 })
+  })
   const say = (topic: string, text: string): void =>
     log.repeat(`${id}: ${text}`, { topic: `${id}: ${topic}`, severity: 'error' })
   pair.events.on('policyFault', (error) => {
@@ -42,6 +50,7 @@ export function reportEvents(pair: BlockDevicePair, log: Log): void {
     say('cache', `${reason}; what was not flushed may be lost: the next flush of each client fails`),
   )
   pair.events.on('resizeFailed', (error) => say('node', `${pair.kernel.node} keeps its size: ${error.message}`))
+  pair.events.on('limitsFailed', (error) => say('node', `${pair.kernel.node} keeps its limits: ${error.message}`))
   pair.events.on('lost', (error) => say('lost', `lost: ${error.message}`))
 }
 

@@ -26,10 +26,10 @@ export function followPluginFiles(follow: (file: PluginFile) => void): () => voi
 }
 
 /**
- * `file:line` in the stack of an error: of the innermost function of a plugin, or, with `any`, of the first file there
- * is, which for a mistake in the file itself is that file. Undefined where none is.
+ * `file:line` in the stack of an error: of a file that cannot be parsed, which stands before all, or of the innermost
+ * function of a plugin. Undefined where neither is.
  */
-export function placeOf(error: unknown, any = false): string | undefined {
+export function placeOf(error: unknown): string | undefined {
   let stack: unknown
   try {
     stack = (error as { stack?: unknown } | null | undefined)?.stack
@@ -38,9 +38,9 @@ export function placeOf(error: unknown, any = false): string | undefined {
   }
   if (typeof stack !== 'string') return undefined
   const paths = new Set([...files.keys()].map(pathOf))
-  for (const [, url = '', line] of stack.matchAll(/((?:file:\/\/)?\/[^\s()]*?):(\d+)(?::\d+)?\)?$/gm)) {
+  for (const { index, 1: url = '', 2: line } of stack.matchAll(/((?:file:\/\/)?\/[^\s()]*?):(\d+)(?::\d+)?\)?$/gm)) {
     const path = pathOf(url)
-    if (any || paths.has(path)) return `${path}:${line}`
+    if (index === 0 || paths.has(path)) return `${path}:${line}`
   }
   return undefined
 }

@@ -8,7 +8,7 @@ import { guards } from './commands/guards.ts'
 import { forgetName, names } from './commands/names.ts'
 import { nodes } from './commands/nodes.ts'
 import { policy } from './commands/policy.ts'
-import { failPath, ls, prove, rescan, restorePath, stats } from './commands/remote.ts'
+import { failPath, ls, pairAgain, prove, rescan, restorePath, stats } from './commands/remote.ts'
 import { top } from './commands/top.ts'
 import { up } from './commands/up.ts'
 import { defaultType, forms, reservationTypes } from './scsi/forms.ts'
@@ -153,9 +153,13 @@ function build(terminal: Terminal): Command {
     .command('forget <name>')
     .description('let another volume have a name whose pair is not up; takes the same options')
     .action((name, _options, command) => forgetName(terminal, command.optsWithGlobals(), name))
-  remote(program.command('down <pair>').description('end a pair, or a kernel node that no agent has'))
+  remote(program.command('down <pair>').description('end a pair, or an orphaned node; pair <pair> undoes it'))
     .option('--force', 'also where it is in use: whoever uses it gets EIO')
     .action((pair, options) => down(terminal, options, pair))
+  // The line of `down` tells of it: all of it fits one screen.
+  remote(
+    program.command('pair <pair>', { hidden: true }).description('make a pair again that was taken down or lost'),
+  ).action((pair, options) => pairAgain(terminal, options, pair))
   remote(program.command('prove <device...>').description('find out whether paths lead to one volume'))
     .option('--write <offset>', 'write a block there for a moment: the only proof; nobody may use it')
     .action((devices, options) => prove(terminal, options, devices))

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import type {
   BlockDevicePair,
   DetachMode,
@@ -12,11 +13,12 @@ import { checkVolumes } from './config/check-volumes.ts'
 import type { Config, DeviceConfig, PluginUse } from './config/config.ts'
 import { hiderOf } from './config/secrets.ts'
 import type { HandOverResult } from './control/protocol.ts'
+import type { Loaded } from './keeper.ts'
 import { createLog } from './log/log.ts'
 import type { Severity } from './log/report.ts'
 import { loadPolicy, loadTarget, loadTransport } from './plugins.ts'
-import type { Loaded } from './running.ts'
 import { createRunning } from './running.ts'
+import { keptHostId } from './state/initiator.ts'
 import { fileLedger } from './state/ledger.ts'
 
 /** Options of {@link runAgent}. `signal` ends the start early. */
@@ -29,8 +31,8 @@ export interface RunOptions extends SignalOptions {
    */
   report?: (line: string, severity?: Severity) => void
   /**
-   * Has an agent that runs at the control socket leave its kernel nodes and end, once everything of the config
-   * is loaded, and takes them over. @defaultValue false
+   * Has an agent that runs at the control socket leave its kernel nodes and end, once everything of the config is
+   * loaded and what that agent serves was found from here too, and takes them over. @defaultValue false
    */
   takeOver?: boolean
   /**
@@ -50,6 +52,8 @@ export interface RescanResult {
   readonly paired: readonly string[]
   /** One line each: targets that could not be asked, devices that could not be paired. */
   readonly errors: readonly string[]
+  /** One line each: what targets say of what they leave out; without the field they say nothing. */
+  readonly notes?: readonly string[]
 }
 
 /** An agent that a config described, with its pairs. */
@@ -92,10 +96,11 @@ export async function runAgent(config: Config, options: RunOptions = {}): Promis
   const { onHandedOver } = options
   const log = createLog(host.clock, (line, severity) => options.report?.(hider.hide(line), severity))
   const { same = [], distinct = [] } = config
+  const expected = config.devices.map(({ volume }) => volume).filter((volume) => volume !== '*')
   const running = createRunning({
     config,
     loaded,
-    agent: createHostAgent({ targets, host, same, distinct, ledger: fileLedger(undefined, log.report) }),
+    agent: createHostAgent({ targets, host, same, distinct, expected, ledger: fileLedger(undefined, log.report) }),
     host,
     hider,
     log,
@@ -122,10 +127,22 @@ async function loadDevices(config: Config, host: Host): Promise<ReadonlyMap<Devi
 async function loadTargets(config: Config, host: Host): Promise<Target[]> {
   const targets: Target[] = []
   try {
-    for (const plugin of config.targets) targets.push(await loadTarget(plugin, config.folder, host))
+    for (const plugin of config.targets) {
+      targets.push(await loadTarget(await withInitiator(plugin, config), config.folder, host))
+    }
     return targets
   } catch (error) {
     await Promise.all(targets.map((target) => target.close()))
     throw error
   }
+}
+
+/** Where the host has no machine id to make an iSCSI name of, a name that is kept. */
+async function withInitiator(plugin: PluginUse, { state }: Config): Promise<PluginUse> {
+  const isNamed = plugin.options['initiator'] !== undefined || !/^(@blockbraid\/target-)?iscsi$/.test(plugin.use)
+  if (isNamed || state === undefined || state === false) return plugin
+  const { initiatorOf, machineInitiator } = await import('@blockbraid/target-iscsi')
+  if (machineInitiator() !== undefined) return plugin
+  const id = await keptHostId(resolve(state))
+  return id === undefined ? plugin : { ...plugin, options: { ...plugin.options, initiator: initiatorOf(id) } }
 }

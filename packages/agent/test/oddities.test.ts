@@ -2,6 +2,7 @@ import type { BlockDevicePair, DeviceLimits, PathStatus } from '@blockbraid/core
 import { createVirtualClock } from '@blockbraid/testkit'
 import { expect, it } from 'vitest'
 import { countPairs, listPairs } from '../src/control/snapshot.ts'
+import { describeLimitChange } from '../src/format/limit-changes.ts'
 import { formatListing } from '../src/format/listing.ts'
 import { formatStats } from '../src/format/stats.ts'
 
@@ -48,6 +49,7 @@ const pair = (change: object = {}, paths: readonly PathStatus[] = [path]): Block
     queued: 0,
     policy: 'round-robin',
     policyFaults: 0,
+    behind: '',
     guards: [],
     paths,
     ...change,
@@ -75,6 +77,15 @@ it('limits and faults of the policy are in ls and stats, in words and as JSON', 
   ]
   expect(formatListing(list(sick), new Map(), 100)).toEqual(expect.arrayContaining(words))
   expect(formatStats(countPairs([sick], hide), 100)).toEqual(expect.arrayContaining(words))
+})
+
+it('a change of limits in words', () => {
+  const now = { ...limits, readOnly: true, writeCache: false, trim: false, maxTransfer: 65536, size: 1 }
+  expect(describeLimitChange(limits, now)).toBe(
+    'now read-only, write cache off, trim no longer offered, at most 64 KiB at once',
+  )
+  expect(describeLimitChange(now, limits)).toBe('writable again, write cache on, trim offered, at most 1 MiB at once')
+  expect(describeLimitChange(limits, { ...limits, size: 1, queueDepth: 1 })).toBe('')
 })
 
 it('a sick path says in ls what was wrong last, and in stats how often, within 80 columns and without secrets', () => {

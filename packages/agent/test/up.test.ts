@@ -422,6 +422,21 @@ describe('up as a process', () => {
     }
   })
 
+  it.each(['mjs', 'js', 'ts'])('says which line of a policy cannot be parsed: %s', async (kind) => {
+    const file = join(folder, `mine.${kind}`)
+    await writeFile(file, `export default () => {\n  return (\n`)
+    await writeFile(
+      join(folder, 'bb.yaml'),
+      config(`{ use: ${reading} }`).replace('policy: round-robin', `policy: ./mine.${kind}`),
+    )
+    command = start(['up', 'bb.yaml', '--control', control], folder)
+    expect(await command.ended).toBe(1)
+    expect(command.output.err).toMatch(
+      /^blockbraid: \S+bb\.yaml:9:13: cannot load policy \.\/mine\.\w+: [^\n]+ \(\S+\)\n$/,
+    )
+    expect(command.output.err).toMatch(new RegExp(` \\(${file}:[23]\\)\n$`))
+  })
+
   it('ends in order when its terminal is closed, and lives on when only its output is', async () => {
     const { child, ended } = await spawnUp(`{ use: ${reading} }`)
     child.stdout?.destroy()

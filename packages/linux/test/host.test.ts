@@ -40,6 +40,27 @@ test('a record says who serves a node, in lines that udev imports', async () => 
   await removeNodeRecord('nbd0')
 })
 
+test('a record says what lsblk shows of the disk, in words that no rule and no shell takes for more', async () => {
+  const fields = async (words: object): Promise<string[]> => {
+    await writeNodeRecord('nbd0', { name: 'a', volume: '', ...words })
+    const lines = (await readFile(join(recordFolder(), 'nbd0'), 'utf8')).trim().split('\n')
+    return lines.filter((line) => /^BLOCKBRAID_(MODEL|SERIAL|WWN)=/.test(line)).map((line) => line.slice(11))
+  }
+  const volume = 'naa.60014050000000000000000000000001'
+  expect(await fields({ volume, product: 'IET     VIRTUAL-DISK', serial: ' beaf11 ' })).toEqual([
+    'MODEL=IET_VIRTUAL-DISK',
+    'SERIAL=beaf11',
+    'WWN=0x60014050000000000000000000000001',
+  ])
+  expect(await fields({ volume, product: 'a\n"$(reboot)"/../b\0\nBLOCKBRAID_PID=1' })).toEqual([
+    'MODEL=a_reboot_.._b_BLOCKBRAID_PID=1',
+    'SERIAL=60014050000000000000000000000001',
+    'WWN=0x60014050000000000000000000000001',
+  ])
+  expect(await fields({ volume: 't10.ACME  disk 7', serial: '   ' })).toEqual(['SERIAL=ACME_disk_7'])
+  expect(await fields({})).toEqual([])
+})
+
 test('an identity of spaces and quotes comes back as it was', async () => {
   const volume = `t10.VENDOR  "disk" 'a'=b/c`
   await writeNodeRecord('nbd0', { name: 'a', volume })

@@ -40,7 +40,8 @@ export interface NbdOptions {
   maxRequests?: number
   /**
    * Bytes per connection, of payloads in flight and of replies that the client has not taken; then it is
-   * not read. A request begun below the limit is finished, so up to 32 MiB more are used.
+   * not read. A request begun below the limit is finished, so up to 32 MiB more are used. All connections of a server
+   * together have four times as much, at least 256 MiB; what would need more waits.
    * @defaultValue 67108864
    */
   maxInflightBytes?: number

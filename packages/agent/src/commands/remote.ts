@@ -92,16 +92,22 @@ export async function restorePath(
   print(terminal, options.json, { pair, path, restored: true }, () => [`${pair}: ${path} connects again`])
 }
 
+/** `blockbraid pair NAME`: makes a pair again that was taken down, lost, or could not be made. */
+export async function pairAgain(terminal: Terminal, options: RemoteOptions, pair: string): Promise<void> {
+  const { node } = await ask<{ node: string }>(terminal, options, { op: 'pair', pair })
+  print(terminal, options.json, { pair, node }, () => [`${pair} is up: ${node}`])
+}
+
 /** `blockbraid rescan` */
 export async function rescan(terminal: Terminal, options: RemoteOptions): Promise<void> {
   const result = await ask<RescanResult>(terminal, options, { op: 'rescan' })
-  print(terminal, options.json, result, ({ added, removed, paired }) => {
+  print(terminal, options.json, result, ({ added, removed, paired, notes = [] }) => {
     const lines = [
       ...added.map((path) => `new path: ${path}`),
       ...removed.map((path) => `gone path: ${path}`),
       ...paired.map((pair) => `new pair: ${pair}`),
     ]
-    return lines.length > 0 ? lines : ['nothing changed']
+    return [...(lines.length > 0 ? lines : ['nothing changed']), ...notes]
   })
   if (result.errors.length > 0) throw new Error(result.errors.join('; '))
 }

@@ -10,6 +10,7 @@ import { tellReady } from '../ready.ts'
 import type { RunningAgent } from '../run.ts'
 import { runAgent } from '../run.ts'
 import { defaultStateFolder } from '../state/folder.ts'
+import { strangerAt } from '../strangers.ts'
 import type { Terminal } from '../terminal.ts'
 import { print } from '../terminal.ts'
 
@@ -31,7 +32,11 @@ const NODES_CLOSE_TIME = 20_000
 export async function up(terminal: Terminal, options: UpOptions, file: string): Promise<void> {
   const report: Report = (line, severity) =>
     terminal.err(formatLine(line, severity, new Date(), terminal.journal === true))
-  const config = await loadConfig(resolve(terminal.folder, file), terminal.env, report)
+  const path = resolve(terminal.folder, file)
+  const config = await loadConfig(path, terminal.env, report)
+  const stranger = await strangerAt(path)
+  if (stranger !== undefined)
+    report(`${path}: ${stranger.what}, so that others decide what it says; "${stranger.cure}"`, 'warning')
   const control = resolve(terminal.folder, options.control ?? config.control ?? defaultControlPath(terminal.env))
   // Before the first plugin is loaded: its module may already hang.
   const unwatch = terminal.watchLoop?.([config.targets, config.devices])

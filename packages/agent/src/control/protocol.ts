@@ -32,10 +32,12 @@ export const operations = {
   /** Takes down what guards ranges of a pair; answers with {@link ReleasedGuards}. */
   'release-guards': ['pair'],
   /**
-   * Ends a pair; answers with whether it was `stalled`, so that waiting I/O failed. With `mode` force a kernel
-   * node goes though it is in use.
+   * Ends a pair; answers with whether it was `stalled`, so that waiting I/O failed, and with what may be lost, as `loss`.
+   * With `mode` force a kernel node goes though it is in use.
    */
   down: ['pair', 'mode?'],
+  /** Makes a pair again that was taken down, lost, or could not be made; answers with its `node`. */
+  pair: ['pair'],
   /** Leaves every kernel node for the next agent and ends the process; answers with a {@link HandOverResult}. */
   'hand-over': [],
   /**

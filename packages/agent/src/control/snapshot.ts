@@ -81,7 +81,7 @@ export interface PairListing {
   readonly blockSize: number
   /** Name of the policy; an empty text where there is none. */
   readonly policy: string
-  /** `active`, `degraded`, `stalled` or `closed`. */
+  /** `active`, `degraded`, `stalled`, `lost` (its node was taken away) or `closed`. */
   readonly state: string
   /** Where applications find it. */
   readonly node: string
@@ -93,16 +93,30 @@ export interface PairListing {
   readonly limits?: LimitsListing
   /** How often the policy threw or chose what was not in its list; left out where it never did. */
   readonly policyFaults?: number
+  /** What the node could not follow of size and limits, for people; left out where it shows them as they are. */
+  readonly behind?: string
   /** Ranges that wait for a proof; left out where there are none. */
   readonly guards?: readonly GuardListing[]
   /** Its paths. */
   readonly paths: readonly PathListing[]
 }
 
+/** What `ls --json` prints of something that should be there and is not. */
+export interface MissingListing {
+  /** A target, a portal of one, a volume, a pair, for people. */
+  readonly what: string
+  /** Why, for people. */
+  readonly why: string
+  /** ISO date of when it was missed first. */
+  readonly since: string
+}
+
 /** What `ls --json` prints. */
 export interface Listing {
   /** Every pair that is up. */
   readonly pairs: readonly PairListing[]
+  /** What should be there and is looked for again and again; left out where nothing is missing. */
+  readonly missing?: readonly MissingListing[]
 }
 
 /** What `stats --json` prints of a path. Percentiles are upper limits of histogram buckets. */
@@ -149,6 +163,8 @@ export interface PairStats {
   readonly limits?: LimitsListing
   /** As in {@link PairListing.policyFaults}. */
   readonly policyFaults?: number
+  /** As in {@link PairListing.behind}. */
+  readonly behind?: string
   /** How many ranges wait for a proof; left out where none does. */
   readonly guards?: number
   /** Its paths. */
@@ -183,7 +199,7 @@ export function listPairs(
       node: pair.kernel.node,
       tookOver: pair.kernel.tookOver ?? false,
       parked: pair.parked,
-      ...listOddities(pair),
+      ...listOddities(pair, hide),
       ...(pair.guards.length === 0 ? {} : { guards: listGuards(pair.guards, clock, wall, hide) }),
       paths: pair.paths.map((path) => ({
         id: path.id,
@@ -203,11 +219,15 @@ export function listPairs(
   }
 }
 
-function listOddities({ limits, policyFaults }: BlockDevicePair): Pick<PairListing, 'limits' | 'policyFaults'> {
+function listOddities(
+  { limits, policyFaults, behind }: BlockDevicePair,
+  hide: (text: string) => string,
+): Pick<PairListing, 'limits' | 'policyFaults' | 'behind'> {
   const odd = oddLimits(limits)
   return {
     ...(Object.keys(odd).length > 0 && { limits: odd }),
     ...(policyFaults > 0 && { policyFaults }),
+    ...(behind !== '' && { behind: hide(behind) }),
   }
 }
 
@@ -243,7 +263,8 @@ export function listGuards(
   }))
 }
 
-function dateOf(since: number, now: number, wall: number): string {
+/** ISO date of what `clock` dated, by the time of day of `now`. */
+export function dateOf(since: number, now: number, wall: number): string {
   return new Date(wall - (now - since) / 1000).toISOString()
 }
 
@@ -256,7 +277,7 @@ export function countPairs(pairs: readonly BlockDevicePair[], hide: (text: strin
       state: pair.state,
       parked: pair.parked,
       queued: pair.queued,
-      ...listOddities(pair),
+      ...listOddities(pair, hide),
       ...(pair.guards.length === 0 ? {} : { guards: pair.guards.length }),
       paths: pair.paths.map((path) => countPath(path, hide)),
     })),

@@ -14,7 +14,11 @@ function limitWords({ readOnly, writeCache, fua, trim, writeZeroes, maxTransfer 
 }
 
 /** What of a pair is out of the ordinary, a sentence each. */
-export function oddities({ limits = {}, policyFaults = 0 }: Pick<PairListing, 'limits' | 'policyFaults'>): string[] {
+export function oddities({
+  limits = {},
+  policyFaults = 0,
+  behind,
+}: Pick<PairListing, 'limits' | 'policyFaults' | 'behind'>): string[] {
   const words = limitWords(limits)
   return [
     ...(words.length === 0 ? [] : [`limits: ${words.join(', ')}`]),
@@ -23,5 +27,6 @@ export function oddities({ limits = {}, policyFaults = 0 }: Pick<PairListing, 'l
       : [
           `policy: failed ${formatCount(policyFaults)} ${policyFaults === 1 ? 'time' : 'times'}, the first path served`,
         ]),
+    ...(behind === undefined ? [] : [`node: ${behind}`]),
   ]
 }

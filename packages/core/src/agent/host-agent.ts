@@ -25,7 +25,8 @@ import { Discovery } from './discovery.ts'
 import { listDevices, volumeOf } from './inventory.ts'
 import { joinRules } from './join-rules.ts'
 import { makePair } from './pair.ts'
-import { Turns } from './turns.ts'
+import type { Place } from './turns.ts'
+import { Procession, Turns } from './turns.ts'
 import type {
   DeviceInfo,
   HostAgent,
@@ -54,11 +55,11 @@ class Agent implements HostAgent {
   #open = new Map<string, MultipathDevice>()
   #users = new WeakMap<MultipathDevice, number>()
   #opening = new Map<string, readonly PathSource[]>()
-  #pairs = new Map<string, BlockDevicePair>()
-  /** Names of pairs that are being made. */
-  #names = new Set<string>()
+  /** By name, in the order in which they were asked for; undefined while one is being made. */
+  #pairs = new Map<string, BlockDevicePair | undefined>()
   #deviceOf = new WeakMap<BlockDevicePair, string>()
   #turns: Turns
+  #procession: Procession
   #stop = new AbortController()
   // Closed, and not all of their paths fenced.
   #unfenced = new Set<MultipathDevice>()
@@ -75,6 +76,7 @@ class Agent implements HostAgent {
     this.#host = host
     this.#ledger = ledger
     this.#turns = new Turns(host.clock)
+    this.#procession = new Procession(host.clock)
     this.#debts = createDebts(ledger, (path) => this.#targetsFor(path), host, this.#stop.signal)
     this.#discovery = new Discovery({
       targets,
@@ -92,7 +94,7 @@ class Agent implements HostAgent {
   }
 
   get pairs(): readonly BlockDevicePair[] {
-    return [...this.#pairs.values()]
+    return [...this.#pairs.values()].filter((pair) => pair !== undefined)
   }
 
   get missing(): readonly Missing[] {
@@ -121,24 +123,27 @@ class Agent implements HostAgent {
     if (!NAME.test(name)) {
       throw new TypeError(`name is "${name}"; it must be 1 to 128 of the characters A-Z a-z 0-9 . _ - :`)
     }
-    if (this.#pairs.has(name) || this.#names.has(name)) {
-      throw new BlockError('IN_USE', `there is a pair named ${name} already`)
-    }
-    this.#names.add(name)
+    if (this.#pairs.has(name)) throw new BlockError('IN_USE', `there is a pair named ${name} already`)
+    this.#pairs.set(name, undefined)
+    const place = this.#procession.enter()
     try {
-      return await this.#inTurn(spec.device, signal, () => this.#pair(spec, signal))
+      return await this.#inTurn(spec.device, signal, () => this.#pair(spec, place, signal))
     } finally {
-      this.#names.delete(name)
+      place.leave()
+      // What was called off may still be on its way to its end.
+      if (this.#pairs.get(name) === undefined) this.#pairs.delete(name)
     }
   }
 
-  async #pair(spec: PairSpec, signal: AbortSignal): Promise<BlockDevicePair> {
+  async #pair(spec: PairSpec, place: Place, signal: AbortSignal): Promise<BlockDevicePair> {
     if (spec.shared !== true) await this.#refuseSecond(spec.device, signal)
     const device = await this.#use(spec.device, spec.selector, spec.multipath, signal)
     const user = this.#front(spec.device, device)
     let pair: BlockDevicePair | undefined
     try {
-      pair = await makePair(spec, device, user, this.#host.clock, signal, (ended) => this.#forget(ended))
+      await place.turn()
+      const { clock } = this.#host
+      pair = await makePair(spec, device, user, clock, signal, () => this.#pairs.delete(spec.name))
       // A device that others use gets the new policy only once nothing can go wrong any more.
       if (this.#usersOf(device) > 1 && spec.selector !== undefined) pair.setSelector(spec.selector)
       signal.throwIfAborted()
@@ -149,10 +154,6 @@ class Agent implements HostAgent {
     this.#pairs.set(spec.name, pair)
     this.#deviceOf.set(pair, spec.device)
     return pair
-  }
-
-  #forget(pair: BlockDevicePair): void {
-    if (this.#pairs.get(pair.id) === pair) this.#pairs.delete(pair.id)
   }
 
   /**

@@ -32,6 +32,8 @@ export async function makePair(
     volume: device.volume,
     signal,
     ...(spec.description === undefined ? {} : { description: spec.description }),
+    ...(spec.product === undefined ? {} : { product: spec.product }),
+    ...(spec.serial === undefined ? {} : { serial: spec.serial }),
   })
   try {
     // It may have grown while the transport was busy.

@@ -1,5 +1,5 @@
 import PQueue from 'p-queue'
-import type { Clock } from '../clock.ts'
+import type { Clock, Timer } from '../clock.ts'
 import { delay } from '../clock.ts'
 import { orAborted } from '../closing.ts'
 
@@ -7,6 +7,71 @@ import { orAborted } from '../closing.ts'
 // of whose ports none answers, must not keep the others waiting.
 const OPENED_AT_ONCE = 32
 const PLACE_TIME = 250
+
+// How long one that could go on waits for those before it, milliseconds.
+const COURTESY = 250
+
+/** A place in a {@link Procession}. */
+export interface Place {
+  /** Settles when those before have gone, or have taken too long. */
+  turn(): Promise<void>
+  /** Goes; twice is fine. */
+  leave(): void
+}
+
+interface Member {
+  /** Lets it go on; undefined where it does not wait. */
+  go: (() => void) | undefined
+  timer: Timer | undefined
+  /** It took too long: nobody waits for it any more. */
+  late: boolean
+}
+
+/** Keeps an order for as long as nobody in it takes long: nodes get their numbers in the order of a config. */
+export class Procession {
+  #members: Member[] = []
+  #clock: Clock
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** A place behind all others. */
+  enter(): Place {
+    const member: Member = { go: undefined, timer: undefined, late: false }
+    this.#members.push(member)
+    return {
+      turn: () =>
+        new Promise((resolve) => {
+          if (member.late) return resolve()
+          member.go = resolve
+          member.timer = this.#clock.after(COURTESY, () => this.#pass(member))
+          this.#advance()
+        }),
+      leave: () => {
+        member.timer?.cancel()
+        this.#members = this.#members.filter((other) => other !== member)
+        this.#advance()
+      },
+    }
+  }
+
+  #pass(member: Member): void {
+    for (const other of this.#members) {
+      if (other === member) break
+      if (other.go === undefined) other.late = true
+    }
+    this.#advance()
+  }
+
+  #advance(): void {
+    const first = this.#members.find(({ late }) => !late)
+    if (first?.go === undefined) return
+    first.timer?.cancel()
+    first.go()
+    first.go = undefined
+  }
+}
 
 /** Lets control calls of one volume run one after the other, and those of many volumes a few at a time. */
 export class Turns {

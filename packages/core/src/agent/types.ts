@@ -88,6 +88,10 @@ export interface PairSpec {
   transport: Transport
   /** For people: shown by clients that list exports. */
   description?: string
+  /** As in `AttachOptions`. */
+  product?: string
+  /** As in `AttachOptions`. */
+  serial?: string
   /** Of the device; without effect where it is open already. */
   multipath?: MultipathOptions
   /**

@@ -13,7 +13,7 @@ import type { ByteRun, Ledger } from '../ledger.ts'
 import type { DeviceState, GuardStatus, PairEvents, PathStatus } from '../pair.ts'
 import type { PathSelector } from '../policy.ts'
 import type { DeviceScsiOptions, ScsiAnswer } from '../scsi.ts'
-import { SCSI_TIMEOUT } from '../scsi.ts'
+import { changesReservations, SCSI_TIMEOUT } from '../scsi.ts'
 import { Errno } from '../status.ts'
 import type { Path, PathTrouble } from '../target.ts'
 import type { VolumeId } from '../volume-id.ts'
@@ -168,6 +168,7 @@ class Multipath implements MultipathDevice, SlotOwner {
       policyFault: (error) => this.#emit('policyFault', error),
       drained: (slot) => slot.drained(),
       awaitsWritable: () => this.#hold.awaits(this.#slots),
+      mayLetOthersIn: (slot) => this.#mayLetOthersIn(slot),
     })
     for (const each of owed) this.#engine.owe(each)
     if (owed.length > 0) this.#cache.inherit()
@@ -482,7 +483,14 @@ class Multipath implements MultipathDevice, SlotOwner {
     const signals = signal === undefined ? [this.#ended.signal] : [signal, this.#ended.signal]
     const route = path === undefined ? anyRoute(this.volume, () => this.#upSlots()) : oneRoute(this.#slot(path))
     const onUnproven = (lost: Path): void => this.#guardAll(lost)
-    return passThrough(route, cdb, data, { timeout, signals, onUnproven }, this.host.clock)
+    const answer = await passThrough(route, cdb, data, { timeout, signals, onUnproven }, this.host.clock)
+    if (changesReservations(cdb) && answer.status === 0) this.#forgetReservations()
+    return answer
+  }
+
+  #forgetReservations(): void {
+    for (const { exclusion } of this.#slots) exclusion.forget()
+    this.#refreshUsable()
   }
 
   // What a command has in its parameters is not known here.
@@ -492,6 +500,19 @@ class Multipath implements MultipathDevice, SlotOwner {
     slot.fail('a SCSI command had no answer', NO_ANSWER)
     this.#engine.guardAll(slot, this.limits.size)
     slot.drained()
+  }
+
+  // A conflict on every path is one of the host: it is told at once, and no path stands back.
+  #mayLetOthersIn(slot: PathSlot): boolean {
+    if (slot.entry.path?.reservesAlone !== true) return false
+    slot.exclusion.meet()
+    const others = this.#slots.filter((other) => other !== slot && other.takesIo && !other.exclusion.lately)
+    if (others.length === 0) for (const each of this.#slots) each.exclusion.standIn()
+    // They rest for a moment: what is sent again must not find this one only.
+    else if (!others.some((other) => other.usable)) slot.rest()
+    if (others.length > 0) slot.exclusion.standBack()
+    this.#refreshUsable()
+    return others.length > 0
   }
 
   // The usable ones first.

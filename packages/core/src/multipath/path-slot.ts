@@ -12,6 +12,7 @@ import type { VolumeId } from '../volume-id.ts'
 import { AttemptList } from './attempt.ts'
 import type { Connection } from './connect.ts'
 import { abandon, connectOnce } from './connect.ts'
+import { Exclusion } from './exclusion.ts'
 import type { ResolvedOptions } from './options.ts'
 import { PathEntry } from './path-entry.ts'
 import { PathRecord } from './path-record.ts'
@@ -74,6 +75,8 @@ export class PathSlot {
   takesChanges = false
   /** Why it takes no I/O though it is up; an empty text where it does. */
   standsBack = ''
+  /** Whether a reservation keeps it out. */
+  readonly exclusion: Exclusion
   /** Settles when the first try to connect has ended, one way or the other. */
   readonly firstTry: Promise<void>
   #owner: SlotOwner
@@ -98,6 +101,7 @@ export class PathSlot {
     this.entry = new PathEntry(source.info.id, owner.options.weights[source.info.id] ?? 1)
     this.since = owner.host.clock.now()
     this.#record = new PathRecord(owner.ledger, source.volume ?? source.info.volume)
+    this.exclusion = new Exclusion(owner.host.clock, () => owner.slotChanged(this))
     this.firstTry = new Promise((resolve) => {
       this.#tried = resolve
     })
@@ -106,8 +110,13 @@ export class PathSlot {
 
   /** Whether I/O may be sent through it now. */
   get usable(): boolean {
+    return this.takesIo && this.#resting === undefined
+  }
+
+  /** The same, though it may rest for a moment. */
+  get takesIo(): boolean {
     const { access } = this.entry
-    return this.state === 'up' && this.#resting === undefined && (access === 'optimized' || access === 'non-optimized')
+    return this.state === 'up' && (access === 'optimized' || access === 'non-optimized')
   }
 
   /** Whether changes through it are refused, by what its path tells or by what it has done. */
@@ -164,6 +173,7 @@ export class PathSlot {
   }
 
   #stopRest(): void {
+    this.exclusion.standIn()
     this.#resting?.cancel()
     this.#resting = undefined
     this.#stopRefusing()
@@ -353,6 +363,7 @@ export class PathSlot {
     this.entry.access = path.access
     this.entry.queueDepth = path.limits.queueDepth
     this.takesChanges = !path.limits.readOnly
+    this.exclusion.forget()
     this.everUp = true
     this.#change('up', '')
     // Asked for between the connect and this moment.

@@ -44,6 +44,7 @@ export class FakePath implements Path {
   /** Ends every Io at once, as an idle array does. */
   auto = false
   failure?: Error
+  reservesAlone?: boolean
   activate?: () => Promise<void>
   extents?: NonNullable<Path['extents']>
   scsi?: NonNullable<Path['scsi']>

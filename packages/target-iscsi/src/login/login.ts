@@ -56,6 +56,7 @@ const none = Buffer.alloc(0)
  * NOT_SUPPORTED (version, session type, digest), PROTOCOL. No error and no property holds a secret.
  */
 export class Login {
+  readonly #name: string
   readonly #isid: Uint8Array
   readonly #auth: Auth
   readonly #keys: OperationalKeys
@@ -76,6 +77,7 @@ export class Login {
   /** Throws a TypeError for options that cannot be right. */
   constructor(options: LoginOptions) {
     const { initiatorName, targetName, isid, chap, random } = options
+    this.#name = initiatorName
     if (isid.length !== 6) throw new TypeError(`isid: ${isid.length} bytes, not 6`)
     this.#isid = Uint8Array.from(isid)
     this.#auth = createAuth(chap === undefined ? undefined : createChap(chap, random))
@@ -126,6 +128,7 @@ export class Login {
         response.statusDetail,
         this.#auth.describe(),
         answered,
+        this.#name,
       )
       throw new BlockError(code, code === 'DENIED' || code === 'NOT_FOUND' ? message : `${message}${this.hint}`)
     }

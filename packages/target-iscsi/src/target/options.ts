@@ -1,6 +1,7 @@
 import { BlockList, isIP } from 'node:net'
 import { hostname } from 'node:os'
 import type { ChapAlgorithm, ChapOptions } from '../login/chap.ts'
+import { initiatorOf, machineInitiator } from './machine.ts'
 import type { Portal } from './portal.ts'
 import { parsePortal } from './portal.ts'
 
@@ -39,7 +40,10 @@ export interface IscsiOptions {
   luns?: readonly number[]
   /** Name of this target in messages. @defaultValue the first portal */
   name?: string
-  /** iSCSI name of this host. @defaultValue `iqn.2026-11.io.blockbraid:` and the host's name */
+  /**
+   * iSCSI name of this host, of which every process there needs its own.
+   * @defaultValue `iqn.2026-11.io.blockbraid:` and a hash of its machine id, or its name where it has none
+   */
   initiator?: string
   /** Credentials of normal sessions, and of discovery where `discoveryChap` is left out. */
   chap?: ChapCredentials
@@ -98,6 +102,11 @@ export interface IscsiOptions {
    * network. @defaultValue 'session'
    */
   fence?: 'session' | 'lun-reset'
+  /**
+   * Key of this host's persistent reservations, up to 16 hex digits after `0x`: a path that comes later is registered
+   * with it, as long as another one is. Left out: no path is registered by itself.
+   */
+  registerKey?: string | number
 }
 
 /** {@link IscsiOptions} with every default filled in. */
@@ -130,6 +139,8 @@ export interface Resolved {
   readonly maxToldPortals: number
   readonly isid: 'stable' | 'random'
   readonly fence: 'session' | 'lun-reset'
+  /** `0x` and 16 hex digits. */
+  readonly registerKey: string | undefined
 }
 
 const ALGORITHMS: readonly ChapAlgorithm[] = ['sha3-256', 'sha256', 'sha1', 'md5']
@@ -160,7 +171,7 @@ const known = new Set<string>([
   ...Object.keys(numbers),
   ...Object.keys(flags),
   ...['portals', 'target', 'luns', 'name', 'initiator', 'chap', 'discoveryChap', 'toldPortals'],
-  ...['headerDigest', 'dataDigest', 'localAddress', 'isid', 'fence'],
+  ...['headerDigest', 'dataDigest', 'localAddress', 'isid', 'fence', 'registerKey'],
 ])
 
 /** Checks options and fills the defaults in; throws a TypeError that names the field, never a secret. */
@@ -182,7 +193,7 @@ export function resolveOptions(options: IscsiOptions): Resolved {
     target: options.target === undefined ? undefined : iscsiName('target', options.target),
     luns: options.luns === undefined ? undefined : lunsOf(options.luns),
     name: options.name === undefined ? (portals[0] as Portal).address : text('name', options.name),
-    initiator: iscsiName('initiator', options.initiator ?? defaultInitiator()),
+    initiator: iscsiName('initiator', options.initiator ?? machineInitiator() ?? initiatorOf(hostname())),
     chap,
     discoveryChap:
       discoveryChap === undefined ? chap : discoveryChap === false ? undefined : chapOf('discoveryChap', discoveryChap),
@@ -192,6 +203,7 @@ export function resolveOptions(options: IscsiOptions): Resolved {
     localAddress,
     isid,
     fence,
+    registerKey: options.registerKey === undefined ? undefined : reservationKey(options.registerKey),
     ...(Object.fromEntries(
       Object.entries(numbers).map(([field, [least, most, otherwise]]) => [
         field,
@@ -213,14 +225,6 @@ export function resolveOptions(options: IscsiOptions): Resolved {
     throw wrong('firstBurstLength', resolved.firstBurstLength, `at most maxBurstLength, ${resolved.maxBurstLength}`)
   }
   return resolved
-}
-
-/** The name of this host where none is given. */
-function defaultInitiator(): string {
-  const host = hostname()
-    .toLowerCase()
-    .replace(/[^a-z0-9.-]/g, '-')
-  return `iqn.2026-11.io.blockbraid:${host === '' ? 'host' : host}`
 }
 
 function portalsOf(value: unknown): readonly Portal[] {
@@ -308,6 +312,15 @@ function shortOf(field: string, secrets: readonly (readonly [name: string, value
 function secret(field: string, value: unknown): string {
   if (typeof value === 'string' && value.length >= 1 && Buffer.byteLength(value) <= 255) return value
   throw new TypeError(`options.${field} must be a text of 1 to 255 bytes`)
+}
+
+// YAML takes 0xabc for a number.
+function reservationKey(value: unknown): string {
+  const text = typeof value === 'number' && Number.isSafeInteger(value) ? `0x${value.toString(16)}` : value
+  if (typeof text === 'string' && /^0x[0-9a-f]{1,16}$/i.test(text) && !/^0x0+$/.test(text)) {
+    return `0x${text.slice(2).toLowerCase().padStart(16, '0')}`
+  }
+  throw wrong('registerKey', value, 'a text such as "0xabcd": 0x and up to 16 hex digits, not all of them 0')
 }
 
 function digest(field: string, value: DigestOption = false): readonly ('None' | 'CRC32C')[] {

@@ -45,6 +45,7 @@ import type { CommandHost } from './path-commands.ts'
 import { activate, CUT, MAX_RETRIES, sendByHand, sendRange } from './path-commands.ts'
 import { Poll } from './poll.ts'
 import { runRange } from './range.ts'
+import { joinRegistrants } from './register.ts'
 import type { Opened, ReviewTarget } from './review.ts'
 import { Review } from './review.ts'
 import type { Failed } from './troubles.ts'
@@ -56,6 +57,8 @@ export interface PathHost extends ReviewTarget {
   takeWriteLost(volume: VolumeId): boolean
   readonly taskTimeout: number
   readonly pollInterval: number
+  /** Key that a path is registered with where others are. */
+  readonly registerKey?: string | undefined
   /** Settles when a reset through another path has ended what this one has sent; without the option it never does. */
   fencedByReset(path: IscsiPath, signal: AbortSignal): Promise<void>
   /** The path is closed and fenced. */
@@ -80,6 +83,8 @@ export class IscsiPath implements Path {
   limits: DeviceLimits
   readonly fenceToken: string
   readonly wasReset: boolean
+  // A registration is that of one I_T nexus (SPC-5 §5.14).
+  readonly reservesAlone = true
   readonly activate?: (options?: SignalOptions) => Promise<void>
   readonly #emitter = createEmitter<PathEvents>()
   readonly #host: PathHost
@@ -109,6 +114,7 @@ export class IscsiPath implements Path {
   #jobs = 0
   #onIdle: (() => void) | undefined
   #quiet = true
+  #joining = false
   readonly #ending = new AbortController()
   readonly #listener: SessionListener
 
@@ -329,7 +335,23 @@ export class IscsiPath implements Path {
 
   #failed(failed: Failed, status: IoStatus): void {
     if (isPathError(status) && (status & NOT_EXECUTED) === 0) this.#fault = failed
-    this.#troubles.add(failed)
+    if (status !== Errno.EBADE) return this.#troubles.add(failed)
+    const advice = 'a reservation lets this path in only when it is registered with a key that it accepts'
+    this.#troubles.add({ ...failed, advice })
+    void this.#join()
+  }
+
+  /** Registers the path where others of this host are, with the key that it was told. */
+  async #join(): Promise<void> {
+    const { registerKey } = this.#host
+    if (registerKey === undefined || this.#joining) return
+    this.#joining = true
+    // A session that is lost tells of itself.
+    await joinRegistrants(
+      this.#asker((news, sense) => this.#review.hear(news, sense)),
+      registerKey,
+    ).catch(() => {})
+    this.#joining = false
   }
 
   #answered(io: Io, status: IoStatus): void {

@@ -42,6 +42,7 @@ import type { Place, Telling } from './places.ts'
 import { keyOf } from './places.ts'
 import type { Portal } from './portal.ts'
 import { leadToOneGroup } from './prove-system.ts'
+import { joinRegistrants } from './register.ts'
 import type { Reviewed } from './review.ts'
 import { askTargets } from './send-targets.ts'
 import { Shared } from './shared.ts'
@@ -201,6 +202,7 @@ class Initiator implements IscsiTarget, SurveyHost {
     if ((heard & (News.Identity | News.Luns)) !== 0 && (await readIdentity(asker))?.volume !== info.volume) {
       throw new BlockError('IDENTITY_CHANGED', `${info.id} no longer leads to ${info.volume}`)
     }
+    if (this.#options.registerKey !== undefined) await joinRegistrants(asker, this.#options.registerKey)
     // What answered while the end came is no path any more.
     signal.throwIfAborted()
     if (session.error !== undefined)
@@ -223,6 +225,7 @@ class Initiator implements IscsiTarget, SurveyHost {
         writeLost: (volume) => this.#writeLost(volume),
         takeWriteLost: (volume) => this.#writesLost.delete(volume),
         resetHeard: (path) => this.#resetHeard(path),
+        registerKey: this.#options.registerKey,
         fencedByReset: (lost, proven) => this.#fencedByReset(lost, proven),
         gone: (gone) => this.#paths.delete(gone),
       },

@@ -45,7 +45,6 @@ describe('a path tells', () => {
       'warning',
       'not ready, manual intervention required (02/04/03)',
     ],
-    ['a reservation conflict', WRITE, 0x18, undefined, 'reservation conflict', 'error', 'reservation conflict'],
   ] as const)('%s in words, with LUN, portal and block', async (_what, opcode, status, sense, kind, severity, text) => {
     const made = await bed()
     const path = await made.open()
@@ -54,6 +53,17 @@ describe('a path tells', () => {
     const what = opcode === READ ? 'read' : 'write'
     await (opcode === READ ? read(path, 17) : write(path, 17))
     expect(told).toEqual([{ kind, severity, count: 1, text: `${text}; ${what} at block 17, ${where(made)}` }])
+  })
+
+  it('a reservation conflict, and what it may want', async () => {
+    const made = await bed()
+    const path = await made.open()
+    const told = listen(path)
+    made.array.faults.command({ opcode: WRITE, status: 0x18, count: 1 })
+    expect(await write(path, 17)).toBe(Errno.EBADE)
+    const advice = 'a reservation lets this path in only when it is registered with a key that it accepts'
+    const text = `reservation conflict; write at block 17, ${where(made)}; ${advice}`
+    expect(told).toEqual([{ kind: 'reservation conflict', severity: 'error', count: 1, text }])
   })
 
   it('the block that the sense data names, and not the first of the command', async () => {
