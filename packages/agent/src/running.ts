@@ -29,6 +29,7 @@ import type { PlannedPair } from './pairing.ts'
 import { needsRecord, notFound, planPairs } from './pairing.ts'
 import { fillInAll } from './placeholders.ts'
 import { loadPolicy } from './plugins.ts'
+import { createResizes } from './resizes.ts'
 import type { RescanResult, RunningAgent, RunOptions } from './run.ts'
 import type { NameRecord } from './state/name-record.ts'
 import { forgetCommand } from './state/name-record.ts'
@@ -86,6 +87,7 @@ export function createRunning({
   const transports = createTransportPool()
   const care = createNodeCare(() => agent.pairs, host.clock, report)
   const closing = new AbortController()
+  const resizes = createResizes()
   // A pair that was taken down keeps its place, so that no rescan makes it again.
   const paired = new Map(config.devices.map((entry) => [entry, new Map<string, number | null>()]))
   const configOf = new WeakMap<BlockDevicePair, DeviceConfig>()
@@ -142,7 +144,7 @@ export function createRunning({
     paired.get(entry)!.set(device.id, n)
     configOf.set(pair, entry)
     waits.set(name, takeOverTime(options))
-    reportEvents(pair, report)
+    reportEvents(pair, report, host.clock)
     await care.attached(pair)
   }
 
@@ -158,10 +160,11 @@ export function createRunning({
   }
 
   const pairNew = async (
-    { added, removed, errors }: ScanReport,
+    { added, removed, errors, resized }: ScanReport,
     signal: AbortSignal,
     isStart = false,
   ): Promise<RescanResult & { silent: number; failures: readonly Error[]; refusals: readonly Error[] }> => {
+    resizes.add(resized)
     const nodes = await leftNodes(config, (device) => loaded.get(device)!.transport)
     const { pairs, refusals, fault, undo } = await plan(nodes)
     const holds = pairs.some(({ name, device }) => nodes.some((node) => isTakenOver(node, name, device.volume)))
@@ -252,7 +255,7 @@ export function createRunning({
         paired: made,
         errors,
       } = await inTurn(async () => pairNew(await agent.rescan({ signal: closing.signal }), closing.signal))
-      return { added, removed, paired: made, errors }
+      return { added, removed, paired: made, errors, ...resizes.take(agent.pairs) }
     },
     async setPolicy(name: string, policy: PluginUse): Promise<void> {
       const pair = running.find(name)

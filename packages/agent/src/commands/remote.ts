@@ -5,6 +5,7 @@ import { defaultControlPath, refuseForeign } from '../control/path.ts'
 import type { Request } from '../control/protocol.ts'
 import type { ProveResult } from '../control/prove.ts'
 import type { Listing, Stats } from '../control/snapshot.ts'
+import { formatSize } from '../format/amounts.ts'
 import type { Rates } from '../format/listing.ts'
 import { formatListing, ratesBetween } from '../format/listing.ts'
 import { formatStats } from '../format/stats.ts'
@@ -104,11 +105,12 @@ export async function restorePath(
 /** `blockbraid rescan` */
 export async function rescan(terminal: Terminal, options: RemoteOptions): Promise<void> {
   const result = await ask<RescanResult>(terminal, options, { op: 'rescan' })
-  print(terminal, options.json, result, ({ added, removed, paired }) => {
+  print(terminal, options.json, result, ({ added, removed, paired, resized = [] }) => {
     const lines = [
       ...added.map((path) => `new path: ${path}`),
       ...removed.map((path) => `gone path: ${path}`),
       ...paired.map((pair) => `new pair: ${pair}`),
+      ...resized.map(({ name, before, size }) => `${name}: ${formatSize(before)} -> ${formatSize(size)}`),
     ]
     return lines.length > 0 ? lines : ['nothing changed']
   })

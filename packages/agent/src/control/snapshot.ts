@@ -25,7 +25,7 @@ export interface PathListing {
   readonly latencyUs: number
   /** ISO date of the last change of state. */
   readonly since: string
-  /** Why the path is not up; else an empty text. */
+  /** Why the path is not up, or takes no I/O though it is; else an empty text. */
   readonly reason: string
 }
 
@@ -71,6 +71,10 @@ export interface PairListing {
   readonly node: string
   /** Whether the node is one that another process had left behind. */
   readonly tookOver: boolean
+  /** Whether every change is refused; left out where it is not. */
+  readonly readOnly?: true
+  /** What the node could not follow of size and limits, for people; left out where it shows them as they are. */
+  readonly nodeBehind?: string
   /** I/Os that wait for a usable path. */
   readonly parked: number
   /** Ranges that wait for a proof; left out where there are none. */
@@ -156,6 +160,8 @@ export function listPairs(
       state: pair.state,
       node: pair.kernel.node,
       tookOver: pair.kernel.tookOver ?? false,
+      ...(pair.user.limits.readOnly ? { readOnly: true } : {}),
+      ...(pair.behind === '' ? {} : { nodeBehind: hide(pair.behind) }),
       parked: pair.parked,
       ...(pair.guards.length === 0 ? {} : { guards: listGuards(pair.guards, clock, wall, hide) }),
       paths: pair.paths.map((path) => ({

@@ -1,6 +1,7 @@
 import type { Listing, PairListing } from '../control/snapshot.ts'
 import { isKernelNode } from '../nodes/kernel-node.ts'
 import { formatCount, formatMicroseconds, formatSize } from './amounts.ts'
+import { wrap } from './facts.ts'
 import { summarizeGuards } from './guards.ts'
 import { printable, shorten, shortenAlike } from './table.ts'
 
@@ -46,8 +47,10 @@ function formatPair(pair: PairListing, rates: Rates, idWidth: number, width: num
     `${formatSize(pair.size)} in blocks of ${formatSize(pair.blockSize)}`,
     pair.policy || 'no policy',
     state,
+    ...(pair.readOnly ? ['read-only'] : []),
   ]
   const lines = [`${pair.name}  ${pair.volume}`, `  ${facts.join(', ')}`, `  ${describeNode(pair)}`]
+  if (pair.nodeBehind !== undefined) lines.push(...wrap(pair.nodeBehind, width - 4).map((line) => `    ${line}`))
   // An agent of an earlier version tells of none.
   lines.push(...summarizeGuards(pair.guards ?? [], pair.name, width, now))
   const ids = shortenAlike(

@@ -7,7 +7,7 @@ import type { PathInfo, Target } from '../target.ts'
 import type { VolumeId } from '../volume-id.ts'
 import { isVolumeId } from '../volume-id.ts'
 import type { Joined } from './joins.ts'
-import type { DeviceInfo, ScanError, ScanReport } from './types.ts'
+import type { DeviceInfo, ResizedVolume, ScanError, ScanReport } from './types.ts'
 
 // A target that hangs must not stop the others, milliseconds. Longer than one portal of it may take to be given up.
 const DISCOVER_TIMEOUT = 30_000
@@ -39,9 +39,11 @@ export async function scan(
     }
   }
   signal?.throwIfAborted()
+  const resized = resizedIn(before, inventory)
   return {
     inventory,
     report: {
+      ...(resized.length === 0 ? {} : { resized }),
       added: [...inventory.keys()].filter((id) => !isSamePath(before.get(id), inventory.get(id))),
       removed: [...before.keys()].filter((id) => !isSamePath(before.get(id), inventory.get(id))),
       errors,
@@ -61,6 +63,20 @@ async function ask(target: Target, clock: Clock, signal: AbortSignal | undefined
     over.abort()
     timedOut.catch(() => {})
   }
+}
+
+function resizedIn(before: Inventory, now: Inventory): ResizedVolume[] {
+  const changes = new Map<string, ResizedVolume>()
+  for (const [id, { info }] of now) {
+    const { volume, size } = info
+    const old = before.get(id)
+    if (old === undefined || !isSamePath(old, now.get(id)) || old.info.size === size) continue
+    // 0: it did not tell.
+    if (old.info.size > 0 && size > 0) {
+      changes.set(`${volume} ${old.info.size} ${size}`, { volume, before: old.info.size, size })
+    }
+  }
+  return [...changes.values()]
 }
 
 function isSamePath(one: PathSource | undefined, other: PathSource | undefined): boolean {

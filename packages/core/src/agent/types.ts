@@ -44,12 +44,24 @@ export interface ScanError {
   readonly error: Error
 }
 
+/** A volume whose size has changed since the scan before. */
+export interface ResizedVolume {
+  /** Its identity, as its paths tell it. */
+  readonly volume: VolumeId
+  /** Bytes it had. */
+  readonly before: number
+  /** Bytes it has. */
+  readonly size: number
+}
+
 /** What a rescan found, and what went wrong while it looked. */
 export interface ScanReport {
   /** Path ids that were not known before. */
   readonly added: readonly string[]
   /** Path ids that no target lists any more. */
   readonly removed: readonly string[]
+  /** Volumes that paths tell another size of than before; left out where there is none. */
+  readonly resized?: readonly ResizedVolume[]
   /** What went wrong; the paths of a target that could not be asked are kept as they were. */
   readonly errors: readonly ScanError[]
 }
