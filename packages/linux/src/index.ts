@@ -25,6 +25,7 @@ export {
   removeNodeRecord,
   runFolder,
   runGuard,
+  setNodeReadOnly,
   settleNode,
   swapsOn,
   writeNodeRecord,
