@@ -30,6 +30,7 @@ const nodeFiles = node([
   'crash',
   'late',
   'iscsi',
+  'many',
   'teardown',
 ])
 const nodeShort = node(['filesystems', 'kill'])

@@ -70,20 +70,6 @@ const listing: Listing = {
   ],
 }
 
-it('a listing says what is read-only, and what a node could not follow', () => {
-  const [pair] = listing.pairs
-  const lines = (change: Partial<PairListing>): string[] =>
-    formatListing({ pairs: [{ ...pair!, paths: [], ...change }] }, new Map(), 80)
-  expect(lines({})[2]).toBe('  64 MiB in blocks of 4 KiB, round-robin, degraded')
-  expect(lines({ readOnly: true })[2]).toBe('  64 MiB in blocks of 4 KiB, round-robin, degraded, read-only')
-  const nodeBehind = '/dev/nbd0 stays read-only until it is made again: the kernel does not let it be written to'
-  expect(lines({ node: '/dev/nbd0', nodeBehind }).slice(3, 6)).toEqual([
-    '  /dev/nbd0, kernel node',
-    '    /dev/nbd0 stays read-only until it is made again: the kernel does not let it',
-    '    be written to',
-  ])
-})
-
 describe('ls', () => {
   it('is printed on any terminal, however narrow', () => {
     for (const width of [1, 40, 53, 56, 200]) expect(formatListing(listing, new Map(), width).length).toBeGreaterThan(5)

@@ -27,13 +27,25 @@ const RANGE_LANES = 2
 
 const zeroes = new Uint8Array(65536)
 
+// Zeroes that are written one by one cost a client no bytes: of all that it asks for, this much is in flight on a device.
+// Above that each request goes on with one short piece after another: none waits unseen for others to end.
+const ZERO_PIECE = 2 ** 20
+const ZEROES_IN_FLIGHT = LANES * ZERO_PIECE
+const SHORT_PIECE = zeroes.length
+
+/** Bytes of zeroes that are being written one by one on a device. */
+interface Zeroing {
+  bytes: number
+}
+
 /** Splits by `maxTransfer` and {@link RANGE_PIECE}, writes zeroes where WriteZeroes is missing, flushes after writes where Fua is. */
 export function compositeFactory(device: BlockDevice, clock: Clock): CompositeFactory {
   const all: Composite[] = []
   const idle: Composite[] = []
+  const zeroing: Zeroing = { bytes: 0 }
   let onIdle: (() => void) | undefined
   const make = (): Composite => {
-    const made = new Composite(device, clock, ended)
+    const made = new Composite(device, clock, zeroing, ended)
     all.push(made)
     return made
   }
@@ -60,6 +72,7 @@ export function compositeFactory(device: BlockDevice, clock: Clock): CompositeFa
 class Composite {
   #device: BlockDevice
   #clock: Clock
+  #zeroing: Zeroing
   #ended: (composite: Composite) => void
   /** Of the flush that makes the pieces durable: it tells of nothing that others have lost. */
   #own = new IoSource(0, true)
@@ -81,9 +94,10 @@ class Composite {
   // Views that the device supplied, by piece, put in order at the end.
   #supplied: Uint8Array[][] = []
 
-  constructor(device: BlockDevice, clock: Clock, ended: (composite: Composite) => void) {
+  constructor(device: BlockDevice, clock: Clock, zeroing: Zeroing, ended: (composite: Composite) => void) {
     this.#device = device
     this.#clock = clock
+    this.#zeroing = zeroing
     this.#ended = ended
   }
 
@@ -97,6 +111,7 @@ class Composite {
     this.#flags = (emulateFua ? parent.flags & ~IoFlag.Fua : parent.flags) & (emulateZeroes ? IoFlag.Fua : ~0)
     const transfers = this.#op === IoOp.Read || this.#op === IoOp.Write
     this.#pieceLength = transfers ? limits.maxTransfer : RANGE_PIECE
+    if (emulateZeroes) this.#pieceLength = Math.min(this.#pieceLength, ZERO_PIECE)
     this.#aligned = !transfers
     this.#submitted = 0
     this.#pieces = 0
@@ -131,7 +146,15 @@ class Composite {
     const parent = this.#parent as Io
     const offset = parent.offset + this.#submitted
     const piece = this.#aligned ? this.#pieceLength - (offset % this.#pieceLength) : this.#pieceLength
-    const length = Math.min(piece, parent.length - this.#submitted)
+    let length = Math.min(piece, parent.length - this.#submitted)
+    if (this.#zeroes) {
+      if (this.#zeroing.bytes + length > ZEROES_IN_FLIGHT) {
+        // The pieces that are in flight go on with the rest.
+        if (this.#inflight > 0) return
+        length = Math.min(length, SHORT_PIECE)
+      }
+      this.#zeroing.bytes += length
+    }
     this.#pieces++
     child.op = this.#op
     child.flags = this.#flags
@@ -154,6 +177,8 @@ class Composite {
   childEnded(child: Io, status: IoStatus): void {
     const parent = this.#parent as Io
     this.#inflight--
+    // The flush behind them has no length.
+    if (this.#zeroes) this.#zeroing.bytes -= child.length
     if (status !== OK && this.#status === OK) this.#status = status
     if (this.#op === IoOp.Read && parent.buffers.length === 0) {
       this.#supplied[(child.offset - parent.offset) / this.#pieceLength] = child.buffers

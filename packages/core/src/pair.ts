@@ -1,7 +1,7 @@
 import type { DeviceLimits } from './device.ts'
 import type { Events } from './events.ts'
 import type { PathSelector } from './policy.ts'
-import type { Access } from './target.ts'
+import type { Access, PathTrouble } from './target.ts'
 import type { Attachment, DetachOptions } from './transport.ts'
 import type { UserDevice } from './user-device.ts'
 import type { VolumeId } from './volume-id.ts'
@@ -43,8 +43,15 @@ export interface PathStatus {
   readonly latencyHistogram: readonly number[]
   /** `clock.now()` of the last change of state, µs. */
   readonly since: number
-  /** Why the path is in this state, where it is not up, or takes no I/O though it is; else an empty text. */
+  /**
+   * Why the path is in this state, or takes no I/O though it is up; else what went wrong on it last within a minute, or
+   * an empty text.
+   */
   readonly reason: string
+  /** It is up, and I/O goes elsewhere all the same, for `reason`; left out where that is not so. */
+  readonly standsBack?: true
+  /** What went wrong, counted by {@link PathTrouble.kind | kind}; left out where nothing did. */
+  readonly troubles?: Readonly<Record<string, number>>
 }
 
 /** A range in which something may still change that no proof has ended. What overlaps it waits, or fails in time. */
@@ -63,8 +70,11 @@ export interface GuardStatus {
   readonly reason: string
 }
 
-/** State of a multipath device: `degraded` has lost a path, `stalled` has no usable one and parks its I/O. */
-export type DeviceState = 'active' | 'degraded' | 'stalled' | 'closed'
+/**
+ * State of a multipath device: `degraded` has lost a path, `stalled` has no usable one and parks its I/O. `lost`, of a
+ * pair: its attachment has ended by itself, so that nobody reaches it before it is closed and made again.
+ */
+export type DeviceState = 'active' | 'degraded' | 'stalled' | 'lost' | 'closed'
 
 /** Detail of `stalled`. */
 export interface StalledDetail {
@@ -102,6 +112,12 @@ export interface CacheLostDetail {
   readonly reason: string
 }
 
+/** Detail of `trouble`. */
+export interface TroubleDetail extends PathTrouble {
+  /** Id of the path. */
+  readonly path: string
+}
+
 /** Events of a {@link BlockDevicePair} and of the multipath device below it. */
 export interface PairEvents {
   /** No usable path: I/O is parked. */
@@ -110,6 +126,8 @@ export interface PairEvents {
   resumed: ResumedDetail
   /** A path changed its state or its access. */
   path: PathStatus
+  /** Why commands of a path fail; the path tells it now and then, with how many. */
+  trouble: TroubleDetail
   /** Said once per selector that threw or returned what was not in its list. */
   policyFault: Error
   /** The volume has a new size. */
@@ -122,7 +140,7 @@ export interface PairEvents {
   resizeFailed: Error
   /** The attachment could not follow what the device can do; where clients ask for more it is done, or refused, behind it. */
   limitsFailed: Error
-  /** The attachment ended by itself. */
+  /** The attachment ended by itself; the state is `lost` from then on. */
   lost: Error
 }
 
@@ -138,6 +156,8 @@ export interface BlockDevicePair extends AsyncDisposable {
   readonly kernel: Attachment
   /** Whether I/O can go on. */
   readonly state: DeviceState
+  /** What its paths together can do; `user` offers more, and does the rest itself. */
+  readonly limits: DeviceLimits
   /** Ios waiting for a usable path. */
   readonly parked: number
   /** Ios waiting for room on a usable path. */
@@ -164,7 +184,9 @@ export interface BlockDevicePair extends AsyncDisposable {
   releaseGuards(): void
   /**
    * Detaches, then closes the device unless others use it; `stalled` is emitted until then. Where the
-   * attachment refuses with IN_USE the pair stays as it was.
+   * attachment refuses with IN_USE the pair stays as it was. Without a usable path it waits as long as its I/O does,
+   * with mode `force` not at all. Rejects, closed all the same, where what was acknowledged and not flushed did not
+   * reach the storage: with NO_PATH where no path was usable, else with the error of the flush.
    */
   close(options?: DetachOptions): Promise<void>
 }

@@ -44,7 +44,8 @@ export interface PathTrouble {
  * One connection to one volume through one port: a native device. Beside the rules of
  * {@link BlockDevice}:
  *
- * 8. PATH_ERROR only where another path may succeed: never on medium, reservation or argument errors.
+ * 8. PATH_ERROR only where another path may succeed: never on medium, reservation or argument errors. For reservations
+ *    there is `reservesAlone`.
  * 9. When `close()` settles, no command sent through the path can change data any more. In-flight Ios
  *    end first, with PATH_ERROR, without waiting for the array. As long as it cannot be proven, `close()`
  *    neither settles nor rejects.
@@ -70,6 +71,13 @@ export interface Path extends BlockDevice {
    * ended; stable text without secrets. Left out: nothing that is sent outlives the process.
    */
   readonly fenceToken?: string
+  /** Why its Ios end with path errors, where that is known; `down` tells the same, and comes after them. */
+  readonly failure?: Error | undefined
+  /**
+   * Whether its storage knows each path by itself where reservations are concerned: what ends with EBADE here,
+   * unexecuted, another path may do.
+   */
+  readonly reservesAlone?: boolean
   /** Asks the array to make this path's port optimized (explicit ALUA). */
   activate?(options?: SignalOptions): Promise<void>
   /** Reads its limits again, now, since another path to the volume has told others: what has changed is told by `limits`. */
@@ -101,6 +109,11 @@ export interface PathInfo {
    * software makes by default is unique. @defaultValue the name of the target
    */
   readonly system?: string
+  /**
+   * Nobody has looked there: the options name a place that cannot be asked now, and what the other paths tell is expected
+   * there too. It is a path of its volume that has to be tried, and no device of its own.
+   */
+  readonly unseen?: boolean
 }
 
 /** Events of a {@link Target}. */
@@ -121,8 +134,16 @@ export interface DiscoveryNote {
 
 /** Options of {@link Target.discover}. */
 export interface DiscoverOptions extends SignalOptions {
-  /** Hears what is left out, or is not as it should be; one call each. */
+  /** Hears what is left out, or is not as it should be; one call each. With it, `unseen` paths are listed too. */
   readonly note?: (note: DiscoveryNote) => void
+}
+
+/** Options of {@link Target.connect}. */
+export interface ConnectOptions extends SignalOptions {
+  /** What a try for another path has failed with a moment ago, at the same place, will do in place of a try. */
+  readonly recent?: boolean
+  /** Hears that the storage has answered a part: who waits for the whole may begin to count anew. */
+  readonly progress?: () => void
 }
 
 /** A storage system reached over one protocol. After `close()` its calls reject with CLOSED. */
@@ -142,7 +163,7 @@ export interface Target {
    * Opens a path: one try. Rejects with CONNECT_FAILED, DENIED, TIMED_OUT, or IDENTITY_CHANGED
    * when another volume answers at that address.
    */
-  connect(info: PathInfo, options?: SignalOptions): Promise<Path>
+  connect(info: PathInfo, options?: ConnectOptions): Promise<Path>
   /**
    * One try to prove that nothing that was sent through a path of a process that has ended, known by its
    * `fenceToken`, can change data any more. Rejects with NOT_SUPPORTED where the token is not one of

@@ -13,6 +13,10 @@ export interface AttachOptions extends SignalOptions {
   name: string
   /** For people: shown by clients that list exports. */
   description?: string
+  /** Vendor and model, for people: what a kernel node is said to be. */
+  product?: string
+  /** Serial number, for people, likewise. */
+  serial?: string
   /** Identity of the volume. A kernel node that a process left behind is taken over by its name and this. */
   volume?: string
 }

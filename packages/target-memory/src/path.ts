@@ -3,6 +3,7 @@ import type {
   DeviceLimits,
   Events,
   Extent,
+  Host,
   Io,
   IoStatus,
   Path,
@@ -28,6 +29,7 @@ import type { Journal } from './journal.ts'
 import type { Mapping } from './mapping.ts'
 import type { Pacer } from './pacer.ts'
 import { Ring } from './ring.ts'
+import { Troubles } from './troubles.ts'
 
 const CUT: IoStatus = Errno.EIO | PATH_ERROR
 const NEVER_SENT: IoStatus = Errno.EIO | PATH_ERROR | NOT_EXECUTED
@@ -36,6 +38,7 @@ const NO_ACCESS: IoStatus = Errno.EAGAIN | PATH_ERROR | NOT_EXECUTED
 
 /** What a path needs of its array. */
 export interface PathHost {
+  readonly host: Host
   readonly pacer: Pacer
   readonly random: () => number
   readonly journal: Journal | null
@@ -85,6 +88,7 @@ export class MemoryPath implements Path {
   #access: Access
   /** What it tells before the next command is executed. */
   #news: string | undefined
+  readonly #troubles: Troubles
   #faults: readonly Fault[] = []
   #plain = false
   #scheduled = false
@@ -106,6 +110,13 @@ export class MemoryPath implements Path {
     this.#moments = host.journal === null ? null : new Ring()
     this.#access = mapping.access
     this.#limits = mapping.limits(host.maxTransfer)
+    this.#troubles = new Troubles(
+      host.host.clock,
+      `LUN ${mapping.lun} through port ${mapping.port.number}`,
+      (trouble) =>
+        // Not from inside of the array: a listener may throw.
+        host.pacer.defer(() => void this.#emitter.emit('trouble', trouble)),
+    )
     mapping.paths.add(this)
     owned.add(this)
     this.refresh()
@@ -125,6 +136,10 @@ export class MemoryPath implements Path {
 
   get limits(): DeviceLimits {
     return this.#limits
+  }
+
+  get failure(): Error | undefined {
+    return this.#failure
   }
 
   get #open(): boolean {
@@ -222,7 +237,9 @@ export class MemoryPath implements Path {
     if (!this.mapping.takesIo) return NO_ACCESS
     if (this.mapping.isProtected && changesData(command.op)) return Errno.EROFS
     if (this.#faults.length === 0) return OK
-    return judge(this.#faults, command.op, command.offset, command.length, this.#host.random)
+    const status = judge(this.#faults, command.op, command.offset, command.length, this.#host.random)
+    if (status !== OK && this.#open) this.#troubles.add(command, this.#limits.blockSize, status)
+    return status
   }
 
   /** The array has nothing to do with `command` any more. */

@@ -1,5 +1,4 @@
-import type { Clock } from '../clock.ts'
-import { delay } from '../clock.ts'
+import type { Clock, Timer } from '../clock.ts'
 import { orAborted } from '../closing.ts'
 import { BlockError } from '../errors.ts'
 import type { Path } from '../target.ts'
@@ -11,20 +10,31 @@ export interface Connection {
   down: Error | undefined
 }
 
-/**
- * One try to open a path, within `timeout` ms; what answers too late or is another volume is closed again. `opened` gets
- * every path to the volume at once, also one that comes too late: what it tells it tells once.
- */
+/** How to connect. */
+export interface ConnectOnce {
+  readonly clock: Clock
+  /** Milliseconds without a sign of progress. */
+  readonly timeout: number
+  readonly signal: AbortSignal
+  /** Whether what another try met a moment ago will do. */
+  readonly recent: boolean
+  /** Gets every path to the volume at once, also one that comes too late: what it tells it tells once. */
+  readonly opened: (path: Path) => void
+}
+
+// An array that is slow but answers is given so many times the time-out in all.
+const MOST_TIMEOUTS = 12
+
+/** One try to open a path; what answers too late or is another volume is closed again. */
 export async function connectOnce(
   { target, info }: PathSource,
-  clock: Clock,
-  timeout: number,
-  signal: AbortSignal,
-  opened: (path: Path) => void,
+  { clock, timeout, signal, recent, opened }: ConnectOnce,
 ): Promise<Connection> {
   const over = new AbortController()
   const both = AbortSignal.any([signal, over.signal])
-  const connecting = target.connect(info, { signal: both }).then((path): Connection => {
+  const limit = patience(clock, timeout, MOST_TIMEOUTS, info.address)
+  const options = { signal: both, recent, progress: limit.progress }
+  const connecting = target.connect(info, options).then((path): Connection => {
     const connection: Connection = { path, down: undefined }
     path.events.once('down', (error) => {
       connection.down = error
@@ -32,23 +42,44 @@ export async function connectOnce(
     if (path.volume === info.volume) opened(path)
     return connection
   })
-  const timedOut = delay(clock, timeout, both).then(() => {
-    throw new BlockError('TIMED_OUT', `${info.address} did not answer within ${timeout} ms`)
-  })
+  limit.progress()
   let connection: Connection
   try {
-    connection = await orAborted(Promise.race([connecting, timedOut]), signal)
+    connection = await orAborted(Promise.race([connecting, limit.over]), signal)
   } catch (error) {
     connecting.then(({ path }) => abandon(path)).catch(() => {})
     throw error
   } finally {
     over.abort()
-    timedOut.catch(() => {})
+    limit.end()
   }
   if (connection.path.volume === info.volume) return connection
   abandon(connection.path)
   const now = connection.path.volume
   throw new BlockError('IDENTITY_CHANGED', `${info.id} now leads to volume ${now}, not to ${info.volume}`)
+}
+
+/** From the first `progress` on: `over` rejects when there was no other for `timeout` ms, or after `most` times that in all. */
+function patience(clock: Clock, timeout: number, most: number, address: string) {
+  const deadline = clock.now() + most * timeout * 1000
+  let ended = false
+  let timer: Timer | undefined
+  let progress = (): void => {}
+  const over = new Promise<never>((_, reject) => {
+    progress = () => {
+      if (ended) return
+      timer?.cancel()
+      const left = Math.min(timeout, (deadline - clock.now()) / 1000)
+      timer = clock.after(Math.max(0, left), () =>
+        reject(new BlockError('TIMED_OUT', `${address} did not answer within ${timeout} ms`)),
+      )
+    }
+  })
+  const end = (): void => {
+    ended = true
+    timer?.cancel()
+  }
+  return { over, progress, end }
 }
 
 /** Closes a path through which nothing was sent: there is nothing to wait for. */

@@ -7,7 +7,7 @@ import type { ByteRun } from '../ledger.ts'
 import type { GuardStatus } from '../pair.ts'
 import type { PathSelector } from '../policy.ts'
 import type { IoStatus } from '../status.ts'
-import { describeStatus, Errno, isPathError, NOT_EXECUTED, OK } from '../status.ts'
+import { Errno, isPathError, NOT_EXECUTED, OK, PATH_ERROR } from '../status.ts'
 import type { Attempt } from './attempt.ts'
 import { AttemptList, AttemptPool } from './attempt.ts'
 import type { Change } from './change.ts'
@@ -19,12 +19,15 @@ import type { ResolvedOptions } from './options.ts'
 import type { PathEntry } from './path-entry.ts'
 import type { PathSlot } from './path-slot.ts'
 import { Selection } from './selection.ts'
+import { NO_ANSWER } from './troubles.ts'
 
 /** Somebody who waits for some Ios. */
 interface Barrier {
   readonly waiting: Set<Io>
   readonly resolve: () => void
 }
+
+const ELSEWHERE: IoStatus = Errno.EAGAIN | PATH_ERROR | NOT_EXECUTED
 
 /** What an engine tells its device. */
 export interface EngineOwner {
@@ -34,6 +37,8 @@ export interface EngineOwner {
   drained(slot: PathSlot): void
   /** Whether a change that none of the usable paths takes may be taken later. */
   awaitsWritable(): boolean
+  /** The storage has refused an I/O for a reservation: whether another path may be let in. */
+  mayLetOthersIn(slot: PathSlot): boolean
 }
 
 /**
@@ -260,15 +265,21 @@ export class Engine {
     slot.entry.errors++
     if (!isPathError(status)) {
       if (isProtection(status) && changesData(attempt.io.op)) this.#refused(attempt, slot, status)
+      else if (status === Errno.EBADE && this.#owner.mayLetOthersIn(slot)) this.#moveOn(attempt, slot, ELSEWHERE)
       else this.#complete(attempt, status)
       return
     }
+    this.#moveOn(attempt, slot, status)
+  }
+
+  /** The path has failed, or has refused what another one may do. */
+  #moveOn(attempt: Attempt, slot: PathSlot, status: IoStatus): void {
     attempt.slot = null
     attempt.doomed = false
     attempt.unsure = false
     const executed = (status & NOT_EXECUTED) === 0
-    if (executed) slot.fail(`an I/O ended with ${describeStatus(status)}`)
-    else slot.rest()
+    if (executed) slot.failAfter(status)
+    else if (!slot.exclusion.isOn) slot.rest()
     slot.entry.retries++
     const first = attempt.deadline === 0
     this.#startDeadline(attempt)
@@ -370,7 +381,7 @@ export class Engine {
         if (parent === null || slot === null) continue
         waiting = true
         const limit = this.#limits[parent.op] as number
-        if (limit > 0 && started <= now - limit * 1000) slot.fail(overdue(parent.op, limit))
+        if (limit > 0 && started <= now - limit * 1000) slot.fail(overdue(parent.op, limit), NO_ANSWER)
       }
       if (waiting && this.#watch === undefined) this.#startWatch()
     })

@@ -13,9 +13,9 @@ import type { ByteRun, Ledger } from '../ledger.ts'
 import type { DeviceState, GuardStatus, PairEvents, PathStatus } from '../pair.ts'
 import type { PathSelector } from '../policy.ts'
 import type { DeviceScsiOptions, ScsiAnswer } from '../scsi.ts'
-import { SCSI_TIMEOUT } from '../scsi.ts'
+import { changesReservations, SCSI_TIMEOUT } from '../scsi.ts'
 import { Errno } from '../status.ts'
-import type { Path } from '../target.ts'
+import type { Path, PathTrouble } from '../target.ts'
 import type { VolumeId } from '../volume-id.ts'
 import { CacheState } from './cache-state.ts'
 import { Engine } from './engine.ts'
@@ -30,6 +30,7 @@ import { anyRoute, oneRoute, passThrough } from './pass-through.ts'
 import type { PathEntry } from './path-entry.ts'
 import type { PathSource, SlotOwner } from './path-slot.ts'
 import { PathSlot } from './path-slot.ts'
+import { NO_ANSWER } from './troubles.ts'
 import { activatable, bestTier, standsBack } from './usable.ts'
 import { WriteHold } from './write-hold.ts'
 
@@ -60,6 +61,10 @@ export interface MultipathDevice extends BlockDevice {
   readonly volume: VolumeId
   /** Whether I/O can go on. */
   readonly state: DeviceState
+  /** How long I/O that waits since it has no usable path may still wait, milliseconds; Infinity where one is usable. */
+  readonly patience: number
+  /** Whether something was acknowledged that no flush has covered. */
+  readonly unflushed: boolean
   /** Settles after `close`, when every path is fenced, even if `close` was hurried. */
   readonly fenced: Promise<void>
   /** Changes of state. */
@@ -143,6 +148,7 @@ class Multipath implements MultipathDevice, SlotOwner {
   readonly fenced: Promise<void> = new Promise((resolve) => (this.#fenced = resolve))
   #ended = new AbortController()
   #asked: PathSlot | undefined
+  #stalledAt: number
 
   constructor(
     volume: VolumeId,
@@ -162,9 +168,11 @@ class Multipath implements MultipathDevice, SlotOwner {
       policyFault: (error) => this.#emit('policyFault', error),
       drained: (slot) => slot.drained(),
       awaitsWritable: () => this.#hold.awaits(this.#slots),
+      mayLetOthersIn: (slot) => this.#mayLetOthersIn(slot),
     })
     for (const each of owed) this.#engine.owe(each)
     if (owed.length > 0) this.#cache.inherit()
+    this.#stalledAt = host.clock.now()
     this.limits = unknownLimits(sources[0]?.info.size ?? 0, sources[0]?.info.blockSize ?? 512)
     for (const source of sources) this.addPath(source)
   }
@@ -196,6 +204,12 @@ class Multipath implements MultipathDevice, SlotOwner {
     if (this.#closed) return 'closed'
     if (this.#engine.usable.length === 0) return 'stalled'
     return this.#slots.every((slot) => slot.state === 'up' && slot.standsBack === '') ? 'active' : 'degraded'
+  }
+
+  get patience(): number {
+    if (this.state !== 'stalled') return Number.POSITIVE_INFINITY
+    const { clock } = this.host
+    return Math.max(0, this.options.noPathTimeout - (clock.now() - this.#stalledAt) / 1000)
   }
 
   get parked(): number {
@@ -361,6 +375,10 @@ class Multipath implements MultipathDevice, SlotOwner {
     if (this.limits.writeCache && this.#engine.cacheLost()) this.#emit('cacheLost', { path: slot.entry.id, reason })
   }
 
+  slotTroubled(slot: PathSlot, trouble: PathTrouble): void {
+    this.#emit('trouble', { ...trouble, path: slot.entry.id })
+  }
+
   #refreshLimits(by?: PathSlot): void {
     const entries = this.#slots.filter((slot) => slot.state === 'up').map((slot) => slot.entry)
     if (entries.length === 0) return
@@ -406,6 +424,7 @@ class Multipath implements MultipathDevice, SlotOwner {
     const before = this.#engine.usable
     if (slots.length !== before.length || slots.some((slot, index) => slot !== before[index])) {
       const expired = this.#engine.setUsable(slots)
+      if (slots.length === 0) this.#stalledAt = this.host.clock.now()
       if (slots.length === 0 && !this.#closed) this.#emit('stalled', { parked: this.parked })
       if (expired !== undefined) this.#emit('resumed', { expired })
     }
@@ -464,16 +483,36 @@ class Multipath implements MultipathDevice, SlotOwner {
     const signals = signal === undefined ? [this.#ended.signal] : [signal, this.#ended.signal]
     const route = path === undefined ? anyRoute(this.volume, () => this.#upSlots()) : oneRoute(this.#slot(path))
     const onUnproven = (lost: Path): void => this.#guardAll(lost)
-    return passThrough(route, cdb, data, { timeout, signals, onUnproven }, this.host.clock)
+    const answer = await passThrough(route, cdb, data, { timeout, signals, onUnproven }, this.host.clock)
+    if (changesReservations(cdb) && answer.status === 0) this.#forgetReservations()
+    return answer
+  }
+
+  #forgetReservations(): void {
+    for (const { exclusion } of this.#slots) exclusion.forget()
+    this.#refreshUsable()
   }
 
   // What a command has in its parameters is not known here.
   #guardAll(path: Path): void {
     const slot = this.#slots.find(({ entry }) => entry.path === path)
     if (slot === undefined) return
-    slot.fail('a SCSI command had no answer')
+    slot.fail('a SCSI command had no answer', NO_ANSWER)
     this.#engine.guardAll(slot, this.limits.size)
     slot.drained()
+  }
+
+  // A conflict on every path is one of the host: it is told at once, and no path stands back.
+  #mayLetOthersIn(slot: PathSlot): boolean {
+    if (slot.entry.path?.reservesAlone !== true) return false
+    slot.exclusion.meet()
+    const others = this.#slots.filter((other) => other !== slot && other.takesIo && !other.exclusion.lately)
+    if (others.length === 0) for (const each of this.#slots) each.exclusion.standIn()
+    // They rest for a moment: what is sent again must not find this one only.
+    else if (!others.some((other) => other.usable)) slot.rest()
+    if (others.length > 0) slot.exclusion.standBack()
+    this.#refreshUsable()
+    return others.length > 0
   }
 
   // The usable ones first.

@@ -5,14 +5,18 @@ import type { DeviceLimits } from '../device.ts'
 import { BlockError, messageOf } from '../errors.ts'
 import type { ByteRun, Ledger } from '../ledger.ts'
 import type { PathState, PathStatus } from '../pair.ts'
-import type { Access, Path, PathInfo, Target } from '../target.ts'
+import type { IoStatus } from '../status.ts'
+import { describeStatus } from '../status.ts'
+import type { Access, Path, PathInfo, PathTrouble, Target } from '../target.ts'
 import type { VolumeId } from '../volume-id.ts'
 import { AttemptList } from './attempt.ts'
 import type { Connection } from './connect.ts'
 import { abandon, connectOnce } from './connect.ts'
+import { Exclusion } from './exclusion.ts'
 import type { ResolvedOptions } from './options.ts'
 import { PathEntry } from './path-entry.ts'
 import { PathRecord } from './path-record.ts'
+import { kindOfFailure, Troubles } from './troubles.ts'
 
 /** A path that a device may use: where it leads, and through which target. */
 export interface PathSource {
@@ -42,6 +46,8 @@ export interface SlotOwner {
   slotConnected(slot: PathSlot, wasReset: boolean): void
   /** The storage said that what was in its volatile cache is gone. */
   slotLostCache(slot: PathSlot, reason: string): void
+  /** Commands of the slot's path fail. */
+  slotTroubled(slot: PathSlot, trouble: PathTrouble): void
   /** Whether something was acknowledged that no flush has covered. */
   readonly unflushed: boolean
   /** What the slot's failed path, of which nothing is in flight any more, leaves without a proof. */
@@ -69,6 +75,8 @@ export class PathSlot {
   takesChanges = false
   /** Why it takes no I/O though it is up; an empty text where it does. */
   standsBack = ''
+  /** Whether a reservation keeps it out. */
+  readonly exclusion: Exclusion
   /** Settles when the first try to connect has ended, one way or the other. */
   readonly firstTry: Promise<void>
   #owner: SlotOwner
@@ -76,6 +84,8 @@ export class PathSlot {
   #refusing: Timer | undefined
   #disabled = false
   #tries = 0
+  // Somebody has asked for it by hand.
+  #atOnce = false
   #interrupt = new AbortController()
   #failed: (() => void) | undefined
   #closing: Promise<void> | undefined
@@ -83,6 +93,7 @@ export class PathSlot {
   #run: Promise<void>
   #waiters: (() => void)[] = []
   #record: PathRecord
+  #troubles = new Troubles()
 
   constructor(source: PathSource, owner: SlotOwner) {
     this.source = source
@@ -90,6 +101,7 @@ export class PathSlot {
     this.entry = new PathEntry(source.info.id, owner.options.weights[source.info.id] ?? 1)
     this.since = owner.host.clock.now()
     this.#record = new PathRecord(owner.ledger, source.volume ?? source.info.volume)
+    this.exclusion = new Exclusion(owner.host.clock, () => owner.slotChanged(this))
     this.firstTry = new Promise((resolve) => {
       this.#tried = resolve
     })
@@ -98,8 +110,13 @@ export class PathSlot {
 
   /** Whether I/O may be sent through it now. */
   get usable(): boolean {
+    return this.takesIo && this.#resting === undefined
+  }
+
+  /** The same, though it may rest for a moment. */
+  get takesIo(): boolean {
     const { access } = this.entry
-    return this.state === 'up' && this.#resting === undefined && (access === 'optimized' || access === 'non-optimized')
+    return this.state === 'up' && (access === 'optimized' || access === 'non-optimized')
   }
 
   /** Whether changes through it are refused, by what its path tells or by what it has done. */
@@ -127,11 +144,22 @@ export class PathSlot {
     this.#owner.slotChanged(this)
   }
 
-  /** Ends the connection after a path error; in-flight Ios come back with path errors, then the fence is awaited. */
-  fail(reason: string): void {
+  /** Ends the connection after an I/O ended with a path error. */
+  failAfter(status: IoStatus): void {
+    const failure = this.entry.path?.failure
+    if (failure === undefined) this.fail(`an I/O ended with ${describeStatus(status)}`)
+    else this.fail(failure.message, kindOfFailure(failure))
+  }
+
+  /**
+   * Ends the connection; in-flight Ios come back with path errors, then the fence is awaited. `kind`: by what it is
+   * counted among the troubles of the path.
+   */
+  fail(reason: string, kind?: string): void {
     if (this.state !== 'up') return
     const path = this.entry.path as Path
     this.entry.failures++
+    if (kind !== undefined) this.#troubles.count(kind)
     this.#stopRest()
     this.hears = false
     // Before close: its in-flight Ios may come back from inside it, and must find it out of the list.
@@ -145,6 +173,7 @@ export class PathSlot {
   }
 
   #stopRest(): void {
+    this.exclusion.standIn()
     this.#resting?.cancel()
     this.#resting = undefined
     this.#stopRefusing()
@@ -168,6 +197,7 @@ export class PathSlot {
   enable(): void {
     this.#disabled = false
     this.#tries = 0
+    this.#atOnce = true
     if (this.state === 'disabled' || this.state === 'waiting') this.#interrupt.abort()
   }
 
@@ -187,6 +217,7 @@ export class PathSlot {
 
   status(): PathStatus {
     const { entry, source } = this
+    const { counts } = this.#troubles
     return {
       id: entry.id,
       target: source.target.name,
@@ -202,7 +233,10 @@ export class PathSlot {
       latency: entry.latency,
       latencyHistogram: Array.from(entry.histogram),
       since: this.since,
-      reason: this.state === 'up' ? this.standsBack : this.reason,
+      reason:
+        this.state === 'up' ? this.standsBack || this.#troubles.recent(this.#owner.host.clock.now()) : this.reason,
+      ...(this.standsBack !== '' && { standsBack: true }),
+      ...(counts !== undefined && { troubles: counts }),
     }
   }
 
@@ -231,9 +265,17 @@ export class PathSlot {
   async #connect(): Promise<Connection | undefined> {
     const { host, options } = this.#owner
     const signal = this.#fresh()
+    const recent = !this.#atOnce
+    this.#atOnce = false
     this.#change('connecting', this.reason)
     try {
-      const connection = await connectOnce(this.source, host.clock, options.connectTimeout, signal, this.#opened)
+      const connection = await connectOnce(this.source, {
+        clock: host.clock,
+        timeout: options.connectTimeout,
+        signal,
+        recent,
+        opened: this.#opened,
+      })
       const fault =
         this.ended || this.#disabled ? 'taken out' : this.#owner.accepts(this, connection.path, connection.path.limits)
       // Before the first change goes through it: should this process end, another one must know of it.
@@ -258,6 +300,10 @@ export class PathSlot {
       this.hears = false
     })
     path.events.on('cacheLost', (reason) => this.#owner.slotLostCache(this, reason))
+    path.events.on('trouble', (trouble) => {
+      this.#troubles.add(trouble, this.#owner.host.clock.now())
+      this.#owner.slotTroubled(this, trouble)
+    })
     this.#owner.slotConnected(this, path.wasReset === true)
   }
 
@@ -310,7 +356,7 @@ export class PathSlot {
       this.#stopRefusing()
       this.#owner.slotChanged(this)
     }
-    const onDown = (error: Error): void => this.fail(error.message)
+    const onDown = (error: Error): void => this.fail(error.message, kindOfFailure(error))
     path.events.on('access', onAccess)
     path.events.on('limits', onLimits)
     path.events.on('down', onDown)
@@ -318,10 +364,11 @@ export class PathSlot {
     this.entry.access = path.access
     this.entry.queueDepth = path.limits.queueDepth
     this.takesChanges = !path.limits.readOnly
+    this.exclusion.forget()
     this.everUp = true
     this.#change('up', '')
     // Asked for between the connect and this moment.
-    if (down !== undefined) this.fail(down.message)
+    if (down !== undefined) onDown(down)
     if (this.ended || this.#disabled) this.fail('taken out by hand')
     await failed
     if (this.entry.inflight === 0) this.drained()

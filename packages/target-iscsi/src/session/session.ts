@@ -57,6 +57,8 @@ export class Session implements PduSink {
   readonly #connection: Wire
   readonly #parser: PduParser
   readonly #options: SessionOptions
+  /** What is said where the target ends it: the error, with what whoever opened it knows of the reason. */
+  explain: (error: BlockError) => BlockError = (error) => error
   readonly #tasks = new TaskTable()
   readonly #requests: Requests
   readonly #keepAlive: KeepAlive
@@ -95,6 +97,7 @@ export class Session implements PduSink {
         this.#sender.maxSend = bytes
       },
       drop: (error) => this.drop(error),
+      ended: (error) => this.drop(this.explain(error)),
     })
     this.#wakeful = new Wakeful(options.clock)
     this.#keepAlive = new KeepAlive(
@@ -114,7 +117,7 @@ export class Session implements PduSink {
         if (this.#waiting.head !== null) this.#pump()
         if (this.#tasks.busy === 1) this.#wakeful.sent()
       },
-      ended: (error) => this.drop(error),
+      ended: (error) => this.drop(this.explain(error)),
     }
   }
 
@@ -283,8 +286,7 @@ export class Session implements PduSink {
       task.received += end - start
       return
     }
-    if (task.lends) this.#connection.retain()
-    task.fill(bytes, start, end)
+    if (task.fill(bytes, start, end)) this.#connection.retain()
   }
 
   end(): void {

@@ -36,6 +36,12 @@ export type Outcome = (typeof Outcome)[keyof typeof Outcome]
 /** Called once when a task has ended; the task is the session's again when it returns. */
 export type TaskDone = (task: Task) => void
 
+// A read has no more views than that, however small the pieces are that a target cuts it into.
+const MAX_VIEWS = 64
+// Views are worth their price where the pieces have so many bytes on the average; the ends of a chunk may be smaller.
+const WORTH = 512
+const FEW_VIEWS = 4
+
 const NO_SENSE: Uint8Array = new Uint8Array(0)
 const nobody: TaskDone = () => {}
 
@@ -80,7 +86,7 @@ export class Task {
   sentUpTo: number
   next: Task | null = null
 
-  /** Where the next read data goes. */
+  /** Where the next read data goes; with `lends` above 0 where pieces are merged into that view. */
   view = 0
   viewAt = 0
 
@@ -117,14 +123,22 @@ export class Task {
     if (this.lends) this.buffers = NO_BUFFERS
   }
 
-  /** Takes a piece of read data: copies it into the buffers, or keeps a view of it. Returns false for too much. */
+  /** Takes a piece of read data: copies it, or keeps a view of it, and then returns true. */
   fill(bytes: Buffer, start: number, end: number): boolean {
+    const before = this.received
     this.received += end - start
-    if (this.lends) {
-      const piece = bytes.subarray(start, end)
-      if (this.buffers === NO_BUFFERS) this.buffers = [piece]
-      else this.buffers.push(piece)
-      return true
+    if (this.lends && this.view === 0) {
+      if (this.buffers === NO_BUFFERS) {
+        this.buffers = [bytes.subarray(start, end)]
+        return true
+      }
+      const count = this.buffers.length
+      if (count < FEW_VIEWS || (before >= count * WORTH && count < MAX_VIEWS - 1)) {
+        this.buffers.push(bytes.subarray(start, end))
+        return true
+      }
+      this.view = count
+      this.buffers.push(Buffer.allocUnsafeSlow(this.length - before))
     }
     while (start < end) {
       const view = this.buffers[this.view]
@@ -138,7 +152,7 @@ export class Task {
         this.viewAt = 0
       }
     }
-    return true
+    return false
   }
 
   /** Lets go of what it refers to. */

@@ -3,19 +3,27 @@ import { abortable, BlockError, delay } from '@blockbraid/core'
 import type { Lun } from '../scsi/lun.ts'
 import type { Session } from '../session/session.ts'
 import type { NexusPlace } from './fence-token.ts'
+import { LoginPace } from './login-pace.ts'
 import { MissedNews } from './missed.ts'
 import type { Portal } from './portal.ts'
+import { Rival } from './rival.ts'
 
 /** What a nexus needs to log in. */
 export interface NexusHost {
   readonly clock: Clock
   readonly random: () => number
   /** One try to log in as `place` says. */
-  open(place: NexusPlace, options: SignalOptions): Promise<Session>
+  open(place: NexusPlace, options: OpenOptions): Promise<Session>
   /** Resolves when a logical unit has worked off all that was sent to it before; rejects where it does not say so. */
   workedOff(session: Session, lun: Lun, options: SignalOptions): Promise<void>
   /** Other portals of the target that may lead to the portal group of a `lost` session, and work now. */
   siblings(place: NexusPlace, lost: readonly Lost[]): readonly Portal[]
+}
+
+/** Options of a login. */
+export interface OpenOptions extends SignalOptions {
+  /** What another try has failed with a moment ago will do. */
+  readonly recent?: boolean
 }
 
 /** A session that has ended, of this process or of one before, and may have left commands that change data. */
@@ -44,6 +52,8 @@ interface Opening {
 const LINGER = 500
 const PROVE_DELAY = 100
 const PROVE_DELAY_MAX = 5000
+// A session that was lost earlier counts as a login that has failed, milliseconds.
+const STEADY = 10_000
 
 /**
  * The initiator's end of one I_T nexus (RFC 7143 §4.1): one initiator session id, under which there is at most
@@ -56,6 +66,7 @@ export class Nexus {
   /** What no path has heard. */
   readonly missed = new MissedNews()
   readonly #host: NexusHost
+  readonly #rival: Rival
   #users = 0
   #linger: Timer | undefined
   // Logins under one id must not overlap: a late one would end the session of an earlier one.
@@ -72,28 +83,34 @@ export class Nexus {
   // Lost with commands that may have changed data, and not replaced: whoever asks for a fence may do so later.
   readonly #lost = new Set<Lost>()
   readonly #ended = new AbortController()
+  // Of sessions that do not last.
+  readonly #pace: LoginPace
 
   constructor(host: NexusHost, place: NexusPlace) {
     this.#host = host
     this.place = place
+    this.#rival = new Rival(host.clock, place.initiator)
+    this.#pace = new LoginPace(host.clock, host.random)
   }
 
   /** The live session, or one that is opened now: one try, shared by all who ask meanwhile. `release` it later. */
-  async acquire({ signal }: SignalOptions = {}): Promise<Session> {
+  async acquire(options: OpenOptions = {}): Promise<Session> {
     this.#linger?.cancel()
     this.#users++
     try {
-      return await this.#reach(signal)
+      return await this.#reach(options)
     } catch (error) {
       this.release()
       throw error
     }
   }
 
-  async #reach(signal: AbortSignal | undefined): Promise<Session> {
+  async #reach({ signal, recent = false }: OpenOptions): Promise<Session> {
     signal?.throwIfAborted()
     if (this.session?.usable) return this.session
-    const opening = this.#opening ?? this.#open()
+    const { tooEarly } = this.#pace
+    if (recent && tooEarly !== undefined && this.#opening === undefined) throw tooEarly
+    const opening = this.#opening ?? this.#open(recent)
     opening.waiting++
     return new Promise<Session>((resolve, reject) => {
       const leave = (): void => {
@@ -122,9 +139,9 @@ export class Nexus {
     })
   }
 
-  #open(): Opening {
+  #open(recent: boolean): Opening {
     const stop = new AbortController()
-    const session = this.#exclusive(() => this.#login(stop.signal))
+    const session = this.#exclusive(() => this.#login({ signal: stop.signal, recent }))
     const opening = { session, stop, waiting: 0 }
     this.#opening = opening
     const over = (): void => {
@@ -243,14 +260,14 @@ export class Nexus {
     for (const portal of this.#host.siblings(this.place, lost)) {
       if (this.#aside !== undefined || this.#unproven.length === 0 || signal.aborted) break
       try {
-        this.#stepAside(await this.#host.open({ ...this.place, portal }, { signal }))
+        this.#stepAside(await this.#host.open({ ...this.place, portal }, { signal, recent: true }))
       } catch {
         // Another one may do.
       }
     }
     if (this.#unproven.length === 0 || (this.#allReplaced && this.#aside !== undefined)) return true
     try {
-      const session = await this.#login(signal)
+      const session = await this.#login({ signal, recent: true })
       this.#useSession()
       return this.#refuseOthers(session)
     } catch (error) {
@@ -288,18 +305,24 @@ export class Nexus {
     void session.logout()
   }
 
-  async #login(signal: AbortSignal): Promise<Session> {
+  async #login(options: OpenOptions): Promise<Session> {
     if (this.session?.usable) return this.session
     // One that the target has asked to leave: its last commands are ended by this login.
     this.session?.drop(new BlockError('CONNECT_FAILED', 'another session takes its place'))
-    const session = await this.#host.open(this.place, { signal })
+    const session = await this.#host.open(this.place, options)
     // This login has ended it, though it may not be known yet.
     this.#aside?.drop(new BlockError('CONNECT_FAILED', 'another session takes its place'))
     this.#takesPlace(session, false)
     this.session = session
+    this.#rival.opened()
+    session.explain = (error) => this.#rival.explain(error)
     this.missed.begin()
+    const { clock } = this.#host
+    const since = clock.now()
     session.listeners.add({
-      lost: () => {
+      lost: (error) => {
+        if (clock.now() - since >= STEADY * 1000) this.#pace.succeeded()
+        this.#pace.failed(error)
         if (this.session === session) this.session = undefined
         if (session.unfenced.size > 0) this.#lost.add(this.#lossOf(session))
       },

@@ -3,7 +3,7 @@ import { BlockError } from '@blockbraid/core'
 import { testUnitReady } from '../scsi/cdb.ts'
 import { News } from '../scsi/status.ts'
 import type { Asker } from './ask.ts'
-import { ask } from './ask.ts'
+import { ask, ScsiError } from './ask.ts'
 import { readProtection } from './disk.ts'
 import type { Review, Reviewed } from './review.ts'
 import { takesIo } from './review.ts'
@@ -17,6 +17,8 @@ export interface PollHost {
   /** Whether no command has ended since this was asked last. */
   wasQuiet(): boolean
   asker(): Asker
+  /** The device server would not answer. */
+  refused(error: ScsiError): void
   fail(error: BlockError): void
 }
 
@@ -57,6 +59,7 @@ export class Poll {
         if (takesIo(this.#path.access)) await this.#ask(quiet)
         else this.#review.hear(News.Access | News.Capacity)
       } catch (error) {
+        if (error instanceof ScsiError) this.#host.refused(error)
         // The news is heard; a lost session tells of itself, and one that answers others is not dead.
         const timedOut = BlockError.is(error) && error.code === 'TIMED_OUT'
         if (timedOut && this.#host.wasQuiet()) this.#host.fail(error)
