@@ -77,11 +77,10 @@ describe('runAgent', () => {
     const again = `vol-0: path ${second} takes I/O again`
     expect(await said(again)).toEqual([`vol-0: now read-only: path ${first} says write protected`, again])
     array.protect(0, 'all', false)
-    const advice = 'clients that connected meanwhile write once they have connected again'
-    const writable = `vol-0: writable again: path ${first} takes changes; ${advice}`
+    const writable = `vol-0: writable again (path ${first})`
     expect(await said(writable)).toEqual([writable])
     array.change(0, { trim: false, writeZeroes: false })
-    expect(lines).toEqual([`vol-0: the storage now takes no trims, writes no zeroes itself (path ${first})`])
+    expect(lines).toEqual([`vol-0: trim no longer offered, write zeroes no longer offered (path ${first})`])
     expect(running.find('vol-0').state).toBe('active')
   })
 
