@@ -157,7 +157,8 @@ itWithTgt('a disk grows under I/O, and the export with it', async () => {
   const load = fio(bed.uri, bed.folder.path, [...verifiedMix, '--size=16M', '--time_based', '--runtime=3'])
   await disk.grow(48 * MiB)
   // tgt tells nobody: the next look at the disk finds it.
-  await bed.agent.rescan()
+  const { resized } = await bed.agent.rescan()
+  expect(resized).toEqual([{ volume: bed.pair.volume, before: 16 * MiB, size: 48 * MiB }])
   await expect.poll(() => sizes, patient).toEqual([48 * MiB])
   await load
   expect(await succeed('nbdinfo', ['--size', bed.uri])).toBe(`${48 * MiB}\n`)
