@@ -343,7 +343,7 @@ export class Engine {
       for (const { parent, slot, started } of this.#pool.all) {
         if (parent === null || slot === null) continue
         waiting = true
-        if (started <= oldest) slot.fail(`an I/O had no answer for ${ioTimeout} ms`)
+        if (started <= oldest) slot.failHung(`an I/O had no answer for ${ioTimeout} ms`)
       }
       if (waiting && this.#watch === undefined) this.#startWatch()
     })

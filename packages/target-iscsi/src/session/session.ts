@@ -52,6 +52,8 @@ export class Session implements PduSink {
   readonly listeners = new Set<SessionListener>()
   /** Why it has ended; undefined as long as it can be used. */
   error: BlockError | undefined
+  /** How many commands were answered. */
+  answers = 0
   /** Owners of commands that changed data and had no answer when the session was lost. */
   readonly unfenced = new Set<object>()
   readonly #connection: Wire
@@ -70,9 +72,12 @@ export class Session implements PduSink {
   #early: Task[] = []
   #earlyTimer: Timer | undefined
   #leaving = false
+  // Number of the command that was sent last of those that were answered.
+  #answeredSn: number
 
   constructor(connection: Wire, parser: PduParser, negotiated: LoginResult, options: SessionOptions) {
     this.negotiated = negotiated
+    this.#answeredSn = negotiated.cmdSn - 1
     this.#connection = connection
     this.#parser = parser
     this.#options = options
@@ -123,6 +128,16 @@ export class Session implements PduSink {
     return this.error === undefined && !this.#leaving
   }
 
+  /** Whether it is asked for signs of life, and so ends where there are none. */
+  get isWatched(): boolean {
+    return this.#options.keepAlive.interval > 0
+  }
+
+  /** Whether a command was answered that was sent later than this one, which has no answer. */
+  answeredLater(task: Task): boolean {
+    return task.state >= TaskState.Sent && ((this.#answeredSn - task.cmdSn) | 0) > 0
+  }
+
   /** A task to fill in and `send`; undefined when there are too many. */
   take(): Task | undefined {
     return this.#tasks.take()
@@ -168,13 +183,30 @@ export class Session implements PduSink {
    * of each that it has ended; false where it did not, or the session is lost.
    */
   abort(owner: object): Promise<boolean> {
+    return this.#abort((task) => task.owner === owner && task.changes)
+  }
+
+  /** Aborts the other orphans of `owner`, which would take up the command window for as long as they hang. */
+  abortReads(owner: object): Promise<boolean> {
+    return this.#abort((task) => task.owner === owner && !task.changes)
+  }
+
+  #abort(which: (task: Task) => boolean): Promise<boolean> {
     const forget = (task: Task, tag: number): void => this.#forget(task, tag)
-    return abortOrphans({ tasks: this.#tasks.all, request: this.#request, forget }, owner)
+    return abortOrphans({ tasks: this.#tasks.all, request: this.#request, forget }, which)
   }
 
   /** Aborts the orphans of `owner`, or drops the session where the target does not say that they have ended. */
   async abortOrDrop(owner: object, error: BlockError): Promise<void> {
     if (!(await this.abort(owner))) this.drop(error)
+  }
+
+  /** As `abort`, by a reset of the logical unit, which ends the commands of every host there. */
+  async abortByReset(owner: object, lun: { readonly high: number; readonly low: number }): Promise<boolean> {
+    const orphans = this.tasksOf(owner).map((task) => ({ task, tag: task.tag }))
+    if (!(await this.resetLun(lun))) return false
+    for (const { task, tag } of orphans) this.#forget(task, tag)
+    return true
   }
 
   /** Asks for a reset of a logical unit (RFC 7143 §11.5.1), which ends the commands of every host there. */
@@ -346,6 +378,8 @@ export class Session implements PduSink {
   }
 
   #answer(task: Task): void {
+    this.answers++
+    if (((task.cmdSn - this.#answeredSn) | 0) > 0) this.#answeredSn = task.cmdSn
     if (task.state === TaskState.Orphan) return this.#forget(task, task.tag)
     if (task.direction === Direction.Write && task.sentUpTo > this.#connection.outbox.flushed) {
       this.#early.push(task)

@@ -51,6 +51,8 @@ export interface PathHost extends ReviewTarget {
   takeWriteLost(volume: VolumeId): boolean
   readonly taskTimeout: number
   readonly pollInterval: number
+  /** Whether a logical unit may be reset to end what was sent to it. @defaultValue false */
+  readonly resets?: boolean
   /** Settles when a reset through another path has ended what this one has sent; without the option it never does. */
   fencedByReset(path: IscsiPath, signal: AbortSignal): Promise<void>
   /** The path is closed and fenced. */
@@ -175,6 +177,7 @@ export class IscsiPath implements Path {
         this.#quiet = true
         return quiet
       },
+      isIdle: () => session.tasksOf(this).length === 0,
       asker: () => this.#asker((news, sense) => review.hear(news, sense)),
       fail,
     })
@@ -449,13 +452,23 @@ export class IscsiPath implements Path {
         this.#onIdle = resolve
       })
     }
-    const session = this.#session
-    if (session.error === undefined && !(await session.abort(this))) {
-      session.drop(new BlockError('TIMED_OUT', 'the target did not say that aborted commands have ended'))
-    }
+    await this.#abortAll()
     await this.#fenced()
-    session.listeners.delete(this.#listener)
+    this.#session.listeners.delete(this.#listener)
     this.#nexus.release()
     this.#host.gone(this)
+  }
+
+  async #abortAll(): Promise<void> {
+    const session = this.#session
+    if (session.error !== undefined) return
+    if (
+      !(await session.abort(this)) &&
+      !(this.#host.resets === true && (await session.abortByReset(this, this.#lun)))
+    ) {
+      session.drop(new BlockError('TIMED_OUT', 'the target did not say that aborted commands have ended'))
+    }
+    // Nothing depends on it.
+    else void session.abortReads(this)
   }
 }

@@ -22,7 +22,7 @@ import { Action, News } from '../scsi/status.ts'
 import { openSession } from '../session/open.ts'
 import type { Session } from '../session/session.ts'
 import type { Asker } from './ask.ts'
-import { ask, ScsiError, tell } from './ask.ts'
+import { ask, askAll, ScsiError, tell } from './ask.ts'
 import type { DiscoveryHost, Place } from './discovery.ts'
 import { askEach, complete, findPlaces, listPaths, movedTo, toBlockError } from './discovery.ts'
 import type { Disk, Identity } from './disk.ts'
@@ -41,6 +41,7 @@ import { parsePathId } from './path-id.ts'
 import type { Portal } from './portal.ts'
 import { leadToOneGroup } from './prove-system.ts'
 import type { Reviewed } from './review.ts'
+import { takesIo } from './review.ts'
 import { Systems } from './systems.ts'
 
 /** A target over iSCSI: one or more portals of storage systems. */
@@ -166,7 +167,7 @@ class Initiator implements IscsiTarget, DiscoveryHost {
     }
   }
 
-  async connect(info: PathInfo, { signal, recent = false }: ConnectOptions = {}): Promise<Path> {
+  async connect(info: PathInfo, { signal, recent = false, progress }: ConnectOptions = {}): Promise<Path> {
     const place = parsePathId(info.id)
     if (place === undefined) {
       throw new TypeError(
@@ -184,7 +185,8 @@ class Initiator implements IscsiTarget, DiscoveryHost {
       throw error
     }
     try {
-      return await this.#openPath(info, place.lun, nexus, session, both)
+      progress?.()
+      return await this.#openPath(info, place.lun, nexus, session, both, progress)
     } catch (error) {
       nexus.release()
       this.#throwIfEnded(signal)
@@ -196,21 +198,31 @@ class Initiator implements IscsiTarget, DiscoveryHost {
     }
   }
 
-  async #openPath(info: PathInfo, lun: Lun, nexus: Nexus, session: Session, signal: AbortSignal): Promise<Path> {
+  async #openPath(
+    info: PathInfo,
+    lun: Lun,
+    nexus: Nexus,
+    session: Session,
+    signal: AbortSignal,
+    onAnswer: (() => void) | undefined,
+  ): Promise<Path> {
     let heard = 0
     const before = this.#lastDisk(info.volume)
     const onNews = (news: number, sense: Uint8Array): void => {
       heard |= news
       tell(session, lun, sense)
     }
-    const asker = { ...this.#asker(session, {}, signal), lun, onNews }
+    const asker = { ...this.#asker(session, {}, signal), lun, onNews, onAnswer, patient: true }
     const identity = await readIdentity(asker)
     if (identity === undefined) throw new BlockError('CONNECT_FAILED', `${info.id} leads to no disk`)
     if (identity.volume !== info.volume) {
       throw new BlockError('IDENTITY_CHANGED', `${info.id} leads to ${identity.volume} and not to ${info.volume}`)
     }
-    const access = await readAccess(asker, identity)
-    const disk = await this.#readDisk(asker, identity, info, access)
+    let reading: Promise<Access> = Promise.resolve('optimized')
+    const [access, disk] = await askAll(asker, [
+      () => (reading = readAccess(asker, identity)),
+      () => this.#readDisk(asker, identity, info, reading),
+    ])
     // It may have changed while the rest was read; who is asked now has told all that was to be told.
     if ((heard & (News.Identity | News.Luns)) !== 0 && (await readIdentity(asker))?.volume !== info.volume) {
       throw new BlockError('IDENTITY_CHANGED', `${info.id} no longer leads to ${info.volume}`)
@@ -230,6 +242,7 @@ class Initiator implements IscsiTarget, DiscoveryHost {
         clock,
         taskTimeout: this.#options.taskTimeout,
         pollInterval: this.#options.pollInterval,
+        resets: this.#options.fence === 'lun-reset',
         queueDepth: this.#options.queueDepth,
         maxTransfer: this.#options.maxTransfer,
         changed: (why) => this.#changed(why),
@@ -259,14 +272,16 @@ class Initiator implements IscsiTarget, DiscoveryHost {
     for (const path of this.#paths) if (path.volume === volume && path.id !== id) path.lookAgain()
   }
 
-  async #readDisk(asker: Asker, identity: Identity, info: PathInfo, access: Access): Promise<Disk> {
+  async #readDisk(asker: Asker, identity: Identity, info: PathInfo, reading: Promise<Access>): Promise<Disk> {
     try {
       const disk = await readDisk(asker, identity, this.#options)
       this.#lastDisk(identity.volume, disk)
       return disk
     } catch (error) {
       // A port that takes no I/O may not tell of the disk: it is opened all the same, to be used later.
-      if (!(error instanceof ScsiError) || access === 'optimized' || access === 'non-optimized') throw error
+      if (!(error instanceof ScsiError)) throw error
+      const access = await reading
+      if (takesIo(access)) throw error
       return this.#lastDisk(identity.volume) ?? untoldDisk(info, this.#options)
     }
   }
