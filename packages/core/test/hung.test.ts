@@ -93,7 +93,7 @@ describe('a path that connects and answers no I/O', () => {
       {},
       halfDead(2, (path) => path.seen.length > 0),
     )
-    while (!(device.paths[0]?.reason ?? '').includes('left alone')) {
+    for (let second = 0; second < 300 && !(device.paths[0]?.reason ?? '').includes('left alone'); second++) {
       send(device)
       send(device)
       send(device)

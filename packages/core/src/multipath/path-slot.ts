@@ -361,13 +361,14 @@ export class PathSlot {
   }
 
   async #keepOut(reason: string): Promise<void> {
-    const { keepOut } = this.#trust
-    if (keepOut === 0 || !this.#owner.hasUsable) return
+    const { host, hasUsable } = this.#owner
+    const keepOut = this.#trust.keepOut * (0.8 + host.random() / 5)
+    if (keepOut === 0 || !hasUsable) return
     const signal = this.#fresh()
     this.#keptOut = true
     const seconds = Math.round(keepOut / 1000)
     this.#change('waiting', `${reason}; as it was not the first time, the path is left alone for ${seconds} s`)
-    await delay(this.#owner.host.clock, keepOut, signal)
+    await delay(host.clock, keepOut, signal)
     this.#keptOut = false
   }
 
