@@ -12,6 +12,7 @@ import type { Wire } from './connection.ts'
 import { dataInFault, readyFault } from './faults.ts'
 import type { KeepAliveOptions } from './keep-alive.ts'
 import { KeepAlive } from './keep-alive.ts'
+import { Lanes } from './lanes.ts'
 import { Notices } from './notices.ts'
 import { rejection } from './reject.ts'
 import { Requests } from './requests.ts'
@@ -19,7 +20,6 @@ import { Sender } from './sender.ts'
 import type { Task } from './task.ts'
 import { Direction, Outcome, TaskState, TaskTable } from './task.ts'
 import { abortOrphans, resetLun } from './task-management.ts'
-import { TaskQueue } from './task-queue.ts'
 import { Wakeful } from './wakeful.ts'
 
 /** Listens to a {@link Session}. */
@@ -63,7 +63,7 @@ export class Session implements PduSink {
   readonly #requests: Requests
   readonly #keepAlive: KeepAlive
   readonly #wakeful: Wakeful
-  readonly #waiting = new TaskQueue()
+  readonly #lanes = new Lanes()
   readonly #sender: Sender
   readonly #notices: Notices
   // Of the Data-In that is being received.
@@ -116,7 +116,7 @@ export class Session implements PduSink {
         this.#keepAlive.heard()
         this.#wakeful.heard()
         parser.push(chunk, start, end)
-        if (this.#waiting.head !== null) this.#pump()
+        if (this.#lanes.waiting > 0) this.#pump()
         if (this.#tasks.busy === 1) this.#wakeful.sent()
       },
       ended: (error) => this.drop(error),
@@ -146,13 +146,17 @@ export class Session implements PduSink {
   /** Sends a task, or lets it wait for the command window (RFC 7143 §4.2.2.1). */
   send(task: Task): void {
     task.rewind()
-    if (this.usable && this.#waiting.head === null && this.#sender.windowOpen) {
+    const lanes = this.#lanes
+    const lane = lanes.of(task)
+    if (this.usable && lanes.waiting === 0 && lanes.mayGo(lane, this.#sender.room)) {
       if (this.#tasks.busy === 1) this.#wakeful.sent()
+      lanes.began(lane)
       return this.#sender.transmit(task)
     }
     task.state = TaskState.Waiting
-    this.#waiting.push(task)
-    if (!this.usable) this.#options.clock.defer(() => this.#refuseWaiting())
+    lanes.push(task)
+    if (this.usable) this.#pump()
+    else this.#options.clock.defer(() => this.#refuseWaiting())
   }
 
   /** The tasks of `owner` that are waiting or sent, orphans too. */
@@ -166,7 +170,8 @@ export class Session implements PduSink {
    */
   detach(tasks: readonly Task[]): boolean {
     let clean = true
-    if (tasks.some((task) => task.state === TaskState.Waiting)) this.#waiting.remove(tasks)
+    if (tasks.some((task) => task.state === TaskState.Waiting))
+      this.#lanes.remove(tasks.filter(({ state }) => state === TaskState.Waiting))
     const { flushed } = this.#connection.outbox
     for (const task of tasks) {
       if (task.state === TaskState.Sent && task.direction === Direction.Write && task.sentUpTo > flushed) clean = false
@@ -260,17 +265,19 @@ export class Session implements PduSink {
   }
 
   #pump(): void {
-    while (this.#waiting.head !== null && this.#sender.windowOpen && this.usable) {
-      this.#sender.transmit(this.#waiting.shift() as Task)
+    const lanes = this.#lanes
+    while (this.usable) {
+      const task = lanes.next(this.#sender.room)
+      if (task === null) return
+      lanes.began(lanes.of(task))
+      this.#sender.transmit(task)
     }
   }
 
   #refuseWaiting(): void {
     // Those that `done` sends meanwhile are refused later: else one that always tries again would never return.
-    let count = 0
-    for (let task = this.#waiting.head; task !== null; task = task.next) count++
-    for (; count > 0; count--) {
-      const task = this.#waiting.shift()
+    for (let count = this.#lanes.waiting; count > 0; count--) {
+      const task = this.#lanes.shift()
       if (task === null) return
       this.#finish(task, Outcome.NotSent)
     }
@@ -398,6 +405,7 @@ export class Session implements PduSink {
 
   #finish(task: Task, outcome: Outcome): void {
     task.outcome = outcome
+    if (task.state >= TaskState.Sent) this.#lanes.ended(task)
     task.state = TaskState.Idle
     task.done(task)
     this.#tasks.give(task)
@@ -416,6 +424,7 @@ export class Session implements PduSink {
     if (task.state !== TaskState.Orphan || task.tag !== tag) return
     // The rest of its data must not become that of the command it serves next.
     if (this.#current === task) this.#current = null
+    this.#lanes.ended(task)
     this.#tasks.give(task)
   }
 

@@ -173,3 +173,17 @@ test('thirty logical units that hang do no harm to three others, whose session w
   expect(well.map(({ state }) => state)).toEqual(Array(WELL).fill('active'))
   expect(devices.filter(({ state }) => state === 'stalled')).toHaveLength(SICK)
 }, 40_000)
+
+test('logical units that hang do not take the whole command window of the session from the others', async () => {
+  const SICK = 4
+  const made = await many(SICK + 1, { array: { window: 64 } })
+  const paths = await Promise.all(Array.from({ length: SICK + 1 }, (_, lun) => made.open(0, lun)))
+  const well = paths[SICK]!
+  for (const one of made.slow) one.hang()
+  const lost = paths.slice(0, SICK).flatMap((path) => Array.from({ length: 64 }, () => write(path)))
+  await expect.poll(() => made.slow.reduce((sum, { held }) => sum + held, 0)).toBeGreaterThan(40)
+  for (let round = 0; round < 100; round++) expect(await run(well, read)).toBe(OK)
+  for (const one of made.slow) one.release()
+  expect(await Promise.all(lost)).toEqual(Array(SICK * 64).fill(OK))
+  expect(made.array.violations).toEqual([])
+}, 20_000)
