@@ -42,8 +42,8 @@ function installPackages() {
   const wanted = hash(['package.json', 'package-lock.json', ...manifests()])
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return
   say('npm packages')
-  // `npm install`, not `npm ci`: what stands already is kept.
-  run('npm', ['install', '--no-audit', '--no-fund', '--loglevel=error'])
+  // `npm install`, not `npm ci`: what stands already is kept. Not saved: each npm writes the lock file in its own way.
+  run('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'])
   writeFileSync(stamp, hash(['package.json', 'package-lock.json', ...manifests()]))
 }
 

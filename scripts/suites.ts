@@ -1,4 +1,5 @@
 import { preparePrograms } from '../test/debian/programs.ts'
+import { reachRegistry } from '../test/install/support/registry.ts'
 
 /** One suite of `npm test`. */
 export interface Suite {
@@ -30,6 +31,13 @@ export const suites: readonly Suite[] = [
     name: 'docs',
     about: 'typedoc without warnings; snippets and examples run',
     commands: [['typedoc'], ['vitest', 'run', '--project', 'docs']],
+  },
+  {
+    name: 'install',
+    about: 'a fresh clone: npm ci, npm start, npx blockbraid, the examples',
+    needs: ['git', 'npm', 'npx'],
+    prepare: reachRegistry,
+    commands: [['vitest', 'run', '--project', 'install']],
   },
   {
     name: 'peers',

@@ -19,7 +19,19 @@ const ublk = (names: readonly string[]): string[] => names.map((name) => `ublk/$
 const node = (names: readonly string[]): string[] => names.map((name) => `node/${name}.test.ts`)
 
 /** The same tests for every transport that makes kernel block devices. */
-const nodeFiles = node(['filesystems', 'data', 'cache', 'paths', 'grow', 'kill', 'crash', 'late', 'iscsi', 'teardown'])
+const nodeFiles = node([
+  'filesystems',
+  'data',
+  'cache',
+  'paths',
+  'grow',
+  'kill',
+  'crash',
+  'late',
+  'iscsi',
+  'many',
+  'teardown',
+])
 const nodeShort = node(['filesystems', 'kill'])
 const lioModules = ['target_core_mod', 'target_core_file', 'target_core_iblock', 'iscsi_target_mod', 'loop', 'dm_mod']
 const nodeModules = ['ext4', 'xfs', ...lioModules]

@@ -11,11 +11,19 @@ export interface ClosePairOptions {
   readonly clock: Clock
 }
 
+/** How a pair has ended. */
+export interface ClosedPair {
+  /** Whether no path was usable: what waited has failed then. */
+  readonly stalled: boolean
+  /** What may be lost of what was acknowledged, in words; undefined where nothing is. */
+  readonly loss?: string
+}
+
 /**
- * Ends a pair; where no path is usable, at once. Resolves to whether that was so: what waited has failed then.
- * Rejects with IN_USE, and the pair stays, where the mode is `clean` and its kernel node is in use.
+ * Ends a pair; where no path is usable, at once. Rejects with IN_USE, and the pair stays, where the mode is `clean` and
+ * its kernel node is in use.
  */
-export async function closePair(pair: BlockDevicePair, { mode, signal, clock }: ClosePairOptions): Promise<boolean> {
+export async function closePair(pair: BlockDevicePair, { mode, signal, clock }: ClosePairOptions): Promise<ClosedPair> {
   const hurry = new AbortController()
   let stalled = false
   const giveUp = (): void => {
@@ -30,11 +38,12 @@ export async function closePair(pair: BlockDevicePair, { mode, signal, clock }: 
   } catch (error) {
     // It has ended all the same, but for what could not be waited for.
     if (!hurry.signal.aborted || isInUse(error)) throw error
+    if (BlockError.is(error) && error.code !== 'ABORTED') return { stalled, loss: error.message }
   } finally {
     limit?.cancel()
     pair.events.off('stalled', giveUp)
   }
-  return stalled
+  return { stalled }
 }
 
 /** Whether a kernel node was not removed because somebody uses it. */

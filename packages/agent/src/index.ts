@@ -14,7 +14,9 @@ export type { Arguments, HandedOver, HandOverResult, Operation, Request, ScsiRes
 export { operations } from './control/protocol.ts'
 export type {
   GuardListing,
+  LimitsListing,
   Listing,
+  MissingListing,
   PairListing,
   PairStats,
   PathListing,
@@ -22,6 +24,7 @@ export type {
   ReleasedGuards,
   Stats,
 } from './control/snapshot.ts'
+export type { Severity } from './log/report.ts'
 export type { RescanResult, RunningAgent, RunOptions } from './run.ts'
 export { runAgent } from './run.ts'
 export { defaultStateFolder } from './state/folder.ts'

@@ -1,3 +1,5 @@
+import { fileURLToPath } from 'node:url'
+
 /** A module of a plugin: its address, and what it is. */
 export interface PluginFile {
   readonly url: string
@@ -20,5 +22,35 @@ export function followPluginFiles(follow: (file: PluginFile) => void): () => voi
   files.forEach(follow)
   return () => {
     if (follower === follow) follower = undefined
+  }
+}
+
+/**
+ * `file:line` in the stack of an error: of a file that cannot be parsed, which stands before all, or of the innermost
+ * function of a plugin. Undefined where neither is.
+ */
+export function placeOf(error: unknown): string | undefined {
+  let stack: unknown
+  try {
+    stack = (error as { stack?: unknown } | null | undefined)?.stack
+  } catch {
+    return undefined
+  }
+  if (typeof stack !== 'string') return undefined
+  const paths = new Set([...files.keys()].map(pathOf))
+  for (const { index, 1: url = '', 2: line } of stack.matchAll(/((?:file:\/\/)?\/[^\s()]*?):(\d+)(?::\d+)?\)?$/gm)) {
+    const path = pathOf(url)
+    if (index === 0 || paths.has(path)) return `${path}:${line}`
+  }
+  return undefined
+}
+
+/** The path of a module's address, without the mark of an edit. */
+function pathOf(url: string): string {
+  const plain = url.replace(/\?.*$/, '')
+  try {
+    return plain.startsWith('file:') ? fileURLToPath(plain) : plain
+  } catch {
+    return plain
   }
 }

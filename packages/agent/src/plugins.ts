@@ -1,7 +1,8 @@
+import { execFile } from 'node:child_process'
 import { readFile, realpath, stat } from 'node:fs/promises'
 import { createRequire, findPackageJSON } from 'node:module'
-import { isAbsolute, join, resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { dirname, isAbsolute, join, resolve } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import type {
   Host,
   PathSelector,
@@ -12,10 +13,18 @@ import type {
   TransportFactory,
 } from '@blockbraid/core'
 import { BlockError, messageOf } from '@blockbraid/core'
+import packageJson from '../package.json' with { type: 'json' }
 import type { PluginUse } from './config/config.ts'
 import { hiderOf } from './config/secrets.ts'
 import { ConfigError } from './config/source.ts'
-import { notePluginFile } from './plugin-files.ts'
+import { notePluginFile, placeOf } from './plugin-files.ts'
+import { sharePackagesWith } from './plugin-imports.ts'
+import { strangerAt } from './strangers.ts'
+
+const { dependencies }: { dependencies: Readonly<Record<string, string>> } = packageJson
+
+/** How long another Node may take to find a mistake in a file, milliseconds. */
+const CHECK_TIME = 5000
 
 /** What a plugin makes. Its packages are named `@blockbraid/KIND-NAME`. */
 export type PluginKind = 'policy' | 'target' | 'transport'
@@ -42,6 +51,16 @@ export async function loadPolicy(plugin: PluginUse, folder: string, host: Host):
 export async function loadTarget(plugin: PluginUse, folder: string, host: Host): Promise<Target> {
   const factory = (await loadFactory('target', plugin, folder)) as Factory & TargetFactory
   return make('target', factory, plugin, host) as Target
+}
+
+/**
+ * Makes a target that looks around without disturbing a process that uses the same options, as the plugin's `scout`
+ * says; undefined where it says nothing.
+ */
+export async function loadScout(plugin: PluginUse, folder: string, host: Host): Promise<Target | undefined> {
+  const { scout } = await loadModule('target', plugin, folder)
+  if (typeof scout !== 'function') return undefined
+  return loadTarget({ ...plugin, options: scout(plugin.options) as PluginUse['options'] }, folder, host)
 }
 
 /** Imports a transport plugin and returns what makes its transports. */
@@ -76,7 +95,7 @@ function make(kind: PluginKind, factory: Factory, plugin: PluginUse, host: Host)
   try {
     made = factory(plugin.options, host)
   } catch (error) {
-    throw mistake(plugin, `${kind} ${plugin.use}: ${messageOf(error)}`, error)
+    throw mistake(plugin, `${kind} ${plugin.use}: ${messageOf(error)}${placeIn(plugin, error)}`, error)
   }
   for (const method of methods[kind]) {
     if (typeof (made as Record<string, unknown> | null | undefined)?.[method] !== 'function')
@@ -93,25 +112,54 @@ async function loadFactory(kind: PluginKind, plugin: PluginUse, folder: string):
   return factory as Factory
 }
 
-/** Imports a plugin's module: a file relative to `folder`, else a package seen from there, else from here. */
+/**
+ * Imports a plugin's module: a file relative to `folder`; what the command comes with; else a package seen from `folder`,
+ * else from here. What others could exchange is refused.
+ */
 export async function loadModule(
   kind: PluginKind,
   plugin: PluginUse,
   folder: string,
 ): Promise<Record<string, unknown>> {
   const { use } = plugin
-  if (/^\.{0,2}\//.test(use)) {
+  if (isFile(use)) {
     const file = isAbsolute(use) ? use : resolve(folder, use)
     const stats = await stat(file).catch(() => undefined)
     if (!stats?.isFile()) throw mistake(plugin, `there is no file ${file}`)
+    const refusal = await refusalOf([file])
+    if (refusal !== undefined) throw mistake(plugin, `${kind} ${use} is not loaded: ${refusal}`)
     return importModule(kind, plugin, `${pathToFileURL(file).href}${await editionOf(file, stats.mtimeMs)}`)
   }
   const names = /^[a-z0-9-]+$/.test(use) ? [`@blockbraid/${kind}-${use}`, use] : [use]
+  // First: no folder above the config can have another one of these.
+  if (Object.hasOwn(dependencies, names[0]!)) return importModule(kind, plugin, names[0]!)
+  let refused: string | undefined
   for (const name of names) {
-    const file = (await entryOf(name, folder)) ?? (isInstalledHere(name) ? name : undefined)
-    if (file !== undefined) return importModule(kind, plugin, file)
+    for (const from of [folder, import.meta.dirname]) {
+      const entry = await entryOf(name, from)
+      if (entry === undefined) continue
+      const refusal = await refusalOf([entry.manifest, entry.file])
+      if (refusal === undefined) return importModule(kind, plugin, pathToFileURL(entry.file).href)
+      refused ??= `${kind} ${use} is not loaded from ${dirname(entry.manifest)}: ${refusal}`
+    }
   }
-  throw mistake(plugin, `there is no ${kind} "${use}": install ${names[0]}`)
+  throw mistake(plugin, refused ?? `there is no ${kind} "${use}": install ${names[0]}`)
+}
+
+function isFile(use: string): boolean {
+  return /^\.{0,2}\//.test(use)
+}
+
+/** Why code must not be run from these files, and what to do about it; undefined: nobody else can exchange them. */
+async function refusalOf(files: readonly string[]): Promise<string | undefined> {
+  for (const file of files) {
+    // One that is not there is told by whoever imports it.
+    const stranger = await strangerAt(file).catch(() => undefined)
+    if (stranger === undefined) continue
+    const { what, cure } = stranger
+    return `${what}, so that others could have their own code run as this user; "${cure}" ends that`
+  }
+  return undefined
 }
 
 // Time of the first import of each file. Node keeps what it imported: after an edit, only another
@@ -128,12 +176,33 @@ async function editionOf(file: string, changed: number): Promise<string> {
 }
 
 async function importModule(kind: PluginKind, plugin: PluginUse, specifier: string): Promise<Record<string, unknown>> {
-  notePluginFile(addressOf(specifier), `${kind} ${plugin.use}`)
+  const address = addressOf(specifier)
+  notePluginFile(address, `${kind} ${plugin.use}`)
+  sharePackagesWith(address)
   try {
     return (await import(specifier)) as Record<string, unknown>
   } catch (error) {
-    throw mistake(plugin, `cannot load ${kind} ${plugin.use}: ${messageOf(error).split('\n')[0]}`, error)
+    const why = messageOf(error).split('\n')[0]
+    const place = placeIn(plugin, error) || (await placeOfSyntax(specifier, error))
+    throw mistake(plugin, `cannot load ${kind} ${plugin.use}: ${why}${place}`, error)
   }
+}
+
+/** ` (file:line)` where a file of the user's own threw. */
+function placeIn({ use }: PluginUse, error: unknown): string {
+  const place = isFile(use) ? placeOf(error) : undefined
+  return place === undefined ? '' : ` (${place})`
+}
+
+/** The same for a file that cannot be parsed: the error does not say where, but another Node does. */
+async function placeOfSyntax(address: string, error: unknown): Promise<string> {
+  if (!(error instanceof SyntaxError) || !address.startsWith('file:')) return ''
+  const told = await new Promise<string>((resolve) => {
+    const args = ['--check', fileURLToPath(address.replace(/\?.*$/, ''))]
+    execFile(process.execPath, args, { env: {}, timeout: CHECK_TIME }, (_error, _stdout, stderr) => resolve(stderr))
+  })
+  const place = placeOf({ stack: told })
+  return place === undefined ? '' : ` (${place})`
 }
 
 function addressOf(specifier: string): string {
@@ -142,10 +211,6 @@ function addressOf(specifier: string): string {
   } catch {
     return specifier
   }
-}
-
-function isInstalledHere(name: string): boolean {
-  return findManifest(name, import.meta.url) !== undefined
 }
 
 function findManifest(name: string, from: string): string | undefined {
@@ -157,7 +222,7 @@ function findManifest(name: string, from: string): string | undefined {
 }
 
 /** The file that `import` of a package would load, were it written in a file of `folder`. */
-async function entryOf(name: string, folder: string): Promise<string | undefined> {
+async function entryOf(name: string, folder: string): Promise<{ manifest: string; file: string } | undefined> {
   const manifest = findManifest(name, pathToFileURL(join(folder, 'config.yaml')).href)
   if (manifest === undefined) return undefined
   const { exports, main } = JSON.parse(await readFile(manifest, 'utf8')) as { exports?: unknown; main?: string }
@@ -167,7 +232,7 @@ async function entryOf(name: string, folder: string): Promise<string | undefined
     .join('/')
   const entry = subpath === '' ? (pickExport(exports) ?? main ?? 'index.js') : entryBelow(exports, subpath)
   if (entry === undefined) return undefined
-  return pathToFileURL(resolve(manifest, '..', entry)).href
+  return { manifest, file: resolve(manifest, '..', entry) }
 }
 
 // Without `exports` a package's files are all open, by their names.

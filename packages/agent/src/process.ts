@@ -1,4 +1,6 @@
+import { fstatSync } from 'node:fs'
 import { main } from './program.ts'
+import { openScreen } from './top/screen.ts'
 import { watchLoop } from './watchdog.ts'
 
 /** Runs the command in this process: its arguments, streams and signals. */
@@ -18,9 +20,11 @@ export async function run(): Promise<void> {
     if (command !== 'up') process.exit(1)
   })
   process.stderr.on('error', () => {})
+  const isTerminal = process.stdin.isTTY && process.stdout.isTTY
   process.exitCode = await main(process.argv.slice(2), {
     out: (text) => void process.stdout.write(`${text}\n`),
     err: (text) => void process.stderr.write(`${text}\n`),
+    journal: isJournal(process.env['JOURNAL_STREAM']),
     // Some terminals say 0. What is piped is read by programs: nothing is cut.
     columns: process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY,
     interactive: process.stdout.isTTY === true,
@@ -31,7 +35,15 @@ export async function run(): Promise<void> {
       { use: 'ublk', options: {} },
     ],
     watchLoop,
+    openScreen: isTerminal ? (events) => openScreen(process.stdin, process.stdout, events) : undefined,
     interrupted: interrupt.signal,
   })
   process.stdout.write('', () => process.exit())
+}
+
+/** Whether stderr is the stream that systemd names (systemd.exec(5)); it is told to children, whose stderr may be another. */
+function isJournal(stream: string | undefined): boolean {
+  if (stream === undefined) return false
+  const { dev, ino } = fstatSync(2, { bigint: true })
+  return stream === `${dev}:${ino}`
 }

@@ -7,7 +7,9 @@ import { down } from './commands/down.ts'
 import { guards } from './commands/guards.ts'
 import { forgetName, names } from './commands/names.ts'
 import { nodes } from './commands/nodes.ts'
-import { failPath, ls, policy, prove, rescan, restorePath, stats, top } from './commands/remote.ts'
+import { policy } from './commands/policy.ts'
+import { failPath, ls, pairAgain, prove, rescan, restorePath, stats } from './commands/remote.ts'
+import { top } from './commands/top.ts'
 import { up } from './commands/up.ts'
 import { defaultType, forms, reservationTypes } from './scsi/forms.ts'
 import type { Terminal } from './terminal.ts'
@@ -35,6 +37,15 @@ Addresses:
   memory:[name]?volumes=2&size=1GiB&ports=4        the simulated array
   iscsi://[user[%secret]@]host[:3260]/[iqn[/lun]]  a secret that is left out is
                                                    taken from ISCSI_CHAP_SECRET`
+
+const topHelp = `
+Keys:
+  j k, arrows, PgUp PgDn, Home End   scroll
+  n i m l e                          sort by name, IOPS, MB/s, latency, errors
+  r p q                              reverse the order, show paths, quit`
+
+const pathHelp = `
+A path is named by its id, or by any part of it that no other path of the pair has.`
 
 function scsiHelp(): string {
   const width = Math.max(...forms.map(([words]) => words.length)) + 2
@@ -98,17 +109,26 @@ function build(terminal: Terminal): Command {
     .option('--control <path>', 'control socket to listen on')
     .option('--take-over', 'have an agent that runs there leave its kernel nodes and end first')
     .action((file, options) => up(terminal, options, file))
-  remote(program.command('ls').description('show pairs and their paths')).action((options) => ls(terminal, options))
+  remote(program.command('ls [pair...]').description('show pairs and their paths'))
+    .option('--short', 'a line for each: state, how many of its paths are up, node')
+    .action((pairs, options) => ls(terminal, options, pairs))
   remote(program.command('stats').description('show counters and latencies of paths')).action((options) =>
     stats(terminal, options),
   )
-  remote(program.command('top').description('show pairs again every second')).action((options) =>
-    top(terminal, options),
-  )
-  remote(program.command('policy <pair> <name>').description('exchange the policy of a pair under I/O')).action(
-    (pair, name, options) => policy(terminal, options, pair, name),
-  )
-  const path = program.command('path').description('fail <pair> <path>, restore <pair> <path>').helpCommand(false)
+  remote(program.command('top').description('show pairs again every second'))
+    .addHelpText('after', topHelp)
+    .action((options) => top(terminal, options))
+  remote(program.command('policy <pair> <name>').description('exchange the policy of a pair under I/O'))
+    .option('--option <key=value>', 'an option of the policy; again for each', (one, all: string[] = []) => [
+      ...all,
+      one,
+    ])
+    .action((pair, name, options) => policy(terminal, options, pair, name))
+  const path = program
+    .command('path')
+    .description('fail <pair> <path>, restore <pair> <path>')
+    .addHelpText('after', pathHelp)
+    .helpCommand(false)
   remote(path.command('fail <pair> <path>').description('take a path out until it is restored')).action(
     (pair, id, options) => failPath(terminal, options, pair, id),
   )
@@ -133,9 +153,13 @@ function build(terminal: Terminal): Command {
     .command('forget <name>')
     .description('let another volume have a name whose pair is not up; takes the same options')
     .action((name, _options, command) => forgetName(terminal, command.optsWithGlobals(), name))
-  remote(program.command('down <pair>').description('end a pair, or a kernel node that no agent has'))
+  remote(program.command('down <pair>').description('end a pair, or an orphaned node; pair <pair> undoes it'))
     .option('--force', 'also where it is in use: whoever uses it gets EIO')
     .action((pair, options) => down(terminal, options, pair))
+  // The line of `down` tells of it: all of it fits one screen.
+  remote(
+    program.command('pair <pair>', { hidden: true }).description('make a pair again that was taken down or lost'),
+  ).action((pair, options) => pairAgain(terminal, options, pair))
   remote(program.command('prove <device...>').description('find out whether paths lead to one volume'))
     .option('--write <offset>', 'write a block there for a moment: the only proof; nobody may use it')
     .action((devices, options) => prove(terminal, options, devices))

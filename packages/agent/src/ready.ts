@@ -15,7 +15,8 @@ export async function tellReady(
   if (!env['NOTIFY_SOCKET']) return
   try {
     // Node has no datagram sockets of the unix family.
-    await run('systemd-notify', ['--ready', `--status=${status}`], { env: { ...env }, timeout: LIMIT })
+    const own = { PATH: env['PATH'], NOTIFY_SOCKET: env['NOTIFY_SOCKET'] }
+    await run('systemd-notify', ['--ready', `--status=${status}`], { env: own, timeout: LIMIT })
   } catch (error) {
     report(`cannot tell systemd that the nodes are ready: ${messageOf(error).split('\n')[0]}`)
   }

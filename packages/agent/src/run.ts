@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import type {
   BlockDevicePair,
   DetachMode,
@@ -8,23 +9,30 @@ import type {
   Target,
 } from '@blockbraid/core'
 import { createHostAgent, systemHost } from '@blockbraid/core'
+import { checkVolumes } from './config/check-volumes.ts'
 import type { Config, DeviceConfig, PluginUse } from './config/config.ts'
 import { hiderOf } from './config/secrets.ts'
 import type { HandOverResult } from './control/protocol.ts'
+import type { Loaded } from './keeper.ts'
+import { createLog } from './log/log.ts'
+import type { Severity } from './log/report.ts'
 import { loadPolicy, loadTarget, loadTransport } from './plugins.ts'
-import type { Loaded } from './running.ts'
 import { createRunning } from './running.ts'
+import { keptHostId } from './state/initiator.ts'
 import { fileLedger } from './state/ledger.ts'
 
 /** Options of {@link runAgent}. `signal` ends the start early. */
 export interface RunOptions extends SignalOptions {
   /** Defaults to the machine's. */
   host?: Host
-  /** Called with news for people, one line each: a path lost, a device stalled. */
-  report?: (line: string) => void
   /**
-   * Has an agent that runs at the control socket leave its kernel nodes and end, once everything of the config
-   * is loaded, and takes them over. @defaultValue false
+   * Called with news for people, one line each: a path lost, a device stalled. What happens again and again is
+   * summed up. `severity` is left out where it is the answer to what somebody has just done.
+   */
+  report?: (line: string, severity?: Severity) => void
+  /**
+   * Has an agent that runs at the control socket leave its kernel nodes and end, once everything of the config is
+   * loaded and what that agent serves was found from here too, and takes them over. @defaultValue false
    */
   takeOver?: boolean
   /**
@@ -44,6 +52,8 @@ export interface RescanResult {
   readonly paired: readonly string[]
   /** One line each: targets that could not be asked, devices that could not be paired. */
   readonly errors: readonly string[]
+  /** One line each: what targets say of what they leave out; without the field they say nothing. */
+  readonly notes?: readonly string[]
 }
 
 /** An agent that a config described, with its pairs. */
@@ -56,8 +66,11 @@ export interface RunningAgent extends AsyncDisposable {
   find(name: string): BlockDevicePair
   /** Asks the targets again and pairs what the config wants and is new. */
   rescan(): Promise<RescanResult>
-  /** Exchanges the policy of a pair under I/O. A `./file` is looked up from the config's folder. */
-  setPolicy(pair: string, policy: PluginUse): Promise<void>
+  /**
+   * Exchanges the policy of a pair under I/O. A `./file` is looked up from the config's folder. Resolves to what the
+   * policy does wrong, so that the first path is used; undefined: nothing that a trial shows.
+   */
+  setPolicy(pair: string, policy: PluginUse): Promise<string | undefined>
   /**
    * Ends a pair until the agent is started again. I/O in flight is drained; where no path is usable it is
    * dropped at once. Resolves to whether that was so. Rejects with IN_USE while a kernel node is used, unless
@@ -76,19 +89,21 @@ export interface RunningAgent extends AsyncDisposable {
 /** Starts what `config` describes. Nothing is left behind when it fails, but for kernel nodes that were taken over. */
 export async function runAgent(config: Config, options: RunOptions = {}): Promise<RunningAgent> {
   const host = options.host ?? systemHost
+  checkVolumes(config.devices)
   const loaded = await loadDevices(config, host)
   const targets = await loadTargets(config, host)
   const hider = hiderOf([config.targets, config.devices])
   const { onHandedOver } = options
-  const report = (line: string): void => options.report?.(hider.hide(line))
+  const log = createLog(host.clock, (line, severity) => options.report?.(hider.hide(line), severity))
   const { same = [], distinct = [] } = config
+  const expected = config.devices.map(({ volume }) => volume).filter((volume) => volume !== '*')
   const running = createRunning({
     config,
     loaded,
-    agent: createHostAgent({ targets, host, same, distinct, ledger: fileLedger(undefined, report) }),
+    agent: createHostAgent({ targets, host, same, distinct, expected, ledger: fileLedger(undefined, log.report) }),
     host,
     hider,
-    report,
+    log,
     onHandedOver,
   })
   try {
@@ -112,10 +127,22 @@ async function loadDevices(config: Config, host: Host): Promise<ReadonlyMap<Devi
 async function loadTargets(config: Config, host: Host): Promise<Target[]> {
   const targets: Target[] = []
   try {
-    for (const plugin of config.targets) targets.push(await loadTarget(plugin, config.folder, host))
+    for (const plugin of config.targets) {
+      targets.push(await loadTarget(await withInitiator(plugin, config), config.folder, host))
+    }
     return targets
   } catch (error) {
     await Promise.all(targets.map((target) => target.close()))
     throw error
   }
+}
+
+/** Where the host has no machine id to make an iSCSI name of, a name that is kept. */
+async function withInitiator(plugin: PluginUse, { state }: Config): Promise<PluginUse> {
+  const isNamed = plugin.options['initiator'] !== undefined || !/^(@blockbraid\/target-)?iscsi$/.test(plugin.use)
+  if (isNamed || state === undefined || state === false) return plugin
+  const { initiatorOf, machineInitiator } = await import('@blockbraid/target-iscsi')
+  if (machineInitiator() !== undefined) return plugin
+  const id = await keptHostId(resolve(state))
+  return id === undefined ? plugin : { ...plugin, options: { ...plugin.options, initiator: initiatorOf(id) } }
 }

@@ -5,42 +5,35 @@ import type {
   DetachOptions,
   Host,
   HostAgent,
-  KernelNode,
-  PathSelector,
+  ScanError,
+  ScanNote,
   ScanReport,
 } from '@blockbraid/core'
-import { BlockError, messageOf } from '@blockbraid/core'
+import { abortable, BlockError, messageOf } from '@blockbraid/core'
+import type { ClosedPair } from './close-pair.ts'
 import { closePair, isInUse } from './close-pair.ts'
 import type { Config, DeviceConfig, PluginUse } from './config/config.ts'
 import type { Hider } from './config/secrets.ts'
-import { ConfigError } from './config/source.ts'
 import { serveAgent } from './control/handlers.ts'
 import type { HandOverResult } from './control/protocol.ts'
+import { checkReach } from './control/reach.ts'
 import type { ControlServer } from './control/server.ts'
+import type { PairListing } from './control/snapshot.ts'
 import { takeOver } from './control/take-over.ts'
-import type { NamedPlan } from './naming.ts'
-import { planNamed } from './naming.ts'
+import type { Begun, Loaded, Making, PairFailure } from './keeper.ts'
+import { createKeeper } from './keeper.ts'
+import type { Log } from './log/log.ts'
 import { createNodeCare } from './nodes/care.ts'
 import { endPairs } from './nodes/end-pairs.ts'
-import { isKernelNode, takeOverTime } from './nodes/kernel-node.ts'
-import { leftNodes } from './nodes/left-nodes.ts'
-import { reportEvents } from './notices.ts'
-import type { PlannedPair } from './pairing.ts'
-import { needsRecord, notFound, planPairs } from './pairing.ts'
-import { fillInAll } from './placeholders.ts'
+import { isKernelNode } from './nodes/kernel-node.ts'
+import { notFound } from './pairing.ts'
 import { loadPolicy } from './plugins.ts'
+import { describeFault, probePolicy } from './policy-probe.ts'
 import type { RescanResult, RunningAgent, RunOptions } from './run.ts'
-import type { NameRecord } from './state/name-record.ts'
-import { forgetCommand } from './state/name-record.ts'
+import { settleMost } from './settle.ts'
 import { createNames } from './state/names.ts'
-import type { CreateTransport } from './transports.ts'
+import { createTelling } from './telling.ts'
 import { createTransportPool } from './transports.ts'
-
-/** What of a config's entry was imported. */
-export interface Loaded {
-  readonly selector: (() => PathSelector) | undefined
-  readonly transport: CreateTransport
-}
 
 /** What a {@link RunningAgent} is made of. */
 export interface RunningParts {
@@ -49,28 +42,32 @@ export interface RunningParts {
   readonly agent: HostAgent
   readonly host: Host
   readonly hider: Hider
-  readonly report: (line: string) => void
+  readonly log: Log
   readonly onHandedOver: (() => void) | undefined
 }
+
+/** How long others are waited for once a pair is up, from the last one that came up, milliseconds. */
+const PATIENCE = 1500
 
 /** How long I/O in flight may take to end when another agent wants the nodes, milliseconds. It is sent again there. */
 const HAND_OVER_DRAIN_TIME = 1000
 
-/** The error with the pair it is about and its place; a {@link ConfigError} tells that already. */
-function pairError({ name, config }: PlannedPair, error: unknown, hider: Hider): Error {
-  if (error instanceof ConfigError) return error
-  const code = BlockError.is(error) ? error.code : 'CONNECT_FAILED'
-  const place = config.at === undefined ? '' : `${config.at}: `
-  const text = hider.hide(`${place}pair ${name}: ${messageOf(error)}`)
-  return new BlockError(code, text, { cause: hider.cause(error) })
+/** What became of pairs that were begun. */
+interface Settled {
+  readonly failures: readonly PairFailure[]
+  /** Names of those that are still being made. */
+  readonly slow: readonly string[]
+  readonly paired: readonly string[]
 }
 
-function isTakenOver(node: KernelNode, name: string, volume: string): boolean {
-  return !node.served && node.name === name && node.volume === volume
-}
-
-function isCutShort(error: unknown, signal: AbortSignal | undefined): boolean {
-  return signal?.aborted === true && BlockError.is(error) && (error.code === 'ABORTED' || error.code === 'TIMED_OUT')
+/** A running agent, as its control socket sees it. */
+export interface ControlledAgent extends RunningAgent {
+  /** As `down`, and tells what may be lost. */
+  takeDown(name: string, mode?: Exclude<DetachMode, 'leave'>): Promise<ClosedPair>
+  /** Makes a pair again that was taken down, lost, or could not be made; resolves to its node. */
+  pairAgain(name: string): Promise<string>
+  /** Pairs that could not be made and are tried again. */
+  failures(): readonly PairFailure[]
 }
 
 /** Makes an agent that does nothing until `start`. */
@@ -80,32 +77,22 @@ export function createRunning({
   agent,
   host,
   hider,
-  report,
+  log,
   onHandedOver,
-}: RunningParts): RunningAgent & { start(options: RunOptions): Promise<void> } {
+}: RunningParts): ControlledAgent & { start(options: RunOptions): Promise<void> } {
+  const { report } = log
   const transports = createTransportPool()
   const care = createNodeCare(() => agent.pairs, host.clock, report)
   const closing = new AbortController()
-  // A pair that was taken down keeps its place, so that no rescan makes it again.
-  const paired = new Map(config.devices.map((entry) => [entry, new Map<string, number | null>()]))
-  const configOf = new WeakMap<BlockDevicePair, DeviceConfig>()
-  const state = config.state === undefined || config.state === false ? false : resolve(config.state)
+  const state: string | false = config.state === undefined || config.state === false ? false : resolve(config.state)
   const names = createNames(state, { control: config.control ?? '', folder: config.folder }, () => new Date())
-  // What I/O on the node of a pair waits for an agent, by the pair's name.
-  const waits = new Map<string, string>()
+  const telling = createTelling(report)
+  const { signal } = closing
+  const parts = { config, loaded, agent, host, hider, log, telling, names, state, transports, care, signal }
+  const keeper = createKeeper(parts)
   let control: ControlServer | undefined
   let ended: Promise<void> | undefined
   let closed: Promise<void> | undefined
-  let last: Promise<unknown> = Promise.resolve()
-  // Devices that are not paired: each is told once as long as it stays so.
-  let told: ReadonlySet<string> = new Set()
-
-  // Rescans change the same lists: one after the other.
-  const inTurn = <Result>(work: () => Promise<Result>): Promise<Result> => {
-    const result = last.then(work)
-    last = result.catch(() => undefined)
-    return result
-  }
 
   const find = (name: string): BlockDevicePair => {
     const found = agent.pairs.find((pair) => pair.id === name)
@@ -114,101 +101,53 @@ export function createRunning({
     throw new BlockError('NOT_FOUND', `there is no pair ${name}; ${names === '' ? 'no pair is up' : `up are ${names}`}`)
   }
 
-  const makePair = async (
-    { device, config: entry, name, texts, n }: PlannedPair,
-    nodes: readonly KernelNode[],
-    signal: AbortSignal,
-  ): Promise<void> => {
-    const { selector, transport: create } = loaded.get(entry)!
-    const options = fillInAll(entry.transport.options, texts) as Record<string, unknown>
-    const transport = await transports.get(create, options)
-    await care.before(
-      transport,
-      options,
-      nodes.find((node) => isTakenOver(node, name, device.volume)),
+  /** Waits for most of what is being made; what takes longer is told when it has failed. */
+  const settle = async (makings: readonly Making[], asked: AbortSignal): Promise<Settled> => {
+    const failures = new Map<string, PairFailure>()
+    const left = new Set(makings)
+    const ends = makings.map((making) =>
+      making.ended.then((failure) => {
+        left.delete(making)
+        if (failure !== undefined) failures.set(making.name, failure)
+      }),
     )
-    const pair = await agent.pair(
-      {
-        name,
-        device: device.id,
-        description: `${device.product}, ${device.volume}`,
-        transport,
-        ...(selector && { selector }),
-        ...(entry.multipath && { multipath: entry.multipath }),
-        ...(entry.shared && { shared: true }),
-      },
-      { signal },
-    )
-    paired.get(entry)!.set(device.id, n)
-    configOf.set(pair, entry)
-    waits.set(name, takeOverTime(options))
-    reportEvents(pair, report)
-    await care.attached(pair)
+    const enough = (): boolean => agent.pairs.length > 0 || [...failures.values()].some(({ passing }) => !passing)
+    await abortable(settleMost(ends, host.clock, PATIENCE, enough), asked)
+    for (const { ended } of left) void ended.then((failure) => failure && keeper.tell([failure]))
+    return {
+      failures: makings.flatMap(({ name }) => failures.get(name) ?? []),
+      slow: [...left].map(({ name }) => name),
+      paired: makings.filter((making) => !left.has(making) && !failures.has(making.name)).map(({ name }) => name),
+    }
   }
 
-  const plan = (nodes: readonly KernelNode[]): Promise<NamedPlan> => {
-    const pairs = agent.pairs.map((pair) => ({ name: pair.id, volume: pair.volume, config: configOf.get(pair) }))
-    const forget = (record: NameRecord): string => forgetCommand(record, state)
-    return planNamed(
-      names,
-      !config.devices.some(needsRecord),
-      (known) => planPairs(agent.devices(), config.devices, { paired, pairs, nodes, names: known, forget }),
-      forget,
-    )
-  }
+  const tellScan = ({ errors, notes = [] }: ScanReport): number =>
+    telling.tell('scan', [
+      ...errors.map((error) => [aboutError(error), hider.hide(lineOfError(error))] as const),
+      ...notes.map((note) => [`${note.target} ${note.place}`, hider.hide(lineOfNote(note))] as const),
+    ])
 
-  const pairNew = async (
-    { added, removed, errors }: ScanReport,
-    signal: AbortSignal,
-    isStart = false,
-  ): Promise<RescanResult & { silent: number; failures: readonly Error[]; refusals: readonly Error[] }> => {
-    const nodes = await leftNodes(config, (device) => loaded.get(device)!.transport)
-    const { pairs, refusals, fault, undo } = await plan(nodes)
-    const holds = pairs.some(({ name, device }) => nodes.some((node) => isTakenOver(node, name, device.volume)))
-    if (isStart && fault !== undefined && !holds) throw fault
-    const result = {
-      added,
-      removed,
-      paired: [] as string[],
-      errors: [] as string[],
-      silent: 0,
-      failures: [] as Error[],
-      refusals,
-    }
-    for (const { target, volume, error } of errors) {
-      result.errors.push(hider.hide(volume === undefined ? `target ${target}: ${messageOf(error)}` : messageOf(error)))
-      if (volume === undefined) result.silent++
-    }
-    // Else each of them says it.
-    if (fault !== undefined && refusals.length === 0) result.errors.push(fault.message)
-    result.errors.push(...refusals.map(({ message }) => message))
-    for (const planned of pairs) {
-      try {
-        await makePair(planned, nodes, signal)
-        result.paired.push(planned.name)
-      } catch (error) {
-        const failure = pairError(planned, error, hider)
-        result.errors.push(failure.message)
-        result.failures.push(failure)
-        if (agent.pairs.some(({ id }) => id === planned.name)) continue
-        await undo(planned).catch((undone: unknown) => result.errors.push(messageOf(undone)))
-      }
-    }
-    return result
+  const tellPlan = ({ refusals, fault }: Begun): void => {
+    telling.tell(
+      'plan',
+      problemsOf({ refusals, fault }).map((line) => [line, line]),
+    )
   }
 
   const endAll = (options: DetachOptions): Promise<void> => {
     ended ??= (async () => {
       closing.abort(new BlockError('CLOSED', 'the agent is closing'))
       care.close()
+      keeper.close()
       const { mode = 'clean', signal } = options
-      const waitsOf = ({ id }: BlockDevicePair): string => waits.get(id) ?? takeOverTime({})
+      const waitsOf = ({ id }: BlockDevicePair): string => keeper.waits(id)
       // Each comes to its end though another fails.
       const [first] = await Promise.allSettled([endPairs(agent.pairs, { mode, signal, report, waits: waitsOf })])
       const [second] = await Promise.allSettled([agent.close(options)])
       const [third] = await Promise.allSettled([transports.close(options)])
       // What was cut short has ended all the same, but for what could not be waited for.
       const failed = [first, second, third].find((end) => end.status === 'rejected' && !isCutShort(end.reason, signal))
+      log.close()
       if (failed?.status === 'rejected') throw failed.reason
     })()
     return ended
@@ -225,53 +164,91 @@ export function createRunning({
     agent,
     host,
     find,
-    async start({ signal, takeOver: replaces }: RunOptions): Promise<void> {
+    failures: () => keeper.failures,
+    async start({ signal: asked, takeOver: replaces }: RunOptions): Promise<void> {
+      const both = asked ? AbortSignal.any([asked, signal]) : signal
+      let replaced = false
       if (config.control !== undefined) {
-        if (replaces) await takeOver(config.control, report, signal)
+        const check = (served: readonly PairListing[]): Promise<void> => checkReach(served, config, host, hider, both)
+        if (replaces) replaced = await takeOver(config.control, { report, check, signal: asked })
         // Before all else: another agent that listens there has our sockets and nodes too.
         control = await serveAgent(config.control, running, hider)
       }
-      const both = signal ? AbortSignal.any([signal, closing.signal]) : closing.signal
-      const { errors, silent, failures, refusals } = await inTurn(async () =>
-        pairNew(await agent.rescan({ signal: both }), both, true),
-      )
+      const found = await agent.rescan({ signal: both })
+      const begun = await keeper.begin(true)
+      const { failures, slow } = await settle(begun.makings, both)
       // Whoever uses a node that was taken over must not suffer from what is wrong with another.
-      const holds = agent.pairs.some(({ kernel }) => kernel.tookOver)
-      if (failures.length > 0 && !holds) throw failures[0]
-      if (refusals.length > 0 && agent.pairs.length === 0) throw refusals[0]
-      for (const line of errors) report(line)
-      told = new Set(refusals.map(({ message }) => message))
-      if (silent > 0 && silent === agent.targets.length && !holds) throw new BlockError('CONNECT_FAILED', errors[0]!)
+      const holds = replaced || agent.pairs.some(({ kernel }) => kernel.tookOver)
+      if (!holds) throwIfNothing(failures, begun, agent.pairs.length)
+      const silent = found.errors.filter(({ volume, path }) => volume === undefined && path === undefined)
+      const [first, ...others] = silent
+      if (first !== undefined && silent.length === agent.targets.length && !holds) {
+        tellScan({ ...found, errors: others })
+        throw new BlockError('CONNECT_FAILED', hider.hide(lineOfError(first)))
+      }
+      tellScan(found)
+      tellPlan(begun)
+      keeper.tell(failures)
+      for (const name of slow) report(`${name} is not up yet: its volume takes long to open`)
       for (const volume of notFound(agent.devices(), config.devices)) report(`${volume} is not there yet`)
       agent.events.on('rescanned', follow)
     },
     async rescan(): Promise<RescanResult> {
-      const {
-        added,
-        removed,
-        paired: made,
-        errors,
-      } = await inTurn(async () => pairNew(await agent.rescan({ signal: closing.signal }), closing.signal))
-      return { added, removed, paired: made, errors }
+      const found = await agent.rescan({ signal })
+      const { added, removed, errors, notes = [] } = found
+      const begun = await keeper.begin()
+      const others = keeper.makings.filter((making) => !begun.makings.includes(making))
+      const { failures, slow, paired } = await settle([...begun.makings, ...others], signal)
+      tellScan(found)
+      tellPlan(begun)
+      keeper.tell(failures)
+      const lines = [
+        ...errors.map((error) => hider.hide(lineOfError(error))),
+        ...problemsOf(begun),
+        ...failures.map(({ error }) => error.message),
+        ...slow.map((name) => `${name} is not up yet: its volume takes long to open`),
+      ]
+      const said = notes.map((note) => hider.hide(lineOfNote(note)))
+      return { added, removed, paired, errors: lines, ...(said.length > 0 && { notes: said }) }
     },
-    async setPolicy(name: string, policy: PluginUse): Promise<void> {
+    async pairAgain(name: string): Promise<string> {
+      return (await keeper.again(name)).kernel.node
+    },
+    async setPolicy(name: string, policy: PluginUse): Promise<string | undefined> {
       const pair = running.find(name)
-      pair.setSelector(await loadPolicy(policy, config.folder, host))
-    },
-    // Not in turn: it may take long, and its entry in `paired` keeps rescans from making the pair again.
-    async down(name: string, mode: Exclude<DetachMode, 'leave'> = 'clean'): Promise<boolean> {
+      const create = await loadPolicy(policy, config.folder, host)
+      const fault = probePolicy(create(), pair.paths)
+      const { policy: before } = pair
       try {
-        return await closePair(find(name), { mode, signal: closing.signal, clock: host.clock })
+        pair.setSelector(create)
+      } catch (error) {
+        const stays = before === '' ? 'the pair stays without one' : `${before} stays`
+        throw new Error(`${describeFault(policy.use, 'update threw', error)}; ${stays}`, { cause: error })
+      }
+      return fault === undefined ? undefined : `${fault}; the first path serves meanwhile`
+    },
+    async takeDown(name: string, mode: Exclude<DetachMode, 'leave'> = 'clean'): Promise<ClosedPair> {
+      // One that was lost, and is being made again, has nothing to end.
+      if (!agent.pairs.some(({ id }) => id === name) && keeper.release(name)) return { stalled: false }
+      const pair = find(name)
+      try {
+        return await closePair(pair, { mode, signal, clock: host.clock })
       } catch (error) {
         if (!isInUse(error)) throw error
         const advice = `"blockbraid down --force ${name}" removes it all the same: whoever uses it gets EIO`
         throw new BlockError('IN_USE', `${name} stays up: ${error.message}; ${advice}`, { cause: error })
+      } finally {
+        if (!agent.pairs.includes(pair)) keeper.release(name)
       }
+    },
+    async down(name: string, mode?: Exclude<DetachMode, 'leave'>): Promise<boolean> {
+      return (await running.takeDown(name, mode)).stalled
     },
     async handOver(): Promise<HandOverResult> {
       if (onHandedOver === undefined)
         throw new BlockError('NOT_SUPPORTED', 'this agent is part of another program: end that program')
-      const all = agent.pairs.map(({ id, kernel }) => ({ name: id, node: kernel.node }))
+      const here = agent.pairs.filter((pair) => pair.state !== 'lost')
+      const all = here.map(({ id, kernel }) => ({ name: id, node: kernel.node }))
       const hurry = new AbortController()
       const timer = host.clock.after(HAND_OVER_DRAIN_TIME, () => hurry.abort())
       // The control socket stays until all has ended: whoever waits for the answer must not find another agent there.
@@ -293,15 +270,58 @@ export function createRunning({
   }
 
   const follow = (found: ScanReport): void => {
-    if (closing.signal.aborted) return
-    inTurn(() => pairNew(found, closing.signal)).then(
-      ({ added, removed, errors, refusals }) => {
-        report(`rescan: ${added.length} paths came, ${removed.length} went`)
-        for (const line of errors) if (!told.has(line)) report(line)
-        told = new Set(refusals.map(({ message }) => message))
+    if (signal.aborted) return
+    const { added, removed } = found
+    // What is told of something that went, or came back, does not need this line too.
+    const before = telling.count('scan')
+    const said = tellScan(found)
+    const isNews = said === 0 && telling.count('scan') === before
+    if (isNews || added.length > 0 || removed.length > 0) {
+      log.repeat(`rescan: ${added.length} paths came, ${removed.length} went`, {
+        topic: 'rescan',
+        severity: 'info',
+        atOnce: 5,
+      })
+    }
+    keeper.begin().then(
+      (begun) => {
+        tellPlan(begun)
+        for (const { ended } of begun.makings) void ended.then((failure) => failure && keeper.tell([failure]))
       },
-      (error: unknown) => report(`rescan: ${messageOf(error)}`),
+      (error: unknown) => report(`rescan: ${messageOf(error)}`, 'warning'),
     )
   }
   return running
+}
+
+function isCutShort(error: unknown, signal: AbortSignal | undefined): boolean {
+  return signal?.aborted === true && BlockError.is(error) && (error.code === 'ABORTED' || error.code === 'TIMED_OUT')
+}
+
+/** What is wrong with a plan, one line each. */
+function problemsOf({ refusals, fault }: Pick<Begun, 'refusals' | 'fault'>): string[] {
+  // Where names cannot be kept each of those that are refused says it.
+  const all = fault !== undefined && refusals.length === 0 ? [fault] : refusals
+  return all.map(({ message }) => message)
+}
+
+/** Throws why an agent that has `pairs` must not start: a mistake, or nothing that it could serve. */
+function throwIfNothing(failures: readonly PairFailure[], { refusals }: Begun, pairs: number): void {
+  const mistake = failures.find(({ passing }) => !passing)
+  if (mistake !== undefined) throw mistake.error
+  if (pairs > 0) return
+  const [first] = [...refusals, ...failures.map(({ error }) => error)]
+  if (first !== undefined) throw first
+}
+
+function aboutError({ target, volume, path }: ScanError): string {
+  return volume ?? path ?? target
+}
+
+function lineOfError({ target, volume, error }: ScanError): string {
+  return volume === undefined ? `target ${target}: ${messageOf(error)}` : messageOf(error)
+}
+
+function lineOfNote({ target, place, text }: ScanNote): string {
+  return `target ${target}: ${place}: ${text}`
 }

@@ -1,4 +1,5 @@
 import type { PluginUse } from './config/config.ts'
+import type { Screen, ScreenEvents } from './top/screen.ts'
 
 /** What a command sees of the world: given by the bin, or by a test. */
 export interface Terminal {
@@ -6,6 +7,8 @@ export interface Terminal {
   out(text: string): void
   /** Prints a line on stderr. */
   err(text: string): void
+  /** Whether stderr is read by systemd's journal, which has the time of each line itself. @defaultValue false */
+  readonly journal?: boolean
   /** Characters a line may have; Infinity where stdout is no terminal. */
   readonly columns: number
   /** Whether stdout is looked at by a person, and can be drawn over. */
@@ -20,6 +23,8 @@ export interface Terminal {
    * stands in `secrets`. Returns what ends it. Left out where the process belongs to somebody else.
    */
   readonly watchLoop?: (secrets: unknown) => () => void
+  /** Takes the terminal over, to draw on all of it and to get its keys. Left out where it is none. */
+  readonly openScreen?: ((events: ScreenEvents) => Screen) | undefined
   /** Fires on the first SIGINT or SIGTERM. */
   readonly interrupted: AbortSignal
 }

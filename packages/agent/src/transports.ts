@@ -21,6 +21,8 @@ export function createTransportPool(): TransportPool {
   const members: { address: string | undefined; options: Options; transport: Transport }[] = []
   return {
     async get(create, options) {
+      // Before anything is looked up: another may ask for the same address meanwhile.
+      if (typeof options['socket'] === 'string') await makeFolder(options['socket'])
       const address = addressOf(options)
       const member = members.find((one) => address !== undefined && one.address === address)
       if (member) {
@@ -28,7 +30,6 @@ export function createTransportPool(): TransportPool {
           throw new BlockError('IN_USE', `two devices listen on ${address} with different transport options`)
         return member.transport
       }
-      if (typeof options['socket'] === 'string') await makeFolder(options['socket'])
       const transport = create(options)
       members.push({ address, options, transport })
       return transport

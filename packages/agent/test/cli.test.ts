@@ -74,7 +74,7 @@ describe('exit codes', () => {
     [[], 2, 'Usage: blockbraid'],
     [['nope'], 2, "blockbraid: unknown command 'nope'"],
     [['up'], 2, "blockbraid: missing required argument 'config'"],
-    [['ls', 'extra'], 2, 'blockbraid: too many arguments'],
+    [['stats', 'extra'], 2, 'blockbraid: too many arguments'],
     [['ls', '--frobnicate'], 2, "blockbraid: unknown option '--frobnicate'"],
     [['path'], 2, 'Usage: blockbraid path'],
     [['path', 'fail', 'vol-0'], 2, "blockbraid: missing required argument 'path'"],

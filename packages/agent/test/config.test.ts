@@ -6,6 +6,7 @@ import { systemHost } from '@blockbraid/core'
 import { afterAll, describe, expect, it } from 'vitest'
 import { loadConfig, parseConfig } from '../src/config/load.ts'
 import { parseDuration, parseSize } from '../src/config/units.ts'
+import { runAgent } from '../src/index.ts'
 import { loadPolicy, loadTarget, loadTransport } from '../src/plugins.ts'
 
 const env = { CHAP_SECRET: 'hunter2hunter2', PORT: '10810', READ_ONLY: 'true', EMPTY: '' }
@@ -214,6 +215,64 @@ devices: [${shared}, ${shared.replace('a-', 'b-')}]
     ],
   ])('%j', (text, message) => {
     expect(messageOfBad(text)).toBe(`ConfigError: ${message}`)
+  })
+
+  const right = `it must be "*", a volume's identity such as naa.6001405…, or a path's id: "blockbraid discover URL" lists them`
+
+  it.each([
+    [device('multipath: { noPathTimeout: 30 }'), '6:33: devices[0].multipath.noPathTimeout is 30: write 30s, or 30ms'],
+    [device('multipath: { ioTimeout: 999 }'), '6:29: devices[0].multipath.ioTimeout is 999: write 999s, or 999ms'],
+    [device('multipath: { reconnectDelay: 5 }'), '6:34: devices[0].multipath.reconnectDelay is 5: write 5s, or 5ms'],
+    [transport('takeOverTimeout: 120'), '6:24: devices[0].transport.takeOverTimeout is 120: write 120s, or 120ms'],
+    [
+      target('use: iscsi').replace('  - use: memory\n', '  - portals: [a]\n    keepAliveInterval: 60\n'),
+      '3:24: targets[0].keepAliveInterval is 60: write 60s, or 60ms',
+    ],
+    // As it stands in one place for two.
+    [
+      device(
+        'multipath: &m { noPathTimeout: 0.5s }\n  - { volume: eui.b, transport: { use: nbd }, multipath: *m, name: 7 }',
+      ),
+      '7:68: devices[1].name is 7: it must be a name such as vol-{n}',
+    ],
+    [device('').replace('"*"', 'sda'), `4:13: devices[0].volume is "sda": ${right}`],
+    [device('').replace('"*"', '/dev/mapper/mpatha'), `4:13: devices[0].volume is "/dev/mapper/mpatha": ${right}`],
+    [
+      device('').replace('"*"', '/dev/disk/by-id/wwn-0x6001405aabbccddeeff0011223344556'),
+      '4:13: devices[0].volume is "/dev/disk/by-id/wwn-0x6001405aabbccddeeff0011223344556": write naa.6001405aabbccddeeff0011223344556',
+    ],
+  ])('%j is a slip that is refused with what would be right', (text, message) => {
+    expect(messageOfBad(text)).toBe(`ConfigError: bb.yaml:${message}`)
+  })
+
+  it('tells of a number of seconds, or milliseconds, that may be the other', () => {
+    const told: string[] = []
+    const multipath = 'multipath: { noPathTimeout: 3600, ioTimeout: 90000, connectTimeout: 0, reconnectDelayMax: 1h }'
+    const { devices } = parseConfig(device(multipath), 'bb.yaml', env, (line) => told.push(line))
+    expect(devices[0]?.multipath).toEqual({
+      noPathTimeout: 3600,
+      ioTimeout: 90_000,
+      connectTimeout: 0,
+      reconnectDelayMax: 3_600_000,
+    })
+    expect(told).toEqual([
+      'bb.yaml:6:33: devices[0].multipath.noPathTimeout is 3600, taken as 3600ms: write 3600ms, or 3600s',
+    ])
+  })
+
+  it.each([
+    ['the-disk', right],
+    ['sda', right],
+    ['NAA.6001405AABBCCDDEEFF0011223344556', 'write naa.6001405aabbccddeeff0011223344556'],
+    ['36001405aabbccddeeff0011223344556', 'write naa.6001405aabbccddeeff0011223344556'],
+  ])('names no volume: %s', async (volume, cure) => {
+    const transport = { use: 'nbd', options: {} }
+    const starting = runAgent({
+      folder: tmpdir(),
+      targets: [],
+      devices: [{ volume, name: 'x', transport, at: 'a:1:1' }],
+    })
+    await expect(starting).rejects.toThrow(`a:1:1: volume is "${volume}": ${cure}`)
   })
 
   it('leaves the options of plugins that it does not know alone', () => {

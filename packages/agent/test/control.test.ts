@@ -7,9 +7,11 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { callControl } from '../src/control/client.ts'
 import { createLines } from '../src/control/lines.ts'
 import { defaultControlPath } from '../src/control/path.ts'
+import { meantId } from '../src/control/path-ids.ts'
 import { decodeReply, decodeRequest, encodeRequest, MAX_REQUEST } from '../src/control/protocol.ts'
 import type { ControlServer, Handler } from '../src/control/server.ts'
 import { serveControl } from '../src/control/server.ts'
+import { shorten } from '../src/format/table.ts'
 
 let folder: string
 let path: string
@@ -316,6 +318,44 @@ describe('lines', () => {
       expect(lines.push(bytes.subarray(cut))).toBe(false)
       expect(got).toEqual(['12345678'])
     }
+  })
+})
+
+describe('the id of a path', () => {
+  const ids = [1, 2, 10, 12].flatMap((port) =>
+    [0, 1].map((lun) => `iscsi:iqn.2026-11.io.example:array/192.0.2.${port}:3260/lun${lun}`),
+  )
+  const [, at1, at2, , , at10] = ids
+
+  it.each([
+    [at1!, at1],
+    [ids[3]!, ids[3]],
+    // As `ls` and `top` print it: its middle is cut out.
+    ['iscsi:i...1:3260/lun1', at1],
+    [shorten(at2!, 40), at2],
+    [`iscsi…${at10!.slice(-22)}`, at10],
+    // Any part: a whole word first.
+    ['192.0.2.1:3260/lun1', at1],
+    ['2.10:3260/LUN1', at10],
+    ['..2.1:..lun1', at1],
+    ['10:3260/lun1', at10],
+    ['nowhere', undefined],
+    ['.*', undefined],
+    ['', undefined],
+  ])('is meant by %s', (text, id) => {
+    expect(meantId(ids, text)).toBe(id)
+  })
+
+  it('is asked for again where several have the part', () => {
+    expect(() => meantId(ids, '192.0.2.1:3260')).toThrow(
+      `"192.0.2.1:3260" is a part of several: ${ids[0]}, ${ids[1]}; say more of one`,
+    )
+    expect(() =>
+      meantId(
+        Array.from({ length: 20 }, (_, n) => `path${n}`),
+        'path',
+      ),
+    ).toThrow('path7 and 12 more; say')
   })
 })
 

@@ -46,5 +46,7 @@ describe('files of the host', () => {
     expect(rules).toContain('IMPORT{file}="/run/blockbraid/nodes/%k"')
     const labels = new Set([...rules.matchAll(/LABEL="(\w+)"/g)].map(([, label]) => label))
     for (const [, label] of rules.matchAll(/GOTO="(\w+)"/g)) expect(labels).toContain(label)
+    // What lsblk shows as MODEL, SERIAL and WWN.
+    for (const name of ['ID_MODEL', 'ID_SERIAL', 'ID_SERIAL_SHORT', 'ID_WWN']) expect(rules).toContain(`ENV{${name}}="`)
   })
 })

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, utimes, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, rm, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { systemHost } from '@blockbraid/core'
@@ -22,6 +22,7 @@ export default (options: { label?: string }): PathSelector => ({
   }`,
   'half.js': "export default () => ({ name: 'half', update() {} })",
   'nothing.js': 'export default () => undefined',
+  'broken.mjs': "\nthrow new Error('no such thing')",
   'syntax.js': 'export default (',
   'node_modules/esm-only/package.json': '{"name":"esm-only","exports":{".":{"types":"./x.d.ts","import":"./esm.js"}}}',
   'node_modules/esm-only/esm.js': "export default () => ({ name: 'esm', update() {}, select() {} })",
@@ -110,6 +111,44 @@ describe('plugins', () => {
     await expect(policy('./tells.js', options)).rejects.toThrow(
       'policy ./tells.js: bad [{"user":"alice","secret":"(hidden)"}]',
     )
+  })
+
+  it.each([
+    ['./throws.js', 'policy ./throws.js: weight is -1; it must be above 0 (FOLDER/throws.js:1)'],
+    ['./broken.mjs', 'cannot load policy ./broken.mjs: no such thing (FOLDER/broken.mjs:2)'],
+  ])('%s is an error with its line', async (use, words) => {
+    await expect(policy(use)).rejects.toThrow(words.replace('FOLDER', folder))
+  })
+
+  it('come with the command first: none of the same name in a folder above is taken', async () => {
+    const planted = join(folder, 'node_modules/@blockbraid/policy-round-robin')
+    await mkdir(planted)
+    await writeFile(join(planted, 'package.json'), '{"name":"@blockbraid/policy-round-robin","main":"planted.js"}')
+    await writeFile(join(planted, 'planted.js'), "throw new Error('planted')")
+    for (const use of ['round-robin', '@blockbraid/policy-round-robin']) {
+      expect((await policy(use))().name).toBe('round-robin')
+    }
+  })
+
+  it('are not loaded where others can write, though the config is where nobody else can', async () => {
+    const [open, closed] = [join(folder, 'open'), join(folder, 'open/closed')]
+    await mkdir(join(closed, 'configs'), { recursive: true })
+    await mkdir(join(open, 'node_modules/planted'), { recursive: true })
+    await writeFile(join(open, 'node_modules/planted/index.js'), "throw new Error('planted')")
+    await writeFile(join(open, 'node_modules/planted/package.json'), '{"name":"planted"}')
+    await writeFile(join(closed, 'mine.js'), "throw new Error('planted')")
+    await chmod(open, 0o777)
+    const load = (use: string) =>
+      loadPolicy({ use, options: {}, at: 'bb.yaml:3:5' }, join(closed, 'configs'), systemHost)
+    const why =
+      `everybody can write ${open} (mode 777), so that others could have their own code run as this user; ` +
+      `"chmod o-w ${open}" ends that`
+    await expect(load('planted')).rejects.toThrow(
+      `bb.yaml:3:5: policy planted is not loaded from ${open}/node_modules/planted: ${why}`,
+    )
+    await expect(load('../mine.js')).rejects.toThrow(`bb.yaml:3:5: policy ../mine.js is not loaded: ${why}`)
+    await chmod(open, 0o755)
+    await expect(load('../mine.js')).rejects.toThrow('cannot load policy ../mine.js: planted')
   })
 
   it('are targets and transports too', async () => {

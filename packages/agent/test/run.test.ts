@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -58,6 +58,26 @@ describe('runAgent', () => {
     array.grow(0, '4MiB')
     await expect.poll(() => lines, LONG).toContain(`vol-0: now has ${4 * 2 ** 20} bytes`)
     expect(() => running.find('vol-7')).toThrow('there is no pair vol-7; up are vol-0, vol-1')
+  })
+
+  it('tells of a policy that fails under I/O, with its line', async () => {
+    const file = join(folder, 'bad.mjs')
+    await writeFile(file, "export default () => ({ name: 'bad', update() {},\n select() { throw new Error('no') } })")
+    const lines: string[] = []
+    const policy = { use: './bad.mjs', options: {} }
+    const array = createMemoryArray({ volumes: [{ size: '1MiB' }] })
+    const report = (line: string): void => void lines.push(line)
+    const first = await runAgent(configOf(array, { policy }), { report })
+    await first.close()
+    // Its I/O began with the pair.
+    expect(lines).toEqual([
+      `vol-0: policy bad: select threw for a read at ${file}:2: no; the first path serves meanwhile`,
+    ])
+    await using second = await runAgent(configOf(array), { report })
+    await second.setPolicy('vol-0', policy)
+    await expect
+      .poll(() => lines[1], LONG)
+      .toBe(`vol-0: policy: policy bad: select threw: no; the first path is used (${file}:2)`)
   })
 
   it('pairs one path alone, and a volume by its identity', async () => {

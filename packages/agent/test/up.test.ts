@@ -151,6 +151,117 @@ describe('up', () => {
     expect(await policies()).toEqual(['mine', 'round-robin'])
   })
 
+  it("takes any part of a path's id that no other one has, also as it is printed", async () => {
+    await up()
+    const port1 = 'memory:array0/port1/lun0'
+    expect(await remote('path', 'fail', 'vol-0', 'port1')).toEqual({
+      code: 0,
+      out: `vol-0: ${port1} takes no I/O until it is restored\n`,
+      err: '',
+    })
+    expect(await states(0)).toEqual(['up', 'disabled'])
+    const restored = await remote('path', 'restore', 'vol-0', 'memory:..port1/lun0', '--json')
+    expect(JSON.parse(restored.out)).toEqual({ pair: 'vol-0', path: port1, restored: true })
+    expect(await remote('path', 'fail', 'vol-0', 'lun0')).toEqual({
+      code: 1,
+      out: '',
+      err: `blockbraid: "lun0" is a part of several: memory:array0/port0/lun0, ${port1}; say more of one\n`,
+    })
+    expect((await remote('path', 'fail', 'vol-0', 'port7')).err).toBe(
+      `blockbraid: vol-0 has memory:array0/port0/lun0, ${port1}; it has no path port7\n`,
+    )
+    expect((await remote('prove', 'port0/lun1', 'port1/lun1')).out).toContain('memory:array0/port1/lun1\n')
+  })
+
+  it('is listed for some pairs, or in a line for each', async () => {
+    await up()
+    await remote('path', 'fail', 'vol-1', 'port0')
+    const { pairs } = JSON.parse((await remote('ls', 'vol-1', '--json')).out) as Listing
+    expect(pairs.map(({ name }) => name)).toEqual(['vol-1'])
+    expect((await remote('ls', 'vol-0')).out).not.toContain('vol-1')
+    expect((await remote('ls', 'vol-1', pairs[0]!.node, 'vol-0', '--short')).out).toMatch(
+      /^vol-0 +1 MiB +active +2\/2 paths +\S+\nvol-1 +2 MiB +degraded +1\/2 paths +\S+\n$/,
+    )
+    expect(await remote('ls', 'vol-0', 'vol-9')).toEqual({
+      code: 1,
+      out: '',
+      err: 'blockbraid: there is no pair vol-9; up are vol-0, vol-1\n',
+    })
+  })
+
+  it('exchanges a policy with options, which are checked as in a config', async () => {
+    await up()
+    await writeFile(
+      join(folder, 'shows.mjs'),
+      `export default (options) => {
+  let paths = []
+  return { name: JSON.stringify(options), update(p) { paths = p }, select: () => paths[0] }
+}`,
+    )
+    const given = ['a=1', 'b=true', 'c=text', 'd=1=2', 'e=', 'f=[1', 'g="7"'].flatMap((one) => ['--option', one])
+    expect(await remote('policy', 'vol-0', './shows.mjs', ...given)).toMatchObject({ code: 0, err: '' })
+    expect(JSON.parse((await listing()).pairs[0]!.policy)).toEqual({
+      a: 1,
+      b: true,
+      c: 'text',
+      d: '1=2',
+      e: '',
+      f: '[1',
+      g: '7',
+    })
+    const robin = (option: string) => remote('policy', 'vol-0', 'round-robin', '--option', option)
+    expect(await robin('minIos=4')).toMatchObject({ code: 0 })
+    expect((await robin('minIos=0')).err).toBe(
+      'blockbraid: policy round-robin: minIos is 0: it must be a whole number, 1 or more\n',
+    )
+    expect((await robin('minIo=4')).err).toBe(
+      'blockbraid: policy round-robin: minIo is not a known option: did you mean minIos?\n',
+    )
+    expect(await robin('minIos')).toEqual({
+      code: 2,
+      out: '',
+      err: 'blockbraid: --option is "minIos"; it must be key=value, such as minIos=4\n',
+    })
+  })
+
+  it.each([
+    ['select: (io) => paths[0].nope()', 'select threw for a read at FILE:3: paths[0].nope is not a function'],
+    ['select: (io) => (io.op === 2 ? paths[7] : paths[0])', 'select returned undefined for a flush'],
+    ['select: async () => paths[0]', 'select returned a promise for a read'],
+  ])('says at once that a policy picks no path: %s', async (select, words) => {
+    await up()
+    const file = join(folder, 'bad.mjs')
+    await writeFile(
+      file,
+      `export default () => { let paths = []
+  return { name: 'bad', update(p) { paths = p },
+    ${select} } }`,
+    )
+    const { code, out, err } = await remote('policy', 'vol-0', './bad.mjs')
+    expect([code, out]).toEqual([1, ''])
+    expect(err).toContain(
+      `blockbraid: vol-0 now uses ./bad.mjs, which fails: policy bad: ${words.replace('FILE', file)}`,
+    )
+    expect(err).toMatch(/; the first path serves meanwhile\n$/)
+    const result = await remote('policy', 'vol-0', './bad.mjs', '--json')
+    expect(JSON.parse(result.out)).toMatchObject({ pair: 'vol-0', policy: './bad.mjs', fault: expect.any(String) })
+    expect(result.code).toBe(1)
+  })
+
+  it('keeps the policy where the new one cannot begin, and says where that is', async () => {
+    await up()
+    await writeFile(
+      join(folder, 'bad.mjs'),
+      "export default () => ({ name: 'bad',\n update() { throw new Error('no') }, select() {} })",
+    )
+    expect(await remote('policy', 'vol-0', './bad.mjs')).toEqual({
+      code: 1,
+      out: '',
+      err: `blockbraid: policy ${folder}/bad.mjs: update threw at ${folder}/bad.mjs:2: no; round-robin stays\n`,
+    })
+    expect((await listing()).pairs[0]!.policy).toBe('round-robin')
+  })
+
   it('ends a pair for good, and rescans', async () => {
     await up()
     expect(await remote('down', 'vol-0')).toMatchObject({ code: 0, out: 'vol-0 is down\n' })
@@ -309,6 +420,21 @@ describe('up as a process', () => {
         expect((await listing()).pairs[0]!.policy).toBe(word)
       }
     }
+  })
+
+  it.each(['mjs', 'js', 'ts'])('says which line of a policy cannot be parsed: %s', async (kind) => {
+    const file = join(folder, `mine.${kind}`)
+    await writeFile(file, `export default () => {\n  return (\n`)
+    await writeFile(
+      join(folder, 'bb.yaml'),
+      config(`{ use: ${reading} }`).replace('policy: round-robin', `policy: ./mine.${kind}`),
+    )
+    command = start(['up', 'bb.yaml', '--control', control], folder)
+    expect(await command.ended).toBe(1)
+    expect(command.output.err).toMatch(
+      /^blockbraid: \S+bb\.yaml:9:13: cannot load policy \.\/mine\.\w+: [^\n]+ \(\S+\)\n$/,
+    )
+    expect(command.output.err).toMatch(new RegExp(` \\(${file}:[23]\\)\n$`))
   })
 
   it('ends in order when its terminal is closed, and lives on when only its output is', async () => {

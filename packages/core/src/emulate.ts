@@ -17,15 +17,35 @@ export interface CompositeFactory {
 // Enough pieces in flight to keep several paths busy, few enough not to crowd out other Ios.
 const LANES = 8
 
+/**
+ * Bytes of a trim, or of zeroes that the storage writes, that are sent as one: storage may work through them no faster
+ * than through a write, and each has a time of its own to be done in.
+ */
+export const RANGE_PIECE: number = 64 * 1024 * 1024
+// One on each of two paths: more of them would keep other Ios waiting.
+const RANGE_LANES = 2
+
 const zeroes = new Uint8Array(65536)
 
-/** Splits by `maxTransfer`, writes zeroes where WriteZeroes is missing, flushes after writes where Fua is. */
+// Zeroes that are written one by one cost a client no bytes: of all that it asks for, this much is in flight on a device.
+// Above that each request goes on with one short piece after another: none waits unseen for others to end.
+const ZERO_PIECE = 2 ** 20
+const ZEROES_IN_FLIGHT = LANES * ZERO_PIECE
+const SHORT_PIECE = zeroes.length
+
+/** Bytes of zeroes that are being written one by one on a device. */
+interface Zeroing {
+  bytes: number
+}
+
+/** Splits by `maxTransfer` and {@link RANGE_PIECE}, writes zeroes where WriteZeroes is missing, flushes after writes where Fua is. */
 export function compositeFactory(device: BlockDevice, clock: Clock): CompositeFactory {
   const all: Composite[] = []
   const idle: Composite[] = []
+  const zeroing: Zeroing = { bytes: 0 }
   let onIdle: (() => void) | undefined
   const make = (): Composite => {
-    const made = new Composite(device, clock, ended)
+    const made = new Composite(device, clock, zeroing, ended)
     all.push(made)
     return made
   }
@@ -52,6 +72,7 @@ export function compositeFactory(device: BlockDevice, clock: Clock): CompositeFa
 class Composite {
   #device: BlockDevice
   #clock: Clock
+  #zeroing: Zeroing
   #ended: (composite: Composite) => void
   /** Of the flush that makes the pieces durable: it tells of nothing that others have lost. */
   #own = new IoSource(0, true)
@@ -60,6 +81,8 @@ class Composite {
   #op: IoOp = IoOp.Read
   #flags = 0
   #pieceLength = 0
+  /** Whether pieces end at multiples of their length: where granules end that the storage gives back as a whole. */
+  #aligned = false
   #submitted = 0
   #pieces = 0
   #inflight = 0
@@ -71,9 +94,10 @@ class Composite {
   // Views that the device supplied, by piece, put in order at the end.
   #supplied: Uint8Array[][] = []
 
-  constructor(device: BlockDevice, clock: Clock, ended: (composite: Composite) => void) {
+  constructor(device: BlockDevice, clock: Clock, zeroing: Zeroing, ended: (composite: Composite) => void) {
     this.#device = device
     this.#clock = clock
+    this.#zeroing = zeroing
     this.#ended = ended
   }
 
@@ -86,7 +110,9 @@ class Composite {
     this.#op = emulateZeroes ? IoOp.Write : parent.op
     this.#flags = (emulateFua ? parent.flags & ~IoFlag.Fua : parent.flags) & (emulateZeroes ? IoFlag.Fua : ~0)
     const transfers = this.#op === IoOp.Read || this.#op === IoOp.Write
-    this.#pieceLength = transfers ? limits.maxTransfer : parent.length
+    this.#pieceLength = transfers ? limits.maxTransfer : RANGE_PIECE
+    if (emulateZeroes) this.#pieceLength = Math.min(this.#pieceLength, ZERO_PIECE)
+    this.#aligned = !transfers
     this.#submitted = 0
     this.#pieces = 0
     this.#inflight = 0
@@ -97,7 +123,8 @@ class Composite {
     this.#source.start(parent.buffers)
     this.#own.since = this.#clock.now()
     if (changesData(this.#op)) this.#device.beginWhole?.(parent)
-    for (let lane = 0; lane < LANES && this.#submitted < parent.length; lane++) {
+    const lanes = transfers ? LANES : RANGE_LANES
+    for (let lane = 0; lane < lanes && this.#submitted < parent.length; lane++) {
       this.#next(this.#children[lane] ?? this.#newChild())
     }
   }
@@ -117,11 +144,21 @@ class Composite {
 
   #next(child: Io): void {
     const parent = this.#parent as Io
-    const length = Math.min(this.#pieceLength, parent.length - this.#submitted)
+    const offset = parent.offset + this.#submitted
+    const piece = this.#aligned ? this.#pieceLength - (offset % this.#pieceLength) : this.#pieceLength
+    let length = Math.min(piece, parent.length - this.#submitted)
+    if (this.#zeroes) {
+      if (this.#zeroing.bytes + length > ZEROES_IN_FLIGHT) {
+        // The pieces that are in flight go on with the rest.
+        if (this.#inflight > 0) return
+        length = Math.min(length, SHORT_PIECE)
+      }
+      this.#zeroing.bytes += length
+    }
     this.#pieces++
     child.op = this.#op
     child.flags = this.#flags
-    child.offset = parent.offset + this.#submitted
+    child.offset = offset
     child.length = length
     child.buffers = this.#buffersFor(length)
     child.source = parent.source
@@ -140,6 +177,8 @@ class Composite {
   childEnded(child: Io, status: IoStatus): void {
     const parent = this.#parent as Io
     this.#inflight--
+    // The flush behind them has no length.
+    if (this.#zeroes) this.#zeroing.bytes -= child.length
     if (status !== OK && this.#status === OK) this.#status = status
     if (this.#op === IoOp.Read && parent.buffers.length === 0) {
       this.#supplied[(child.offset - parent.offset) / this.#pieceLength] = child.buffers

@@ -1,6 +1,7 @@
+import type { DeviceLimits } from './device.ts'
 import type { Events } from './events.ts'
 import type { PathSelector } from './policy.ts'
-import type { Access } from './target.ts'
+import type { Access, PathTrouble } from './target.ts'
 import type { Attachment, DetachOptions } from './transport.ts'
 import type { UserDevice } from './user-device.ts'
 import type { VolumeId } from './volume-id.ts'
@@ -42,8 +43,13 @@ export interface PathStatus {
   readonly latencyHistogram: readonly number[]
   /** `clock.now()` of the last change of state, µs. */
   readonly since: number
-  /** Why the path is in this state, where it is not up; else an empty text. */
+  /**
+   * Why the path is in this state, or takes no I/O though it is up; else what went wrong on it last within a minute, or
+   * an empty text.
+   */
   readonly reason: string
+  /** What went wrong, counted by {@link PathTrouble.kind | kind}; left out where nothing did. */
+  readonly troubles?: Readonly<Record<string, number>>
 }
 
 /** A range in which something may still change that no proof has ended. What overlaps it waits, or fails in time. */
@@ -62,8 +68,11 @@ export interface GuardStatus {
   readonly reason: string
 }
 
-/** State of a multipath device: `degraded` has lost a path, `stalled` has no usable one and parks its I/O. */
-export type DeviceState = 'active' | 'degraded' | 'stalled' | 'closed'
+/**
+ * State of a multipath device: `degraded` has lost a path, `stalled` has no usable one and parks its I/O. `lost`, of a
+ * pair: its attachment has ended by itself, so that nobody reaches it before it is closed and made again.
+ */
+export type DeviceState = 'active' | 'degraded' | 'stalled' | 'lost' | 'closed'
 
 /** Detail of `stalled`. */
 export interface StalledDetail {
@@ -83,12 +92,28 @@ export interface ResizedDetail {
   readonly size: number
 }
 
+/** Detail of `limits`. */
+export interface LimitsDetail {
+  /** What the device can do now. */
+  readonly limits: DeviceLimits
+  /** What it could do before. */
+  readonly before: DeviceLimits
+  /** Id of the path whose news, or whose coming or going, has brought it; an empty text where it was none. */
+  readonly path: string
+}
+
 /** Detail of `cacheLost`. */
 export interface CacheLostDetail {
   /** Id of the path that told. */
   readonly path: string
   /** What the storage said, for people. */
   readonly reason: string
+}
+
+/** Detail of `trouble`. */
+export interface TroubleDetail extends PathTrouble {
+  /** Id of the path. */
+  readonly path: string
 }
 
 /** Events of a {@link BlockDevicePair} and of the multipath device below it. */
@@ -99,15 +124,21 @@ export interface PairEvents {
   resumed: ResumedDetail
   /** A path changed its state or its access. */
   path: PathStatus
+  /** Why commands of a path fail; the path tells it now and then, with how many. */
+  trouble: TroubleDetail
   /** Said once per selector that threw or returned what was not in its list. */
   policyFault: Error
   /** The volume has a new size. */
   resized: ResizedDetail
+  /** The device can do other than before: it is read-only or no longer, has a cache or none, takes larger transfers. */
+  limits: LimitsDetail
   /** The storage lost acknowledged changes that were not flushed: the next flush of each client fails. */
   cacheLost: CacheLostDetail
   /** The attachment could not follow the volume's new size; it keeps the old one. */
   resizeFailed: Error
-  /** The attachment ended by itself. */
+  /** The attachment could not follow what the device can do; where clients ask for more it is done, or refused, behind it. */
+  limitsFailed: Error
+  /** The attachment ended by itself; the state is `lost` from then on. */
   lost: Error
 }
 
@@ -123,6 +154,8 @@ export interface BlockDevicePair extends AsyncDisposable {
   readonly kernel: Attachment
   /** Whether I/O can go on. */
   readonly state: DeviceState
+  /** What its paths together can do; `user` offers more, and does the rest itself. */
+  readonly limits: DeviceLimits
   /** Ios waiting for a usable path. */
   readonly parked: number
   /** Ios waiting for room on a usable path. */
@@ -131,6 +164,8 @@ export interface BlockDevicePair extends AsyncDisposable {
   readonly policy: string
   /** How often the policy threw or returned what was not in its list; the first path served then. */
   readonly policyFaults: number
+  /** What the attachment could not follow of size and limits, for people; an empty text where it shows them as they are. */
+  readonly behind: string
   /** Every path with its counters, as it is now. */
   readonly paths: readonly PathStatus[]
   /** Ranges that wait for a proof. */
@@ -147,7 +182,9 @@ export interface BlockDevicePair extends AsyncDisposable {
   releaseGuards(): void
   /**
    * Detaches, then closes the device unless others use it; `stalled` is emitted until then. Where the
-   * attachment refuses with IN_USE the pair stays as it was.
+   * attachment refuses with IN_USE the pair stays as it was. Without a usable path it waits as long as its I/O does,
+   * with mode `force` not at all. Rejects, closed all the same, where what was acknowledged and not flushed did not
+   * reach the storage: with NO_PATH where no path was usable, else with the error of the flush.
    */
   close(options?: DetachOptions): Promise<void>
 }

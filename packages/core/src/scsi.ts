@@ -126,6 +126,11 @@ export function mayChangeData(cdb: Uint8Array): boolean {
   return CHANGING.has(byte(cdb, 0)) && !isIdempotent(cdb)
 }
 
+/** Whether a command changes who may do what (SPC-5, PERSISTENT RESERVE OUT). */
+export function changesReservations(cdb: Uint8Array): boolean {
+  return byte(cdb, 0) === 0x5f
+}
+
 const Status = { checkCondition: 0x02, busy: 0x08, taskSetFull: 0x28 } as const
 
 // Sense key and additional sense code of commands that another path may take (SPC-5).

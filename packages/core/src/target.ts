@@ -44,7 +44,8 @@ export interface PathTrouble {
  * One connection to one volume through one port: a native device. Beside the rules of
  * {@link BlockDevice}:
  *
- * 8. PATH_ERROR only where another path may succeed: never on medium, reservation or argument errors.
+ * 8. PATH_ERROR only where another path may succeed: never on medium, reservation or argument errors. For reservations
+ *    there is `reservesAlone`.
  * 9. When `close()` settles, no command sent through the path can change data any more. In-flight Ios
  *    end first, with PATH_ERROR, without waiting for the array. As long as it cannot be proven, `close()`
  *    neither settles nor rejects.
@@ -70,8 +71,17 @@ export interface Path extends BlockDevice {
    * ended; stable text without secrets. Left out: nothing that is sent outlives the process.
    */
   readonly fenceToken?: string
+  /** Why its Ios end with path errors, where that is known; `down` tells the same, and comes after them. */
+  readonly failure?: Error | undefined
+  /**
+   * Whether its storage knows each path by itself where reservations are concerned: what ends with EBADE here,
+   * unexecuted, another path may do.
+   */
+  readonly reservesAlone?: boolean
   /** Asks the array to make this path's port optimized (explicit ALUA). */
   activate?(options?: SignalOptions): Promise<void>
+  /** Reads its limits again, now, since another path to the volume has told others: what has changed is told by `limits`. */
+  lookAgain?(): void
 }
 
 /** A path that a target offers, connected or not. */
@@ -99,6 +109,11 @@ export interface PathInfo {
    * software makes by default is unique. @defaultValue the name of the target
    */
   readonly system?: string
+  /**
+   * Nobody has looked there: the options name a place that cannot be asked now, and what the other paths tell is expected
+   * there too. It is a path of its volume that has to be tried, and no device of its own.
+   */
+  readonly unseen?: boolean
 }
 
 /** Events of a {@link Target}. */
@@ -119,7 +134,7 @@ export interface DiscoveryNote {
 
 /** Options of {@link Target.discover}. */
 export interface DiscoverOptions extends SignalOptions {
-  /** Hears what is left out, or is not as it should be; one call each. */
+  /** Hears what is left out, or is not as it should be; one call each. With it, `unseen` paths are listed too. */
   readonly note?: (note: DiscoveryNote) => void
 }
 

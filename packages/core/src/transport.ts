@@ -1,4 +1,4 @@
-import type { BlockDevice, SignalOptions } from './device.ts'
+import type { BlockDevice, DeviceLimits, SignalOptions } from './device.ts'
 import type { Events } from './events.ts'
 
 /** Events of an {@link Attachment}. */
@@ -13,6 +13,10 @@ export interface AttachOptions extends SignalOptions {
   name: string
   /** For people: shown by clients that list exports. */
   description?: string
+  /** Vendor and model, for people: what a kernel node is said to be. */
+  product?: string
+  /** Serial number, for people, likewise. */
+  serial?: string
   /** Identity of the volume. A kernel node that a process left behind is taken over by its name and this. */
   volume?: string
 }
@@ -56,6 +60,11 @@ export interface Attachment {
   readonly tookOver?: boolean
   /** Tells the other side that the device now has `size` bytes. Rejects with NOT_SUPPORTED where the kernel cannot. */
   resize(size: number): Promise<void>
+  /**
+   * Tells the other side what the device can do now, but for its size. Rejects with NOT_SUPPORTED, and a text of what
+   * it keeps, where that cannot be told. Left out: there is nothing to tell.
+   */
+  follow?(limits: DeviceLimits): Promise<void>
   /**
    * Ends it after what it has in flight, or at once when the signal fires; the device stays open. Rejects with
    * IN_USE as `DetachMode` says; it is then attached as before, and may be detached again.

@@ -4,7 +4,7 @@ import type { Closing } from './closing.ts'
 import { closing, orAborted } from './closing.ts'
 import type { BlockDevice, DeviceLimits, Extent, SignalOptions } from './device.ts'
 import type { CompositeFactory } from './emulate.ts'
-import { compositeFactory } from './emulate.ts'
+import { compositeFactory, RANGE_PIECE } from './emulate.ts'
 import { BlockError } from './errors.ts'
 import type { Io } from './io.ts'
 import { changesData, IoFlag, IoOp, rangeErrno } from './io.ts'
@@ -126,7 +126,7 @@ class FrontDevice implements UserDevice {
       else this.#composites.submit(io)
     } else if (op === IoOp.Trim) {
       if (!limits.trim) this.#end(io, OK)
-      else if ((io.flags & IoFlag.Fua) !== 0) this.#composites.submit(io)
+      else if ((io.flags & IoFlag.Fua) !== 0 || length > RANGE_PIECE) this.#composites.submit(io)
       else this.#device.submit(io)
     } else if (op === IoOp.Write || op === IoOp.WriteZeroes) {
       this.#submitWrite(io, limits)
@@ -149,7 +149,7 @@ class FrontDevice implements UserDevice {
     } else if ((flags & IoFlag.Fua) !== 0 && !limits.fua) {
       // Also without a volatile cache: one may be there by the end of the write.
       this.#composites.submit(io)
-    } else if (op === IoOp.Write && io.length > limits.maxTransfer) {
+    } else if (io.length > (op === IoOp.Write ? limits.maxTransfer : RANGE_PIECE)) {
       this.#composites.submit(io)
     } else {
       this.#device.submit(io)

@@ -10,12 +10,13 @@ export { nested, parseAttributes, text, u8, u32, u64 } from './attributes.ts'
 export type { LinuxErrorOptions } from './errors.ts'
 export { LinuxError } from './errors.ts'
 export { closeFd, ioctl, peerPid, socketPair } from './fds.ts'
-export type { Guarded, LetGo, NodeRecord } from './host/index.ts'
+export type { DiskWords, Guarded, LetGo, NodeRecord } from './host/index.ts'
 export {
   claimFile,
   claimNode,
   guardNode,
   hasEnded,
+  helperEnvironment,
   isServed,
   makeRunFolder,
   nodeUsers,

@@ -22,7 +22,10 @@ export interface MapFileOptions {
 
 const maxLength = 2 ** 46
 
-/** Zeroed private memory, page aligned. `length` in bytes. Throws LinuxError ENOMEM. */
+/**
+ * Zeroed private memory, page aligned, each page taken when it is first used; huge pages, which would take far more,
+ * are never made of it. `length` in bytes. Throws LinuxError ENOMEM.
+ */
 export function mapMemory(length: number): Mapping {
   needInteger('length', length, 1, maxLength)
   return toMapping(check('mmap', addon().mapMemory(length)), length)

@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { access, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { access, mkdtemp, readdir, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import {
   claimNode,
   isServed,
@@ -38,6 +38,27 @@ test('a record says who serves a node, in lines that udev imports', async () => 
   await removeNodeRecord('nbd0')
   expect(await readNodeRecord('nbd0')).toBeUndefined()
   await removeNodeRecord('nbd0')
+})
+
+test('a record says what lsblk shows of the disk, in words that no rule and no shell takes for more', async () => {
+  const fields = async (words: object): Promise<string[]> => {
+    await writeNodeRecord('nbd0', { name: 'a', volume: '', ...words })
+    const lines = (await readFile(join(recordFolder(), 'nbd0'), 'utf8')).trim().split('\n')
+    return lines.filter((line) => /^BLOCKBRAID_(MODEL|SERIAL|WWN)=/.test(line)).map((line) => line.slice(11))
+  }
+  const volume = 'naa.60014050000000000000000000000001'
+  expect(await fields({ volume, product: 'IET     VIRTUAL-DISK', serial: ' beaf11 ' })).toEqual([
+    'MODEL=IET_VIRTUAL-DISK',
+    'SERIAL=beaf11',
+    'WWN=0x60014050000000000000000000000001',
+  ])
+  expect(await fields({ volume, product: 'a\n"$(reboot)"/../b\0\nBLOCKBRAID_PID=1' })).toEqual([
+    'MODEL=a_reboot_.._b_BLOCKBRAID_PID=1',
+    'SERIAL=60014050000000000000000000000001',
+    'WWN=0x60014050000000000000000000000001',
+  ])
+  expect(await fields({ volume: 't10.ACME  disk 7', serial: '   ' })).toEqual(['SERIAL=ACME_disk_7'])
+  expect(await fields({})).toEqual([])
 })
 
 test('an identity of spaces and quotes comes back as it was', async () => {
@@ -188,6 +209,20 @@ test('the guard of a process that has forgotten all its nodes ends with nothing 
   await guarded(['nbd0 x', 'nbd1 y'], `for (const guard of guards) guard.forget()`)
   await until('ended')
   await expect(access(join(folder, 'removed'))).rejects.toThrow()
+})
+
+test('what a guard is started with holds no secret of its owner: no environment, no argument, no descriptor', async () => {
+  vi.stubEnv('CHAP_SECRET', 'correct-horse-battery')
+  const child = await guarded(['nbd0 x'], `setInterval(() => {}, 1000)`).finally(() => vi.unstubAllEnvs())
+  const pid = (await until('started')).trim()
+  const names = (await readFile(`/proc/${pid}/environ`, 'latin1')).split('\0').map((line) => line.split('=')[0])
+  expect(['', 'BLOCKBRAID_RUN', 'LD_LIBRARY_PATH', 'PATH']).toEqual(expect.arrayContaining(names))
+  expect(await readFile(`/proc/${pid}/cmdline`, 'latin1')).not.toContain('nbd0')
+  // Of its owner it has its input alone; the rest is its own.
+  expect(await readlink(`/proc/${pid}/fd/0`)).toMatch(/^(socket|pipe):/)
+  for (const fd of [1, 2]) expect(await readlink(`/proc/${pid}/fd/${fd}`)).toBe('/dev/null')
+  child.kill('SIGKILL')
+  await until('ended')
 })
 
 test('the guard outlives SIGTERM, and keeps no process alive', async () => {

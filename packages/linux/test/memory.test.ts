@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { open, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,6 +15,22 @@ it('maps zeroed memory, page aligned', () => {
   expect(bytes.every((byte) => byte === 0)).toBe(true)
   bytes.fill(7)
   expect(bytes[9999]).toBe(7)
+  mapping.unmap()
+})
+
+const hasHugePages = existsSync('/sys/kernel/mm/transparent_hugepage')
+
+it.skipIf(!hasHugePages)('takes memory page by page, also where the host makes huge pages of all memory', async () => {
+  const mapping = mapMemory(8 * 2 ** 20)
+  const areas = (await readFile('/proc/self/smaps', 'latin1')).split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m)
+  const area = areas.find((text) => {
+    const [from = 0, to = 0] = text
+      .slice(0, text.indexOf(' '))
+      .split('-')
+      .map((end) => Number.parseInt(end, 16))
+    return from <= mapping.address && mapping.address < to
+  })
+  expect(area).toMatch(/^VmFlags:.* nh( |$)/m)
   mapping.unmap()
 })
 

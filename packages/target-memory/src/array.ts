@@ -124,6 +124,19 @@ export class SimulatedArray implements MemoryArray, PathHost {
     this.change(volume, { writeCache: on })
   }
 
+  protect(volume: VolumeRef, port: number | 'all', on: boolean): void {
+    const changed = this.#topology.volume(volume)
+    if (typeof on !== 'boolean') throw wrong('on', on, 'true or false')
+    const ports = this.#topology.portsOf(port)
+    const mappings = this.#topology
+      .mappingsOf(changed)
+      .filter((one) => ports.includes(one.port) && one.isProtected !== on)
+    for (const mapping of mappings) mapping.isProtected = on
+    const paths = mappings.flatMap((mapping) => [...mapping.paths])
+    for (const path of paths) path.refresh()
+    tellAll(paths, (path) => path.limitsChanged())
+  }
+
   map(volume: VolumeRef, port: number | 'all', lun?: number): void {
     const mapped = this.#topology.volume(volume)
     if (lun !== undefined) integer('lun', lun, 0, 65_535)

@@ -12,7 +12,7 @@ export type { CacheLoss, LogEntry } from './journal.ts'
 export type { LatencyOptions, MemoryArrayOptions, PortOptions, VolumeChanges, VolumeOptions } from './options.ts'
 export type { Size } from './sizes.ts'
 export type { MemoryOptions, MemoryTarget } from './target.ts'
-export { memory, memory as default } from './target.ts'
+export { memory, memory as default, scout } from './target.ts'
 export type {
   CacheLossOptions,
   LunStatus,

@@ -1,4 +1,4 @@
-import type { Access } from '@blockbraid/core'
+import type { Access, DeviceLimits } from '@blockbraid/core'
 import type { MemoryPath } from './path.ts'
 import type { Port } from './port.ts'
 import type { Volume } from './volume.ts'
@@ -12,6 +12,8 @@ export class Mapping {
   /** By host, how many lost caches of the volume it has heard of here (SAM-5 §5.14: each nexus is told). */
   readonly #heard = new Map<string, number>()
   access: Access = 'optimized'
+  /** Whether the port refuses changes, whatever the volume does. */
+  isProtected = false
 
   constructor(port: Port, lun: number, volume: Volume) {
     this.port = port
@@ -24,6 +26,12 @@ export class Mapping {
     const news = (this.#heard.get(initiator) ?? 0) < this.volume.resets
     this.#heard.set(initiator, this.volume.resets)
     return news
+  }
+
+  /** What the volume can do through here. */
+  limits(maxTransfer: number): DeviceLimits {
+    const limits = this.volume.limits(maxTransfer, this.port.queueDepth)
+    return this.isProtected ? { ...limits, readOnly: true } : limits
   }
 
   get takesIo(): boolean {

@@ -3,6 +3,7 @@ import type {
   DeviceLimits,
   Events,
   Extent,
+  Host,
   Io,
   IoStatus,
   Path,
@@ -13,6 +14,7 @@ import type {
 import {
   abortable,
   BlockError,
+  changesData,
   createEmitter,
   Errno,
   NOT_EXECUTED,
@@ -27,6 +29,7 @@ import type { Journal } from './journal.ts'
 import type { Mapping } from './mapping.ts'
 import type { Pacer } from './pacer.ts'
 import { Ring } from './ring.ts'
+import { Troubles } from './troubles.ts'
 
 const CUT: IoStatus = Errno.EIO | PATH_ERROR
 const NEVER_SENT: IoStatus = Errno.EIO | PATH_ERROR | NOT_EXECUTED
@@ -35,6 +38,7 @@ const NO_ACCESS: IoStatus = Errno.EAGAIN | PATH_ERROR | NOT_EXECUTED
 
 /** What a path needs of its array. */
 export interface PathHost {
+  readonly host: Host
   readonly pacer: Pacer
   readonly random: () => number
   readonly journal: Journal | null
@@ -84,6 +88,7 @@ export class MemoryPath implements Path {
   #access: Access
   /** What it tells before the next command is executed. */
   #news: string | undefined
+  readonly #troubles: Troubles
   #faults: readonly Fault[] = []
   #plain = false
   #scheduled = false
@@ -104,7 +109,14 @@ export class MemoryPath implements Path {
     this.wasReset = mapping.hear(initiator)
     this.#moments = host.journal === null ? null : new Ring()
     this.#access = mapping.access
-    this.#limits = mapping.volume.limits(host.maxTransfer, mapping.port.queueDepth)
+    this.#limits = mapping.limits(host.maxTransfer)
+    this.#troubles = new Troubles(
+      host.host.clock,
+      `LUN ${mapping.lun} through port ${mapping.port.number}`,
+      (trouble) =>
+        // Not from inside of the array: a listener may throw.
+        host.pacer.defer(() => void this.#emitter.emit('trouble', trouble)),
+    )
     mapping.paths.add(this)
     owned.add(this)
     this.refresh()
@@ -124,6 +136,10 @@ export class MemoryPath implements Path {
 
   get limits(): DeviceLimits {
     return this.#limits
+  }
+
+  get failure(): Error | undefined {
+    return this.#failure
   }
 
   get #open(): boolean {
@@ -219,8 +235,11 @@ export class MemoryPath implements Path {
   /** What ends `command` before it is executed, or OK. */
   judge(command: Command): IoStatus {
     if (!this.mapping.takesIo) return NO_ACCESS
+    if (this.mapping.isProtected && changesData(command.op)) return Errno.EROFS
     if (this.#faults.length === 0) return OK
-    return judge(this.#faults, command.op, command.offset, command.length, this.#host.random)
+    const status = judge(this.#faults, command.op, command.offset, command.length, this.#host.random)
+    if (status !== OK && this.#open) this.#troubles.add(command, this.#limits.blockSize, status)
+    return status
   }
 
   /** The array has nothing to do with `command` any more. */
@@ -233,9 +252,9 @@ export class MemoryPath implements Path {
 
   /** Looks again at everything that decides whether commands may be executed at once. */
   refresh(): void {
-    const { port, takesIo } = this.mapping
+    const { port, takesIo, isProtected } = this.mapping
     this.#faults = this.#host.faultsOf(this.mapping)
-    this.#plain = takesIo && port.plain && this.#faults.length === 0 && this.#host.journal === null
+    this.#plain = takesIo && !isProtected && port.plain && this.#faults.length === 0 && this.#host.journal === null
   }
 
   accessChanged(): void {
@@ -262,7 +281,7 @@ export class MemoryPath implements Path {
 
   limitsChanged(): void {
     if (!this.#open) return
-    this.#limits = this.mapping.volume.limits(this.#host.maxTransfer, this.mapping.port.queueDepth)
+    this.#limits = this.mapping.limits(this.#host.maxTransfer)
     this.#emitter.emit('limits', this.#limits)
   }
 

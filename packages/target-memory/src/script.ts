@@ -72,6 +72,9 @@ const verbs: readonly Verb[] = [
   verb(`volume ${V} cache (on|off)`, 'volume V cache on|off', (array, [volume, state]) =>
     array.setWriteCache(volumeRef(volume!), state === 'on'),
   ),
+  verb(`volume ${V} protect ${P} (on|off)`, 'volume V protect N|all on|off', (array, [volume, port, state]) =>
+    array.protect(volumeRef(volume!), portRef(port!), state === 'on'),
+  ),
   verb(`volume ${V} unmap ${P}`, 'volume V unmap N|all', (array, [volume, port]) =>
     array.unmap(volumeRef(volume!), portRef(port!)),
   ),

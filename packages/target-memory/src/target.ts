@@ -49,6 +49,11 @@ export function memory(options: MemoryOptions = {}, host: Host = systemHost): Me
   return new ArrayTarget(given, arrayName('name', name), initiator)
 }
 
+/** Options of a target that only looks around: those given, since discovery disturbs nobody here. */
+export function scout(options: MemoryOptions): MemoryOptions {
+  return options
+}
+
 class ArrayTarget implements MemoryTarget {
   readonly name: string
   readonly array: SimulatedArray

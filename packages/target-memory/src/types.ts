@@ -122,6 +122,8 @@ export interface MemoryArray {
    * a cache that is switched off stays there until a flush.
    */
   change(volume: VolumeRef, changes: VolumeChanges): void
+  /** Has a port refuse changes of a volume with EROFS, or no longer: its paths there emit `limits`. */
+  protect(volume: VolumeRef, port: number | 'all', on: boolean): void
   /** {@link MemoryArray.change} of the write cache. */
   setWriteCache(volume: VolumeRef, on: boolean): void
   /** Maps a volume at `lun`, by default the lowest that is free. */

@@ -63,6 +63,21 @@ describe('a volume that changes', () => {
     expect(array.crashImage(0, lose).read(0, 1)[0]).toBe(0)
   })
 
+  it('is write-protected at one port, which tells its path', async () => {
+    for (const log of [false, true]) {
+      const { open, array } = rig({ log })
+      const [path, other] = [await open(0), await open(1)]
+      array.run('volume 0 protect 0 on')
+      expect([path.limits.readOnly, other.limits.readOnly]).toEqual([true, false])
+      expect([await write(path, 0, block(1)).end, await write(other, 0, block(2)).end]).toEqual([Errno.EROFS, 0])
+      expect(await read(path, 0, 4096)).toEqual(block(2))
+      array.protect(0, 'all', false)
+      expect(path.limits.readOnly).toBe(false)
+      expect(await write(path, 0, block(1)).end).toBe(0)
+      expect(() => array.protect(0, 9, true)).toThrow('port is 9')
+    }
+  })
+
   it('does so by text too', () => {
     const { array } = rig()
     array.run('volume 0 size 512KiB')

@@ -1,4 +1,4 @@
-import type { Path } from '@blockbraid/core'
+import type { Path, PathTrouble } from '@blockbraid/core'
 import { type BlockError, Errno, errnoOf, IoOp, NOT_EXECUTED, PATH_ERROR } from '@blockbraid/core'
 import { describe, expect, it } from 'vitest'
 import { block, flush, read, rig, send, turn, write } from './helpers.ts'
@@ -350,4 +350,36 @@ it('executes the rest of what a hang has held after a done that throws', async (
   expect(() => array.release(0)).toThrow('by the owner')
   await turn()
   expect(good.map(({ status }) => status)).toEqual([0, 0])
+})
+
+describe('a path tells why its commands fail', () => {
+  it('the first of a kind at once, and later ones with their count', async () => {
+    const { open, array, host } = rig()
+    const path = await open(1)
+    const told: PathTrouble[] = []
+    path.events.on('trouble', (trouble) => told.push(trouble))
+    array.fail({ port: 1, offset: 8192, length: 4096, status: Errno.ENODATA })
+    for (let n = 0; n < 3; n++) await send(path, IoOp.Read, 8192, 4096).end
+    await host.clock.advance(5000)
+    await send(path, IoOp.Read, 8192, 4096).end
+    array.heal()
+    array.fail({ port: 1, status: Errno.EIO | PATH_ERROR })
+    await write(path, 0, block(1)).end
+    await turn()
+    const where = `block ${8192 / path.limits.blockSize}, LUN 0 through port 1`
+    expect(told).toEqual([
+      { kind: 'medium error', text: `medium error (ENODATA); read at ${where}`, severity: 'error', count: 1 },
+      { kind: 'medium error', text: `medium error (ENODATA); read at ${where}`, severity: 'error', count: 3 },
+      expect.objectContaining({ kind: 'path error', severity: 'warning', count: 1 }),
+    ])
+  })
+
+  it('and why it has failed, before its Ios end', async () => {
+    const { open, array } = rig()
+    const path = await open(1)
+    const sent = write(path, 0, block(1))
+    array.portDown(1)
+    expect(path.failure?.message).toMatch(/port 1/)
+    await sent.end
+  })
 })

@@ -7,7 +7,7 @@ export interface NbdTlsOptions {
   cert: string | Uint8Array
   /** Private key of the server. */
   key: string | Uint8Array
-  /** Authorities that may sign clients' certificates. @defaultValue those that Node knows */
+  /** Authorities that may sign clients' certificates; `requireClientCert` needs it. */
   ca?: string | Uint8Array
   /** Ends the session of a client without a certificate signed by `ca`. @defaultValue false */
   requireClientCert?: boolean
@@ -40,7 +40,8 @@ export interface NbdOptions {
   maxRequests?: number
   /**
    * Bytes per connection, of payloads in flight and of replies that the client has not taken; then it is
-   * not read. A request begun below the limit is finished, so up to 32 MiB more are used.
+   * not read. A request begun below the limit is finished, so up to 32 MiB more are used. All connections of a server
+   * together have four times as much, at least 256 MiB; what would need more waits.
    * @defaultValue 67108864
    */
   maxInflightBytes?: number
@@ -89,7 +90,7 @@ export function flag(field: string, value: boolean | undefined, standard: boolea
 }
 
 function pem(field: string, value: unknown): void {
-  if (!(typeof value === 'string' && value !== '') && !(value instanceof Uint8Array)) {
+  if (!(typeof value === 'string' && value !== '') && !(value instanceof Uint8Array && value.length > 0)) {
     throw wrong(field, typeof value === 'string' ? value : typeof value, 'a PEM text')
   }
 }
@@ -103,6 +104,10 @@ function checkedTls(tls: NbdTlsOptions | undefined): NbdTlsOptions | undefined {
   const certificates = flag('tls.requireClientCert', tls.requireClientCert, false)
   if (!flag('tls.required', tls.required, true) && certificates) {
     throw wrong('tls.required', false, 'left out or true where requireClientCert is true')
+  }
+  // Node would take its own list of public authorities: whoever has any certificate of theirs would come in.
+  if (certificates && tls.ca === undefined) {
+    throw wrong('tls.ca', undefined, "the authority that signs clients' certificates where requireClientCert is true")
   }
   return tls
 }

@@ -12,8 +12,9 @@ import { Export } from './export.ts'
 import { openListener } from './listener.ts'
 import type { NbdOptions, NbdTlsOptions, ServerSettings } from './options.ts'
 import { checkOptions } from './options.ts'
-import { MAX_STRING } from './protocol.ts'
+import { MAX_PAYLOAD, MAX_STRING } from './protocol.ts'
 import { LatencyPoll } from './transmission/latency-poll.ts'
+import { ServerMemory } from './transmission/memory.ts'
 import { SlabPool } from './transmission/output.ts'
 import { RequestPool } from './transmission/request.ts'
 import { exportUri } from './uri.ts'
@@ -69,6 +70,11 @@ export interface NbdServer extends AsyncDisposable {
 // Free objects kept for reuse by all connections of a server: at most about 1 MB, and 4 MiB.
 const SPARE_REQUESTS = 4096
 const SPARE_SLABS = 16
+
+/** Bytes that all connections of a server may need together. */
+function memoryOf({ maxInflightBytes }: ServerSettings): number {
+  return 4 * Math.max(2 * MAX_PAYLOAD, maxInflightBytes)
+}
 
 /** Published once per connection: `{ reason }`, empty where the client left in good order. */
 const closedChannel = channel('blockbraid.nbd.closed')
@@ -128,6 +134,7 @@ class Server implements NbdServer {
       poll: new LatencyPoll(host.clock),
       maxRequests: settings.maxRequests,
       maxInflightBytes: settings.maxInflightBytes,
+      memory: new ServerMemory(host.clock, memoryOf(settings), settings.maxConnections),
       handshakeTimeout: settings.handshakeTimeout,
       simpleReplies: settings.simpleReplies,
       tls: connectionTls(settings.tls),

@@ -226,3 +226,9 @@ it('refuses client certificates where TLS is left to the client', () => {
   const tls = { cert: 'c', key: 'k', ca: 'a', requireClientCert: true, required: false }
   expect(() => checkOptions({ port: 0, tls })).toThrow('tls')
 })
+it('refuses to ask for client certificates without an authority of its own: any public one would do then', () => {
+  const tls = { cert: 'c', key: 'k', requireClientCert: true }
+  expect(() => checkOptions({ port: 0, tls })).toThrow(
+    "nbd: tls.ca is undefined; it must be the authority that signs clients' certificates where requireClientCert is true",
+  )
+})

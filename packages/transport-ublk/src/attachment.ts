@@ -2,8 +2,9 @@ import type { Attachment, AttachmentEvents, DetachOptions, Emitter } from '@bloc
 import { abortable, BlockError, createEmitter, Errno, messageOf } from '@blockbraid/core'
 import type { Context, Names } from './context.ts'
 import { leaveUnfinished } from './context.ts'
-import { blockName, canResize, quiesceDevice, stopDevice, updateSize } from './driver.ts'
+import { blockName, canResize, deleteDevice, deviceInfo, quiesceDevice, stopDevice, updateSize } from './driver.ts'
 import { blockError, codeOf, refusedWith } from './errors.ts'
+import { recordFor, sameIdentity } from './identity.ts'
 import { deleteNode } from './nodes.ts'
 import { Flag } from './protocol.ts'
 import type { Server } from './server.ts'
@@ -139,13 +140,46 @@ export class UblkAttachment implements Attachment {
   async #lost(errno: number): Promise<void> {
     if (this.#ending !== undefined) return
     this.#parts.server.abandon()
-    this.#ending = this.#remove().catch(() => {})
+    this.#ending = this.#clear().catch(() => {})
     await this.#ending
     const why =
       errno === Errno.ENODEV
         ? 'another process stopped it, or the driver is gone'
         : `the driver refused a command of its queue (errno ${errno})`
     this.events.emit('lost', new BlockError('CLOSED', `${this.node} ended by itself: ${why}`))
+  }
+
+  /** Removes what is left of a node that others have stopped. One that they have deleted too is no more, or is theirs. */
+  async #clear(): Promise<void> {
+    const { info, names, server, guard, onEnded } = this.#parts
+    const { control, system, clock } = this.#context
+    let stopped = false
+    try {
+      const written = await system.readRecord(this.#kname)
+      const ours = recordFor(info, written)?.pid === system.pid
+      const device = ours && (await this.#isThere())
+      if (device) await stopDevice(control, info).catch(ignoreGone)
+      stopped = true
+      if (ours) await system.removeRecord(this.#kname)
+      // Nobody else gets the number before its character device is closed.
+      const deleted = device ? deleteDevice(control, info, clock) : undefined
+      server.close()
+      if (server.inflight > 0) leaveUnfinished(system, names, server.idle())
+      await deleted
+      guard.forget()
+    } finally {
+      if (!stopped) server.close(true)
+      onEnded()
+    }
+  }
+
+  async #isThere(): Promise<boolean> {
+    const { info } = this.#parts
+    const { control, system } = this.#context
+    // Older drivers tell of a deleted device as long as somebody has its character device open.
+    if (!(await system.devices()).includes(info.id)) return false
+    const now = await deviceInfo(control, info.id)
+    return now !== undefined && sameIdentity(now, info)
   }
 
   async #remove(hold?: ExclusiveHold): Promise<void> {

@@ -1,5 +1,6 @@
 import type { Clock, SignalOptions } from '@blockbraid/core'
 import { abortable } from '@blockbraid/core'
+import type { DiskWords } from '@blockbraid/linux'
 import type { Control } from './control.ts'
 import type { UblkSettings } from './options.ts'
 import type { UblkSystem } from './system.ts'
@@ -12,8 +13,8 @@ export interface Context {
   readonly settings: UblkSettings
 }
 
-/** What a node is known by. */
-export interface Names {
+/** What a node is known by, and what it is said to be. */
+export interface Names extends DiskWords {
   /** Of the pair. */
   readonly name: string
   /** Identity of the volume; an empty text where it is not known. */

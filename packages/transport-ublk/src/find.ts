@@ -21,12 +21,9 @@ export async function findDevice(control: Control, system: UblkSystem, id: numbe
 
 /** Every device that this process may look at. */
 export async function findDevices(control: Control, system: UblkSystem): Promise<Found[]> {
-  const found: Found[] = []
-  for (const id of await system.devices()) {
-    const one = await findDevice(control, system, id)
-    if (one !== undefined) found.push(one)
-  }
-  return found
+  const ids = await system.devices()
+  const all = await Promise.all(ids.map((id) => findDevice(control, system, id)))
+  return all.filter((found) => found !== undefined)
 }
 
 /** Whether a process serves it; a driver that has not yet noticed its end does not count. */

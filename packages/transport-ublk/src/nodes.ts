@@ -17,21 +17,23 @@ export async function deleteNode(
 
 /** Nodes that blockbraid made on this host, in any process. */
 export async function listNodes({ control, system }: Context, signal: AbortSignal | undefined): Promise<KernelNode[]> {
-  const nodes: KernelNode[] = []
-  for (const found of await findDevices(control, system)) {
-    throwIfAborted(signal)
-    const { info, record } = found
-    if (record === undefined) continue
-    const kname = blockName(info.id)
-    nodes.push({
-      node: `/dev/${kname}`,
-      name: record.name,
-      volume: record.volume,
-      ...(isServed(found, system) ? { served: true, pid: record.pid } : { served: false }),
-      users: await system.users(kname),
-    })
-  }
-  return nodes
+  const ours = (await findDevices(control, system)).flatMap((found) =>
+    found.record === undefined ? [] : [{ found, record: found.record }],
+  )
+  throwIfAborted(signal)
+  // Together: who uses them is found by one look at all processes.
+  return Promise.all(
+    ours.map(async ({ found, record }) => {
+      const kname = blockName(found.info.id)
+      return {
+        node: `/dev/${kname}`,
+        name: record.name,
+        volume: record.volume,
+        ...(isServed(found, system) ? { served: true, pid: record.pid } : { served: false }),
+        users: await system.users(kname),
+      }
+    }),
+  )
 }
 
 /** Removes one of those. */

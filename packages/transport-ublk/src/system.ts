@@ -2,10 +2,11 @@ import { execFile, spawn } from 'node:child_process'
 import { closeSync, constants, openSync, readFileSync } from 'node:fs'
 import { type FileHandle, open, readdir, readFile, writeFile } from 'node:fs/promises'
 import { release } from 'node:os'
-import type { LetGo, NodeRecord } from '@blockbraid/linux'
+import type { DiskWords, LetGo, NodeRecord } from '@blockbraid/linux'
 import {
   claimNode,
   guardNode,
+  helperEnvironment,
   isServed,
   mapFile,
   mapMemory,
@@ -81,7 +82,7 @@ export interface UblkSystem {
   /** Claims a name for this process until it lets go; or tells which process has it. Rejects where no records can be kept. */
   claim(name: string): Promise<LetGo | number>
   readRecord(kname: string): Promise<NodeRecord | undefined>
-  writeRecord(kname: string, names: { name: string; volume: string }): Promise<void>
+  writeRecord(kname: string, names: { name: string } & DiskWords): Promise<void>
   removeRecord(kname: string): Promise<void>
   isServed(record: NodeRecord): boolean
   guard(entry: string, limit: number): { forget(): void }
@@ -136,11 +137,13 @@ function pageSize(): number {
 }
 
 function keepRings(fds: readonly number[]): RingKeeper {
-  // Its input ends when this process does. A session of its own: an interrupt at the terminal must not take both.
-  const child = spawn('sh', ['-c', 'cat; exec sleep 1'], {
+  // Its input, of which nothing ever comes, ends when this process does. A session of its own: an interrupt at the
+  // terminal must not take both.
+  const child = spawn('sh', ['-c', 'read nothing; exec sleep 1'], {
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore', ...fds],
     cwd: '/',
+    env: helperEnvironment(),
   })
   // Without it, nothing is worse than it was.
   child.on('error', () => {})
@@ -176,7 +179,9 @@ function isAlive(pid: number): boolean {
 
 function loadModule(): Promise<boolean> {
   return new Promise((resolve) => {
-    execFile('modprobe', ['ublk_drv'], { timeout: 10_000 }, (error) => resolve(error === null))
+    execFile('modprobe', ['ublk_drv'], { timeout: 10_000, env: helperEnvironment() }, (error) =>
+      resolve(error === null),
+    )
   })
 }
 

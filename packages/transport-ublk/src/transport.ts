@@ -56,7 +56,7 @@ class UblkNodes implements UblkTransport {
   }
 
   async #attach(device: BlockDevice, options: AttachOptions): Promise<UblkAttachment> {
-    const { name, volume = '' } = options
+    const { name, volume = '', product, serial } = options
     const signal = AbortSignal.any([this.#stop.signal, ...(options.signal === undefined ? [] : [options.signal])])
     const names = namesOf(this.#system)
     if (names.has(name)) throw new BlockError('IN_USE', `ublk: this process has a node named ${name} already`)
@@ -67,7 +67,9 @@ class UblkNodes implements UblkTransport {
       if (attachment !== undefined) this.#attachments.delete(attachment)
     }
     try {
-      attachment = await attachNode(await this.#context(), device, { name, volume }, onEnded, { signal })
+      attachment = await attachNode(await this.#context(), device, { name, volume, product, serial }, onEnded, {
+        signal,
+      })
     } catch (error) {
       names.delete(name)
       throw blockError(error, `${name} cannot be attached`)

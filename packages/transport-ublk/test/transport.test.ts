@@ -2,11 +2,12 @@ import { systemClock } from '@blockbraid/core'
 import { createMinimalDevice, createMinimalStorage } from '@blockbraid/testkit'
 import { expect, test } from 'vitest'
 import { openControl } from '../src/control.ts'
+import { deleteDevice, stopDevice } from '../src/driver.ts'
 import { removeOrphan } from '../src/guard-entry.ts'
 import { ublk } from '../src/index.ts'
 import { Flag, Operation, State } from '../src/protocol.ts'
 import { decodeParameters } from '../src/structs.ts'
-import { NAMES, openBed, processOf, refused, until } from './support/bed.ts'
+import { manualDevice, NAMES, openBed, processOf, refused, until } from './support/bed.ts'
 import { ALL_FEATURES, ENODEV, FakeKernel, turn } from './support/kernel.ts'
 
 test('attach and detach: the commands, in order, and nothing is left', async () => {
@@ -28,6 +29,16 @@ test('attach and detach: the commands, in order, and nothing is left', async () 
   expect([...process.files.values()]).toEqual(['/dev/ublk-control'])
   await transport.close()
   expect(process.files.size + process.rings.size + kernel.memories.size).toBe(0)
+})
+
+test('what the array tells of a disk is on record for udev, also after a take-over', async () => {
+  const { kernel, process, device } = await openBed()
+  expect(kernel.records.get('ublkb0')).toMatchObject({ product: undefined, serial: undefined })
+  process.kill()
+  const words = { product: 'ACME disk', serial: '4711' }
+  const { tookOver } = await processOf(kernel).transport.attach(device, { ...NAMES, ...words })
+  expect(tookOver).toBe(true)
+  expect(kernel.records.get('ublkb0')).toMatchObject({ ...NAMES, ...words })
 })
 
 test('parameters say what the limits say', async () => {
@@ -255,6 +266,57 @@ test('lost: the node is stopped by another process, which can delete it', async 
   expect([...process.files.values()]).toEqual(['/dev/ublk-control'])
   await attachment.detach()
   expect((await transport.attach(device, NAMES)).tookOver).toBe(false)
+})
+
+test('lost: what another process has made since is let alone, and the name is free again', async () => {
+  const { kernel, process, attachment, device, transport, id } = await openBed()
+  const losses: Error[] = []
+  attachment.events.on('lost', (error) => losses.push(error))
+  const { removeRecord } = process
+  const asked: (() => void)[] = []
+  process.removeRecord = async (kname) => {
+    await new Promise<void>((resolve) => asked.push(resolve))
+    await removeRecord.call(process, kname)
+  }
+  const other = processOf(kernel)
+  const control = await openControl(other.process, systemClock)
+  await stopDevice(control, { id, flags: 0 })
+  await until('it forgets the record', () => asked.length === 1)
+  await deleteDevice(control, { id, flags: 0 }, systemClock)
+  const { node } = await other.transport.attach(device, { name: 'other', volume: 'naa.2' })
+  asked[0]?.()
+  await until('it is lost', () => losses.length === 1)
+  await attachment.detach({ mode: 'force' })
+  await attachment.detach()
+  expect(losses).toHaveLength(1)
+  expect([...kernel.devices.values()].map(({ info }) => info.state)).toEqual([State.Live])
+  expect([...kernel.records.keys()]).toEqual([node.slice('/dev/'.length)])
+  expect(process.guards).toEqual([])
+  await transport.attach(device, NAMES)
+})
+
+test('lost with I/O at the device: it is gone once that has ended, and can be attached again', async () => {
+  const kernel = new FakeKernel()
+  const { process, transport } = processOf(kernel)
+  const device = manualDevice()
+  const attachment = await transport.attach(device, NAMES)
+  const lost = new Promise((resolve) => attachment.events.once('lost', resolve))
+  const answer = kernel.request(0, { op: Operation.Write, length: 4096, data: new Uint8Array(4096) })
+  await until('the device has it', () => device.ios.length === 1)
+  const other = processOf(kernel)
+  const removed = other.transport.removeNode(attachment.node, { mode: 'force' })
+  await turn()
+  device.end()
+  expect((await answer).result).toBe(4096)
+  await removed
+  await lost
+  await attachment.detach()
+  expect(kernel.devices.size + kernel.records.size + process.guards.length).toBe(0)
+  device.ios.length = 0
+  const again = transport.attach(device, NAMES)
+  await until('it reads the ends', () => device.ios.length > 0 || kernel.devices.size > 0)
+  device.end()
+  expect((await again).tookOver).toBe(false)
 })
 
 test('nodes of others are not listed, and not removed', async () => {

@@ -95,6 +95,25 @@ it('tells when another program disconnects the node', async (t) => {
   )
 })
 
+for (const [how, options] of [
+  ['', []],
+  [' by ioctl', ['-nonetlink']],
+] as const) {
+  it(`is lost where nbd-client -d ends the node${how}, and attached again under its name`, async (t) => {
+    const { attachment, transport, device } = await attach(t)
+    const losses: Error[] = []
+    attachment.events.on('lost', (error) => losses.push(error))
+    await run('nbd-client', ...options, '-d', attachment.node)
+    await until('it is lost', () => losses.length > 0)
+    assert.match(losses[0]!.message, /another program disconnected \/dev\/nbd0/)
+    await within('detached', attachment.detach())
+    const again = await transport.attach(device, { name: 'disk', volume: 'naa.1' })
+    await using direct = await openDirect(again.node)
+    await direct.write(4096, pattern('again', 4096))
+    assert.equal(losses.length, 1)
+  })
+}
+
 it('lists and removes nodes that nobody serves', async (t) => {
   const { transport } = await attach(t, { name: 'other' })
   const server = await serve(t, { file: makeFile(t) })

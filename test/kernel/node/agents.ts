@@ -9,7 +9,8 @@ import type { ArrayNews } from './array-process.ts'
 import { createTransport, transportConfig } from './bed.ts'
 import { tool } from './tools.ts'
 
-const command = join(import.meta.dirname, '../../../packages/agent/dist/cli.js')
+/** The `blockbraid` command. */
+export const command: string = join(import.meta.dirname, '../../../packages/agent/dist/cli.js')
 const host = join(import.meta.dirname, 'host-process.ts')
 const folder = '/run/agents'
 /** Control socket of `blockbraid up`. */
@@ -42,6 +43,7 @@ export interface PairNews {
 
 /** An agent that is up. */
 export interface AgentProcess {
+  readonly pid: number
   readonly pairs: readonly PairNews[]
   /** What it has said on its standard error. */
   readonly said: string
@@ -58,6 +60,8 @@ export interface AgentsOptions {
   readonly multipath?: Readonly<Record<string, number>>
   /** Which volume has which name; every volume, `vol-0` and up, where left out. */
   readonly names?: Readonly<Record<string, string>>
+  /** Milliseconds that a start may take. */
+  readonly limit?: number
 }
 
 /** Agents, one after the other, with the same config. Disposing of it kills them and forces every node away. */
@@ -73,7 +77,7 @@ export interface Agents extends AsyncDisposable {
 /** Makes the config. */
 export function agentsOf(
   array: ArrayNews,
-  { transport, multipath, names = { '*': 'vol-{n}' } }: AgentsOptions = {},
+  { transport, multipath, names = { '*': 'vol-{n}' }, limit = START_LIMIT }: AgentsOptions = {},
 ): Agents {
   mkdirSync(folder, { recursive: true })
   const file = join(folder, 'blockbraid.yaml')
@@ -90,7 +94,7 @@ export function agentsOf(
   }
   const running = new Set<AgentProcess>()
   const start = async (...args: readonly string[]): Promise<AgentProcess> => {
-    const agent = await startAgent(args)
+    const agent = await startAgent(args, limit)
     running.add(agent)
     void agent.ended.then(() => running.delete(agent))
     return agent
@@ -127,7 +131,7 @@ export function takenOver({ pairs }: AgentProcess): string[] {
   return pairs.filter(({ tookOver }) => tookOver).map(({ node }) => node)
 }
 
-async function startAgent(args: readonly string[]): Promise<AgentProcess> {
+async function startAgent(args: readonly string[], limit: number): Promise<AgentProcess> {
   const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
   const ended = once(child, 'exit').then(([code, signal]: (number | string)[]) => code ?? signal ?? 'gone')
   let printed = ''
@@ -144,8 +148,9 @@ async function startAgent(args: readonly string[]): Promise<AgentProcess> {
   })
   early.catch(() => {})
   try {
-    const pairs = await within('the agent is up', Promise.race([told, early]), START_LIMIT)
+    const pairs = await within('the agent is up', Promise.race([told, early]), limit)
     return {
+      pid: child.pid ?? 0,
       pairs,
       ended,
       get said() {

@@ -1,6 +1,17 @@
 import { type ChildProcess, fork } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { Ring } from '@blockbraid/linux'
 import { until, within } from '../guest/wait.ts'
 import type { ServerMessage, ServerOptions } from './server.ts'
 
@@ -78,6 +89,30 @@ export function nodes(): string[] {
 /** A file of a node in sysfs. */
 export function sysfs(node: string, file: string): string {
   return readFileSync(`/sys/block/${node.replace('/dev/', '')}/${file}`, 'utf8').trim()
+}
+
+/** Control commands that any program may send. */
+export const Foreign = { Delete: 0x05, Stop: 0x07 } as const
+
+/** Sends one as a program of others does; resolves to the driver's answer, 0 or a negative errno. */
+export async function sendForeign(command: number, device: number): Promise<number> {
+  const fd = openSync('/dev/ublk-control', 'r+')
+  const answer = Promise.withResolvers<number>()
+  const ring = new Ring({ entries: 4, wide: true }, () => {
+    ring.drain((_, result) => answer.resolve(result))
+  })
+  // IORING_OP_URING_CMD with struct ublksrv_ctrl_cmd; _IOWR('u', command, 32).
+  const at = ring.next()
+  ring.words[at] = 46
+  ring.words[at + 1] = fd
+  ring.words[at + 2] = ((3 << 30) | (32 << 16) | (0x75 << 8) | command) >>> 0
+  ring.words[at + 12] = device
+  ring.words[at + 13] = 0xffff
+  ring.submit()
+  return answer.promise.finally(() => {
+    ring.close()
+    closeSync(fd)
+  })
 }
 
 /** Descriptors of this process that lead to rings or to the driver. */

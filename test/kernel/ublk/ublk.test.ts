@@ -3,7 +3,7 @@ import { chownSync, existsSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { test } from 'node:test'
 import type { AttachOptions, BlockDevice, DeviceLimits } from '@blockbraid/core'
-import { BlockError, IoFlag, IoOp } from '@blockbraid/core'
+import { BlockError, Errno, IoFlag, IoOp } from '@blockbraid/core'
 import {
   createMinimalDevice,
   createMinimalStorage,
@@ -16,7 +16,19 @@ import type { UblkOptions, UblkTransport } from '@blockbraid/transport-ublk'
 import { ublk } from '@blockbraid/transport-ublk'
 import { until, within } from '../guest/wait.ts'
 import { mount, readDirect, start, tool, writeDirect } from '../node/tools.ts'
-import { descriptors, devices, kernelFrom, MIB, memoryFile, noDevices, nodes, startServer, sysfs } from './bed.ts'
+import {
+  descriptors,
+  devices,
+  Foreign,
+  kernelFrom,
+  MIB,
+  memoryFile,
+  noDevices,
+  nodes,
+  sendForeign,
+  startServer,
+  sysfs,
+} from './bed.ts'
 
 const NAMES: AttachOptions = { name: 'disk', volume: 'naa.5000000000000001' }
 
@@ -303,6 +315,33 @@ test('lost: another process stops the node', async () => {
   const again = await transport.attach(device, NAMES)
   assert.equal(await readDirect(again.node, 0, 4096), 'done')
 })
+
+for (const [how, commands] of [
+  ['stops', [Foreign.Stop]],
+  ['deletes', [Foreign.Delete]],
+  ['stops and deletes', [Foreign.Stop, Foreign.Delete]],
+] as const) {
+  test(`lost: a program of others ${how} the node, which is attached again under its name`, async () => {
+    await using transport = transportOf()
+    const { device } = deviceOf()
+    const attachment = await transport.attach(device, NAMES)
+    const losses: Error[] = []
+    attachment.events.on('lost', (error) => losses.push(error))
+    const id = Number(attachment.node.slice('/dev/ublkb'.length))
+    // A delete waits until the character device is closed.
+    for (const command of commands) {
+      const answer = await within('the driver answers', sendForeign(command, id))
+      assert.ok([0, -Errno.ENODEV].includes(answer), `errno ${-answer}`)
+    }
+    await until('it is lost', () => losses.length > 0)
+    assert.match(losses[0]!.message, /another process stopped it/)
+    await within('detached', attachment.detach())
+    assert.deepEqual(devices(), [])
+    const again = await transport.attach(device, NAMES)
+    assert.equal(await readDirect(again.node, 0, 4096), 'done')
+    assert.equal(losses.length, 1)
+  })
+}
 
 test('many nodes at once, of many queues', async () => {
   await using transport = transportOf({ queues: 2, depth: 16 })

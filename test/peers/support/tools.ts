@@ -18,6 +18,8 @@ export interface Running {
   readonly ended: Promise<Ended>
   /** What it has printed so far. */
   readonly stdout: string
+  /** What it has said on standard error so far. */
+  readonly stderr: string
   /** Settles when what it has printed passes `test`; rejects when it ends before. */
   printed(test: (stdout: string) => boolean): Promise<void>
   /** Gives it a line on its standard input. */
@@ -93,6 +95,9 @@ export function start(command: string, args: readonly string[], options: ToolOpt
     ended,
     get stdout() {
       return stdout
+    },
+    get stderr() {
+      return stderr
     },
     printed,
     say: (line) => void child.stdin.write(`${line}\n`),

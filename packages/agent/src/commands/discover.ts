@@ -1,3 +1,4 @@
+import type { DiscoveryNote } from '@blockbraid/core'
 import { messageOf, systemHost } from '@blockbraid/core'
 import { hiderOf } from '../config/secrets.ts'
 import { formatVolumes, groupByVolume } from '../format/volumes.ts'
@@ -21,9 +22,16 @@ export async function discover(
   if (volumes.volumes.length > 0 || found.every((one) => one.status === 'fulfilled'))
     print(terminal, options.json, volumes, (value) => formatVolumes(value, terminal.columns))
   for (const line of refused) terminal.err(`blockbraid: ${line}`)
-  const failed = found.flatMap((one, index) =>
-    one.status === 'rejected' ? [`${withoutSecret(urls[index]!)}: ${messageOf(one.reason)}`] : [],
-  )
+  const failed = found.flatMap((one, index) => {
+    const url = withoutSecret(urls[index]!)
+    if (one.status === 'rejected') return [`${url}: ${messageOf(one.reason)}`]
+    const { paths, notes } = one.value
+    // Nothing of what was asked for is there, and here is why.
+    const isWhy = ({ missing }: DiscoveryNote): boolean => missing && paths.length === 0
+    for (const note of notes) if (!isWhy(note)) terminal.err(`blockbraid: ${lineOf(note)}`)
+    const why = notes.filter(isWhy).map(lineOf)
+    return why.length === 0 ? [] : [`${url}: ${why.join('; ')}`]
+  })
   if (failed.length > 0) throw new Error(failed.join('; '))
 }
 
@@ -45,13 +53,21 @@ async function discoverAt(url: URL, { folder, interrupted }: Terminal) {
   if (typeof fromUrl !== 'function') throw new Error(`target ${use} takes no addresses: it exports no fromUrl`)
   const options = fromUrl(url) as Readonly<Record<string, unknown>>
   const target = await loadTarget({ use, options }, folder, systemHost)
+  const { hide: withoutSecrets } = hiderOf(options)
+  const notes: DiscoveryNote[] = []
+  const note = (one: DiscoveryNote): void => void notes.push({ ...one, text: withoutSecrets(one.text) })
   try {
-    return { target: target.name, paths: await target.discover({ signal: interrupted }) }
+    const paths = await target.discover({ signal: interrupted, note })
+    return { target: target.name, paths: paths.filter(({ unseen }) => unseen !== true), notes }
   } catch (error) {
-    throw new Error(hiderOf(options).hide(messageOf(error)))
+    throw new Error(withoutSecrets(messageOf(error)))
   } finally {
     await target.close({ signal: interrupted })
   }
+}
+
+function lineOf({ place, text }: DiscoveryNote): string {
+  return `${place}: ${text}`
 }
 
 function withoutSecret(url: URL): string {

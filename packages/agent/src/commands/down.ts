@@ -1,4 +1,5 @@
 import { BlockError, messageOf } from '@blockbraid/core'
+import type { ClosedPair } from '../close-pair.ts'
 import type { Listing } from '../control/snapshot.ts'
 import type { HostNode } from '../nodes/host-nodes.ts'
 import { withHostNodes } from '../nodes/host-nodes.ts'
@@ -62,9 +63,10 @@ function isPassable(error: unknown): boolean {
 async function endPair(terminal: Terminal, options: DownOptions, pair: string): Promise<void> {
   const request = { op: 'down', pair, ...(options.force ? { mode: 'force' } : {}) } as const
   const limit = options.force ? { timeout: FORCE_TIME } : {}
-  const { stalled } = await ask<{ stalled: boolean }>(terminal, options, request, limit)
-  print(terminal, options.json, { pair, down: true, stalled }, () => [
+  const closed = await ask<ClosedPair>(terminal, options, request, limit)
+  print(terminal, options.json, { pair, down: true, ...closed }, ({ stalled, loss }) => [
     stalled ? `${pair} is down; no path was usable: I/O that waited has failed` : `${pair} is down`,
+    ...(loss === undefined ? [] : [loss]),
   ])
 }
 

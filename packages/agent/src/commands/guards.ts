@@ -1,11 +1,10 @@
-import { BlockError } from '@blockbraid/core'
 import type { Listing, ReleasedGuards } from '../control/snapshot.ts'
 import { wrap } from '../format/facts.ts'
 import { describeGuard, formatGuards } from '../format/guards.ts'
 import type { Terminal } from '../terminal.ts'
 import { print, UsageError } from '../terminal.ts'
 import type { RemoteOptions } from './remote.ts'
-import { ask } from './remote.ts'
+import { ask, noPair } from './remote.ts'
 
 /** Options of `blockbraid guards`. */
 export interface GuardsOptions extends RemoteOptions {
@@ -15,12 +14,10 @@ export interface GuardsOptions extends RemoteOptions {
 /** `blockbraid guards [PAIR]`: shows ranges in which something may still land; with `--release` lets I/O there go. */
 export async function guards(terminal: Terminal, options: GuardsOptions, name: string | undefined): Promise<void> {
   if (options.release) return release(terminal, options, name)
-  const { pairs } = await ask<Listing>(terminal, options, { op: 'ls' })
+  const listing = await ask<Listing>(terminal, options, { op: 'ls' })
+  const { pairs } = listing
   const meant = name === undefined ? pairs : pairs.filter((pair) => pair.name === name)
-  if (name !== undefined && meant.length === 0) {
-    const names = pairs.map((pair) => pair.name).join(', ')
-    throw new BlockError('NOT_FOUND', `there is no pair ${name}; ${names === '' ? 'no pair is up' : `up are ${names}`}`)
-  }
+  if (name !== undefined && meant.length === 0) throw noPair(name, listing)
   const result = { pairs: meant.map((pair) => ({ name: pair.name, volume: pair.volume, guards: pair.guards ?? [] })) }
   print(terminal, options.json, result, (value) => formatGuards(value.pairs, terminal.columns, Date.now()))
 }

@@ -1,12 +1,13 @@
 import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { BlockError } from '@blockbraid/core'
 import { callControl } from '../control/client.ts'
 import { defaultControlPath, refuseForeign } from '../control/path.ts'
 import type { Request } from '../control/protocol.ts'
 import type { ProveResult } from '../control/prove.ts'
-import type { Listing, Stats } from '../control/snapshot.ts'
-import type { Rates } from '../format/listing.ts'
+import type { Listing, PairListing, Stats } from '../control/snapshot.ts'
 import { formatListing, ratesBetween } from '../format/listing.ts'
+import { formatShort } from '../format/short.ts'
 import { formatStats } from '../format/stats.ts'
 import type { RescanResult } from '../run.ts'
 import type { Terminal } from '../terminal.ts'
@@ -20,8 +21,6 @@ export interface RemoteOptions {
 
 /** Between the two looks of `ls` that IOPS are made of, milliseconds. */
 const RATE_INTERVAL = 250
-/** Between two pictures of `top`, milliseconds. */
-const TOP_INTERVAL = 1000
 
 /** Asks the agent that the options name. */
 export async function ask<Result>(
@@ -36,15 +35,36 @@ export async function ask<Result>(
   return callControl(path, request, { ...limit, signal: terminal.interrupted }) as Promise<Result>
 }
 
-/** `blockbraid ls` */
-export async function ls(terminal: Terminal, options: RemoteOptions): Promise<void> {
-  const listing = await ask<Listing>(terminal, options, { op: 'ls' })
+/** Options of `blockbraid ls`. */
+export interface ListOptions extends RemoteOptions {
+  short?: boolean
+}
+
+/** `blockbraid ls [PAIR...]` */
+export async function ls(terminal: Terminal, options: ListOptions, names: readonly string[] = []): Promise<void> {
+  const listing = onlyNamed(await ask<Listing>(terminal, options, { op: 'ls' }), names)
   if (options.json) return print(terminal, true, listing, () => [])
+  if (options.short) return print(terminal, false, listing, (value) => formatShort(value, terminal.columns))
   const started = performance.now()
   await sleep(RATE_INTERVAL, undefined, { signal: terminal.interrupted })
-  const later = await ask<Listing>(terminal, options, { op: 'ls' })
+  const later = onlyNamed(await ask<Listing>(terminal, options, { op: 'ls' }), names)
   const rates = ratesBetween(listing, later, (performance.now() - started) / 1000)
   print(terminal, false, later, (value) => formatListing(value, rates, terminal.columns))
+}
+
+/** The pairs of these names or nodes; with none, all. */
+function onlyNamed(listing: Listing, names: readonly string[]): Listing {
+  if (names.length === 0) return listing
+  const isMeant = ({ name, node }: PairListing, meant: string): boolean => name === meant || node === meant
+  const missing = names.find((name) => !listing.pairs.some((pair) => isMeant(pair, name)))
+  if (missing !== undefined) throw noPair(missing, listing)
+  return { ...listing, pairs: listing.pairs.filter((pair) => names.some((name) => isMeant(pair, name))) }
+}
+
+/** The error for the name of a pair that is not up. */
+export function noPair(name: string, { pairs }: Listing): BlockError {
+  const names = pairs.map((pair) => pair.name).join(', ')
+  return new BlockError('NOT_FOUND', `there is no pair ${name}; ${names === '' ? 'no pair is up' : `up are ${names}`}`)
 }
 
 /** `blockbraid stats` */
@@ -53,38 +73,9 @@ export async function stats(terminal: Terminal, options: RemoteOptions): Promise
   print(terminal, options.json, counted, (value) => formatStats(value, terminal.columns))
 }
 
-/** `blockbraid top`: the tree of `ls` again and again, until it is interrupted. */
-export async function top(terminal: Terminal, options: RemoteOptions): Promise<void> {
-  let before = await ask<Listing>(terminal, options, { op: 'ls' })
-  let started = performance.now()
-  let rates: Rates = new Map()
-  for (;;) {
-    if (options.json) terminal.out(JSON.stringify(before))
-    else {
-      const clear = terminal.interactive ? '\x1b[H\x1b[2J' : ''
-      terminal.out(clear + formatListing(before, rates, terminal.columns).join('\n'))
-    }
-    await sleep(TOP_INTERVAL, undefined, { signal: terminal.interrupted }).catch(() => undefined)
-    if (terminal.interrupted.aborted) return
-    const listing = await ask<Listing>(terminal, options, { op: 'ls' })
-    const now = performance.now()
-    rates = ratesBetween(before, listing, (now - started) / 1000)
-    before = listing
-    started = now
-  }
-}
-
-/** `blockbraid policy PAIR NAME` */
-export async function policy(terminal: Terminal, options: RemoteOptions, pair: string, name: string): Promise<void> {
-  // A file is meant from here, not from the agent's folder.
-  const use = /^\.{1,2}\//.test(name) ? resolve(terminal.folder, name) : name
-  await ask(terminal, options, { op: 'policy', pair, use })
-  print(terminal, options.json, { pair, policy: name }, () => [`${pair} now uses ${name}`])
-}
-
 /** `blockbraid path fail PAIR PATH` */
-export async function failPath(terminal: Terminal, options: RemoteOptions, pair: string, path: string): Promise<void> {
-  await ask(terminal, options, { op: 'path-fail', pair, path })
+export async function failPath(terminal: Terminal, options: RemoteOptions, pair: string, part: string): Promise<void> {
+  const { path } = await ask<{ path: string }>(terminal, options, { op: 'path-fail', pair, path: part })
   print(terminal, options.json, { pair, path, failed: true }, () => [
     `${pair}: ${path} takes no I/O until it is restored`,
   ])
@@ -95,22 +86,28 @@ export async function restorePath(
   terminal: Terminal,
   options: RemoteOptions,
   pair: string,
-  path: string,
+  part: string,
 ): Promise<void> {
-  await ask(terminal, options, { op: 'path-restore', pair, path })
+  const { path } = await ask<{ path: string }>(terminal, options, { op: 'path-restore', pair, path: part })
   print(terminal, options.json, { pair, path, restored: true }, () => [`${pair}: ${path} connects again`])
+}
+
+/** `blockbraid pair NAME`: makes a pair again that was taken down, lost, or could not be made. */
+export async function pairAgain(terminal: Terminal, options: RemoteOptions, pair: string): Promise<void> {
+  const { node } = await ask<{ node: string }>(terminal, options, { op: 'pair', pair })
+  print(terminal, options.json, { pair, node }, () => [`${pair} is up: ${node}`])
 }
 
 /** `blockbraid rescan` */
 export async function rescan(terminal: Terminal, options: RemoteOptions): Promise<void> {
   const result = await ask<RescanResult>(terminal, options, { op: 'rescan' })
-  print(terminal, options.json, result, ({ added, removed, paired }) => {
+  print(terminal, options.json, result, ({ added, removed, paired, notes = [] }) => {
     const lines = [
       ...added.map((path) => `new path: ${path}`),
       ...removed.map((path) => `gone path: ${path}`),
       ...paired.map((pair) => `new pair: ${pair}`),
     ]
-    return lines.length > 0 ? lines : ['nothing changed']
+    return [...(lines.length > 0 ? lines : ['nothing changed']), ...notes]
   })
   if (result.errors.length > 0) throw new Error(result.errors.join('; '))
 }

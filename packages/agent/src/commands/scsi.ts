@@ -1,6 +1,7 @@
 import type { ScsiAnswer } from '@blockbraid/core'
 import { BlockError } from '@blockbraid/core'
 import type { ScsiCommand } from '@blockbraid/target-iscsi'
+import { pathOf } from '../control/path-ids.ts'
 import type { ScsiResult } from '../control/protocol.ts'
 import { parseHex, toHex } from '../control/scsi.ts'
 import type { Listing } from '../control/snapshot.ts'
@@ -49,11 +50,12 @@ async function pathsFor(
   pair: string,
   request: ScsiRequest,
 ): Promise<(string | undefined)[]> {
-  if (options.path !== undefined || !request.everyPath) return [options.path]
+  if (options.path === undefined && !request.everyPath) return [undefined]
   const { pairs } = await ask<Listing>(terminal, options, { op: 'ls' })
   const found = pairs.find(({ name }) => name === pair)
   // The agent says best which pairs there are.
-  if (found === undefined) return [undefined]
+  if (found === undefined) return [options.path]
+  if (options.path !== undefined) return [pathOf({ id: pair, paths: found.paths }, options.path)]
   const up = found.paths.filter(({ state }) => state === 'up').map(({ id }) => id)
   if (up.length === 0) throw new BlockError('NO_PATH', `no path of ${pair} is up`)
   return up

@@ -3,11 +3,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../config/config.ts'
 import { loadConfig } from '../config/load.ts'
 import { defaultControlPath } from '../control/path.ts'
+import type { Report } from '../log/report.ts'
+import { formatLine } from '../log/report.ts'
 import { isKernelNode } from '../nodes/kernel-node.ts'
 import { tellReady } from '../ready.ts'
 import type { RunningAgent } from '../run.ts'
 import { runAgent } from '../run.ts'
 import { defaultStateFolder } from '../state/folder.ts'
+import { strangerAt } from '../strangers.ts'
 import type { Terminal } from '../terminal.ts'
 import { print } from '../terminal.ts'
 
@@ -27,9 +30,14 @@ const NODES_CLOSE_TIME = 20_000
 
 /** `blockbraid up CONFIG`: runs an agent until it is interrupted, or until another one takes over. */
 export async function up(terminal: Terminal, options: UpOptions, file: string): Promise<void> {
-  const config = await loadConfig(resolve(terminal.folder, file), terminal.env)
+  const report: Report = (line, severity) =>
+    terminal.err(formatLine(line, severity, new Date(), terminal.journal === true))
+  const path = resolve(terminal.folder, file)
+  const config = await loadConfig(path, terminal.env, report)
+  const stranger = await strangerAt(path)
+  if (stranger !== undefined)
+    report(`${path}: ${stranger.what}, so that others decide what it says; "${stranger.cure}"`, 'warning')
   const control = resolve(terminal.folder, options.control ?? config.control ?? defaultControlPath(terminal.env))
-  const report = (line: string): void => terminal.err(`blockbraid: ${line}`)
   // Before the first plugin is loaded: its module may already hang.
   const unwatch = terminal.watchLoop?.([config.targets, config.devices])
   try {
@@ -44,7 +52,7 @@ async function serve(
   terminal: Terminal,
   options: UpOptions,
   config: Config & { control: string },
-  report: (line: string) => void,
+  report: Report,
 ): Promise<void> {
   const { control } = config
   const handedOver = new AbortController()
@@ -85,7 +93,7 @@ function untilAborted(signal: AbortSignal): Promise<void> {
   })
 }
 
-async function closeInTime(running: RunningAgent, report: (line: string) => void): Promise<void> {
+async function closeInTime(running: RunningAgent, report: Report): Promise<void> {
   const nodes = running.agent.pairs.filter(({ kernel }) => isKernelNode(kernel.node)).length
   const dropsIo = nodes < running.agent.pairs.length
   const closeTime = nodes > 0 ? NODES_CLOSE_TIME : CLOSE_TIME

@@ -4,6 +4,7 @@ import type { MultipathOptions } from '@blockbraid/core'
 import { BlockError, joinRules, messageOf } from '@blockbraid/core'
 import { checkNodes } from './check-nodes.ts'
 import { checkShared } from './check-shared.ts'
+import { checkDisks } from './check-volumes.ts'
 import type { Config, DeviceConfig, PluginUse } from './config.ts'
 import type { Source, Step } from './source.ts'
 import { ConfigError, parseSource } from './source.ts'
@@ -31,14 +32,16 @@ interface RawConfig {
 type RawPlugin = { use: string } & Record<string, unknown>
 
 /**
- * Reads a YAML config. `env` (default: the process's) is what `${NAME}` takes its text from. Throws a
- * {@link ConfigError} that names file, line, column and field, or a BlockError where it cannot be read.
+ * Reads a YAML config. `env` (default: the process's) is what `${NAME}` takes its text from; `tell` is told, in lines,
+ * of what may be meant otherwise. Throws a {@link ConfigError} that names file, line, column and field, or a BlockError
+ * where it cannot be read.
  */
 export async function loadConfig(
   file: string,
   env: Readonly<Record<string, string | undefined>> = process.env,
+  tell?: (line: string) => void,
 ): Promise<Config> {
-  return parseConfig(await read(file), file, env)
+  return parseConfig(await read(file), file, env, tell)
 }
 
 async function read(file: string): Promise<string> {
@@ -64,9 +67,10 @@ export function parseConfig(
   text: string,
   file: string,
   env: Readonly<Record<string, string | undefined>> = process.env,
+  tell?: (line: string) => void,
 ): Config {
   const source = parseSource(text, file, env)
-  const raw = validate(source) as RawConfig
+  const raw = validate(source, tell) as RawConfig
   const devices = raw.devices.map((device, index): DeviceConfig => {
     const at: Step[] = ['devices', index]
     return {
@@ -82,6 +86,7 @@ export function parseConfig(
   checkNodes(devices, source)
   checkShared(devices, source)
   checkJoins(raw, source)
+  checkDisks(devices, source)
   return {
     folder: dirname(resolve(file)),
     ...(raw.control === undefined ? {} : { control: raw.control }),

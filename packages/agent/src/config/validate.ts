@@ -13,38 +13,83 @@ interface Wording {
   title?: string
   examples?: readonly unknown[]
   properties?: Readonly<Record<string, Wording & { $ref?: string }>>
+  numberFrom?: number
 }
+
+/** Seconds up to this many are a time that somebody may have meant: a day. */
+const MEANT_SECONDS = 86_400
 
 let compiled: ReturnType<typeof compile> | undefined
 
 /**
  * Checks a config against the published schema and turns sizes into bytes and durations into
- * milliseconds. Throws a {@link ConfigError} for the mistake that stands first in the file.
+ * milliseconds. Throws a {@link ConfigError} for the mistake that stands first in the file. `tell` is told, in a line,
+ * of what is right and may be meant otherwise.
  */
-export function validate(source: Source): unknown {
+export function validate(source: Source, tell: (line: string) => void = () => {}): unknown {
   compiled ??= compile()
-  const check = compiled
+  const { check, numbers } = compiled
+  numbers.clear()
   for (;;) {
-    if (check(source.value)) return source.value
+    if (check(source.value)) {
+      for (const pointer of numbers) tellOfNumber(stepsOf(pointer, source.value), source, tell)
+      return source.value
+    }
     const mistakes = (check.errors ?? []).filter((error) => error.keyword !== 'if')
     if (!mistakes.some((mistake) => convertVariable(mistake, source))) throw first(mistakes, source)
   }
 }
 
+/** What checks a config, and where it has met durations without a unit since `numbers` was cleared. */
 function compile() {
+  const numbers = new Set<string>()
+  // What was made a number here: with YAML's aliases, and when it is checked again, it comes once more.
+  const converted = new WeakMap<object, Set<Step>>()
   const ajv = new Ajv2020({ allErrors: true, verbose: true, allowUnionTypes: true, strictTypes: false })
   ajv.addKeyword({
     keyword: 'unit',
     modifying: true,
     errors: false,
-    validate: (unit: string, value: unknown, _schema: unknown, place?: DataValidationCxt) => {
+    validate: (unit: string, value: unknown, wording: Wording = {}, place?: DataValidationCxt) => {
       const amount = unit === 'bytes' ? parseSize(value) : parseDuration(value)
       if (amount === undefined || place === undefined) return false
-      ;(place.parentData as Record<Step, unknown>)[place.parentDataProperty] = amount
+      const { parentData, parentDataProperty: step, instancePath } = place
+      const here = converted.get(parentData) ?? new Set()
+      if (typeof value === 'number' && !here.has(step) && value !== 0 && wording.numberFrom !== undefined) {
+        if (value < wording.numberFrom) return false
+        numbers.add(instancePath)
+      }
+      if (typeof value === 'string') converted.set(parentData, here.add(step))
+      ;(parentData as Record<Step, unknown>)[step] = amount
       return true
     },
   })
-  return ajv.compile(schema)
+  ajv.addKeyword('numberFrom')
+  const check = ajv.compile(schema)
+  return { check, policy: ajv.getSchema(`${schema.$id}#/$defs/policy`)!, numbers }
+}
+
+/** A number that was long taken as milliseconds, and may be meant as seconds all the same. */
+function tellOfNumber(path: readonly Step[], source: Source, tell: (line: string) => void): void {
+  const number = Number(source.spelling(path))
+  if (!(number <= MEANT_SECONDS)) return
+  tell(
+    `${source.locate(path)}: ${nameField(path)} is ${number}, taken as ${number}ms: write ${number}ms, or ${number}s`,
+  )
+}
+
+/** The options of a policy that came from no file, checked and converted as a config's are. Throws a TypeError. */
+export function checkPolicy(use: string, options: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  compiled ??= compile()
+  const { policy } = compiled
+  const value: Record<string, unknown> = { ...options, use }
+  if (!policy(value)) {
+    const plain = { value, locate: () => '', locateKey: () => '', spelling: () => undefined, isVariable: () => false }
+    const mistakes = (policy.errors ?? []).filter(({ keyword }) => keyword !== 'if')
+    throw new TypeError(`policy ${use}: ${describe(mistakes[0]!, plain).text}`)
+  }
+  const { use: _use, ...converted } = value
+  return converted
 }
 
 /** A variable is text; where the schema wants a number or a boolean it is made one. */
@@ -97,6 +142,10 @@ function describe(mistake: ErrorObject, source: Source): { at: string; text: str
   }
   const value = mistake.data
   const is = describeValue(path, value, source)
+  if (mistake.keyword === 'unit' && wording.numberFrom !== undefined && parseDuration(value) !== undefined) {
+    const number = String(value)
+    return { at: source.locate(path), text: `${field} ${is}: write ${number}s, or ${number}ms`, missing: false }
+  }
   return { at: source.locate(path), text: `${field} ${is}: it must be ${expected(wording)}`, missing: false }
 }
 

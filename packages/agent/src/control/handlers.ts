@@ -1,6 +1,9 @@
 import { messageOf } from '@blockbraid/core'
 import type { Hider } from '../config/secrets.ts'
-import type { RunningAgent } from '../run.ts'
+import type { ControlledAgent } from '../running.ts'
+import { listMissing } from './missing.ts'
+import { pathOf } from './path-ids.ts'
+import { exchangePolicy } from './policy.ts'
 import type { Request } from './protocol.ts'
 import { prove } from './prove.ts'
 import { sendScsi } from './scsi.ts'
@@ -10,7 +13,7 @@ import type { ReleasedGuards } from './snapshot.ts'
 import { countPairs, listGuards, listPairs } from './snapshot.ts'
 
 /** Serves the commands that talk to a running agent. */
-export function serveAgent(path: string, running: RunningAgent, hider: Hider): Promise<ControlServer> {
+export function serveAgent(path: string, running: ControlledAgent, hider: Hider): Promise<ControlServer> {
   return serveControl(path, async (request) => {
     try {
       return await handle(running, request, hider)
@@ -26,7 +29,7 @@ function modeOf(text: string | undefined): 'clean' | 'force' {
   throw new TypeError(`mode is "${text.slice(0, 40)}"; it must be clean or force`)
 }
 
-function releaseGuards(running: RunningAgent, name: string, hider: Hider): ReleasedGuards {
+function releaseGuards(running: ControlledAgent, name: string, hider: Hider): ReleasedGuards {
   const pair = running.find(name)
   const before = listGuards(pair.guards, running.host.clock, Date.now(), hider.hide)
   pair.releaseGuards()
@@ -36,34 +39,47 @@ function releaseGuards(running: RunningAgent, name: string, hider: Hider): Relea
   return { pair: pair.id, released }
 }
 
-async function handle(running: RunningAgent, request: Request, hider: Hider): Promise<unknown> {
+async function handle(running: ControlledAgent, request: Request, hider: Hider): Promise<unknown> {
   switch (request.op) {
     case 'hello':
       return { pid: process.pid }
     case 'ls':
-      return listPairs(running.agent.pairs, running.host.clock, Date.now(), hider.hide)
+      return {
+        ...listPairs(running.agent.pairs, running.host.clock, Date.now(), hider.hide),
+        ...listMissing(running, Date.now(), hider.hide),
+      }
     case 'stats':
-      return countPairs(running.agent.pairs)
+      return countPairs(running.agent.pairs, hider.hide)
     case 'rescan':
       return running.rescan()
     case 'policy':
-      await running.setPolicy(request.pair, { use: request.use, options: {} })
-      return {}
-    case 'path-fail':
-      await running.find(request.pair).failPath(request.path)
-      return {}
-    case 'path-restore':
-      running.find(request.pair).restorePath(request.path)
-      return {}
+      return exchangePolicy(running, request)
+    case 'path-fail': {
+      const pair = running.find(request.pair)
+      const path = pathOf(pair, request.path)
+      await pair.failPath(path)
+      return { path }
+    }
+    case 'path-restore': {
+      const pair = running.find(request.pair)
+      const path = pathOf(pair, request.path)
+      pair.restorePath(path)
+      return { path }
+    }
     case 'release-guards':
       return releaseGuards(running, request.pair, hider)
     case 'down':
-      return { stalled: await running.down(request.pair, modeOf(request.mode)) }
+      return running.takeDown(request.pair, modeOf(request.mode))
+    case 'pair':
+      return { node: await running.pairAgain(request.pair) }
     case 'hand-over':
       return running.handOver()
     case 'prove':
       return prove(running, request)
-    case 'scsi':
-      return sendScsi(running.find(request.pair).user, request)
+    case 'scsi': {
+      const pair = running.find(request.pair)
+      const { path } = request
+      return sendScsi(pair.user, path === undefined ? request : { ...request, path: pathOf(pair, path) })
+    }
   }
 }

@@ -20,19 +20,24 @@ export const operations = {
   stats: [],
   /** Answers with a RescanResult. */
   rescan: [],
-  /** Exchanges the policy of a pair for the plugin `use`. */
-  policy: ['pair', 'use'],
-  /** Takes a path out; answers when it is fenced. */
+  /**
+   * Exchanges the policy of a pair for the plugin `use`, with `options` as JSON. Answers with a `fault` where the policy
+   * can pick no path.
+   */
+  policy: ['pair', 'use', 'options?'],
+  /** Takes a path out, named by its id or a part that no other one has; answers with its id when it is fenced. */
   'path-fail': ['pair', 'path'],
-  /** Lets a path connect again. */
+  /** Lets a path connect again, named the same way; answers with its id. */
   'path-restore': ['pair', 'path'],
   /** Takes down what guards ranges of a pair; answers with {@link ReleasedGuards}. */
   'release-guards': ['pair'],
   /**
-   * Ends a pair; answers with whether it was `stalled`, so that waiting I/O failed. With `mode` force a kernel
-   * node goes though it is in use.
+   * Ends a pair; answers with whether it was `stalled`, so that waiting I/O failed, and with what may be lost, as `loss`.
+   * With `mode` force a kernel node goes though it is in use.
    */
   down: ['pair', 'mode?'],
+  /** Makes a pair again that was taken down, lost, or could not be made; answers with its `node`. */
+  pair: ['pair'],
   /** Leaves every kernel node for the next agent and ends the process; answers with a {@link HandOverResult}. */
   'hand-over': [],
   /**

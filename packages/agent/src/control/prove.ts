@@ -1,6 +1,7 @@
 import type { HostAgent, NamedDevice, Proof, UserDevice } from '@blockbraid/core'
 import { BlockError, proveSame } from '@blockbraid/core'
 import type { RunningAgent } from '../run.ts'
+import { meantId } from './path-ids.ts'
 import type { Arguments } from './protocol.ts'
 
 /** What `prove --json` prints. */
@@ -48,6 +49,11 @@ function pathsOf(agent: HostAgent, name: string): string[] {
   const native = agent.devices().filter((device) => device.kind === 'native')
   const found = native.filter(({ id, volume }) => id === name || volume === name).map(({ id }) => id)
   if (found.length > 0) return found
+  const part = meantId(
+    native.map(({ id }) => id),
+    name,
+  )
+  if (part !== undefined) return [part]
   throw new BlockError('NOT_FOUND', `there is no pair, volume or path ${name}`)
 }
 

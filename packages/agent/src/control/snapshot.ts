@@ -1,4 +1,4 @@
-import type { BlockDevicePair, Clock, GuardStatus, PathStatus } from '@blockbraid/core'
+import type { BlockDevicePair, Clock, DeviceLimits, GuardStatus, PathStatus } from '@blockbraid/core'
 import { latencyPercentile } from '@blockbraid/core'
 
 /** What `ls --json` prints of a path. */
@@ -25,7 +25,7 @@ export interface PathListing {
   readonly latencyUs: number
   /** ISO date of the last change of state. */
   readonly since: string
-  /** Why the path is not up; else an empty text. */
+  /** Why the path is not up; of one that is up what went wrong within the last minute, or an empty text. */
   readonly reason: string
 }
 
@@ -53,6 +53,22 @@ export interface ReleasedGuards {
   readonly released: readonly GuardListing[]
 }
 
+/** What of a volume is out of the ordinary; the ordinary one has a write cache, and takes what there is. */
+export interface LimitsListing {
+  /** Nothing can be changed. */
+  readonly readOnly?: true
+  /** What is acknowledged is durable. */
+  readonly writeCache?: false
+  /** A write that must be durable costs a flush. */
+  readonly fua?: false
+  /** Trims are ignored. */
+  readonly trim?: false
+  /** Zeroes are written as data. */
+  readonly writeZeroes?: false
+  /** Bytes; the largest transfer, where it is below 1 MiB. */
+  readonly maxTransfer?: number
+}
+
 /** What `ls --json` prints of a pair. */
 export interface PairListing {
   /** Name of the pair and of its export. */
@@ -65,7 +81,7 @@ export interface PairListing {
   readonly blockSize: number
   /** Name of the policy; an empty text where there is none. */
   readonly policy: string
-  /** `active`, `degraded`, `stalled` or `closed`. */
+  /** `active`, `degraded`, `stalled`, `lost` (its node was taken away) or `closed`. */
   readonly state: string
   /** Where applications find it. */
   readonly node: string
@@ -73,16 +89,34 @@ export interface PairListing {
   readonly tookOver: boolean
   /** I/Os that wait for a usable path. */
   readonly parked: number
+  /** What of its limits is out of the ordinary; left out where nothing is. */
+  readonly limits?: LimitsListing
+  /** How often the policy threw or chose what was not in its list; left out where it never did. */
+  readonly policyFaults?: number
+  /** What the node could not follow of size and limits, for people; left out where it shows them as they are. */
+  readonly behind?: string
   /** Ranges that wait for a proof; left out where there are none. */
   readonly guards?: readonly GuardListing[]
   /** Its paths. */
   readonly paths: readonly PathListing[]
 }
 
+/** What `ls --json` prints of something that should be there and is not. */
+export interface MissingListing {
+  /** A target, a portal of one, a volume, a pair, for people. */
+  readonly what: string
+  /** Why, for people. */
+  readonly why: string
+  /** ISO date of when it was missed first. */
+  readonly since: string
+}
+
 /** What `ls --json` prints. */
 export interface Listing {
   /** Every pair that is up. */
   readonly pairs: readonly PairListing[]
+  /** What should be there and is looked for again and again; left out where nothing is missing. */
+  readonly missing?: readonly MissingListing[]
 }
 
 /** What `stats --json` prints of a path. Percentiles are upper limits of histogram buckets. */
@@ -109,6 +143,8 @@ export interface PathStats {
   readonly p50Us: number
   /** 99 of 100 I/Os took less, microseconds. */
   readonly p99Us: number
+  /** What went wrong, counted by kind, such as `medium error`; left out where nothing did. */
+  readonly troubles?: Readonly<Record<string, number>>
 }
 
 /** What `stats --json` prints of a pair. */
@@ -123,6 +159,12 @@ export interface PairStats {
   readonly parked: number
   /** I/Os that wait for room on a usable path. */
   readonly queued: number
+  /** As in {@link PairListing.limits}. */
+  readonly limits?: LimitsListing
+  /** As in {@link PairListing.policyFaults}. */
+  readonly policyFaults?: number
+  /** As in {@link PairListing.behind}. */
+  readonly behind?: string
   /** How many ranges wait for a proof; left out where none does. */
   readonly guards?: number
   /** Its paths. */
@@ -157,6 +199,7 @@ export function listPairs(
       node: pair.kernel.node,
       tookOver: pair.kernel.tookOver ?? false,
       parked: pair.parked,
+      ...listOddities(pair, hide),
       ...(pair.guards.length === 0 ? {} : { guards: listGuards(pair.guards, clock, wall, hide) }),
       paths: pair.paths.map((path) => ({
         id: path.id,
@@ -173,6 +216,32 @@ export function listPairs(
         reason: hide(path.reason),
       })),
     })),
+  }
+}
+
+function listOddities(
+  { limits, policyFaults, behind }: BlockDevicePair,
+  hide: (text: string) => string,
+): Pick<PairListing, 'limits' | 'policyFaults' | 'behind'> {
+  const odd = oddLimits(limits)
+  return {
+    ...(Object.keys(odd).length > 0 && { limits: odd }),
+    ...(policyFaults > 0 && { policyFaults }),
+    ...(behind !== '' && { behind: hide(behind) }),
+  }
+}
+
+// Below this a transfer is small.
+const ORDINARY_TRANSFER = 2 ** 20
+
+function oddLimits({ readOnly, writeCache, fua, trim, writeZeroes, maxTransfer }: DeviceLimits): LimitsListing {
+  return {
+    ...(readOnly && { readOnly }),
+    ...(!writeCache && { writeCache }),
+    ...(!fua && { fua }),
+    ...(!trim && { trim }),
+    ...(!writeZeroes && { writeZeroes }),
+    ...(maxTransfer < ORDINARY_TRANSFER && { maxTransfer }),
   }
 }
 
@@ -194,12 +263,13 @@ export function listGuards(
   }))
 }
 
-function dateOf(since: number, now: number, wall: number): string {
+/** ISO date of what `clock` dated, by the time of day of `now`. */
+export function dateOf(since: number, now: number, wall: number): string {
   return new Date(wall - (now - since) / 1000).toISOString()
 }
 
-/** Counters and latency percentiles of pairs. */
-export function countPairs(pairs: readonly BlockDevicePair[]): Stats {
+/** Counters and latency percentiles of pairs; `hide` as in {@link listPairs}. */
+export function countPairs(pairs: readonly BlockDevicePair[], hide: (text: string) => string): Stats {
   return {
     pairs: pairs.map((pair) => ({
       name: pair.id,
@@ -207,14 +277,15 @@ export function countPairs(pairs: readonly BlockDevicePair[]): Stats {
       state: pair.state,
       parked: pair.parked,
       queued: pair.queued,
+      ...listOddities(pair, hide),
       ...(pair.guards.length === 0 ? {} : { guards: pair.guards.length }),
-      paths: pair.paths.map(countPath),
+      paths: pair.paths.map((path) => countPath(path, hide)),
     })),
   }
 }
 
-function countPath(path: PathStatus): PathStats {
-  const { id, state, inflight, ios, bytes, errors, retries, failures, latencyHistogram } = path
+function countPath(path: PathStatus, hide: (text: string) => string): PathStats {
+  const { id, state, inflight, ios, bytes, errors, retries, failures, latencyHistogram, troubles } = path
   return {
     id,
     state,
@@ -227,5 +298,8 @@ function countPath(path: PathStatus): PathStats {
     latencyUs: Math.round(path.latency),
     p50Us: latencyPercentile(latencyHistogram, 0.5),
     p99Us: latencyPercentile(latencyHistogram, 0.99),
+    ...(troubles !== undefined && {
+      troubles: Object.fromEntries(Object.entries(troubles).map(([kind, count]) => [hide(kind), count])),
+    }),
   }
 }

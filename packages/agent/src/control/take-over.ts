@@ -4,6 +4,7 @@ import { BlockError, messageOf } from '@blockbraid/core'
 import { callControl } from './client.ts'
 import { refuseForeign } from './path.ts'
 import type { HandOverResult } from './protocol.ts'
+import type { Listing, PairListing } from './snapshot.ts'
 
 /** How long an agent may take to leave its nodes, milliseconds. */
 const LEAVE_TIME = 30_000
@@ -11,18 +12,27 @@ const LEAVE_TIME = 30_000
 const EXIT_TIME = 10_000
 const STEP = 20
 
+/** How to take over. */
+export interface TakeOverOptions {
+  readonly report: (line: string) => void
+  /** Rejects where something that the agent serves cannot be served from here; then it is left alone. */
+  readonly check: (served: readonly PairListing[]) => Promise<void>
+  readonly signal: AbortSignal | undefined
+}
+
 /**
- * Has the agent at a control socket leave its kernel nodes and end, and waits until it has. Without an agent
- * there is nothing to do. Rejects with TIMED_OUT, or with what the agent says against it.
+ * Has the agent at a control socket leave its kernel nodes and end, and waits until it has. Resolves to whether there was
+ * one. Rejects with TIMED_OUT, or with what the agent says against it.
  */
-export async function takeOver(
-  path: string,
-  report: (line: string) => void,
-  signal: AbortSignal | undefined,
-): Promise<void> {
+export async function takeOver(path: string, { report, check, signal }: TakeOverOptions): Promise<boolean> {
   await refuseForeign(path)
   const pid = await pidOf(path, signal)
-  if (pid === undefined) return
+  if (pid === undefined) return false
+  await check(await servedBy(path, pid, signal)).catch((error: unknown) => {
+    if (!BlockError.is(error) || error.code === 'ABORTED') throw error
+    const text = `the agent with pid ${pid} keeps what it serves: ${error.message}`
+    throw new BlockError(error.code, text, { cause: error })
+  })
   try {
     const left = (await callControl(path, { op: 'hand-over' }, { timeout: LEAVE_TIME, signal })) as HandOverResult
     report(`the agent with pid ${pid} left ${left.nodes.length} kernel ${left.nodes.length === 1 ? 'node' : 'nodes'}`)
@@ -30,10 +40,24 @@ export async function takeOver(
       report(`${name}: an export cannot be handed over: clients of ${node} have to reconnect`)
   } catch (error) {
     // It was about to end anyway.
-    if (!BlockError.is(error) || (error.code !== 'CLOSED' && error.code !== 'CONNECT_FAILED'))
-      throw explain(path, pid, error)
+    if (!isGone(error)) throw explain(path, pid, error)
   }
   await untilGone(pid, signal)
+  return true
+}
+
+/** The pairs of the agent; none where it ends just now. */
+async function servedBy(path: string, pid: number, signal: AbortSignal | undefined): Promise<readonly PairListing[]> {
+  try {
+    return ((await callControl(path, { op: 'ls' }, { timeout: LEAVE_TIME, signal })) as Listing).pairs
+  } catch (error) {
+    if (isGone(error)) return []
+    throw explain(path, pid, error)
+  }
+}
+
+function isGone(error: unknown): boolean {
+  return BlockError.is(error) && (error.code === 'CLOSED' || error.code === 'CONNECT_FAILED')
 }
 
 async function pidOf(path: string, signal: AbortSignal | undefined): Promise<number | undefined> {

@@ -27,6 +27,18 @@ export function formatMicroseconds(microseconds: number): string {
   return `${short(microseconds / 1e6)} s`
 }
 
+/** Megabytes a second in at most six characters, from bytes a second: `0.0`, `48.2`, `1250`. */
+export function formatRate(bytes: number): string {
+  return short(bytes / 1e6)
+}
+
+/** How long ago an ISO date was at the time of day `now`, milliseconds: `85 s`, `12 min`, `3 h`. */
+export function formatAge(since: string, now: number): string {
+  const seconds = Math.max(0, Math.round((now - Date.parse(since)) / 1000))
+  if (seconds < 120) return `${seconds} s`
+  return seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`
+}
+
 function short(amount: number): string {
   return amount < 99.95 ? amount.toFixed(1) : String(Math.round(amount))
 }

@@ -1,5 +1,5 @@
 import type { GuardListing, PairListing } from '../control/snapshot.ts'
-import { formatSize } from './amounts.ts'
+import { formatAge, formatSize } from './amounts.ts'
 import { wrap } from './facts.ts'
 import { printable, shorten } from './table.ts'
 
@@ -11,7 +11,7 @@ const LEAST = 12
 export function summarizeGuards(guards: readonly GuardListing[], pair: string, width: number, now: number): string[] {
   const lines = guards.slice(0, SHOWN).flatMap((guard) => {
     const range = `  guarded: ${describeRange(guard)}: `
-    const [before, behind] = ['a write through ', ` may still land (since ${describeAge(guard, now)})`]
+    const [before, behind] = ['a write through ', ` may still land (since ${formatAge(guard.since, now)})`]
     const rest = width - before.length - behind.length
     const one = rest - range.length >= LEAST
     const path = shorten(printable(guard.path), Math.max(LEAST, one ? rest - range.length : rest - 4))
@@ -48,7 +48,7 @@ export function describeGuard(guard: GuardListing, width: number, now: number): 
   const held = guard.reads ? 'reads and writes wait' : 'writes wait'
   const path = `a write through ${guard.path} may still land`
   return [
-    `${describeRange(guard)}: ${held}, since ${describeAge(guard, now)}`,
+    `${describeRange(guard)}: ${held}, since ${formatAge(guard.since, now)}`,
     ...[path, guard.reason].filter((text) => text !== '').flatMap((text) => indented(text, width, 2)),
   ]
 }
@@ -56,10 +56,4 @@ export function describeGuard(guard: GuardListing, width: number, now: number): 
 function describeRange({ offset, length }: GuardListing): string {
   if (length !== null) return `${formatSize(length)} at ${offset}`
   return offset === 0 ? 'all of it' : `all from ${offset} on`
-}
-
-function describeAge({ since }: GuardListing, now: number): string {
-  const seconds = Math.max(0, Math.round((now - Date.parse(since)) / 1000))
-  if (seconds < 120) return `${seconds} s`
-  return seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`
 }

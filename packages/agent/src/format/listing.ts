@@ -1,7 +1,9 @@
-import type { Listing, PairListing } from '../control/snapshot.ts'
+import type { Listing, MissingListing, PairListing } from '../control/snapshot.ts'
 import { isKernelNode } from '../nodes/kernel-node.ts'
-import { formatCount, formatMicroseconds, formatSize } from './amounts.ts'
+import { formatAge, formatCount, formatMicroseconds, formatSize } from './amounts.ts'
+import { wrap } from './facts.ts'
 import { summarizeGuards } from './guards.ts'
+import { oddities } from './oddities.ts'
 import { printable, shorten, shortenAlike } from './table.ts'
 
 /** I/Os a second by pair name and path id; empty where it is not known. */
@@ -33,21 +35,28 @@ const cellsWidth = cells.reduce((sum, width) => sum + width, 0)
 
 /** A tree of pairs and their paths at the time of day `now`, milliseconds, `width` characters wide. */
 export function formatListing(listing: Listing, rates: Rates, width: number, now: number = Date.now()): string[] {
-  if (listing.pairs.length === 0) return ['no pairs']
+  const missing = (listing.missing ?? []).map((one) => formatMissing(one, width, now))
+  if (listing.pairs.length === 0) return ['no pairs', ...missing]
   const names = listing.pairs.flatMap((pair) => pair.paths.map((path) => path.id.length))
   const idWidth = Math.max(8, Math.min(Math.max(8, ...names), width - cellsWidth - 3))
   const title = `${' '.repeat(idWidth + 3)}${row(['access', 'state', 'in flight', 'IOPS', 'latency'])}`
-  return [title, ...listing.pairs.flatMap((pair) => formatPair(pair, rates, idWidth, width, now))]
+  return [title, ...listing.pairs.flatMap((pair) => formatPair(pair, rates, idWidth, width, now)), ...missing]
+}
+
+function formatMissing({ what, why, since }: MissingListing, width: number, now: number): string {
+  const age = ` (since ${formatAge(since, now)})`
+  return `${shorten(printable(`missing: ${what}: ${why}`), width - age.length)}${age}`
 }
 
 function formatPair(pair: PairListing, rates: Rates, idWidth: number, width: number, now: number): string[] {
-  const state = pair.state === 'stalled' ? `STALLED, ${pair.parked} I/Os wait` : pair.state
+  const state = stateOf(pair)
   const facts = [
     `${formatSize(pair.size)} in blocks of ${formatSize(pair.blockSize)}`,
     pair.policy || 'no policy',
     state,
   ]
   const lines = [`${pair.name}  ${pair.volume}`, `  ${facts.join(', ')}`, `  ${describeNode(pair)}`]
+  lines.push(...oddities(pair).map((text) => `  ${text}`))
   // An agent of an earlier version tells of none.
   lines.push(...summarizeGuards(pair.guards ?? [], pair.name, width, now))
   const ids = shortenAlike(
@@ -64,10 +73,16 @@ function formatPair(pair: PairListing, rates: Rates, idWidth: number, width: num
       formatMicroseconds(path.latencyUs),
     ])
     lines.push(`${last ? '`- ' : '|- '}${ids[index]!.padEnd(idWidth)}${text}`)
-    if (path.reason !== '') lines.push(`${last ? '   ' : '|  '}  ${path.reason}`)
+    if (path.reason !== '')
+      lines.push(...wrap(path.reason, width - 5).map((line) => `${last ? '   ' : '|  '}  ${line}`))
   })
   if (pair.paths.length === 0) lines.push('`- no paths')
   return lines.map((line) => shorten(printable(line), width).trimEnd())
+}
+
+function stateOf({ state, parked }: PairListing): string {
+  if (state === 'stalled') return `STALLED, ${parked} I/Os wait`
+  return state === 'lost' ? 'LOST, its node was taken away' : state
 }
 
 function describeNode({ node, tookOver }: PairListing): string {

@@ -1,5 +1,7 @@
-import type { Stats } from '../control/snapshot.ts'
+import type { PathStats, Stats } from '../control/snapshot.ts'
 import { formatCount, formatMicroseconds, formatSize } from './amounts.ts'
+import { wrap } from './facts.ts'
+import { oddities } from './oddities.ts'
 import { formatTable, printable } from './table.ts'
 
 const columns = [
@@ -31,6 +33,19 @@ export function formatStats(stats: Stats, width: number): string[] {
       formatMicroseconds(path.p99Us),
     ])
     const title = printable(`${pair.name}  ${facts.join(', ')}`)
-    return [title, ...formatTable(columns, rows, width - 2).map((line) => `  ${line}`)]
+    const [head = '', ...lines] = formatTable(columns, rows, width - 2)
+    return [
+      title,
+      ...oddities(pair).map((text) => `  ${text}`),
+      `  ${head}`,
+      ...lines.flatMap((line, index) => [`  ${line}`, ...formatTroubles(pair.paths[index]!, width)]),
+    ]
   })
+}
+
+function formatTroubles({ troubles = {} }: PathStats, width: number): string[] {
+  const counted = Object.entries(troubles).sort(([, one], [, other]) => other - one)
+  if (counted.length === 0) return []
+  const text = counted.map(([kind, count]) => `${kind} ${formatCount(count)}`).join(', ')
+  return wrap(printable(text), width - 4).map((line) => `    ${line}`)
 }

@@ -1,5 +1,4 @@
-import PQueue from 'p-queue'
-import type { Host, Timer } from '../clock.ts'
+import type { Host } from '../clock.ts'
 import { delay, systemHost } from '../clock.ts'
 import type { Closing } from '../closing.ts'
 import { closing, orAborted } from '../closing.ts'
@@ -22,114 +21,139 @@ import { userDevice } from '../user-device.ts'
 import type { VolumeId } from '../volume-id.ts'
 import type { Debts, Inherited } from './debts.ts'
 import { createDebts } from './debts.ts'
-import type { Inventory } from './inventory.ts'
-import { listDevices, scan, sourcesOf, volumeOf } from './inventory.ts'
-import type { JoinRules } from './join-rules.ts'
+import { Discovery } from './discovery.ts'
+import { listDevices, volumeOf } from './inventory.ts'
 import { joinRules } from './join-rules.ts'
-import type { Joined } from './joins.ts'
-import { joinPaths } from './joins.ts'
 import { makePair } from './pair.ts'
-import type { DeviceInfo, HostAgent, HostAgentEvents, HostAgentOptions, PairSpec, ScanReport } from './types.ts'
+import type { Place } from './turns.ts'
+import { Procession, Turns } from './turns.ts'
+import type {
+  DeviceInfo,
+  HostAgent,
+  HostAgentEvents,
+  HostAgentOptions,
+  Missing,
+  PairSpec,
+  ScanReport,
+} from './types.ts'
 
 const NAME = /^[A-Za-z0-9._:-]{1,128}$/
 
 // A device that is opened again waits that long for the fences of the last one, before it holds I/O for them, ms.
 const FENCE_WAIT = 5000
 
-// News of one change come in bursts, one per path; milliseconds.
-const RESCAN_DELAY = 50
-
 /** Makes a host agent. It asks the targets nothing until the first `rescan`, `open` or `pair`. */
 export function createHostAgent(options: HostAgentOptions): HostAgent {
-  const { targets, host = systemHost, ledger, same, distinct } = options
-  return new Agent(targets, host, ledger, joinRules(same, distinct))
-}
-
-interface OpenDevice {
-  readonly device: MultipathDevice
-  users: number
+  return new Agent(options)
 }
 
 class Agent implements HostAgent {
   readonly targets: readonly Target[]
   readonly events: Emitter<HostAgentEvents> = createEmitter()
   #host: Host
-  #inventory: Inventory | undefined
-  #rules: JoinRules
-  #joined: Joined = { volumes: new Map(), errors: [] }
-  #open = new Map<string, OpenDevice>()
-  #pairs = new Map<string, BlockDevicePair>()
+  #discovery: Discovery
+  #open = new Map<string, MultipathDevice>()
+  #users = new WeakMap<MultipathDevice, number>()
+  #opening = new Map<string, readonly PathSource[]>()
+  /** By name, in the order in which they were asked for; undefined while one is being made. */
+  #pairs = new Map<string, BlockDevicePair | undefined>()
   #deviceOf = new WeakMap<BlockDevicePair, string>()
-  #control = new PQueue({ concurrency: 1 })
-  #rescan: Timer | undefined
+  #turns: Turns
+  #procession: Procession
   #stop = new AbortController()
-  #scanned = false
   // Closed, and not all of their paths fenced.
   #unfenced = new Set<MultipathDevice>()
   #ledger: Ledger | undefined
   #debts: Debts
-  #stopListening: (() => void)[] = []
   #mode: DetachMode | undefined
   #closing: Closing = closing((options) => this.#end(options))
 
-  constructor(targets: readonly Target[], host: Host, ledger: Ledger | undefined, rules: JoinRules) {
+  constructor({ targets, host = systemHost, ledger, same, distinct, expected = [] }: HostAgentOptions) {
     const names = targets.map(({ name }) => name)
     const twice = names.find((name, index) => names.indexOf(name) !== index)
     if (twice !== undefined) throw new TypeError(`two targets are named "${twice}"; each needs a name of its own`)
     this.targets = targets
     this.#host = host
     this.#ledger = ledger
+    this.#turns = new Turns(host.clock)
+    this.#procession = new Procession(host.clock)
     this.#debts = createDebts(ledger, (path) => this.#targetsFor(path), host, this.#stop.signal)
-    this.#rules = rules
-    for (const { events } of targets) {
-      if (events === undefined) continue
-      const onChanged = (): void => this.#rescanSoon()
-      events.on('changed', onChanged)
-      this.#stopListening.push(() => events.off('changed', onChanged))
-    }
+    this.#discovery = new Discovery({
+      targets,
+      host,
+      rules: joinRules(same, distinct),
+      expected,
+      stop: this.#stop.signal,
+      open: this.#open,
+      held: () => this.#held(),
+      found: () => {
+        for (const [id, device] of this.#open) this.#follow(id, device)
+      },
+      tell: (report) => this.events.emit('rescanned', report),
+    })
   }
 
   get pairs(): readonly BlockDevicePair[] {
-    return [...this.#pairs.values()]
+    return [...this.#pairs.values()].filter((pair) => pair !== undefined)
+  }
+
+  get missing(): readonly Missing[] {
+    return this.#closing.begun ? [] : this.#discovery.missing
   }
 
   devices(): readonly DeviceInfo[] {
-    return listDevices(this.#inventory ?? new Map(), this.#joined.volumes)
+    return listDevices(this.#discovery.inventory, this.#discovery.joined.volumes)
   }
 
-  rescan(options?: SignalOptions): Promise<ScanReport> {
-    return this.#inTurn((signal) => this.#scan(signal), options?.signal)
+  async rescan(options?: SignalOptions): Promise<ScanReport> {
+    return this.#discovery.rescan(this.#signalOf(options))
   }
 
-  open(id: string, options: SignalOptions & { multipath?: MultipathOptions } = {}): Promise<UserDevice> {
-    return this.#inTurn(async (signal) => {
-      const { device } = await this.#use(id, undefined, options.multipath, signal)
+  async open(id: string, options: SignalOptions & { multipath?: MultipathOptions } = {}): Promise<UserDevice> {
+    const signal = this.#signalOf(options)
+    return this.#inTurn(id, signal, async () => {
+      const device = await this.#use(id, undefined, options.multipath, signal)
       return this.#front(id, device)
-    }, options.signal)
+    })
   }
 
-  pair(spec: PairSpec, options: SignalOptions = {}): Promise<BlockDevicePair> {
-    return this.#inTurn(async (signal) => {
-      if (!NAME.test(spec.name)) {
-        throw new TypeError(`name is "${spec.name}"; it must be 1 to 128 of the characters A-Z a-z 0-9 . _ - :`)
-      }
-      if (this.#pairs.has(spec.name)) throw new BlockError('IN_USE', `there is a pair named ${spec.name} already`)
-      if (spec.shared !== true) await this.#refuseSecond(spec.device, signal)
-      const { device, users } = await this.#use(spec.device, spec.selector, spec.multipath, signal)
-      const user = this.#front(spec.device, device)
-      let pair: BlockDevicePair | undefined
-      try {
-        pair = await makePair(spec, device, user, signal, ({ id }) => this.#pairs.delete(id))
-        // A device that others use gets the new policy only once nothing can go wrong any more.
-        if (users > 1 && spec.selector !== undefined) pair.setSelector(spec.selector)
-      } catch (error) {
-        await (pair ?? user).close({ signal })
-        throw error
-      }
-      this.#pairs.set(spec.name, pair)
-      this.#deviceOf.set(pair, spec.device)
-      return pair
-    }, options.signal)
+  async pair(spec: PairSpec, options: SignalOptions = {}): Promise<BlockDevicePair> {
+    const signal = this.#signalOf(options)
+    const { name } = spec
+    if (!NAME.test(name)) {
+      throw new TypeError(`name is "${name}"; it must be 1 to 128 of the characters A-Z a-z 0-9 . _ - :`)
+    }
+    if (this.#pairs.has(name)) throw new BlockError('IN_USE', `there is a pair named ${name} already`)
+    this.#pairs.set(name, undefined)
+    const place = this.#procession.enter()
+    try {
+      return await this.#inTurn(spec.device, signal, () => this.#pair(spec, place, signal))
+    } finally {
+      place.leave()
+      // What was called off may still be on its way to its end.
+      if (this.#pairs.get(name) === undefined) this.#pairs.delete(name)
+    }
+  }
+
+  async #pair(spec: PairSpec, place: Place, signal: AbortSignal): Promise<BlockDevicePair> {
+    if (spec.shared !== true) await this.#refuseSecond(spec.device, signal)
+    const device = await this.#use(spec.device, spec.selector, spec.multipath, signal)
+    const user = this.#front(spec.device, device)
+    let pair: BlockDevicePair | undefined
+    try {
+      await place.turn()
+      const { clock } = this.#host
+      pair = await makePair(spec, device, user, clock, signal, () => this.#pairs.delete(spec.name))
+      // A device that others use gets the new policy only once nothing can go wrong any more.
+      if (this.#usersOf(device) > 1 && spec.selector !== undefined) pair.setSelector(spec.selector)
+      signal.throwIfAborted()
+    } catch (error) {
+      await (pair ?? user).close({ signal })
+      throw error
+    }
+    this.#pairs.set(spec.name, pair)
+    this.#deviceOf.set(pair, spec.device)
+    return pair
   }
 
   /**
@@ -137,54 +161,46 @@ class Agent implements HostAgent {
    * there would be no order.
    */
   async #refuseSecond(id: string, signal: AbortSignal): Promise<void> {
-    const volume = this.#open.get(id)?.device.volume ?? volumeOf((await this.#sources(id, signal))[0])
+    const volume = await this.#volumeOf(id, signal)
     const other = this.pairs.find((pair) => pair.volume === volume && this.#deviceOf.get(pair) !== id)
     if (other === undefined) return
     const text = `${id === volume ? volume : `${id} leads to ${volume}, which`} is paired already, as ${other.id}`
     throw new BlockError('IN_USE', `${text}: close that pair, or set shared where two are meant`)
   }
 
-  /** Control calls change one inventory and one set of devices: one at a time, in their order. */
-  #inTurn<Result>(work: (signal: AbortSignal) => Promise<Result>, asked: AbortSignal | undefined): Promise<Result> {
-    if (this.#closing.begun) return Promise.reject(new BlockError('CLOSED', 'the agent is closed'))
-    const signal = asked === undefined ? this.#stop.signal : AbortSignal.any([asked, this.#stop.signal])
-    return this.#control.add(() => work(signal), { signal })
+  #signalOf(options: SignalOptions | undefined): AbortSignal {
+    if (this.#closing.begun) throw new BlockError('CLOSED', 'the agent is closed')
+    const asked = options?.signal
+    return asked === undefined ? this.#stop.signal : AbortSignal.any([asked, this.#stop.signal])
   }
 
-  #rescanSoon(): void {
-    if (this.#rescan !== undefined || this.#closing.begun || !this.#scanned) return
-    this.#rescan = this.#host.clock.after(RESCAN_DELAY, () => {
-      // The next news may ask again once this scan has begun, not before.
-      this.#inTurn((signal) => {
-        this.#rescan = undefined
-        return this.#scan(signal)
-      }, undefined).then(
-        (report) => this.events.emit('rescanned', report),
-        // Closed meanwhile: targets that cannot be asked are in the report.
-        () => {},
+  async #volumeOf(id: string, signal: AbortSignal): Promise<VolumeId> {
+    return this.#open.get(id)?.volume ?? volumeOf((await this.#sources(id, signal))[0])
+  }
+
+  /** Control calls of one volume are done one at a time, in their order; those of others do not wait for them. */
+  async #inTurn<Result>(id: string, signal: AbortSignal, work: () => Promise<Result>): Promise<Result> {
+    for (;;) {
+      const volume = await this.#volumeOf(id, signal)
+      const done = await this.#turns.run(
+        volume,
+        // While it waited, the id may have come to lead elsewhere.
+        async () => ((await this.#volumeOf(id, signal)) === volume ? { result: await work() } : undefined),
+        signal,
       )
-    })
+      if (done !== undefined) return done.result
+    }
   }
 
-  async #scan(signal: AbortSignal | undefined): Promise<ScanReport> {
-    this.#scanned = true
-    const { inventory, report } = await scan(this.targets, this.#inventory ?? new Map(), signal, this.#host.clock)
-    this.#inventory = inventory
-    const open = Array.from(
-      this.#open,
-      ([id, { device }]) => [id, new Set(device.paths.map((path) => path.id))] as const,
-    )
-    this.#joined = joinPaths(inventory.values(), this.#rules, new Map(open))
-    for (const [id, { device }] of this.#open) this.#follow(id, device)
-    return { ...report, errors: [...report.errors, ...this.#joined.errors] }
-  }
-
-  #sourcesOf(id: string): readonly PathSource[] {
-    return sourcesOf(this.#inventory ?? new Map(), this.#joined.volumes, id)
+  #held(): Map<string, Set<string>> {
+    const held = new Map<string, Set<string>>()
+    for (const [id, sources] of this.#opening) held.set(id, new Set(sources.map(({ info }) => info.id)))
+    for (const [id, device] of this.#open) held.set(id, new Set(device.paths.map((path) => path.id)))
+    return held
   }
 
   #follow(id: string, device: MultipathDevice): void {
-    const sources = this.#sourcesOf(id).filter((source) => volumeOf(source) === device.volume)
+    const sources = this.#discovery.sources(id).filter((source) => volumeOf(source) === device.volume)
     const offered = new Set(sources.map(({ info }) => info.id))
     for (const path of device.paths) {
       // Not awaited: a fence may take long, and the scan has nothing to gain from it.
@@ -197,22 +213,46 @@ class Agent implements HostAgent {
     id: string,
     selector: (() => PathSelector) | undefined,
     multipath: MultipathOptions | undefined,
-    signal: AbortSignal | undefined,
-  ): Promise<OpenDevice> {
+    signal: AbortSignal,
+  ): Promise<MultipathDevice> {
     const open = this.#open.get(id)
     if (open !== undefined) {
-      open.users++
+      this.#users.set(open, this.#usersOf(open) + 1)
       return open
     }
     const sources = await this.#sources(id, signal)
-    const volume = volumeOf(sources[0])
+    this.#opening.set(id, sources)
+    let device: MultipathDevice
+    try {
+      device = await this.#openDevice(volumeOf(sources[0]), sources, selector, multipath, signal)
+    } finally {
+      this.#opening.delete(id)
+    }
+    this.#open.set(id, device)
+    this.#users.set(device, 1)
+    for (const event of ['stalled', 'resumed'] as const) device.events.on(event, () => this.#discovery.plan())
+    // What was found while it was opened.
+    this.#follow(id, device)
+    this.#discovery.plan()
+    return device
+  }
+
+  async #openDevice(
+    volume: VolumeId,
+    sources: readonly PathSource[],
+    selector: (() => PathSelector) | undefined,
+    multipath: MultipathOptions | undefined,
+    signal: AbortSignal,
+  ): Promise<MultipathDevice> {
     const { owed, begin } = await orAborted(this.#owed(volume), signal)
     const [host, ledger] = [this.#host, this.#ledger]
     const device = await openMultipath(volume, sources, { selector, multipath, signal, host, ledger, owed })
     begin()
-    const made = { device, users: 1 }
-    this.#open.set(id, made)
-    return made
+    return device
+  }
+
+  #usersOf(device: MultipathDevice): number {
+    return this.#users.get(device) ?? 0
   }
 
   /** What holds I/O of a volume: what processes before have left, and devices of this one that were closed. */
@@ -235,16 +275,16 @@ class Agent implements HostAgent {
 
   /** The one that offers a path first. */
   #targetsFor(path: string): readonly Target[] {
-    const offers = this.#inventory?.get(path)?.target
+    const offers = this.#discovery.inventory.get(path)?.target
     return offers === undefined ? this.targets : [offers, ...this.targets.filter((target) => target !== offers)]
   }
 
   /** The paths behind a device id, one at least. Rejects with NOT_FOUND. */
-  async #sources(id: string, signal: AbortSignal | undefined): Promise<[PathSource, ...PathSource[]]> {
-    if (this.#sourcesOf(id).length === 0) await this.#scan(signal)
-    const [first, ...others] = this.#sourcesOf(id)
+  async #sources(id: string, signal: AbortSignal): Promise<[PathSource, ...PathSource[]]> {
+    if (this.#discovery.sources(id).length === 0) await this.#discovery.look(id, signal)
+    const [first, ...others] = this.#discovery.sources(id)
     if (first === undefined) {
-      const refused = this.#joined.errors.find(({ volume }) => volume === id)
+      const refused = this.#discovery.joined.errors.find(({ volume }) => volume === id)
       if (refused !== undefined) throw refused.error
       throw new BlockError('NOT_FOUND', `no target offers a volume or path ${id}; rescan lists what there is`)
     }
@@ -252,17 +292,16 @@ class Agent implements HostAgent {
   }
 
   #front(id: string, device: MultipathDevice): UserDevice {
-    return userDevice(device, this.#host.clock, (options) => this.#release(id, options))
+    return userDevice(device, this.#host.clock, (options) => this.#release(id, device, options))
   }
 
-  async #release(id: string, options: SignalOptions | undefined): Promise<void> {
-    const open = this.#open.get(id)
-    if (open === undefined) return
-    open.users--
+  async #release(id: string, device: MultipathDevice, options: SignalOptions | undefined): Promise<void> {
+    const users = this.#usersOf(device) - 1
+    this.#users.set(device, users)
     // Its own Ios must be done before it is told so; which of them are its own nobody knows.
-    if (open.users > 0) return orAborted(open.device.settled(), options?.signal)
+    if (users > 0) return orAborted(device.settled(), options?.signal)
     this.#open.delete(id)
-    const { device } = open
+    this.#discovery.plan()
     this.#unfenced.add(device)
     void device.fenced.then(() => this.#unfenced.delete(device))
     await device.close(options)
@@ -274,12 +313,11 @@ class Agent implements HostAgent {
   }
 
   async #end(options: { signal: AbortSignal }): Promise<void> {
-    for (const stop of this.#stopListening) stop()
-    this.#rescan?.cancel()
+    this.#discovery.close()
     this.#stop.abort(new BlockError('CLOSED', 'the agent is closed'))
-    await orAborted(this.#control.onIdle(), options.signal).catch(() => {})
+    await orAborted(this.#turns.idle(), options.signal).catch(() => {})
     const pairs = await Promise.allSettled(this.pairs.map((pair) => this.#endPair(pair, options.signal)))
-    const devices = await Promise.allSettled(Array.from(this.#open.values(), ({ device }) => device.close(options)))
+    const devices = await Promise.allSettled(Array.from(this.#open.values(), (device) => device.close(options)))
     this.#open.clear()
     const targets = await Promise.allSettled(this.targets.map((target) => target.close(options)))
     const errors = [...pairs, ...devices, ...targets].flatMap((end) => (end.status === 'rejected' ? [end.reason] : []))

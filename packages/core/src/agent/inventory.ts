@@ -1,65 +1,37 @@
-import type { Clock } from '../clock.ts'
-import { delay } from '../clock.ts'
-import { orAborted } from '../closing.ts'
 import { BlockError } from '../errors.ts'
 import type { PathSource } from '../multipath/path-slot.ts'
-import type { PathInfo, Target } from '../target.ts'
+import type { PathInfo } from '../target.ts'
 import type { VolumeId } from '../volume-id.ts'
 import { isVolumeId } from '../volume-id.ts'
+import type { Asking } from './asking.ts'
 import type { Joined } from './joins.ts'
 import type { DeviceInfo, ScanError, ScanReport } from './types.ts'
-
-// A target that hangs must not stop the others, milliseconds. Longer than one portal of it may take to be given up.
-const DISCOVER_TIMEOUT = 30_000
 
 /** Every path that the targets offered when they were last asked, by path id. */
 export type Inventory = ReadonlyMap<string, PathSource>
 
-/** Asks every target; the paths of one that cannot be asked stay as they were. */
-export async function scan(
-  targets: readonly Target[],
-  before: Inventory,
-  signal: AbortSignal | undefined,
-  clock: Clock,
-): Promise<{ inventory: Inventory; report: ScanReport }> {
+/** Puts together what every target offers; `errors` are of what cannot be used of it. */
+export function takeStock(askings: readonly Asking[]): { inventory: Inventory; errors: readonly ScanError[] } {
   const inventory = new Map<string, PathSource>()
   const errors: ScanError[] = []
-  const answers = await Promise.allSettled(targets.map((target) => ask(target, clock, signal)))
-  for (const [index, answer] of answers.entries()) {
-    const target = targets[index] as Target
-    if (answer.status === 'rejected') {
-      errors.push({ target: target.name, error: asError(answer.reason) })
-      for (const [id, source] of before) if (source.target === target) inventory.set(id, source)
-      continue
-    }
-    for (const info of answer.value) {
+  for (const { target, offered } of askings) {
+    for (const info of offered) {
+      // What is there counts before what another target only expects there.
+      if (inventory.get(info.id)?.info.unseen === true) inventory.delete(info.id)
+      else if (info.unseen === true && inventory.has(info.id)) continue
       const fault = infoFault(info, inventory)
       if (fault === undefined) inventory.set(info.id, { target, info })
-      else errors.push({ target: target.name, error: fault })
+      else errors.push({ target: target.name, path: info.id, error: fault })
     }
   }
-  signal?.throwIfAborted()
-  return {
-    inventory,
-    report: {
-      added: [...inventory.keys()].filter((id) => !isSamePath(before.get(id), inventory.get(id))),
-      removed: [...before.keys()].filter((id) => !isSamePath(before.get(id), inventory.get(id))),
-      errors,
-    },
-  }
+  return { inventory, errors }
 }
 
-async function ask(target: Target, clock: Clock, signal: AbortSignal | undefined): Promise<readonly PathInfo[]> {
-  const over = new AbortController()
-  const both = signal === undefined ? over.signal : AbortSignal.any([signal, over.signal])
-  const timedOut = delay(clock, DISCOVER_TIMEOUT, both).then(() => {
-    throw new BlockError('TIMED_OUT', `${target.name} did not answer within ${DISCOVER_TIMEOUT} ms`)
-  })
-  try {
-    return await orAborted(Promise.race([target.discover({ signal: both }), timedOut]), signal)
-  } finally {
-    over.abort()
-    timedOut.catch(() => {})
+/** Paths that came and went between two inventories; one that leads to another volume did both. */
+export function differenceOf(before: Inventory, after: Inventory): Pick<ScanReport, 'added' | 'removed'> {
+  return {
+    added: [...after.keys()].filter((id) => !isSamePath(before.get(id), after.get(id))),
+    removed: [...before.keys()].filter((id) => !isSamePath(before.get(id), after.get(id))),
   }
 }
 
@@ -80,25 +52,21 @@ function infoFault(info: PathInfo, known: Inventory): Error | undefined {
     : new BlockError('IN_USE', `path ${info.id} is offered twice, by ${other.target.name} before`)
 }
 
-function asError(reason: unknown): Error {
-  return reason instanceof Error ? reason : new Error(String(reason))
-}
-
 /** Native devices, one a path, and multipath devices, one a volume, each once. */
 export function listDevices(inventory: Inventory, volumes: Joined['volumes']): DeviceInfo[] {
   const known = new Map([...volumes.values()].flat().map((source) => [source.info.id, volumeOf(source)]))
-  const natives = Array.from(inventory.values(), ({ info }) =>
+  const natives = seen(inventory.values()).map((info) =>
     deviceInfo('native', info.id, known.get(info.id) ?? info.volume, [info]),
   )
-  const multipaths = Array.from(volumes, ([volume, sources]) =>
-    deviceInfo(
-      'multipath',
-      volume,
-      volume,
-      sources.map(({ info }) => info),
-    ),
-  )
+  const multipaths = Array.from(volumes, ([volume, sources]) => [volume, seen(sources)] as const)
+    .filter(([, infos]) => infos.length > 0)
+    .map(([volume, infos]) => deviceInfo('multipath', volume, volume, infos))
   return [...natives, ...multipaths]
+}
+
+/** Without what is only expected to be there. */
+function seen(sources: Iterable<PathSource>): PathInfo[] {
+  return Array.from(sources, ({ info }) => info).filter(({ unseen }) => unseen !== true)
 }
 
 function deviceInfo(kind: DeviceInfo['kind'], id: string, volume: VolumeId, infos: PathInfo[]): DeviceInfo {

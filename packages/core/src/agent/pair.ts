@@ -1,9 +1,10 @@
+import type { Clock, Timer } from '../clock.ts'
 import type { Closing } from '../closing.ts'
 import { closing } from '../closing.ts'
-import type { SignalOptions } from '../device.ts'
+import type { DeviceLimits } from '../device.ts'
 import type { Emitter } from '../emitter.ts'
 import { createEmitter } from '../emitter.ts'
-import { BlockError } from '../errors.ts'
+import { BlockError, messageOf } from '../errors.ts'
 import type { MultipathDevice, MultipathEvents } from '../multipath/multipath-device.ts'
 import type { BlockDevicePair, DeviceState, GuardStatus, PairEvents, PathStatus } from '../pair.ts'
 import type { PathSelector } from '../policy.ts'
@@ -12,7 +13,7 @@ import type { UserDevice } from '../user-device.ts'
 import type { VolumeId } from '../volume-id.ts'
 import type { PairSpec } from './types.ts'
 
-const FORWARDED = ['path', 'policyFault', 'resized', 'cacheLost'] as const
+const FORWARDED = ['path', 'trouble', 'policyFault', 'resized', 'limits', 'cacheLost'] as const
 // Told to the very end: whoever closes a pair may not want to wait for a path.
 const FORWARDED_LAST = ['stalled', 'resumed'] as const
 
@@ -21,6 +22,7 @@ export async function makePair(
   spec: PairSpec,
   device: MultipathDevice,
   user: UserDevice,
+  clock: Clock,
   signal: AbortSignal | undefined,
   onClosed: (pair: BlockDevicePair) => void,
 ): Promise<BlockDevicePair> {
@@ -30,6 +32,8 @@ export async function makePair(
     volume: device.volume,
     signal,
     ...(spec.description === undefined ? {} : { description: spec.description }),
+    ...(spec.product === undefined ? {} : { product: spec.product }),
+    ...(spec.serial === undefined ? {} : { serial: spec.serial }),
   })
   try {
     // It may have grown while the transport was busy.
@@ -41,7 +45,7 @@ export async function makePair(
     await kernel.detach({ mode: 'force' })
     throw error
   }
-  return new Pair(spec.name, device, user, kernel, onClosed)
+  return new Pair(spec.name, device, user, kernel, clock, onClosed)
 }
 
 class Pair implements BlockDevicePair {
@@ -50,11 +54,16 @@ class Pair implements BlockDevicePair {
   readonly kernel: Attachment
   readonly events: Emitter<PairEvents> = createEmitter()
   #device: MultipathDevice
+  #clock: Clock
+  #lost = false
   #onClosed: (pair: BlockDevicePair) => void
   #closing: Closing = closing((options) => this.#end(options))
   /** Calls of `close` that wait for the attachment. */
   #detaching = 0
   #resizing = false
+  #following = false
+  #sizeKept = ''
+  #limitsKept = ''
   #unsubscribe: (() => void)[] = []
   #unsubscribeLast: (() => void)[] = []
 
@@ -63,23 +72,34 @@ class Pair implements BlockDevicePair {
     device: MultipathDevice,
     user: UserDevice,
     kernel: Attachment,
+    clock: Clock,
     onClosed: (pair: BlockDevicePair) => void,
   ) {
     this.id = id
     this.user = user
     this.kernel = kernel
+    this.#clock = clock
     this.#device = device
     this.#onClosed = onClosed
     for (const event of FORWARDED) this.#unsubscribe.push(this.#forward(event))
     for (const event of FORWARDED_LAST) this.#unsubscribeLast.push(this.#forward(event))
     const onResized = (): void => void this.#followSize()
-    const onLost = (error: Error): void => void this.events.emit('lost', error)
+    const onLimits = (): void => void this.#followLimits()
+    const onLost = (error: Error): void => {
+      if (this.#lost) return
+      this.#lost = true
+      this.events.emit('lost', error)
+    }
     device.events.on('resized', onResized)
+    device.events.on('limits', onLimits)
     kernel.events.on('lost', onLost)
     this.#unsubscribe.push(
       () => device.events.off('resized', onResized),
+      () => device.events.off('limits', onLimits),
       () => kernel.events.off('lost', onLost),
     )
+    // It may be other than it was when the attachment looked, or when the one who left it did.
+    onLimits()
   }
 
   #forward(event: keyof MultipathEvents): () => void {
@@ -97,11 +117,34 @@ class Pair implements BlockDevicePair {
       ;({ size } = this.#device.limits)
       try {
         await this.kernel.resize(size)
+        this.#sizeKept = ''
       } catch (error) {
+        this.#sizeKept = messageOf(error)
         this.events.emit('resizeFailed', error as Error)
       }
     } while (size !== this.#device.limits.size)
     this.#resizing = false
+  }
+
+  // As that of the size. It is said once as long as it stays so.
+  async #followLimits(): Promise<void> {
+    if (this.#following || this.kernel.follow === undefined) return
+    this.#following = true
+    let limits: DeviceLimits
+    do {
+      ;({ limits } = this.user)
+      const before = this.#limitsKept
+      try {
+        await this.kernel.follow(limits)
+        this.#limitsKept = ''
+      } catch (error) {
+        // What is being detached follows nobody.
+        if (this.#detaching > 0 || this.#closing.begun) break
+        this.#limitsKept = messageOf(error)
+        if (this.#limitsKept !== before) this.events.emit('limitsFailed', error as Error)
+      }
+    } while (limits !== this.user.limits)
+    this.#following = false
   }
 
   get volume(): VolumeId {
@@ -109,7 +152,12 @@ class Pair implements BlockDevicePair {
   }
 
   get state(): DeviceState {
-    return this.#closing.begun || this.#detaching > 0 ? 'closed' : this.#device.state
+    if (this.#closing.begun || this.#detaching > 0) return 'closed'
+    return this.#lost ? 'lost' : this.#device.state
+  }
+
+  get limits(): DeviceLimits {
+    return this.#device.limits
   }
 
   get parked(): number {
@@ -126,6 +174,10 @@ class Pair implements BlockDevicePair {
 
   get policyFaults(): number {
     return this.#device.policyFaults
+  }
+
+  get behind(): string {
+    return [this.#sizeKept, this.#limitsKept].filter((text) => text !== '').join('; ')
   }
 
   get paths(): readonly PathStatus[] {
@@ -153,13 +205,26 @@ class Pair implements BlockDevicePair {
   }
 
   async close(options: DetachOptions = {}): Promise<void> {
+    if (options.mode !== 'force') return this.#close(options)
+    // Whoever forces it does not wait for a path.
+    const hurry = new AbortController()
+    const stop = this.#whenStalled(() => 0, hurry)
+    const { signal } = options
+    const both = signal === undefined ? hurry.signal : AbortSignal.any([signal, hurry.signal])
+    return this.#close({ ...options, signal: both }).finally(stop)
+  }
+
+  async #close(options: DetachOptions): Promise<void> {
     // A second call goes to the attachment too: its signal or its mode may be what the first one waits for.
     this.#detaching++
     try {
       await this.kernel.detach(options)
     } catch (error) {
       if (BlockError.is(error) && error.code === 'IN_USE') throw error
+      // Of a call that is cut short the end of the device says more: whether anything was lost.
+      const isCutShort = BlockError.is(error) && error.code === 'ABORTED' && options.signal?.aborted === true
       await this.#closing.close(options)
+      if (isCutShort && options.mode === 'force') return
       throw error
     } finally {
       this.#detaching--
@@ -167,15 +232,59 @@ class Pair implements BlockDevicePair {
     await this.#closing.close(options)
   }
 
-  async #end(options: SignalOptions): Promise<void> {
+  async #end({ signal }: { signal: AbortSignal }): Promise<void> {
     for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe()
+    const hurry = new AbortController()
+    const stop = this.#whenStalled(() => this.#device.patience, hurry)
+    const both = AbortSignal.any([signal, hurry.signal])
     try {
-      if (this.user.limits.writeCache && !this.user.limits.readOnly) await this.user.flush(options)
+      await this.#flush(both)
     } finally {
-      await this.user.close(options).finally(() => {
+      await this.user.close({ signal: both }).finally(() => {
+        stop()
         for (const unsubscribe of this.#unsubscribeLast) unsubscribe()
         this.#onClosed(this)
       })
+    }
+  }
+
+  async #flush(signal: AbortSignal): Promise<void> {
+    const { writeCache, readOnly } = this.user.limits
+    if (!writeCache || readOnly) return
+    const atRisk = this.#device.unflushed
+    try {
+      await this.user.flush({ signal })
+    } catch (error) {
+      const stalled = this.#device.state === 'stalled'
+      if (!atRisk) {
+        // A flush of nothing.
+        if (stalled) return
+        throw error
+      }
+      const reasons = this.paths.map(({ id, reason, state }) => `${id}: ${reason || state}`)
+      const why = stalled ? `no path is usable (${reasons.join('; ') || 'it has none'})` : messageOf(error)
+      const text = `${this.id} is closed, and what was acknowledged and not flushed may be lost: ${why}`
+      throw new BlockError(stalled ? 'NO_PATH' : 'IO_FAILED', text, { cause: error })
+    }
+  }
+
+  /** Fires `hurry` when the device has been without a usable path for as long as `patience` says, milliseconds. */
+  #whenStalled(patience: () => number, hurry: AbortController): () => void {
+    let timer: Timer | undefined
+    const wait = (): void => {
+      timer?.cancel()
+      const left = patience()
+      if (left <= 0) hurry.abort()
+      else timer = this.#clock.after(left, () => hurry.abort())
+    }
+    const resume = (): void => timer?.cancel()
+    this.#device.events.on('stalled', wait)
+    this.#device.events.on('resumed', resume)
+    if (this.#device.state === 'stalled') wait()
+    return () => {
+      timer?.cancel()
+      this.#device.events.off('stalled', wait)
+      this.#device.events.off('resumed', resume)
     }
   }
 

@@ -5,7 +5,7 @@ import type { Ledger } from '../ledger.ts'
 import type { MultipathOptions } from '../multipath/options.ts'
 import type { BlockDevicePair } from '../pair.ts'
 import type { PathSelector } from '../policy.ts'
-import type { Target } from '../target.ts'
+import type { DiscoveryNote, Target } from '../target.ts'
 import type { DetachOptions, Transport } from '../transport.ts'
 import type { UserDevice } from '../user-device.ts'
 import type { VolumeId } from '../volume-id.ts'
@@ -40,8 +40,28 @@ export interface ScanError {
   readonly target: string
   /** The identity whose paths are not joined, where the error is that; they stay native devices. */
   readonly volume?: VolumeId
+  /** The path that cannot be used, where the error is that. */
+  readonly path?: string
   /** What went wrong. */
   readonly error: Error
+}
+
+/** What a target says of something that it does not list as it should. */
+export interface ScanNote extends DiscoveryNote {
+  /** Name of the target. */
+  readonly target: string
+}
+
+/** Something that should be there and is not: it is looked for until it is. */
+export interface Missing {
+  /** Name of the target; an empty text where no target is known to have it. */
+  readonly target: string
+  /** A portal, a target, a volume, for people; an empty text: the whole target. */
+  readonly place: string
+  /** Why, for people. */
+  readonly text: string
+  /** `clock.now()` when it was missed first, µs. */
+  readonly since: number
 }
 
 /** What a rescan found, and what went wrong while it looked. */
@@ -52,6 +72,8 @@ export interface ScanReport {
   readonly removed: readonly string[]
   /** What went wrong; the paths of a target that could not be asked are kept as they were. */
   readonly errors: readonly ScanError[]
+  /** What targets say of what they leave out; without the field they say nothing. */
+  readonly notes?: readonly ScanNote[]
 }
 
 /** How to make a {@link BlockDevicePair}. */
@@ -66,6 +88,10 @@ export interface PairSpec {
   transport: Transport
   /** For people: shown by clients that list exports. */
   description?: string
+  /** As in `AttachOptions`. */
+  product?: string
+  /** As in `AttachOptions`. */
+  serial?: string
   /** Of the device; without effect where it is open already. */
   multipath?: MultipathOptions
   /**
@@ -98,11 +124,16 @@ export interface HostAgentOptions {
    * known as `serial.IDENTITY@PLACE`.
    */
   distinct?: readonly (readonly string[])[]
+  /** Ids of devices that shall be there: as long as no target offers them they are {@link HostAgent.missing}. */
+  expected?: readonly string[]
 }
 
 /** Events of a {@link HostAgent}. */
 export interface HostAgentEvents {
-  /** The agent asked the targets again by itself, after news from one of them. */
+  /**
+   * The agent asked targets by itself, after news from one of them or because something was missing, and something is
+   * not as it was; or a target has answered that was too late for a rescan.
+   */
   rescanned: ScanReport
 }
 
@@ -114,9 +145,17 @@ export interface HostAgent extends AsyncDisposable {
   readonly pairs: readonly BlockDevicePair[]
   /** News of the agent. */
   readonly events: Events<HostAgentEvents>
+  /**
+   * What should be there and is not. Once it has scanned, the agent asks the targets concerned again and again as long as
+   * there is any, or a device has no usable path; each is found within 15 s of its return.
+   */
+  readonly missing: readonly Missing[]
   /** Native and multipath devices of the last scan, each once. */
   devices(): readonly DeviceInfo[]
-  /** Asks every target again; paths of open devices come and go, their nodes stay. */
+  /**
+   * Asks every target again; paths of open devices come and go, their nodes stay. Once one has answered, the others are
+   * waited for at most a second: what comes later is told as `rescanned`.
+   */
   rescan(options?: SignalOptions): Promise<ScanReport>
   /** Opens a user-space device for direct use: by volume identity, or by path id. Close it after use. */
   open(id: string, options?: SignalOptions & { multipath?: MultipathOptions }): Promise<UserDevice>

@@ -7,7 +7,7 @@ import type { ByteRun } from '../ledger.ts'
 import type { GuardStatus } from '../pair.ts'
 import type { PathSelector } from '../policy.ts'
 import type { IoStatus } from '../status.ts'
-import { describeStatus, Errno, isPathError, NOT_EXECUTED, OK } from '../status.ts'
+import { Errno, isPathError, NOT_EXECUTED, OK, PATH_ERROR } from '../status.ts'
 import type { Attempt } from './attempt.ts'
 import { AttemptList, AttemptPool } from './attempt.ts'
 import type { Change } from './change.ts'
@@ -19,6 +19,7 @@ import type { ResolvedOptions } from './options.ts'
 import type { PathEntry } from './path-entry.ts'
 import type { PathSlot } from './path-slot.ts'
 import { Selection } from './selection.ts'
+import { NO_ANSWER } from './troubles.ts'
 
 /** Somebody who waits for some Ios. */
 interface Barrier {
@@ -26,12 +27,18 @@ interface Barrier {
   readonly resolve: () => void
 }
 
+const ELSEWHERE: IoStatus = Errno.EAGAIN | PATH_ERROR | NOT_EXECUTED
+
 /** What an engine tells its device. */
 export interface EngineOwner {
   /** Said once per policy. */
   policyFault(error: Error): void
   /** A failed path owes no `done` any more: what it leaves without proof is known. */
   drained(slot: PathSlot): void
+  /** Whether a change that none of the usable paths takes may be taken later. */
+  awaitsWritable(): boolean
+  /** The storage has refused an I/O for a reservation: whether another path may be let in. */
+  mayLetOthersIn(slot: PathSlot): boolean
 }
 
 /**
@@ -61,6 +68,9 @@ export class Engine {
   #expiry: Timer | undefined
   #expiryAt = 0
   #watch: Timer | undefined
+  /** By op: how long one may be in flight, milliseconds; 0: for ever. */
+  readonly #limits: readonly number[]
+  readonly #watchInterval: number
   #closed = false
   #barriers: Barrier[] = []
 
@@ -68,6 +78,8 @@ export class Engine {
     this.#clock = clock
     this.#options = options
     this.#owner = owner
+    this.#limits = inFlightLimits(options)
+    this.#watchInterval = Math.min(...this.#limits.filter((limit) => limit > 0)) / 4
     this.selection = new Selection(selector, (error) => owner.policyFault(error))
   }
 
@@ -251,13 +263,23 @@ export class Engine {
 
   #finishFailed(attempt: Attempt, slot: PathSlot, status: IoStatus): void {
     slot.entry.errors++
-    if (!isPathError(status)) return this.#complete(attempt, status)
+    if (!isPathError(status)) {
+      if (isProtection(status) && changesData(attempt.io.op)) this.#refused(attempt, slot, status)
+      else if (status === Errno.EBADE && this.#owner.mayLetOthersIn(slot)) this.#moveOn(attempt, slot, ELSEWHERE)
+      else this.#complete(attempt, status)
+      return
+    }
+    this.#moveOn(attempt, slot, status)
+  }
+
+  /** The path has failed, or has refused what another one may do. */
+  #moveOn(attempt: Attempt, slot: PathSlot, status: IoStatus): void {
     attempt.slot = null
     attempt.doomed = false
     attempt.unsure = false
     const executed = (status & NOT_EXECUTED) === 0
-    if (executed) slot.fail(`an I/O ended with ${describeStatus(status)}`)
-    else slot.rest()
+    if (executed) slot.failAfter(status)
+    else if (!slot.exclusion.isOn) slot.rest()
     slot.entry.retries++
     const first = attempt.deadline === 0
     this.#startDeadline(attempt)
@@ -275,6 +297,22 @@ export class Engine {
       this.#retry(attempt)
     }
     if (slot.state === 'fencing' && slot.entry.inflight === 0) this.#owner.drained(slot)
+  }
+
+  /** The array takes no changes through this path: another one may take them now, or one that is not usable yet. */
+  #refused(attempt: Attempt, slot: PathSlot, status: IoStatus): void {
+    attempt.slot = null
+    attempt.doomed = false
+    attempt.unsure = false
+    slot.refuseChanges()
+    const elsewhere = this.#slots.some((other) => !other.isProtected)
+    if (this.#closed || isGone(attempt) || !(elsewhere || this.#owner.awaitsWritable())) {
+      return this.#complete(attempt, status)
+    }
+    slot.entry.retries++
+    this.#startDeadline(attempt)
+    if (elsewhere) this.#dispatch(attempt)
+    else this.#park(attempt)
   }
 
   #retry(attempt: Attempt): void {
@@ -334,16 +372,16 @@ export class Engine {
   }
 
   #startWatch(): void {
-    const { ioTimeout } = this.#options
-    if (ioTimeout === 0) return
-    this.#watch = this.#clock.after(ioTimeout / 4, () => {
+    if (this.#watchInterval === Number.POSITIVE_INFINITY) return
+    this.#watch = this.#clock.after(this.#watchInterval, () => {
       this.#watch = undefined
-      const oldest = this.#clock.now() - ioTimeout * 1000
+      const now = this.#clock.now()
       let waiting = false
       for (const { parent, slot, started } of this.#pool.all) {
         if (parent === null || slot === null) continue
         waiting = true
-        if (started <= oldest) slot.failHung(`an I/O had no answer for ${ioTimeout} ms`)
+        const limit = this.#limits[parent.op] as number
+        if (limit > 0 && started <= now - limit * 1000) slot.failHung(overdue(parent.op, limit), NO_ANSWER)
       }
       if (waiting && this.#watch === undefined) this.#startWatch()
     })
@@ -352,23 +390,30 @@ export class Engine {
   /** Changes the paths that I/O goes to; returns how many Ios expired while there was none, where there now is one. */
   setUsable(slots: PathSlot[]): number | undefined {
     const resumed = this.#slots.length === 0 && slots.length > 0
+    // What is parked beside usable paths waits for one that takes changes.
+    const unparks = resumed || slots.some((slot) => !slot.isProtected)
     if (slots.length === 0) this.#expired = 0
     for (const entry of this.#usable) entry.index = -1
     this.#slots = slots
     this.#usable = slots.map((slot) => slot.entry)
     for (const [index, entry] of this.#usable.entries()) entry.index = index
     this.selection.update(this.#usable)
-    for (let count = resumed ? this.#parked.length : 0; count > 0; count--) {
-      const attempt = this.#parked.shift()
-      if (attempt === null) break
-      this.#retry(attempt)
-    }
+    if (unparks) this.unpark()
     this.#pump()
     // The policy's `update` may have taken the last path out again.
     if (!resumed || this.#slots.length === 0) return undefined
     const expired = this.#expired
     this.#expired = 0
     return expired
+  }
+
+  /** Lets what waits for a path, or for one that takes changes, try again. */
+  unpark(): void {
+    for (let count = this.#parked.length; count > 0; count--) {
+      const attempt = this.#parked.shift()
+      if (attempt === null) break
+      this.#retry(attempt)
+    }
   }
 
   /** Nothing sent through the slot's path can change data any more: what waited for that moves on. */
@@ -515,6 +560,26 @@ export class Engine {
   stopWatch(): void {
     this.#watch?.cancel()
   }
+}
+
+function inFlightLimits({ ioTimeout, flushTimeout, trimTimeout, zeroTimeout }: ResolvedOptions): number[] {
+  const limits: number[] = []
+  limits[IoOp.Read] = limits[IoOp.Write] = ioTimeout
+  limits[IoOp.Flush] = flushTimeout
+  limits[IoOp.Trim] = trimTimeout
+  limits[IoOp.WriteZeroes] = zeroTimeout
+  return limits
+}
+
+function overdue(op: IoOp, limit: number): string {
+  if (op === IoOp.Flush) return `a flush had no answer for ${limit} ms`
+  if (op === IoOp.Trim) return `a trim had no answer for ${limit} ms`
+  if (op === IoOp.WriteZeroes) return `a write of zeroes had no answer for ${limit} ms`
+  return `an I/O had no answer for ${limit} ms`
+}
+
+function isProtection(status: IoStatus): boolean {
+  return status === Errno.EROFS || status === Errno.EPERM
 }
 
 /** Whether whoever submitted it has gone. */

@@ -1,25 +1,39 @@
 import type { DeviceLimits } from '../device.ts'
 
-/** What a device over several paths can do: the least of them, and the sum of their queues. */
-export function combineLimits(paths: readonly DeviceLimits[]): DeviceLimits {
-  const least = (pick: (limits: DeviceLimits) => number): number => Math.min(...paths.map(pick))
+/**
+ * What a device over several paths can do: the least of them, and the sum of their queues. Paths that are read-only
+ * take no part in what is done through the others.
+ */
+export function combineLimits(all: readonly DeviceLimits[]): DeviceLimits {
+  const writable = all.filter((limits) => !limits.readOnly)
+  const paths = writable.length > 0 ? writable : all
+  const least = (of: readonly DeviceLimits[], pick: (limits: DeviceLimits) => number): number =>
+    Math.min(...of.map(pick))
   return {
-    size: least((limits) => limits.size),
-    blockSize: least((limits) => limits.blockSize),
-    preferredBlockSize: Math.max(...paths.map((limits) => limits.preferredBlockSize)),
-    maxTransfer: least((limits) => limits.maxTransfer),
+    size: least(all, (limits) => limits.size),
+    blockSize: least(all, (limits) => limits.blockSize),
+    preferredBlockSize: Math.max(...all.map((limits) => limits.preferredBlockSize)),
+    maxTransfer: least(paths, (limits) => limits.maxTransfer),
     queueDepth: paths.reduce((sum, limits) => sum + limits.queueDepth, 0),
-    writeCache: paths.some((limits) => limits.writeCache),
+    writeCache: all.some((limits) => limits.writeCache),
     fua: paths.every((limits) => limits.fua),
     trim: paths.every((limits) => limits.trim),
     writeZeroes: paths.every((limits) => limits.writeZeroes),
-    readOnly: paths.some((limits) => limits.readOnly),
+    readOnly: writable.length === 0,
   }
+}
+
+const TOLD = ['maxTransfer', 'writeCache', 'fua', 'trim', 'writeZeroes', 'readOnly'] as const
+
+/** Whether two devices differ in what they can do, but for their size and for how much they do at once. */
+export function canOther(one: DeviceLimits, other: DeviceLimits): boolean {
+  return TOLD.some((field) => one[field] !== other[field])
 }
 
 /** Whether a path with `limits` takes every I/O that a device with the limits `asked` lets through. */
 export function takesAll(limits: DeviceLimits, asked: DeviceLimits): boolean {
   return (
+    (!limits.readOnly || asked.readOnly) &&
     limits.maxTransfer >= asked.maxTransfer &&
     (limits.fua || !asked.fua) &&
     (limits.trim || !asked.trim) &&
@@ -36,6 +50,7 @@ export function widen(before: DeviceLimits | undefined, limits: DeviceLimits): D
     fua: before.fua || limits.fua,
     trim: before.trim || limits.trim,
     writeZeroes: before.writeZeroes || limits.writeZeroes,
+    readOnly: before.readOnly && limits.readOnly,
   }
 }
 

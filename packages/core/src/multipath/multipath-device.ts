@@ -13,15 +13,15 @@ import type { ByteRun, Ledger } from '../ledger.ts'
 import type { DeviceState, GuardStatus, PairEvents, PathStatus } from '../pair.ts'
 import type { PathSelector } from '../policy.ts'
 import type { DeviceScsiOptions, ScsiAnswer } from '../scsi.ts'
-import { SCSI_TIMEOUT } from '../scsi.ts'
+import { changesReservations, SCSI_TIMEOUT } from '../scsi.ts'
 import { Errno } from '../status.ts'
-import type { Path } from '../target.ts'
+import type { Path, PathTrouble } from '../target.ts'
 import type { VolumeId } from '../volume-id.ts'
 import { CacheState } from './cache-state.ts'
 import { Engine } from './engine.ts'
 import { checkedSelector, firstPath } from './first-path.ts'
 import type { Owed } from './guard.ts'
-import { combineLimits, limitsFault, takesAll, widen } from './limits.ts'
+import { canOther, combineLimits, limitsFault, takesAll, widen } from './limits.ts'
 import { misfit } from './misfit.ts'
 import { narrowFront } from './narrow-front.ts'
 import type { MultipathOptions, ResolvedOptions } from './options.ts'
@@ -30,10 +30,12 @@ import { anyRoute, oneRoute, passThrough } from './pass-through.ts'
 import type { PathEntry } from './path-entry.ts'
 import type { PathSource, SlotOwner } from './path-slot.ts'
 import { PathSlot } from './path-slot.ts'
-import { activatable, bestTier } from './usable.ts'
+import { NO_ANSWER } from './troubles.ts'
+import { activatable, bestTier, standsBack } from './usable.ts'
+import { WriteHold } from './write-hold.ts'
 
 /** Events of a {@link MultipathDevice}: those of a pair, without the attachment's. */
-export type MultipathEvents = Omit<PairEvents, 'lost'>
+export type MultipathEvents = Omit<PairEvents, 'lost' | 'resizeFailed' | 'limitsFailed'>
 
 /** Options of {@link openMultipath}. */
 export interface OpenMultipathOptions extends SignalOptions {
@@ -59,6 +61,10 @@ export interface MultipathDevice extends BlockDevice {
   readonly volume: VolumeId
   /** Whether I/O can go on. */
   readonly state: DeviceState
+  /** How long I/O that waits since it has no usable path may still wait, milliseconds; Infinity where one is usable. */
+  readonly patience: number
+  /** Whether something was acknowledged that no flush has covered. */
+  readonly unflushed: boolean
   /** Settles after `close`, when every path is fenced, even if `close` was hurried. */
   readonly fenced: Promise<void>
   /** Changes of state. */
@@ -137,10 +143,12 @@ class Multipath implements MultipathDevice, SlotOwner {
   #closed = false
   #widest: DeviceLimits | undefined
   readonly #cache = new CacheState(this, () => this.#refreshLimits())
+  readonly #hold: WriteHold
   #fenced: () => void = () => {}
   readonly fenced: Promise<void> = new Promise((resolve) => (this.#fenced = resolve))
   #ended = new AbortController()
   #asked: PathSlot | undefined
+  #stalledAt: number
 
   constructor(
     volume: VolumeId,
@@ -155,12 +163,16 @@ class Multipath implements MultipathDevice, SlotOwner {
     this.ledger = ledger
     this.host = host
     this.options = options
+    this.#hold = new WriteHold(host.clock, options.noPathTimeout, () => this.#refreshLimits())
     this.#engine = new Engine(host.clock, options, selector === undefined ? firstPath() : checkedSelector(selector), {
       policyFault: (error) => this.#emit('policyFault', error),
       drained: (slot) => slot.drained(),
+      awaitsWritable: () => this.#hold.awaits(this.#slots),
+      mayLetOthersIn: (slot) => this.#mayLetOthersIn(slot),
     })
     for (const each of owed) this.#engine.owe(each)
     if (owed.length > 0) this.#cache.inherit()
+    this.#stalledAt = host.clock.now()
     this.limits = unknownLimits(sources[0]?.info.size ?? 0, sources[0]?.info.blockSize ?? 512)
     for (const source of sources) this.addPath(source)
   }
@@ -191,7 +203,13 @@ class Multipath implements MultipathDevice, SlotOwner {
   get state(): DeviceState {
     if (this.#closed) return 'closed'
     if (this.#engine.usable.length === 0) return 'stalled'
-    return this.#slots.every((slot) => slot.state === 'up') ? 'active' : 'degraded'
+    return this.#slots.every((slot) => slot.state === 'up' && slot.standsBack === '') ? 'active' : 'degraded'
+  }
+
+  get patience(): number {
+    if (this.state !== 'stalled') return Number.POSITIVE_INFINITY
+    const { clock } = this.host
+    return Math.max(0, this.options.noPathTimeout - (clock.now() - this.#stalledAt) / 1000)
   }
 
   get parked(): number {
@@ -301,11 +319,21 @@ class Multipath implements MultipathDevice, SlotOwner {
   }
 
   accepts(slot: PathSlot, path: Path, limits: DeviceLimits): string | undefined {
+    this.#askOthers(slot, limits)
     return limitsFault(limits, this.limits.blockSize) ?? misfit(slot, path, limits, this.#slots, this.limits.size)
   }
 
+  // What one path tells first, the others may not know yet: they would tell it with their next command, or never.
+  #askOthers(slot: PathSlot, limits: DeviceLimits): void {
+    for (const { state, entry } of this.#slots) {
+      if (state !== 'up' || entry === slot.entry) continue
+      const { path } = entry
+      if (path !== null && (path.limits.size !== limits.size || canOther(path.limits, limits))) path.lookAgain?.()
+    }
+  }
+
   slotChanged(slot: PathSlot): void {
-    this.#refreshLimits()
+    this.#refreshLimits(slot)
     this.#refreshUsable()
     if (this.events.listenerCount('path') > 0) this.#emit('path', slot.status())
   }
@@ -351,19 +379,30 @@ class Multipath implements MultipathDevice, SlotOwner {
     if (this.limits.writeCache && this.#engine.cacheLost()) this.#emit('cacheLost', { path: slot.entry.id, reason })
   }
 
-  #refreshLimits(): void {
+  slotTroubled(slot: PathSlot, trouble: PathTrouble): void {
+    this.#emit('trouble', { ...trouble, path: slot.entry.id })
+  }
+
+  #refreshLimits(by?: PathSlot): void {
     const entries = this.#slots.filter((slot) => slot.state === 'up').map((slot) => slot.entry)
     if (entries.length === 0) return
-    const { size, writeCache: hadCache, fua: hadFua } = this.limits
-    const combined = combineLimits(entries.map((entry) => (entry.path as Path).limits))
+    const before = this.limits
+    const { size, writeCache: hadCache, fua: hadFua } = before
+    const told = combineLimits(entries.map((entry) => (entry.path as Path).limits))
+    const readOnly = this.#hold.update(this.#slots)
+    const combined = readOnly === told.readOnly ? told : { ...told, readOnly }
     // Once something was lost, flushes come here for as long as the device lives: they are how clients are told.
     const writeCache = this.#cache.update(combined.writeCache) || this.#engine.hasLost
     this.limits = writeCache === combined.writeCache ? combined : { ...combined, writeCache }
+    const isNew = this.#widest === undefined
     this.#widest = widen(this.#widest, this.limits)
     if (writeCache && !hadCache) this.#engine.cacheOn()
     if (hadFua && !this.limits.fua) this.#engine.fuaOff()
     for (const entry of entries) this.#chooseFront(entry, entry.path as Path, this.#widest)
-    if (this.limits.size !== size) this.#emit('resized', { size: this.limits.size })
+    const { limits } = this
+    if (limits.readOnly && !before.readOnly) this.#engine.unpark()
+    if (limits.size !== size) this.#emit('resized', { size: limits.size })
+    if (!isNew && canOther(limits, before)) this.#emit('limits', { limits, before, path: by?.entry.id ?? '' })
   }
 
   // An I/O that was let through while wider paths were up must find its way on a narrower one too.
@@ -385,14 +424,25 @@ class Multipath implements MultipathDevice, SlotOwner {
 
   #refreshUsable(): void {
     const slots = this.#closed ? [] : bestTier(this.#slots)
+    this.#standBack(slots)
     const before = this.#engine.usable
     if (slots.length !== before.length || slots.some((slot, index) => slot !== before[index])) {
       const expired = this.#engine.setUsable(slots)
+      if (slots.length === 0) this.#stalledAt = this.host.clock.now()
       if (slots.length === 0 && !this.#closed) this.#emit('stalled', { parked: this.parked })
       if (expired !== undefined) this.#emit('resumed', { expired })
       if (slots.length === 0) for (const slot of this.#slots) slot.hurry()
     }
     this.#activate()
+  }
+
+  #standBack(tier: readonly PathSlot[]): void {
+    for (const slot of this.#slots) {
+      const why = standsBack(slot, tier)
+      if (why === slot.standsBack) continue
+      slot.standsBack = why
+      if (this.events.listenerCount('path') > 0) this.#emit('path', slot.status())
+    }
   }
 
   #activate(): void {
@@ -438,16 +488,36 @@ class Multipath implements MultipathDevice, SlotOwner {
     const signals = signal === undefined ? [this.#ended.signal] : [signal, this.#ended.signal]
     const route = path === undefined ? anyRoute(this.volume, () => this.#upSlots()) : oneRoute(this.#slot(path))
     const onUnproven = (lost: Path): void => this.#guardAll(lost)
-    return passThrough(route, cdb, data, { timeout, signals, onUnproven }, this.host.clock)
+    const answer = await passThrough(route, cdb, data, { timeout, signals, onUnproven }, this.host.clock)
+    if (changesReservations(cdb) && answer.status === 0) this.#forgetReservations()
+    return answer
+  }
+
+  #forgetReservations(): void {
+    for (const { exclusion } of this.#slots) exclusion.forget()
+    this.#refreshUsable()
   }
 
   // What a command has in its parameters is not known here.
   #guardAll(path: Path): void {
     const slot = this.#slots.find(({ entry }) => entry.path === path)
     if (slot === undefined) return
-    slot.fail('a SCSI command had no answer')
+    slot.fail('a SCSI command had no answer', NO_ANSWER)
     this.#engine.guardAll(slot, this.limits.size)
     slot.drained()
+  }
+
+  // A conflict on every path is one of the host: it is told at once, and no path stands back.
+  #mayLetOthersIn(slot: PathSlot): boolean {
+    if (slot.entry.path?.reservesAlone !== true) return false
+    slot.exclusion.meet()
+    const others = this.#slots.filter((other) => other !== slot && other.takesIo && !other.exclusion.lately)
+    if (others.length === 0) for (const each of this.#slots) each.exclusion.standIn()
+    // They rest for a moment: what is sent again must not find this one only.
+    else if (!others.some((other) => other.usable)) slot.rest()
+    if (others.length > 0) slot.exclusion.standBack()
+    this.#refreshUsable()
+    return others.length > 0
   }
 
   // The usable ones first.
@@ -465,6 +535,7 @@ class Multipath implements MultipathDevice, SlotOwner {
     this.#closed = true
     this.#ended.abort(new BlockError('CLOSED', 'the device is closed'))
     this.#engine.close()
+    this.#hold.stop()
     const ended = Promise.all(this.#slots.map((slot) => slot.end('the device is closed')))
     ended.then(this.#fenced)
     await orAborted(ended, signal).catch(() => {})

@@ -2,8 +2,14 @@
 export interface MultipathOptions {
   /** How long an I/O may wait for a usable path, and a write for its fence, before it ends with EIO. @defaultValue 30000 */
   noPathTimeout?: number
-  /** How long an I/O may be in flight before its path counts as failed; 0 means for ever. @defaultValue 30000 */
+  /** How long a read or a write may be in flight before its path counts as failed; 0 means for ever. @defaultValue 30000 */
   ioTimeout?: number
+  /** The same for a flush: what a cache holds may take long to write. @defaultValue four times `ioTimeout` */
+  flushTimeout?: number
+  /** The same for a trim; a longer one goes in pieces of 64 MiB, each with its own time. @defaultValue four times `ioTimeout` */
+  trimTimeout?: number
+  /** The same for zeroes that the storage writes; more of them go in pieces, as those of a trim. @defaultValue four times `ioTimeout` */
+  zeroTimeout?: number
   /** How long one try to connect may take. @defaultValue 10000 */
   connectTimeout?: number
   /** First wait between tries to connect; doubles, with jitter, up to `reconnectDelayMax`. @defaultValue 100 */
@@ -19,9 +25,14 @@ export type ResolvedOptions = Required<MultipathOptions>
 
 /** Fills in defaults; throws a TypeError that names a wrong field. */
 export function resolveOptions(options: MultipathOptions = {}): ResolvedOptions {
+  const ioTimeout = milliseconds('ioTimeout', options.ioTimeout, 30_000, 0)
+  const long = Math.min(ioTimeout * LONG, LONGEST)
   const resolved: ResolvedOptions = {
     noPathTimeout: milliseconds('noPathTimeout', options.noPathTimeout, 30_000, 0),
-    ioTimeout: milliseconds('ioTimeout', options.ioTimeout, 30_000, 0),
+    ioTimeout,
+    flushTimeout: milliseconds('flushTimeout', options.flushTimeout, long, 0),
+    trimTimeout: milliseconds('trimTimeout', options.trimTimeout, long, 0),
+    zeroTimeout: milliseconds('zeroTimeout', options.zeroTimeout, long, 0),
     connectTimeout: milliseconds('connectTimeout', options.connectTimeout, 10_000, 1),
     reconnectDelay: milliseconds('reconnectDelay', options.reconnectDelay, 100, 1),
     reconnectDelayMax: milliseconds('reconnectDelayMax', options.reconnectDelayMax, 10_000, 1),
@@ -33,6 +44,8 @@ export function resolveOptions(options: MultipathOptions = {}): ResolvedOptions 
   return resolved
 }
 
+// What may take so much longer than a read or a write.
+const LONG = 4
 // The longest delay that setTimeout keeps, about 24.8 days.
 const LONGEST = 2 ** 31 - 1
 

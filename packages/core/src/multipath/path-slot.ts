@@ -5,14 +5,18 @@ import type { DeviceLimits } from '../device.ts'
 import { BlockError, messageOf } from '../errors.ts'
 import type { ByteRun, Ledger } from '../ledger.ts'
 import type { PathState, PathStatus } from '../pair.ts'
-import type { Access, Path, PathInfo, Target } from '../target.ts'
+import type { IoStatus } from '../status.ts'
+import { describeStatus } from '../status.ts'
+import type { Access, Path, PathInfo, PathTrouble, Target } from '../target.ts'
 import type { VolumeId } from '../volume-id.ts'
 import { AttemptList } from './attempt.ts'
 import type { Connection } from './connect.ts'
 import { abandon, connectOnce } from './connect.ts'
+import { Exclusion } from './exclusion.ts'
 import type { ResolvedOptions } from './options.ts'
 import { PathEntry } from './path-entry.ts'
 import { PathRecord } from './path-record.ts'
+import { kindOfFailure, Troubles } from './troubles.ts'
 import { readsOne, Trust } from './trust.ts'
 
 /** A path that a device may use: where it leads, and through which target. */
@@ -43,6 +47,8 @@ export interface SlotOwner {
   slotConnected(slot: PathSlot, wasReset: boolean): void
   /** The storage said that what was in its volatile cache is gone. */
   slotLostCache(slot: PathSlot, reason: string): void
+  /** Commands of the slot's path fail. */
+  slotTroubled(slot: PathSlot, trouble: PathTrouble): void
   /** Whether something was acknowledged that no flush has covered. */
   readonly unflushed: boolean
   /** Whether I/O can go anywhere now. */
@@ -68,10 +74,17 @@ export class PathSlot {
   tellsKnown = false
   /** What `entry.ios` reaches only by an I/O that was sent since another path told what this one may tell, or not. */
   doubt = 0
+  /** Whether changes may go through it, or could when it was last up. */
+  takesChanges = false
+  /** Why it takes no I/O though it is up; an empty text where it does. */
+  standsBack = ''
+  /** Whether a reservation keeps it out. */
+  readonly exclusion: Exclusion
   /** Settles when the first try to connect has ended, one way or the other. */
   readonly firstTry: Promise<void>
   #owner: SlotOwner
   #resting: Timer | undefined
+  #refusing: Timer | undefined
   #disabled = false
   #tries = 0
   // Somebody has asked for it by hand.
@@ -83,6 +96,7 @@ export class PathSlot {
   #run: Promise<void>
   #waiters: (() => void)[] = []
   #record: PathRecord
+  #troubles = new Troubles()
   #trust: Trust
   #hung = false
   #keptOut = false
@@ -94,6 +108,7 @@ export class PathSlot {
     this.since = owner.host.clock.now()
     this.#trust = new Trust(this.entry, owner.options)
     this.#record = new PathRecord(owner.ledger, source.volume ?? source.info.volume)
+    this.exclusion = new Exclusion(owner.host.clock, () => owner.slotChanged(this))
     this.firstTry = new Promise((resolve) => {
       this.#tried = resolve
     })
@@ -102,8 +117,28 @@ export class PathSlot {
 
   /** Whether I/O may be sent through it now. */
   get usable(): boolean {
+    return this.takesIo && this.#resting === undefined
+  }
+
+  /** The same, though it may rest for a moment. */
+  get takesIo(): boolean {
     const { access } = this.entry
-    return this.state === 'up' && this.#resting === undefined && (access === 'optimized' || access === 'non-optimized')
+    return this.state === 'up' && (access === 'optimized' || access === 'non-optimized')
+  }
+
+  /** Whether changes through it are refused, by what its path tells or by what it has done. */
+  get isProtected(): boolean {
+    return this.#refusing !== undefined || this.entry.path?.limits.readOnly === true
+  }
+
+  /** Counts as protected for a while, after the array refused a change though its path does not tell that it would. */
+  refuseChanges(): void {
+    if (this.isProtected || this.state !== 'up') return
+    this.#refusing = this.#owner.host.clock.after(this.#owner.options.reconnectDelayMax, () => {
+      this.#refusing = undefined
+      this.#owner.slotChanged(this)
+    })
+    this.#owner.slotChanged(this)
   }
 
   /** Keeps I/O away for a moment, after the array refused a command that another path may take. */
@@ -117,18 +152,28 @@ export class PathSlot {
   }
 
   /** As `fail`, where an I/O had no answer. */
-  failHung(reason: string): void {
+  failHung(reason: string, kind: string): void {
     if (this.state === 'up') this.#hung = true
-    this.fail(reason)
+    this.fail(reason, kind)
   }
 
-  /** Ends the connection after a path error; in-flight Ios come back with path errors, then the fence is awaited. */
-  fail(reason: string): void {
+  /** Ends the connection after an I/O ended with a path error. */
+  failAfter(status: IoStatus): void {
+    const failure = this.entry.path?.failure
+    if (failure === undefined) this.fail(`an I/O ended with ${describeStatus(status)}`)
+    else this.fail(failure.message, kindOfFailure(failure))
+  }
+
+  /**
+   * Ends the connection; in-flight Ios come back with path errors, then the fence is awaited. `kind`: by what it is
+   * counted among the troubles of the path.
+   */
+  fail(reason: string, kind?: string): void {
     if (this.state !== 'up') return
     const path = this.entry.path as Path
     this.entry.failures++
-    this.#resting?.cancel()
-    this.#resting = undefined
+    if (kind !== undefined) this.#troubles.count(kind)
+    this.#stopRest()
     this.hears = false
     // Before close: its in-flight Ios may come back from inside it, and must find it out of the list.
     this.state = 'fencing'
@@ -138,6 +183,18 @@ export class PathSlot {
       this.#closing = path.close()
       this.#failed?.()
     }
+  }
+
+  #stopRest(): void {
+    this.exclusion.standIn()
+    this.#resting?.cancel()
+    this.#resting = undefined
+    this.#stopRefusing()
+  }
+
+  #stopRefusing(): void {
+    this.#refusing?.cancel()
+    this.#refusing = undefined
   }
 
   /** Takes the path out until {@link enable}; settles when it is fenced. */
@@ -179,6 +236,7 @@ export class PathSlot {
 
   status(): PathStatus {
     const { entry, source } = this
+    const { counts } = this.#troubles
     return {
       id: entry.id,
       target: source.target.name,
@@ -194,7 +252,9 @@ export class PathSlot {
       latency: entry.latency,
       latencyHistogram: Array.from(entry.histogram),
       since: this.since,
-      reason: this.reason,
+      reason:
+        this.state === 'up' ? this.standsBack || this.#troubles.recent(this.#owner.host.clock.now()) : this.reason,
+      ...(counts !== undefined && { troubles: counts }),
     }
   }
 
@@ -261,6 +321,10 @@ export class PathSlot {
       this.hears = false
     })
     path.events.on('cacheLost', (reason) => this.#owner.slotLostCache(this, reason))
+    path.events.on('trouble', (trouble) => {
+      this.#troubles.add(trouble, this.#owner.host.clock.now())
+      this.#owner.slotTroubled(this, trouble)
+    })
     this.#owner.slotConnected(this, path.wasReset === true)
   }
 
@@ -320,19 +384,24 @@ export class PathSlot {
       const fault = this.#owner.accepts(this, path, limits)
       if (fault !== undefined) return this.fail(fault)
       this.entry.queueDepth = limits.queueDepth
+      this.takesChanges = !limits.readOnly
+      // What it tells now counts.
+      this.#stopRefusing()
       this.#owner.slotChanged(this)
     }
-    const onDown = (error: Error): void => this.fail(error.message)
+    const onDown = (error: Error): void => this.fail(error.message, kindOfFailure(error))
     path.events.on('access', onAccess)
     path.events.on('limits', onLimits)
     path.events.on('down', onDown)
     this.entry.path = path
     this.entry.access = path.access
     this.entry.queueDepth = path.limits.queueDepth
+    this.takesChanges = !path.limits.readOnly
+    this.exclusion.forget()
     this.everUp = true
     this.#change('up', '')
     // Asked for between the connect and this moment.
-    if (down !== undefined) this.fail(down.message)
+    if (down !== undefined) onDown(down)
     if (this.ended || this.#disabled) this.fail('taken out by hand')
     await failed
     const failedAt = clock.now()

@@ -34,17 +34,19 @@ export class Selection {
   pick(io: Io): PathEntry | undefined {
     let picked: unknown
     let fault: string | undefined
+    let cause: unknown
     this.current = io
     try {
       picked = this.#selector.select(this.#io)
     } catch (error) {
       fault = `select threw: ${reasonOf(error)}`
+      cause = error
     }
     this.current = null
     const entry = entryOf(picked)
     if (entry !== null && this.#entries[entry.index] === entry) return entry
     if (picked != null) absorb(picked, ignore)
-    return this.#fault(fault ?? 'select returned what is not in the list of its last update')
+    return this.#fault(fault ?? 'select returned what is not in the list of its last update', cause)
   }
 
   /** Tells the policy the paths that it may pick from; `entry.index` is their place in the list. */
@@ -59,7 +61,7 @@ export class Selection {
       try {
         this.#tell(this.#selector, views)
       } catch (error) {
-        this.#fault(`update threw: ${reasonOf(error)}`)
+        this.#fault(`update threw: ${reasonOf(error)}`, error)
       }
     }
     this.#updating = false
@@ -80,14 +82,14 @@ export class Selection {
   #tell(selector: PathSelector, views: readonly PathView[]): void {
     // A copy, not a frozen list: V8 reads those three times slower.
     const returned: unknown = selector.update([...views])
-    absorb(returned, (error) => this.#fault(`update rejected: ${reasonOf(error)}`))
+    absorb(returned, (error) => this.#fault(`update rejected: ${reasonOf(error)}`, error))
   }
 
-  #fault(what: string): PathEntry | undefined {
+  #fault(what: string, cause?: unknown): PathEntry | undefined {
     this.faults++
     if (!this.#told) {
       this.#told = true
-      this.#onFault(new Error(`policy ${this.name}: ${what}; the first path is used`))
+      this.#onFault(new Error(`policy ${this.name}: ${what}; the first path is used`, { cause }))
     }
     return this.#entries[0]
   }

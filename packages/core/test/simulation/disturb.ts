@@ -122,7 +122,12 @@ function lateOnes({ array, host, paths, losses: heard }: World): number[] | unde
 function changeFlags(world: World): void {
   const { array, host } = world
   const { random } = host
-  const flag = pick(random, ['readOnly', 'writeCache', 'fua', 'trim', 'writeZeroes', 'size'] as const)
+  const flag = pick(random, ['readOnly', 'protect', 'writeCache', 'fua', 'trim', 'writeZeroes', 'size'] as const)
+  if (flag === 'protect') {
+    const port = randomInt(random, PORTS)
+    array.protect(0, port, true)
+    return void host.clock.after(randomInt(random, 60), () => array.protect(0, port, false))
+  }
   if (flag === 'size') return array.change(0, { size: (48 + randomInt(random, 64)) * 1024 })
   const before = array.volumes[0]![flag]
   if (flag === 'writeCache') {
@@ -140,6 +145,7 @@ export function heal(world: World): void {
   removeTwin(world)
   array.freeFences()
   array.change(0, { readOnly: false })
+  array.protect(0, 'all', false)
   array.setAccess('all', 'all', 'optimized')
   for (let port = 0; port < PORTS; port++) {
     array.portUp(port)

@@ -43,6 +43,8 @@ export class FakePath implements Path {
   keepsIos = false
   /** Ends every Io at once, as an idle array does. */
   auto = false
+  failure?: Error
+  reservesAlone?: boolean
   activate?: () => Promise<void>
   extents?: NonNullable<Path['extents']>
   scsi?: NonNullable<Path['scsi']>

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { helperEnvironment } from './environment.ts'
 
 /** A node under guard. */
 export interface Guarded {
@@ -54,6 +55,7 @@ function startGuard(file: string, nodes: Set<string>): Guard {
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],
     cwd: '/',
+    env: helperEnvironment(),
   })
   const guard = guards.get(file) ?? { child, nodes }
   guard.child = child

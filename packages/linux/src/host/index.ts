@@ -1,4 +1,6 @@
 export { claimFile, claimNode, type LetGo } from './claim.ts'
+export type { DiskWords } from './disk-words.ts'
+export { helperEnvironment } from './environment.ts'
 export { type Guarded, guardNode, runGuard } from './guard.ts'
 export {
   hasEnded,

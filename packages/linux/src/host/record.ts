@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { type DiskWords, diskFields } from './disk-words.ts'
 
 /** What a process has written down about a kernel node that it serves. */
 export interface NodeRecord {
@@ -35,11 +36,12 @@ const STARTED = 'BLOCKBRAID_STARTED'
 // What udev reads back as it is: no line ends, no quote or space in front, no space behind.
 const PLAIN = /^([\x21\x23-\x26\x28-\x7e]([\x20-\x7e]*[\x21-\x7e])?)?$/
 
-/** Writes down that this process serves a node, `nbd0` or `ublkb0`. Throws a TypeError for what one line cannot hold. */
+/** Writes down that this process serves a node, `nbd0` or `ublkb0`, and what disk it is. Throws a TypeError for what one line cannot hold. */
 export async function writeNodeRecord(
   kname: string,
-  { name, volume }: Pick<NodeRecord, 'name' | 'volume'>,
+  { name, ...words }: Pick<NodeRecord, 'name'> & DiskWords,
 ): Promise<void> {
+  const { volume } = words
   for (const [field, value] of Object.entries({ name, volume })) {
     if (!PLAIN.test(value))
       throw new TypeError(
@@ -52,6 +54,7 @@ export async function writeNodeRecord(
     `${FIELDS.volume}=${volume}`,
     `${FIELDS.pid}=${process.pid}`,
     `${STARTED}=${ownStart()}`,
+    ...Array.from(diskFields(words), ([field, value]) => `${field}=${value}`),
   ]
   const folder = await makeRecordFolder()
   // Never half a record: whoever reads it decides whether a node is an orphan.

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { access } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { helperEnvironment } from './environment.ts'
 
 /** How long a node may take to appear, and udev to name it, milliseconds. */
 const LIMIT = 10_000
@@ -31,5 +32,6 @@ function exists(path: string): Promise<boolean> {
 
 // Without udevadm there is nothing to wait for.
 function udevadm(args: readonly string[]): Promise<void> {
-  return new Promise((resolve) => execFile('udevadm', args, { timeout: LIMIT }, () => resolve()))
+  const options = { timeout: LIMIT, env: helperEnvironment() }
+  return new Promise((resolve) => execFile('udevadm', args, options, () => resolve()))
 }

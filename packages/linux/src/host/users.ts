@@ -1,73 +1,124 @@
-import { readdir, readFile, readlink } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { lookAtProcesses } from './processes.ts'
+
+/** Where it is looked up who uses what. */
+export interface UserPlaces {
+  /** @defaultValue /proc */
+  proc?: string
+  /** @defaultValue /sys/block */
+  blocks?: string
+}
+
+/** A node, its partitions included. */
+interface Parts {
+  readonly names: readonly string[]
+  /** Such as `43:0`. */
+  readonly numbers: ReadonlySet<string>
+  readonly users: Set<string>
+}
+
+/** Nodes that one look is for, and what it will have found. */
+interface Look {
+  readonly knames: Set<string>
+  readonly found: Promise<ReadonlyMap<string, string[]>>
+}
 
 /**
  * Who uses a node or a partition of it, for people: mount points, swap, devices on top (dm, md), processes
  * that have it open, this one left out. Empty where nobody does; other mount namespaces are seen through
- * their processes, as far as privileges reach.
+ * their processes, as far as privileges reach. Calls made together share one look at the processes of the host.
  */
-export async function nodeUsers(kname: string): Promise<string[]> {
-  const names = [kname, ...(await partitionsOf(kname))]
-  const numbers = new Set<string>()
-  const users = new Set<string>()
-  for (const name of names) {
-    const folder = name === kname ? `/sys/block/${kname}` : `/sys/block/${kname}/${name}`
-    const number = await readFile(`${folder}/dev`, 'utf8').catch(() => '')
-    if (number !== '') numbers.add(number.trim())
-    for (const holder of await readdir(`${folder}/holders`).catch(() => [])) users.add(`device ${holder}`)
+export const nodeUsers: (kname: string) => Promise<string[]> = sharedLooks(usersOf)
+
+/** Has calls share looks: each is answered by a look that began after it, and no two are under way at once. */
+export function sharedLooks(
+  look: (knames: ReadonlySet<string>) => Promise<ReadonlyMap<string, string[]>>,
+): (kname: string) => Promise<string[]> {
+  let next: Look | undefined
+  let last: Promise<unknown> = Promise.resolve()
+  const begin = (): Look => {
+    const knames = new Set<string>()
+    const found = last.then(async () => {
+      // Others that want to know are often a few turns behind.
+      await new Promise((resolve) => setImmediate(resolve))
+      next = undefined
+      return look(knames)
+    })
+    last = found.catch(() => {})
+    return { knames, found }
   }
-  for (const place of await mountsOf('/proc/self/mountinfo', numbers, names)) users.add(`mounted at ${place}`)
-  for (const swap of await swapsOn(names)) users.add(`swap on ${swap}`)
-  for (const user of await processesWith(names, numbers)) users.add(user)
-  return [...users]
+  return async (kname) => {
+    next ??= begin()
+    next.knames.add(kname)
+    return (await next.found).get(kname) ?? []
+  }
+}
+
+/** Users of several nodes, by one look at the processes. */
+export async function usersOf(
+  knames: ReadonlySet<string>,
+  { proc = '/proc', blocks = '/sys/block' }: UserPlaces = {},
+): Promise<ReadonlyMap<string, string[]>> {
+  const nodes = new Map<string, Parts>()
+  for (const kname of knames) nodes.set(kname, await partsOf(kname, blocks))
+  const byFile = new Map<string, Parts>()
+  const byNumber = new Map<string, Parts>()
+  for (const parts of nodes.values()) {
+    for (const name of parts.names) byFile.set(`/dev/${name}`, parts)
+    for (const number of parts.numbers) byNumber.set(number, parts)
+  }
+  const mounted = (mountinfo: string, by: string): void => {
+    // Some filesystems, btrfs among them, show a number that is not the device's.
+    for (const { number, source, place } of mountsIn(mountinfo))
+      (byNumber.get(number) ?? byFile.get(source))?.users.add(`mounted at ${place}${by}`)
+  }
+  mounted(await readFile(join(proc, 'self/mountinfo'), 'utf8').catch(() => ''), '')
+  for (const file of await swapFiles(proc)) byFile.get(file)?.users.add(`swap on ${file}`)
+  if (byNumber.size > 0) {
+    await lookAtProcesses(proc, {
+      files: byFile,
+      opened: (path, process) => void byFile.get(path)?.users.add(process),
+      mounts: (mountinfo, process) => mounted(mountinfo, ` for ${process}`),
+    })
+  }
+  return new Map(Array.from(nodes, ([kname, { users }]) => [kname, [...users]]))
 }
 
 /** Nodes, such as `/dev/nbd0`, of `names` or their partitions that the kernel swaps to. */
 export async function swapsOn(names: readonly string[]): Promise<string[]> {
-  const lines = (await readFile('/proc/swaps', 'utf8').catch(() => '')).split('\n').slice(1)
-  const files = lines.flatMap((line) => line.split(/\s/, 1)).filter((file) => file !== '')
+  const files = await swapFiles('/proc')
   return files.filter((file) => names.some((name) => file === `/dev/${name}`))
 }
 
-async function partitionsOf(kname: string): Promise<string[]> {
-  const entries = await readdir(`/sys/block/${kname}`).catch(() => [])
+async function swapFiles(proc: string): Promise<string[]> {
+  const lines = (await readFile(join(proc, 'swaps'), 'utf8').catch(() => '')).split('\n').slice(1)
+  return lines.flatMap((line) => line.split(/\s/, 1)).filter((file) => file !== '')
+}
+
+async function partsOf(kname: string, blocks: string): Promise<Parts> {
+  const names = [kname, ...(await partitionsOf(kname, blocks))]
+  const numbers = new Set<string>()
+  const users = new Set<string>()
+  for (const name of names) {
+    const folder = name === kname ? join(blocks, kname) : join(blocks, kname, name)
+    const number = await readFile(join(folder, 'dev'), 'utf8').catch(() => '')
+    if (number !== '') numbers.add(number.trim())
+    for (const holder of await readdir(join(folder, 'holders')).catch(() => [])) users.add(`device ${holder}`)
+  }
+  return { names, numbers, users }
+}
+
+async function partitionsOf(kname: string, blocks: string): Promise<string[]> {
+  const entries = await readdir(join(blocks, kname)).catch(() => [])
   return entries.filter((name) => name.startsWith(`${kname}p`) && /^\d+$/.test(name.slice(kname.length + 1)))
 }
 
 // Fields of mountinfo (proc(5)): id, parent, major:minor, root, mount point, …, "-", type, source.
-async function mountsOf(file: string, numbers: ReadonlySet<string>, names: readonly string[]): Promise<string[]> {
-  const lines = (await readFile(file, 'utf8').catch(() => '')).split('\n')
-  return lines.flatMap((line) => {
+function mountsIn(mountinfo: string): { number: string; source: string; place: string }[] {
+  return mountinfo.split('\n').map((line) => {
     const fields = line.split(' ')
-    const source = fields[fields.indexOf('-') + 2] ?? ''
-    // Some filesystems, btrfs among them, show a number that is not the device's.
-    const ours = numbers.has(fields[2] ?? '') || names.some((name) => source === `/dev/${name}`)
-    return ours ? [(fields[4] ?? '').replaceAll('\\040', ' ')] : []
+    const [, , number = '', , place = ''] = fields
+    return { number, source: fields[fields.indexOf('-') + 2] ?? '', place: place.replaceAll('\\040', ' ') }
   })
-}
-
-async function processesWith(names: readonly string[], numbers: ReadonlySet<string>): Promise<string[]> {
-  const files = new Set(names.map((name) => `/dev/${name}`))
-  const own = await readlink('/proc/self/ns/mnt').catch(() => '')
-  const users: string[] = []
-  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
-    if (pid === String(process.pid)) continue
-    const command = async (): Promise<string> => (await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '?')).trim()
-    if (await hasOpen(pid, files)) {
-      users.push(`process ${pid} (${await command()})`)
-      continue
-    }
-    const namespace = await readlink(`/proc/${pid}/ns/mnt`).catch(() => own)
-    if (namespace === own) continue
-    const [place] = await mountsOf(`/proc/${pid}/mountinfo`, numbers, names)
-    if (place !== undefined) users.push(`mounted at ${place} for process ${pid} (${await command()})`)
-  }
-  return users
-}
-
-async function hasOpen(pid: string, files: ReadonlySet<string>): Promise<boolean> {
-  const folder = `/proc/${pid}/fd`
-  for (const fd of await readdir(folder).catch(() => [])) {
-    if (files.has(await readlink(`${folder}/${fd}`).catch(() => ''))) return true
-  }
-  return false
 }

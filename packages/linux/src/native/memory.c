@@ -57,8 +57,10 @@ static napi_value map(napi_env env, struct instance *self, size_t length, int pr
                       off_t offset) {
   void *address = mmap(NULL, length, protection, flags, fd, offset);
   if (address == MAP_FAILED) return number(env, -errno);
-  /* A child between fork and exec must not hold the file open. */
-  if (fd >= 0) madvise(address, length, MADV_DONTFORK);
+  /* A child between fork and exec must not hold the file open, and copying the pages of memory would take its time. */
+  madvise(address, length, MADV_DONTFORK);
+  /* The first byte of a huge page would take 2 MiB. Kernels without them refuse, and need it not. */
+  if (fd < 0) madvise(address, length, MADV_NOHUGEPAGE);
   int error;
   napi_value result = mapping_create(env, self, address, length, &error);
   bool thrown = false;

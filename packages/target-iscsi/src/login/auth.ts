@@ -10,6 +10,8 @@ export interface Auth {
   step(keys: ReadonlyMap<string, string>): [key: string, value: string][]
   /** The hash that CHAP agreed on, if any. */
   algorithm(): ChapAlgorithm | undefined
+  /** Whether the target is about to choose an algorithm. */
+  choosing(): boolean
   /** How far it went, for messages. */
   describe(): string
   /** Whether we are willing to leave the stage. */
@@ -79,7 +81,8 @@ export function createAuth(chap: Chap | undefined): Auth {
 
   function describe(): string {
     const algorithm = chap?.chosen()
-    return algorithm === undefined ? `AuthMethod=${methods.join(',')} offered` : `after CHAP with ${algorithm}`
+    if (algorithm !== undefined) return `after CHAP with ${algorithm}`
+    return state === 'challenge' ? `CHAP with ${chap!.names} offered` : `AuthMethod=${methods.join(',')} offered`
   }
 
   function ready(): boolean {
@@ -93,7 +96,11 @@ export function createAuth(chap: Chap | undefined): Auth {
     state = 'done'
   }
 
-  return { offer: methods.join(','), step, algorithm: () => chap?.chosen(), describe, ready, finish }
+  function choosing(): boolean {
+    return state === 'challenge' && chap?.chosen() === undefined
+  }
+
+  return { offer: methods.join(','), step, algorithm: () => chap?.chosen(), choosing, describe, ready, finish }
 }
 
 /** `keys`, or undefined where there are none. Throws PROTOCOL for a key that is not among `allowed`. */

@@ -16,6 +16,30 @@ export interface ChapOptions {
   readonly target?: { readonly user?: string | undefined; readonly secret: string } | undefined
   /** What we offer, in order of preference. */
   readonly algorithms: readonly ChapAlgorithm[]
+  /** What we offer only where the target takes none of those. */
+  readonly reserve?: readonly ChapAlgorithm[] | undefined
+  /** Why they must not be used, without the secrets. */
+  readonly fault?: string | undefined
+}
+
+/**
+ * Which algorithms to offer after a target has refused `offered`, fewer each time: some refuse a whole list for a number
+ * that they do not know. `chosen`: it has taken that one, and then refused the credentials. Undefined: nothing is left.
+ */
+export function nextOffer(
+  offered: readonly ChapAlgorithm[],
+  chosen: ChapAlgorithm | undefined,
+  { reserve = [] }: ChapOptions,
+): readonly ChapAlgorithm[] | undefined {
+  const all = [...new Set([...offered, ...reserve])]
+  const without = (one: ChapAlgorithm): readonly ChapAlgorithm[] => all.filter((other) => other !== one)
+  let next: readonly ChapAlgorithm[] = []
+  // tgt up to 1.0 takes number 7 of CHAP_A, which IANA has given to SHA-256, for SHA-1, and so refuses a right secret.
+  if (chosen !== undefined) next = chosen === 'sha256' ? without(chosen) : []
+  else if (all.includes('sha3-256')) next = without('sha3-256')
+  else if (all.includes('sha256')) next = without('sha256')
+  else if (all.length > 1) next = all.slice(-1)
+  return next.length === 0 ? undefined : next
 }
 
 /** Numbers in CHAP_A, from IANA's registry. */
@@ -47,6 +71,8 @@ interface Challenge {
 export interface Chap {
   /** Value of CHAP_A. */
   readonly offer: string
+  /** The same, for people. */
+  readonly names: string
   /** Whether the target has to prove itself. */
   readonly mutual: boolean
   /** The algorithm that the target chose, once it has. */
@@ -93,7 +119,7 @@ export function createChap(options: ChapOptions, random: (length: number) => Uin
   }
 
   const offer = algorithms.map((name) => chapNumbers[name]).join(',')
-  return { offer, mutual: target !== undefined, chosen: () => chosen, respond, verify }
+  return { offer, names: algorithms.join(', '), mutual: target !== undefined, chosen: () => chosen, respond, verify }
 }
 
 function checkChap({ user, secret, target, algorithms }: ChapOptions): void {

@@ -71,6 +71,11 @@ const obsolete = new Set(['IFMarker', 'OFMarker', 'IFMarkInt', 'OFMarkInt'])
 const declared = new Set(['MaxRecvDataSegmentLength', 'TargetAlias', 'TargetPortalGroupTag'])
 /** Keys that only an initiator sends. */
 const ours = new Set(['InitiatorName', 'InitiatorAlias', 'SessionType', 'SendTargets', 'TargetName'])
+/** Options of the initiator by the key that they offer. */
+const digestOptions = new Map([
+  ['HeaderDigest', 'headerDigest'],
+  ['DataDigest', 'dataDigest'],
+])
 const refusals = new Set(['Irrelevant', 'NotUnderstood', 'Reject'])
 
 /** Rules of every negotiated key (§13, RFC 7144 §7.1); the third argument is the standard's default. */
@@ -137,7 +142,9 @@ export function createOperationalKeys(options: OperationalOptions, discovery: bo
     // Targets without digests answer None even where it was not offered: tgt does.
     const result = refusals.has(value) || value === rule.refusal ? fallback(key, rule) : rule.settle(value)
     if (result === undefined) {
-      throw new BlockError('PROTOCOL', `the target answers ${key}=${rule.offer} with ${shown(value)}`)
+      const field = rule.offer === 'None' ? digestOptions.get(key) : undefined
+      const cure = field === undefined ? '' : `: it insists on digests, set ${field} to prefer`
+      throw new BlockError('PROTOCOL', `the target answers ${key}=${rule.offer} with ${shown(value)}${cure}`)
     }
     results.set(key, result)
   }
@@ -188,7 +195,9 @@ export function createOperationalKeys(options: OperationalOptions, discovery: bo
 function fallback(key: string, rule: Rule): string {
   const result = rule.fallback()
   if (result === undefined) {
-    throw new BlockError('NOT_SUPPORTED', `the target does not agree to ${key}=${rule.offer}`)
+    const field = digestOptions.get(key)
+    const cure = field === undefined ? '' : `: set ${field} to prefer`
+    throw new BlockError('NOT_SUPPORTED', `the target does not agree to ${key}=${rule.offer}${cure}`)
   }
   return result
 }

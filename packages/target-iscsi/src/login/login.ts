@@ -56,10 +56,12 @@ const none = Buffer.alloc(0)
  * NOT_SUPPORTED (version, session type, digest), PROTOCOL. No error and no property holds a secret.
  */
 export class Login {
+  readonly #name: string
   readonly #isid: Uint8Array
   readonly #auth: Auth
   readonly #keys: OperationalKeys
   readonly #hello: [string, string][]
+  readonly #noDigests: boolean
   #waiting = false
   #stage: Stage = Stage.Security
   /** The stage that the last request was willing to go on to. */
@@ -75,10 +77,13 @@ export class Login {
   /** Throws a TypeError for options that cannot be right. */
   constructor(options: LoginOptions) {
     const { initiatorName, targetName, isid, chap, random } = options
+    this.#name = initiatorName
     if (isid.length !== 6) throw new TypeError(`isid: ${isid.length} bytes, not 6`)
     this.#isid = Uint8Array.from(isid)
     this.#auth = createAuth(chap === undefined ? undefined : createChap(chap, random))
     this.#keys = createOperationalKeys(options, targetName === undefined)
+    const plain = [options.headerDigest, options.dataDigest].every((digests) => digests.join() === 'None')
+    this.#noDigests = plain && targetName !== undefined
     this.#hello = [
       ['InitiatorName', initiatorName],
       ['SessionType', targetName === undefined ? 'Discovery' : 'Normal'],
@@ -90,6 +95,17 @@ export class Login {
   /** The hash that CHAP agreed on, if any. */
   get chapAlgorithm(): ChapAlgorithm | undefined {
     return this.#auth.algorithm()
+  }
+
+  /** Whether the target has an offer of algorithms and has chosen none. */
+  get choosesAlgorithm(): boolean {
+    return this.#stage === Stage.Security && this.#auth.choosing()
+  }
+
+  /** What may be the cause where the target ends the login now, for messages; mostly an empty text. */
+  get hint(): string {
+    const may = this.#stage === Stage.Operational && this.#noDigests
+    return may ? '; where the target insists on digests, set headerDigest and dataDigest to prefer' : ''
   }
 
   /** The first request. */
@@ -107,7 +123,14 @@ export class Login {
     if (response.statusClass === 1) return redirect(response)
     if (response.statusClass !== 0) {
       const answered = this.chapAlgorithm !== undefined && this.#stage === Stage.Security
-      throw loginRefused(response.statusClass, response.statusDetail, this.#auth.describe(), answered)
+      const { code, message } = loginRefused(
+        response.statusClass,
+        response.statusDetail,
+        this.#auth.describe(),
+        answered,
+        this.#name,
+      )
+      throw new BlockError(code, code === 'DENIED' || code === 'NOT_FOUND' ? message : `${message}${this.hint}`)
     }
     this.#checkStage(response)
     this.#expStatSn = (response.statSn + 1) >>> 0

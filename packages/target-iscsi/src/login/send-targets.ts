@@ -1,7 +1,8 @@
 import { BlockError } from '@blockbraid/core'
 import type { TargetAddress } from './address.ts'
 import { parseTargetAddress } from './address.ts'
-import { printable, shown, splitText } from './text.ts'
+import { isIscsiName, isUsableName } from './names.ts'
+import { shown, splitText } from './text.ts'
 
 /** A target of a SendTargets answer; without portals it is reached where the answer came from. */
 export interface FoundTarget {
@@ -10,39 +11,49 @@ export interface FoundTarget {
   readonly portals: readonly TargetAddress[]
 }
 
+/** Hears of an entry that is left out, in words. */
+export type OnOdd = (what: string) => void
+
 const limit = 10_000
 
 /**
  * Reads a whole SendTargets answer (RFC 7143 appendix C); a target named twice appears once, with the portals of both.
- * Throws PROTOCOL, and TOO_LARGE above 10 000 targets or 10 000 portals.
+ * With `odd`, an entry that cannot be used costs itself alone, and a name that is not by the book is taken where it can
+ * be. Without, it throws PROTOCOL, and TOO_LARGE above 10 000 targets or 10 000 portals.
  */
-export function parseSendTargets(bytes: Uint8Array): FoundTarget[] {
+export function parseSendTargets(bytes: Uint8Array, odd?: OnOdd): FoundTarget[] {
   const targets = new Map<string, Map<string, TargetAddress>>()
   let current: Map<string, TargetAddress> | undefined
   let portals = 0
-  for (const [key, value] of splitText(bytes)) {
+  // The addresses of a target that is left out are left out with it.
+  let skips = false
+  const leaveOut = (code: 'PROTOCOL' | 'TOO_LARGE', what: string): void => {
+    if (odd === undefined) throw new BlockError(code, `discovery tells ${what}`)
+    odd(what)
+  }
+  for (const [key, value] of splitText(bytes, odd)) {
     if (key === 'TargetName') {
-      checkName(value)
-      current = targets.get(value)
-      if (current === undefined) {
-        if (targets.size === limit) throw new BlockError('TOO_LARGE', `discovery tells of more than ${limit} targets`)
-        current = new Map()
+      current = undefined
+      skips = true
+      if (!(odd === undefined ? isIscsiName(value) : isUsableName(value))) {
+        leaveOut('PROTOCOL', `a bad target name ${shown(value)}`)
+      } else if (targets.size === limit && !targets.has(value)) {
+        leaveOut('TOO_LARGE', `of more than ${limit} targets`)
+      } else {
+        skips = false
+        current = targets.get(value) ?? new Map()
         targets.set(value, current)
       }
-    } else if (key === 'TargetAddress') {
-      if (current === undefined) throw new BlockError('PROTOCOL', 'discovery tells an address before a target name')
-      if (portals++ === limit) throw new BlockError('TOO_LARGE', `discovery tells of more than ${limit} portals`)
-      const portal = parseTargetAddress(value)
-      if (portal === undefined) throw new BlockError('PROTOCOL', `discovery tells a bad target address ${shown(value)}`)
-      current.set(`${portal.host} ${portal.port} ${portal.tag}`, portal)
+    } else if (key === 'TargetAddress' && !skips) {
+      if (current === undefined) leaveOut('PROTOCOL', 'an address before a target name')
+      else if (portals === limit) leaveOut('TOO_LARGE', `of more than ${limit} portals`)
+      else {
+        portals++
+        const portal = parseTargetAddress(value)
+        if (portal === undefined) leaveOut('PROTOCOL', `a bad target address ${shown(value)}`)
+        else current.set(`${portal.host} ${portal.port} ${portal.tag}`, portal)
+      }
     }
   }
   return [...targets].map(([name, addresses]) => ({ name, portals: [...addresses.values()] }))
-}
-
-/** RFC 7143 §4.2.7: at most 223 bytes; what could upset a log or an id is refused. */
-function checkName(name: string): void {
-  if (!/^(?:iqn|eui|naa)\.[^\s/]+$/.test(name) || Buffer.byteLength(name) > 223 || printable(name) !== name) {
-    throw new BlockError('PROTOCOL', `discovery tells a bad target name ${shown(name)}`)
-  }
 }

@@ -20,16 +20,28 @@ const refusals: ReadonlyMap<number, readonly [ErrorCode, string]> = new Map([
   [0x0302, ['CONNECT_FAILED', 'the target is out of resources']],
 ])
 
+const NOT_ALLOWED = 0x0202
+
 /**
  * The error for a login response of status class 2 or above; `after` tells how far authentication went, `answered`
- * whether it was the answer to credentials: then an error of the initiator is that they are wrong.
+ * whether it was the answer to credentials: then an error of the initiator is that they are wrong; `name` is what the
+ * initiator is called.
  */
-export function loginRefused(statusClass: number, detail: number, after: string, answered = false): BlockError {
+export function loginRefused(
+  statusClass: number,
+  detail: number,
+  after: string,
+  answered = false,
+  name = '',
+): BlockError {
   const told = (statusClass << 8) | detail
   const status = answered && told === 0x0200 ? 0x0201 : told
   const where = `(status 0x${told.toString(16).padStart(4, '0')}, ${after})`
   const known = refusals.get(status)
-  if (known !== undefined) return new BlockError(known[0], `the target refused the login: ${known[1]} ${where}`)
+  if (known !== undefined) {
+    const cure = status === NOT_ALLOWED && name !== '' ? `; the array has to allow ${name}` : ''
+    return new BlockError(known[0], `the target refused the login: ${known[1]} ${where}${cure}`)
+  }
   if (statusClass === 2 || statusClass === 3) {
     return new BlockError('CONNECT_FAILED', `the target refused the login for a reason of its own ${where}`)
   }

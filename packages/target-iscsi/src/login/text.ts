@@ -1,4 +1,4 @@
-import { BlockError } from '@blockbraid/core'
+import { BlockError, messageOf } from '@blockbraid/core'
 
 /** Longest key name, characters (RFC 7143 §6.1). */
 const maxKey = 63
@@ -6,15 +6,23 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /**
  * Splits a text segment into its `key=value` pairs, in order, repeated keys included (RFC 7143 §6.1).
- * Empty entries are skipped and the last NUL may be missing. Throws PROTOCOL.
+ * Empty entries are skipped and the last NUL may be missing. Throws PROTOCOL for an entry that is no pair; with `odd`,
+ * that one is told to it and left out.
  */
-export function splitText(bytes: Uint8Array): [key: string, value: string][] {
+export function splitText(bytes: Uint8Array, odd?: (what: string) => void): [key: string, value: string][] {
   const pairs: [string, string][] = []
   let at = 0
   while (at < bytes.length) {
     const nul = bytes.indexOf(0, at)
     const end = nul < 0 ? bytes.length : nul
-    if (end > at) pairs.push(splitPair(bytes.subarray(at, end)))
+    if (end > at) {
+      try {
+        pairs.push(splitPair(bytes.subarray(at, end)))
+      } catch (error) {
+        if (odd === undefined) throw error
+        odd(messageOf(error))
+      }
+    }
     at = end + 1
   }
   return pairs

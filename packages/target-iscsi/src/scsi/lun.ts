@@ -64,3 +64,12 @@ function decode(high: number): number | undefined {
 function digits(word: number): string {
   return word.toString(16).padStart(8, '0')
 }
+
+/** The number that a LUN has by any way of addressing, also one that is longer than needed; undefined for none. */
+export function lunNumber({ high, low }: Lun): number | undefined {
+  if (low !== 0) return undefined
+  if (high >>> 24 === EXTENDED_FLAT >>> 24) return high & 0xff_ffff
+  if ((high & 0xffff) !== 0) return undefined
+  if (high >>> 30 === FLAT >>> 30) return (high >>> 16) & 0x3fff
+  return high >>> 24 === 0 ? high >>> 16 : undefined
+}

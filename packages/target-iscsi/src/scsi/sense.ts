@@ -26,8 +26,17 @@ export function decodeSense(bytes: Uint8Array, length: number = bytes.length): S
 
 /** Sense data in short, such as `not ready (02/04/0b)`. */
 export function describeSense(sense: Sense): string {
-  const codes = [sense.key, sense.asc, sense.ascq].map((code) => code.toString(16).padStart(2, '0'))
-  return `${sense.deferred ? 'deferred ' : ''}${keyNames[sense.key]} (${codes.join('/')})`
+  return `${senseName(sense)} (${senseCodes(sense)})`
+}
+
+/** The sense key in words, such as `not ready` or `deferred medium error`. */
+export function senseName({ deferred, key }: Sense): string {
+  return `${deferred ? 'deferred ' : ''}${keyNames[key]}`
+}
+
+/** Sense key, additional code and its qualifier, such as `02/04/0b`. */
+export function senseCodes({ key, asc, ascq }: Sense): string {
+  return [key, asc, ascq].map((code) => code.toString(16).padStart(2, '0')).join('/')
 }
 
 const keyNames = [

@@ -188,6 +188,11 @@ export function losesCache(sense: Sense | undefined): boolean {
   return sense.ascq < 0x2 || sense.ascq === 0x4 || sense.ascq > 0x7
 }
 
+/** Whether a status is no failure but news of the device, which is heard and told by other means. */
+export function isNews({ news }: Verdict, sense: Sense | undefined): boolean {
+  return news !== 0 && sense?.key === 0x6 && !sense.deferred
+}
+
 function fits(row: StatusRow, sense: Sense | undefined): boolean {
   if (sense === undefined) return row.key === 'none'
   if (row.key !== undefined && row.key !== sense.key) return false

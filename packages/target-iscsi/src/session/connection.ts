@@ -32,13 +32,15 @@ export interface Wire {
 // Views of received data keep a whole slab alive: a larger one holds more memory for a single view.
 const SLAB = 512 * 1024
 const SMALLEST_READ = 64 * 1024
+// A login, and what is asked in discovery, needs no more: many are open at once there, and most of them say nothing.
+const FIRST_SLAB = 8 * 1024
 
 /** A TCP connection that reads into slabs of its own, so that data can be handed on as views. */
 export class Connection implements Wire {
   readonly outbox: Outbox
   sink: ConnectionSink | null = null
   readonly #socket: Socket
-  #slab: Buffer = Buffer.allocUnsafeSlow(SLAB)
+  #slab: Buffer = Buffer.allocUnsafeSlow(FIRST_SLAB)
   #window = 0
   #fresh = true
   #retained = false
@@ -111,11 +113,12 @@ export class Connection implements Wire {
     const start = this.#window
     this.#fresh = false
     this.sink?.bytes(this.#slab, start, start + count)
-    if (this.#retained) {
+    const isFull = this.#slab.length === FIRST_SLAB && count === FIRST_SLAB
+    if (this.#retained || isFull) {
       this.#retained = false
       this.#fresh = true
       this.#window = start + count
-      if (SLAB - this.#window < SMALLEST_READ) {
+      if (this.#slab.length - this.#window < SMALLEST_READ) {
         this.#slab = Buffer.allocUnsafeSlow(SLAB)
         this.#window = 0
       }
@@ -132,20 +135,25 @@ export class Connection implements Wire {
   }
 }
 
+const CAUSES: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'the connection was refused: nothing listens there',
+  ECONNRESET: 'the connection was reset',
+  EPIPE: 'the connection was closed while data was sent',
+  ETIMEDOUT: 'the host does not answer',
+  EHOSTUNREACH: 'no route to host',
+  ENETUNREACH: 'no route to its network',
+  EHOSTDOWN: 'the host is down',
+  ENETDOWN: 'the network is down',
+  EADDRNOTAVAIL: 'the local address is not one of this host',
+  ENOTFOUND: 'its name is not known',
+  EAI_AGAIN: 'its name cannot be looked up now',
+  EACCES: 'this host does not let the connection out',
+  EPERM: 'this host does not let the connection out',
+  EMFILE: 'this process has too many files open',
+}
+
+/** In words, with what the system calls it. */
 function describe(error: Error & { code?: string }): string {
-  switch (error.code) {
-    case 'ECONNREFUSED':
-      return 'the connection was refused: nothing listens there'
-    case 'ECONNRESET':
-      return 'the connection was reset'
-    case 'EHOSTUNREACH':
-    case 'ENETUNREACH':
-      return 'there is no route to it'
-    case 'EADDRNOTAVAIL':
-      return 'the local address is not one of this host'
-    case 'ENOTFOUND':
-      return 'its name is not known'
-    default:
-      return error.message
-  }
+  const words = error.code === undefined ? undefined : CAUSES[error.code]
+  return words === undefined ? error.message : `${words} (${error.code})`
 }

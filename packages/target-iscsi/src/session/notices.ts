@@ -17,6 +17,8 @@ export interface NoticeHost {
   /** The target takes data segments of so many bytes from now on. */
   useMaxSend(bytes: number): void
   drop(error: BlockError): void
+  /** The target ends it. */
+  ended(error: BlockError): void
 }
 
 /** Events of an Async Message (RFC 7143 §11.9.1). */
@@ -43,7 +45,7 @@ export class Notices {
         return this.#leave(header.readUInt16BE(42))
       case AsyncEvent.DropConnection:
       case AsyncEvent.DropSession:
-        return this.#host.drop(new BlockError('CONNECT_FAILED', 'the target says that it drops the connection'))
+        return this.#host.ended(new BlockError('CONNECT_FAILED', 'the target says that it drops the connection'))
       case AsyncEvent.Negotiate:
         return this.#renegotiate()
       default:

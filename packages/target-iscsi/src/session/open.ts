@@ -1,7 +1,8 @@
 import type { SignalOptions } from '@blockbraid/core'
 import { BlockError } from '@blockbraid/core'
-import { parseTargetAddress } from '../login/address.ts'
+import { parseTargetAddress, reachedFrom } from '../login/address.ts'
 import type { ChapAlgorithm } from '../login/chap.ts'
+import { nextOffer } from '../login/chap.ts'
 import type { LoginOptions } from '../login/login.ts'
 import { Login } from '../login/login.ts'
 import { Response } from '../pdu/opcode.ts'
@@ -18,6 +19,12 @@ export interface OpenOptions extends SessionOptions {
   readonly login: LoginOptions
   /** Milliseconds for connection and login, redirections included. */
   readonly loginTimeout: number
+  /** Algorithms of CHAP to offer first, where others than those of the credentials are known to be taken. */
+  readonly firstOffer?: readonly ChapAlgorithm[] | undefined
+  /** Hears which algorithm the login has used, and out of which offer. */
+  readonly usedChap?: (algorithm: ChapAlgorithm, offered: readonly ChapAlgorithm[]) => void
+  /** Whether a redirection to that host is followed. @defaultValue each one is */
+  readonly mayMoveTo?: (host: string) => boolean
 }
 
 const MAX_REDIRECTIONS = 4
@@ -40,14 +47,18 @@ export async function openSession(options: OpenOptions, { signal }: SignalOption
   try {
     let endpoint = options.endpoint
     for (let redirections = 0; ; redirections++) {
-      const answer = await loginTwice(options, endpoint, over.signal)
+      const answer = await loginByOffers(options, endpoint, over.signal)
       if (answer instanceof Session) return answer
       const moved = parseTargetAddress(answer)
       if (moved === undefined) throw new BlockError('PROTOCOL', `a redirection to ${JSON.stringify(answer)}`)
       if (redirections === MAX_REDIRECTIONS) {
         throw new BlockError('CONNECT_FAILED', `redirected more than ${MAX_REDIRECTIONS} times`)
       }
-      endpoint = { ...endpoint, host: moved.host, port: moved.port }
+      const host = reachedFrom(endpoint.host, moved.host)
+      if (host === undefined || options.mayMoveTo?.(host) === false) {
+        throw new BlockError('CONNECT_FAILED', `redirected to ${addressOf(moved)}, which is not to be used`)
+      }
+      endpoint = { ...endpoint, host, port: moved.port }
       at = `${addressOf(options.endpoint)}, redirected to ${addressOf(endpoint)}`
     }
   } catch (error) {
@@ -64,22 +75,41 @@ export function addressOf({ host, port }: { readonly host: string; readonly port
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }
 
-// tgt up to 1.0 takes number 7 of CHAP_A, which IANA has given to SHA-256, for SHA-1, and so refuses a right secret.
-const MISTAKEN: ChapAlgorithm = 'sha256'
-
-/** One login; another one without SHA-256 where the target has refused the credentials after that. */
-async function loginTwice(options: OpenOptions, endpoint: Endpoint, signal: AbortSignal): Promise<Session | string> {
-  const login = new Login(options.login)
-  try {
-    return await loginOnce(options, login, endpoint, signal)
-  } catch (error) {
-    const { chap } = options.login
-    const algorithms = chap?.algorithms.filter((one) => one !== MISTAKEN) ?? []
-    const denied = BlockError.is(error) && error.code === 'DENIED'
-    if (chap === undefined || !denied || login.chapAlgorithm !== MISTAKEN || algorithms.length === 0) throw error
-    const without = new Login({ ...options.login, chap: { ...chap, algorithms } })
-    return await loginOnce(options, without, endpoint, signal)
+/** One login, and further ones with other algorithms as long as the target refuses those that were offered. */
+async function loginByOffers(options: OpenOptions, endpoint: Endpoint, signal: AbortSignal): Promise<Session | string> {
+  const { chap } = options.login
+  if (chap === undefined) return loginOnce(options, new Login(options.login), endpoint, signal)
+  const offers: (readonly ChapAlgorithm[])[] = []
+  let mistaken: unknown
+  for (let offer = options.firstOffer ?? chap.algorithms; ; ) {
+    offers.push(offer)
+    const login = new Login({ ...options.login, chap: { ...chap, algorithms: offer } })
+    try {
+      const answer = await loginOnce(options, login, endpoint, signal)
+      if (login.chapAlgorithm !== undefined) options.usedChap?.(login.chapAlgorithm, offer)
+      return answer
+    } catch (error) {
+      const next = refuses(error, login) ? nextOffer(offer, login.chapAlgorithm, chap) : undefined
+      if (next !== undefined) {
+        if (login.chapAlgorithm !== undefined) mistaken = error
+        offer = next
+      } else if (!login.choosesAlgorithm || !BlockError.is(error)) throw error
+      // It knows that one, and not the others: then the credentials are wrong.
+      else if (mistaken !== undefined) throw mistaken
+      else throw new BlockError(error.code, `${error.message}${told(offers)}`, { cause: error.cause })
+    }
   }
+}
+
+/** Whether the target has refused the algorithms, or the credentials after one of them. */
+function refuses(error: unknown, login: Login): boolean {
+  if (!BlockError.is(error)) return false
+  if (login.choosesAlgorithm) return error.code === 'DENIED' || error.code === 'CONNECT_FAILED'
+  return error.code === 'DENIED' && login.chapAlgorithm !== undefined
+}
+
+function told(offers: readonly (readonly ChapAlgorithm[])[]): string {
+  return offers.length < 2 ? '' : `; offered were ${offers.map((offer) => offer.join(', ')).join(', then ')}`
 }
 
 /** Resolves to a session, or to the address that the target names instead. */
@@ -152,7 +182,8 @@ function exchange(
     )
     connection.sink = {
       bytes: (chunk, start, end) => parser.push(chunk, start, end),
-      ended: (error) => fail(new BlockError('CONNECT_FAILED', `during login ${error.message}`, { cause: error.cause })),
+      ended: (error) =>
+        fail(new BlockError('CONNECT_FAILED', `during login ${error.message}${login.hint}`, { cause: error.cause })),
     }
     signal.addEventListener('abort', onAbort)
     if (signal.aborted) return onAbort()

@@ -59,6 +59,8 @@ export class Session implements PduSink {
   readonly #connection: Wire
   readonly #parser: PduParser
   readonly #options: SessionOptions
+  /** What is said where the target ends it: the error, with what whoever opened it knows of the reason. */
+  explain: (error: BlockError) => BlockError = (error) => error
   readonly #tasks = new TaskTable()
   readonly #requests: Requests
   readonly #keepAlive: KeepAlive
@@ -100,6 +102,7 @@ export class Session implements PduSink {
         this.#sender.maxSend = bytes
       },
       drop: (error) => this.drop(error),
+      ended: (error) => this.drop(this.explain(error)),
     })
     this.#wakeful = new Wakeful(options.clock)
     this.#keepAlive = new KeepAlive(
@@ -119,7 +122,7 @@ export class Session implements PduSink {
         if (this.#lanes.waiting > 0) this.#pump()
         if (this.#tasks.busy === 1) this.#wakeful.sent()
       },
-      ended: (error) => this.drop(error),
+      ended: (error) => this.drop(this.explain(error)),
     }
   }
 

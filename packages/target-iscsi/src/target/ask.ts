@@ -1,7 +1,9 @@
 import { BlockError } from '@blockbraid/core'
 import type { ScsiCommand } from '../scsi/cdb.ts'
 import type { Lun } from '../scsi/lun.ts'
-import { decodeSense, describeSense } from '../scsi/sense.ts'
+import type { Sense } from '../scsi/sense.ts'
+import { decodeSense } from '../scsi/sense.ts'
+import { senseInWords } from '../scsi/sense-words.ts'
 import type { Verdict } from '../scsi/status.ts'
 import { Action, judge, ScsiStatus } from '../scsi/status.ts'
 import type { CallOptions } from '../session/call.ts'
@@ -35,11 +37,13 @@ export class ScsiError extends BlockError {
   readonly verdict: Verdict
   /** Whether the device server does not know the command or a field of it. */
   readonly notSupported: boolean
+  readonly sense: Sense | undefined
 
-  constructor(what: string, verdict: Verdict, sense: ReturnType<typeof decodeSense>) {
-    const detail = sense === undefined ? '' : `: ${describeSense(sense)}`
+  constructor(what: string, verdict: Verdict, sense: Sense | undefined) {
+    const detail = sense === undefined ? '' : `: ${senseInWords(sense)}`
     super('IO_FAILED', `${what}: ${verdict.text}${detail}`)
     this.verdict = verdict
+    this.sense = sense
     this.notSupported = sense?.key === ILLEGAL_REQUEST && sense.asc !== 0x25
   }
 }

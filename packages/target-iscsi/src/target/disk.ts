@@ -64,8 +64,7 @@ export interface Disk {
 export async function readIdentity(asker: Asker): Promise<Identity | undefined> {
   const inquiry = decodeInquiry(await ask(asker, 'INQUIRY', cdb.inquiry()))
   if (!isDisk(inquiry)) return undefined
-  const list = await askIfKnown(asker, 'INQUIRY page 0x00', cdb.inquiry(VpdPage.Supported))
-  const pages = list === undefined ? [] : decodeSupportedPages(list)
+  const pages = await readPages(asker)
   const [identification, serialPage] = await readNames(asker, pages)
   const designators = identification === undefined ? [] : decodeIdentification(identification)
   const { volume, serial } = namesOf(designators, serialPage, inquiry)
@@ -73,6 +72,12 @@ export async function readIdentity(asker: Asker): Promise<Identity | undefined> 
     throw new BlockError('NOT_SUPPORTED', 'the logical unit has no identity: neither VPD page 0x83 nor 0x80 names it')
   }
   return { inquiry, volume, port: portOf(designators), serial, pages }
+}
+
+/** Codes of the VPD pages that the logical unit has now. */
+export async function readPages(asker: Asker): Promise<readonly number[]> {
+  const list = await askIfKnown(asker, 'INQUIRY page 0x00', cdb.inquiry(VpdPage.Supported))
+  return list === undefined ? [] : decodeSupportedPages(list)
 }
 
 /** Whether the logical unit still tells the same names; where it does not, or says nothing, all has to be read again. */
@@ -193,9 +198,9 @@ export async function readAccess(asker: Asker, { inquiry, port }: Identity): Pro
 /** Bits of the inquiry's `tpgs`. */
 export const EXPLICIT_ACCESS = 2
 
-/** Reads whether there is a volatile write cache. */
-export async function readWriteCache(asker: Asker): Promise<boolean> {
-  return hasCache(await readMode(asker))
+/** Reads whether changes are refused. */
+export async function readProtection(asker: Asker): Promise<boolean> {
+  return (await readMode(asker))?.writeProtected ?? false
 }
 
 // Not told means that it must be taken for granted: a flush too many does no harm.

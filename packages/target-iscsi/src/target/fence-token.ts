@@ -1,3 +1,4 @@
+import { isUsableName } from '../login/names.ts'
 import type { Lun } from '../scsi/lun.ts'
 import { parseLun } from '../scsi/lun.ts'
 import type { Portal } from './portal.ts'
@@ -72,5 +73,5 @@ function isText(value: unknown): value is string {
 
 // What a login sends as a text value must not hold the end of one.
 function isName(value: unknown): value is string {
-  return isText(value) && /^[\x21-\x7e]{1,223}$/.test(value)
+  return isText(value) && isUsableName(value)
 }

@@ -6,6 +6,7 @@ import type { NexusPlace } from './fence-token.ts'
 import { LoginPace } from './login-pace.ts'
 import { MissedNews } from './missed.ts'
 import type { Portal } from './portal.ts'
+import { Rival } from './rival.ts'
 
 /** What a nexus needs to log in. */
 export interface NexusHost {
@@ -70,6 +71,7 @@ export class Nexus {
   /** What no path has heard. */
   readonly missed = new MissedNews()
   readonly #host: NexusHost
+  readonly #rival: Rival
   #users = 0
   #linger: Timer | undefined
   // Logins under one id must not overlap: a late one would end the session of an earlier one.
@@ -94,6 +96,7 @@ export class Nexus {
   constructor(host: NexusHost, place: NexusPlace) {
     this.#host = host
     this.place = place
+    this.#rival = new Rival(host.clock, place.initiator)
     this.#pace = new LoginPace(host.clock, host.random)
   }
 
@@ -318,6 +321,8 @@ export class Nexus {
     this.#aside?.drop(new BlockError('CONNECT_FAILED', 'another session takes its place'))
     this.#takesPlace(session, false)
     this.session = session
+    this.#rival.opened()
+    session.explain = (error) => this.#rival.explain(error)
     this.missed.begin()
     const { clock } = this.#host
     const since = clock.now()

@@ -1,6 +1,7 @@
-import { isIP } from 'node:net'
+import { BlockList, isIP } from 'node:net'
 import { hostname } from 'node:os'
 import type { ChapAlgorithm, ChapOptions } from '../login/chap.ts'
+import { initiatorOf, machineInitiator } from './machine.ts'
 import type { Portal } from './portal.ts'
 import { parsePortal } from './portal.ts'
 
@@ -13,8 +14,13 @@ export interface ChapCredentials {
   user: string
   /** The secret that goes with it. */
   secret: string
-  /** What we accept, in order of preference. @defaultValue ['sha3-256', 'sha256', 'sha1', 'md5'] */
+  /**
+   * What we accept, in order of preference. Left out: sha3-256, sha256, sha1, and MD5 where the target takes none of
+   * those, which a note of discovery says.
+   */
   algorithms?: readonly ChapAlgorithm[]
+  /** Use secrets below 12 bytes, which can be guessed from what goes over the wire. @defaultValue false */
+  allowShort?: boolean
   /** Mutual CHAP: the target must show that it knows this secret, under this name where one is given. */
   target?: {
     /** The name that the target must show us. Left out: any. */
@@ -34,7 +40,10 @@ export interface IscsiOptions {
   luns?: readonly number[]
   /** Name of this target in messages. @defaultValue the first portal */
   name?: string
-  /** iSCSI name of this host. @defaultValue `iqn.2026-11.io.blockbraid:` and the host's name */
+  /**
+   * iSCSI name of this host, of which every process there needs its own.
+   * @defaultValue `iqn.2026-11.io.blockbraid:` and a hash of its machine id, or its name where it has none
+   */
   initiator?: string
   /** Credentials of normal sessions, and of discovery where `discoveryChap` is left out. */
   chap?: ChapCredentials
@@ -74,8 +83,13 @@ export interface IscsiOptions {
   localAddress?: string
   /** A session for each logical unit, not one for all of a portal. @defaultValue false */
   sessionPerLun?: boolean
-  /** Use portals that the target tells of beside those listed. @defaultValue true */
-  toldPortals?: boolean
+  /**
+   * Use portals that the target tells of beside those listed: all, none, or those whose addresses are inside of these
+   * networks, such as `['192.0.2.0/24']`. @defaultValue true
+   */
+  toldPortals?: boolean | readonly string[]
+  /** Portals that are used beside those listed, at most. @defaultValue 64 */
+  maxToldPortals?: number
   /**
    * `stable`: sessions left by an earlier process of the same initiator name are taken over, as fences need it.
    * `random`: for a process beside another one of that name. @defaultValue 'stable'
@@ -88,6 +102,11 @@ export interface IscsiOptions {
    * network. @defaultValue 'session'
    */
   fence?: 'session' | 'lun-reset'
+  /**
+   * Key of this host's persistent reservations, up to 16 hex digits after `0x`: a path that comes later is registered
+   * with it, as long as another one is. Left out: no path is registered by itself.
+   */
+  registerKey?: string | number
 }
 
 /** {@link IscsiOptions} with every default filled in. */
@@ -116,12 +135,19 @@ export interface Resolved {
   readonly pollInterval: number
   readonly localAddress: string | undefined
   readonly sessionPerLun: boolean
-  readonly toldPortals: boolean
+  readonly toldPortals: boolean | BlockList
+  readonly maxToldPortals: number
   readonly isid: 'stable' | 'random'
   readonly fence: 'session' | 'lun-reset'
+  /** `0x` and 16 hex digits. */
+  readonly registerKey: string | undefined
 }
 
 const ALGORITHMS: readonly ChapAlgorithm[] = ['sha3-256', 'sha256', 'sha1', 'md5']
+// Where the options name none.
+const USUAL = { algorithms: ['sha3-256', 'sha256', 'sha1'], reserve: ['md5'] } as const
+// RFC 7143 §9.2.1: 96 bits.
+const LEAST_SECRET = 12
 const DAY = 86_400_000
 
 const numbers = {
@@ -136,15 +162,16 @@ const numbers = {
   loginTimeout: [1, DAY, 10_000],
   taskTimeout: [1, DAY, 5000],
   pollInterval: [10, DAY, 5000],
+  maxToldPortals: [0, 10_000, 64],
 } as const satisfies Record<string, readonly [least: number, most: number, otherwise: number]>
 
-const flags = { immediateData: true, initialR2T: false, sessionPerLun: false, toldPortals: true } as const
+const flags = { immediateData: true, initialR2T: false, sessionPerLun: false } as const
 
 const known = new Set<string>([
   ...Object.keys(numbers),
   ...Object.keys(flags),
-  ...['portals', 'target', 'luns', 'name', 'initiator', 'chap', 'discoveryChap'],
-  ...['headerDigest', 'dataDigest', 'localAddress', 'isid', 'fence'],
+  ...['portals', 'target', 'luns', 'name', 'initiator', 'chap', 'discoveryChap', 'toldPortals'],
+  ...['headerDigest', 'dataDigest', 'localAddress', 'isid', 'fence', 'registerKey'],
 ])
 
 /** Checks options and fills the defaults in; throws a TypeError that names the field, never a secret. */
@@ -166,15 +193,17 @@ export function resolveOptions(options: IscsiOptions): Resolved {
     target: options.target === undefined ? undefined : iscsiName('target', options.target),
     luns: options.luns === undefined ? undefined : lunsOf(options.luns),
     name: options.name === undefined ? (portals[0] as Portal).address : text('name', options.name),
-    initiator: iscsiName('initiator', options.initiator ?? defaultInitiator()),
+    initiator: iscsiName('initiator', options.initiator ?? machineInitiator() ?? initiatorOf(hostname())),
     chap,
     discoveryChap:
       discoveryChap === undefined ? chap : discoveryChap === false ? undefined : chapOf('discoveryChap', discoveryChap),
     headerDigest: digest('headerDigest', options.headerDigest),
     dataDigest: digest('dataDigest', options.dataDigest),
+    toldPortals: networksOf(options.toldPortals ?? true),
     localAddress,
     isid,
     fence,
+    registerKey: options.registerKey === undefined ? undefined : reservationKey(options.registerKey),
     ...(Object.fromEntries(
       Object.entries(numbers).map(([field, [least, most, otherwise]]) => [
         field,
@@ -198,14 +227,6 @@ export function resolveOptions(options: IscsiOptions): Resolved {
   return resolved
 }
 
-/** The name of this host where none is given. */
-function defaultInitiator(): string {
-  const host = hostname()
-    .toLowerCase()
-    .replace(/[^a-z0-9.-]/g, '-')
-  return `iqn.2026-11.io.blockbraid:${host === '' ? 'host' : host}`
-}
-
 function portalsOf(value: unknown): readonly Portal[] {
   if (!Array.isArray(value) || value.length === 0) {
     throw wrong('portals', value, 'a list of at least one host:port, such as ["192.0.2.1:3260"]')
@@ -226,18 +247,45 @@ function lunsOf(value: unknown): readonly number[] {
   return value.map((lun, index) => integer(`luns[${index}]`, lun, 0, 0xff_ffff))
 }
 
+function networksOf(value: unknown): boolean | BlockList {
+  const right = 'true, false, or a list of networks such as ["192.0.2.0/24"]'
+  if (typeof value === 'boolean') return value
+  if (!Array.isArray(value) || value.length === 0) throw wrong('toldPortals', value, right)
+  const networks = new BlockList()
+  for (const [index, item] of value.entries()) {
+    const [address = '', length, ...rest] = typeof item === 'string' ? item.split('/') : []
+    const family = isIP(address)
+    const longest = family === 6 ? 128 : 32
+    const bits = length === undefined ? longest : /^\d{1,3}$/.test(length) ? Number(length) : -1
+    if (family === 0 || rest.length > 0 || bits < 0 || bits > longest) {
+      throw wrong(`toldPortals[${index}]`, item, 'an address, or a network such as 192.0.2.0/24')
+    }
+    networks.addSubnet(address, bits, family === 6 ? 'ipv6' : 'ipv4')
+  }
+  return networks
+}
+
 function chapOf(field: string, value: ChapCredentials): ChapOptions {
   if (typeof value !== 'object' || value === null) throw new TypeError(`options.${field} must have user and secret`)
   for (const name of Object.keys(value)) {
-    if (!['user', 'secret', 'algorithms', 'target'].includes(name)) {
+    if (!['user', 'secret', 'algorithms', 'target', 'allowShort'].includes(name)) {
       throw new TypeError(`options.${field}.${name} is unknown`)
     }
   }
-  const { user, secret: ours, algorithms = ALGORITHMS, target } = value
-  if (!Array.isArray(algorithms) || algorithms.length === 0 || !algorithms.every((one) => ALGORITHMS.includes(one))) {
+  const { user, secret: ours, algorithms, target } = value
+  const isList = Array.isArray(algorithms) && algorithms.length > 0
+  if (algorithms !== undefined && !(isList && algorithms.every((one) => ALGORITHMS.includes(one)))) {
     throw wrong(`${field}.algorithms`, algorithms, `a list of ${ALGORITHMS.join(', ')}`)
   }
-  const chap = { user: text(`${field}.user`, user), secret: secret(`${field}.secret`, ours), algorithms }
+  const allowShort = flag(`${field}.allowShort`, value.allowShort ?? false)
+  const chap = {
+    user: text(`${field}.user`, user),
+    secret: secret(`${field}.secret`, ours),
+    ...(algorithms === undefined ? USUAL : { algorithms }),
+    fault: allowShort
+      ? undefined
+      : shortOf(field, [['secret', ours] as const, ['target.secret', target?.secret] as const]),
+  }
   if (target === undefined) return chap
   if (typeof target !== 'object' || target === null) throw new TypeError(`options.${field}.target must have a secret`)
   const theirs = secret(`${field}.target.secret`, target.secret)
@@ -251,9 +299,28 @@ function chapOf(field: string, value: ChapCredentials): ChapOptions {
   }
 }
 
+/** Told when the secret would be used: an address may be taken apart whatever is in it. */
+function shortOf(field: string, secrets: readonly (readonly [name: string, value: unknown])[]): string | undefined {
+  for (const [name, value] of secrets) {
+    if (typeof value !== 'string' || Buffer.byteLength(value) >= LEAST_SECRET) continue
+    const has = `${field}.${name} has ${Buffer.byteLength(value)} bytes, and RFC 7143 §9.2.1 wants ${LEAST_SECRET} at least`
+    return `${has}: choose a longer one at the target, or set ${field}.allowShort`
+  }
+  return undefined
+}
+
 function secret(field: string, value: unknown): string {
   if (typeof value === 'string' && value.length >= 1 && Buffer.byteLength(value) <= 255) return value
   throw new TypeError(`options.${field} must be a text of 1 to 255 bytes`)
+}
+
+// YAML takes 0xabc for a number.
+function reservationKey(value: unknown): string {
+  const text = typeof value === 'number' && Number.isSafeInteger(value) ? `0x${value.toString(16)}` : value
+  if (typeof text === 'string' && /^0x[0-9a-f]{1,16}$/i.test(text) && !/^0x0+$/.test(text)) {
+    return `0x${text.slice(2).toLowerCase().padStart(16, '0')}`
+  }
+  throw wrong('registerKey', value, 'a text such as "0xabcd": 0x and up to 16 hex digits, not all of them 0')
 }
 
 function digest(field: string, value: DigestOption = false): readonly ('None' | 'CRC32C')[] {

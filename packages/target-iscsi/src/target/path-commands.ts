@@ -3,8 +3,10 @@ import { BlockError, Errno, OK, PATH_ERROR } from '@blockbraid/core'
 import type { ScsiCommand } from '../scsi/cdb.ts'
 import { setTargetPortGroups } from '../scsi/cdb.ts'
 import { decodeSense } from '../scsi/sense.ts'
-import { Action, judge, News, ScsiStatus } from '../scsi/status.ts'
+import { Action, isNews, judge, News, ScsiStatus } from '../scsi/status.ts'
 import type { Review } from './review.ts'
+import type { Failed } from './troubles.ts'
+import { aboutRange, severityOf } from './troubles.ts'
 
 /** What the commands of a path that are no plain I/O need of it. */
 export interface CommandHost {
@@ -14,6 +16,8 @@ export interface CommandHost {
   closedError(): BlockError
   /** Sends one command that may change data, and resolves to its answer, whatever the status. */
   call(command: ScsiCommand, timeout: number, signal?: AbortSignal): Promise<ScsiAnswer>
+  /** A command had no good answer; `status` says what becomes of its Io. */
+  failed(failed: Failed, status: IoStatus): void
 }
 
 /** How a command ends whose path has failed. */
@@ -23,7 +27,6 @@ const MAX_CDB = 16
 const MODE_SELECT_6 = 0x15
 const MODE_SELECT_10 = 0x55
 const LARGEST_CDB = 260
-const RANGE_TIMEOUT = 120_000
 const RANGE_PAUSE = 250
 /** How often a command is sent again at once. */
 export const MAX_RETRIES = 5
@@ -36,12 +39,18 @@ export async function sendRange(path: CommandHost, review: Review, command: Scsi
     if (!path.isOpen()) return CUT
     let answer: ScsiAnswer
     try {
-      answer = await path.call(command, RANGE_TIMEOUT)
+      // However long it takes: whoever uses the path knows how long it may, and closes it.
+      answer = await path.call(command, Infinity)
     } catch {
       return CUT
     }
-    const verdict = judge(answer.status, decodeSense(answer.sense))
+    const sense = decodeSense(answer.sense)
+    const verdict = judge(answer.status, sense)
     review.hear(verdict.news, answer.sense)
+    const { status, text: kind } = verdict
+    if (status !== OK && !isNews(verdict, sense)) {
+      path.failed({ kind, severity: severityOf(status), ...aboutRange(command), sense }, status)
+    }
     if (verdict.status === OK || verdict.action === Action.None || tries > MAX_RETRIES) {
       await review.settled()
       return path.isOpen() ? verdict.status : CUT

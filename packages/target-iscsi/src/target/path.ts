@@ -19,16 +19,19 @@ import {
   Errno,
   IoFlag,
   IoOp,
+  isPathError,
   NO_BUFFERS,
   NOT_EXECUTED,
   OK,
+  opName,
   PATH_ERROR,
 } from '@blockbraid/core'
 import type { ScsiCommand } from '../scsi/cdb.ts'
 import { putReadWrite, putSyncCache, READ, WRITE } from '../scsi/cdb.ts'
 import type { Lun } from '../scsi/lun.ts'
+import type { Sense } from '../scsi/sense.ts'
 import { decodeSense } from '../scsi/sense.ts'
-import { Action, judge, News, ScsiStatus } from '../scsi/status.ts'
+import { Action, isNews, judge, News, ScsiStatus } from '../scsi/status.ts'
 import { call } from '../session/call.ts'
 import type { Session, SessionListener } from '../session/session.ts'
 import type { Task } from '../session/task.ts'
@@ -42,8 +45,11 @@ import type { CommandHost } from './path-commands.ts'
 import { activate, CUT, MAX_RETRIES, sendByHand, sendRange } from './path-commands.ts'
 import { Poll } from './poll.ts'
 import { runRange } from './range.ts'
+import { joinRegistrants } from './register.ts'
 import type { Opened, ReviewTarget } from './review.ts'
 import { Review } from './review.ts'
+import type { Failed } from './troubles.ts'
+import { severityOf, Troubles } from './troubles.ts'
 
 /** What a path needs of its target. */
 export interface PathHost extends ReviewTarget {
@@ -53,6 +59,8 @@ export interface PathHost extends ReviewTarget {
   readonly pollInterval: number
   /** Whether a logical unit may be reset to end what was sent to it. @defaultValue false */
   readonly resets?: boolean
+  /** Key that a path is registered with where others are. */
+  readonly registerKey?: string | undefined
   /** Settles when a reset through another path has ended what this one has sent; without the option it never does. */
   fencedByReset(path: IscsiPath, signal: AbortSignal): Promise<void>
   /** The path is closed and fenced. */
@@ -61,7 +69,7 @@ export interface PathHost extends ReviewTarget {
 
 const NEVER_SENT: IoStatus = Errno.EIO | PATH_ERROR | NOT_EXECUTED
 const CLOSED: IoStatus = Errno.ESHUTDOWN | PATH_ERROR | NOT_EXECUTED
-const BUSY: IoStatus = Errno.EAGAIN | PATH_ERROR | NOT_EXECUTED
+const ELSEWHERE: IoStatus = Errno.EAGAIN | PATH_ERROR | NOT_EXECUTED
 const MAX_PAUSES = 8
 const FIRST_PAUSE = 10
 const LONGEST_PAUSE = 250
@@ -77,6 +85,8 @@ export class IscsiPath implements Path {
   limits: DeviceLimits
   readonly fenceToken: string
   readonly wasReset: boolean
+  // A registration is that of one I_T nexus (SPC-5 §5.14).
+  readonly reservesAlone = true
   readonly activate?: (options?: SignalOptions) => Promise<void>
   readonly #emitter = createEmitter<PathEvents>()
   readonly #host: PathHost
@@ -86,7 +96,10 @@ export class IscsiPath implements Path {
   readonly #review: Review
   readonly #poll: Poll
   readonly #commands: CommandHost
+  readonly #troubles: Troubles
   #failure: BlockError | undefined
+  // What the path cannot go on after, where the session goes on.
+  #fault: Failed | undefined
   #downSaid = false
   #closed: Promise<void> | undefined
   #cut = false
@@ -103,6 +116,7 @@ export class IscsiPath implements Path {
   #jobs = 0
   #onIdle: (() => void) | undefined
   #quiet = true
+  #joining = false
   readonly #ending = new AbortController()
   readonly #listener: SessionListener
 
@@ -120,6 +134,8 @@ export class IscsiPath implements Path {
     this.limits = opened.disk.limits
     this.wasReset = opened.wasReset
     const { clock, taskTimeout, pollInterval } = host
+    const at = `LUN ${lun.name} through ${nexus.place.portal.address}`
+    this.#troubles = new Troubles(clock, at, (trouble) => void this.#emitter.emit('trouble', trouble))
     const isOpen = (): boolean => this.#open
     const fail = (error: BlockError): void => this.#fail(error)
     this.#commands = {
@@ -127,6 +143,7 @@ export class IscsiPath implements Path {
       isOpen,
       closedError: () => this.#closedError(),
       call: (command, timeout, signal) => this.#call(command, timeout, signal),
+      failed: (failed, status) => this.#failed(failed, status),
     }
     const review = new Review(
       this,
@@ -175,16 +192,30 @@ export class IscsiPath implements Path {
       wasQuiet: () => {
         const quiet = this.#quiet
         this.#quiet = true
-        return quiet
+        return quiet && !this.#isLong()
       },
       isIdle: () => session.tasksOf(this).length === 0,
       asker: () => this.#asker((news, sense) => review.hear(news, sense)),
+      refused: ({ verdict: { text }, sense }) =>
+        this.#troubles.add({ kind: text, severity: 'warning', what: 'question for news', block: undefined, sense }),
       fail,
     })
   }
 
   get events(): Events<PathEvents> {
     return this.#emitter
+  }
+
+  /** Whether the logical unit may be busy for long with what was sent through here: that it answers nothing says little. */
+  #isLong(): boolean {
+    return this.#jobs > 0 || this.#session.tasksOf(this).some(({ io }) => io?.op === IoOp.Flush)
+  }
+
+  /** Why its Ios end with path errors, where that is known; the same as `down` tells, and before it. */
+  get failure(): Error | undefined {
+    const ended = this.#failure ?? this.#session.error
+    if (ended !== undefined || this.#fault === undefined) return ended
+    return new BlockError('IO_FAILED', this.#troubles.words(this.#fault))
   }
 
   get #open(): boolean {
@@ -202,7 +233,7 @@ export class IscsiPath implements Path {
     if (op === IoOp.Trim || op === IoOp.WriteZeroes) return this.#startRange(io)
     const session = this.#session
     const task = session.take()
-    if (task === undefined) return this.#host.clock.defer(() => io.done(io, BUSY))
+    if (task === undefined) return this.#host.clock.defer(() => io.done(io, ELSEWHERE))
     const { long, limits } = this.#review.disk
     task.owner = this
     task.io = io
@@ -255,16 +286,20 @@ export class IscsiPath implements Path {
 
   #troubled(task: Task, io: Io): void {
     if (task.outcome === Outcome.NotSent) return this.#end(io, NEVER_SENT)
+    if (task.outcome === Outcome.Failed) this.#tell(io, 'answer not delivered', CUT)
     if (task.outcome !== Outcome.Answered) return this.#end(io, CUT)
-    const verdict = judge(task.status, decodeSense(task.sense))
+    const sense = decodeSense(task.sense)
+    const verdict = judge(task.status, sense)
     // Good, or as good, and not all of the data: the array has failed, not the path.
     if (verdict.status === OK) {
       const reads = task.direction === Direction.Read
       const whole = reads ? task.received === task.length : task.residual === 0 || task.length === 0
       if (whole && task.lends) io.buffers = task.buffers
+      if (whole && sense !== undefined) this.#tell(io, verdict.text, OK, sense)
       // The target does not say that anything is missing: it was lost on the way.
-      if (reads && !whole && task.residual === 0) return this.#end(io, CUT)
-      return this.#answered(io, whole ? OK : Errno.EIO)
+      const status = whole ? OK : reads && task.residual === 0 ? CUT : Errno.EIO
+      if (!whole) this.#tell(io, 'too little data', status, sense)
+      return status === CUT ? this.#end(io, CUT) : this.#answered(io, status)
     }
     // Without a command for it there is no cache either, unless it says so.
     const { tellsCache, limits } = this.#review.disk
@@ -275,9 +310,11 @@ export class IscsiPath implements Path {
     if (io.op === IoOp.Flush && (verdict.news & News.WriteLost) !== 0) this.#doomed.add(io)
     this.#review.hear(verdict.news, task.sense)
     if (verdict.action === Action.Retry && tries <= MAX_RETRIES && this.#open) {
+      if (!isNews(verdict, sense)) this.#tell(io, verdict.text, ELSEWHERE, sense)
       this.#tries.set(io, tries)
       this.submit(io)
     } else if (verdict.action === Action.RetryLater && tries <= MAX_PAUSES && this.#open) {
+      this.#tell(io, verdict.text, ELSEWHERE, sense)
       this.#tries.set(io, tries)
       const pause = Math.min(FIRST_PAUSE * 2 ** tries, LONGEST_PAUSE)
       this.#pauses.set(
@@ -288,8 +325,36 @@ export class IscsiPath implements Path {
         }),
       )
     } else {
+      this.#tell(io, verdict.text, verdict.status, sense)
       this.#answered(io, verdict.status)
     }
+  }
+
+  /** A command for an Io failed; `status` says what becomes of the Io. */
+  #tell({ op, offset }: Io, kind: string, status: IoStatus, sense?: Sense): void {
+    const block = op === IoOp.Flush ? undefined : offset / this.limits.blockSize
+    this.#failed({ kind, severity: severityOf(status), what: opName(op), block, sense }, status)
+  }
+
+  #failed(failed: Failed, status: IoStatus): void {
+    if (isPathError(status) && (status & NOT_EXECUTED) === 0) this.#fault = failed
+    if (status !== Errno.EBADE) return this.#troubles.add(failed)
+    const advice = 'a reservation lets this path in only when it is registered with a key that it accepts'
+    this.#troubles.add({ ...failed, advice })
+    void this.#join()
+  }
+
+  /** Registers the path where others of this host are, with the key that it was told. */
+  async #join(): Promise<void> {
+    const { registerKey } = this.#host
+    if (registerKey === undefined || this.#joining) return
+    this.#joining = true
+    // A session that is lost tells of itself.
+    await joinRegistrants(
+      this.#asker((news, sense) => this.#review.hear(news, sense)),
+      registerKey,
+    ).catch(() => {})
+    this.#joining = false
   }
 
   #answered(io: Io, status: IoStatus): void {
@@ -418,6 +483,7 @@ export class IscsiPath implements Path {
     if (this.#cut) return
     this.#cut = true
     this.#poll.stop()
+    this.#troubles.stop()
     this.#ending.abort(this.#closedError())
     const session = this.#session
     const clean = session.detach(session.tasksOf(this))

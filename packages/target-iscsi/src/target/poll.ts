@@ -3,8 +3,8 @@ import { BlockError } from '@blockbraid/core'
 import { testUnitReady } from '../scsi/cdb.ts'
 import { News } from '../scsi/status.ts'
 import type { Asker } from './ask.ts'
-import { ask } from './ask.ts'
-import { readCapacity, readWriteCache } from './disk.ts'
+import { ask, ScsiError } from './ask.ts'
+import { readProtection } from './disk.ts'
 import type { Review, Reviewed } from './review.ts'
 import { takesIo } from './review.ts'
 
@@ -19,17 +19,19 @@ export interface PollHost {
   /** Whether no command is in flight. */
   isIdle(): boolean
   asker(): Asker
+  /** The device server would not answer. */
+  refused(error: ScsiError): void
   fail(error: BlockError): void
 }
 
 // Without I/O nothing goes to a wrong volume, and after the first I/O the next poll looks.
-const IDLE_POLLS_TO_LOOK = 2
-// With each of so many polls size and write cache are read, too: no unit attention need tell of them.
+const IDLE_POLLS_TO_LOOK = 3
+// With each of so many polls size and limits are read, too: no unit attention need tell of them.
 const POLLS_TO_MEASURE = 6
 
 // How much of an interval the first poll, and each later one, waits at least.
 const EARLIEST = 0.5
-const EARLY = 0.85
+const EARLY = 0.95
 
 /**
  * Asks now and then who answers, also on a path that is busy: LIO lets a LUN number lead to another volume without a
@@ -79,6 +81,7 @@ export class Poll {
         if (takesIo(this.#path.access)) await this.#ask(quiet)
         else this.#review.hear(News.Access | News.Capacity)
       } catch (error) {
+        if (error instanceof ScsiError) this.#host.refused(error)
         // The news is heard; a lost session tells of itself, and one that answers others is not dead.
         const timedOut = BlockError.is(error) && error.code === 'TIMED_OUT'
         if (timedOut && this.#host.wasQuiet()) this.#host.fail(error)
@@ -92,12 +95,10 @@ export class Poll {
     const asker = this.#host.asker()
     const idle = quiet && this.#host.isIdle()
     if (quiet) await ask(asker, 'TEST UNIT READY', testUnitReady())
-    if (!idle || this.#polls % IDLE_POLLS_TO_LOOK !== 0) await this.#review.look(asker)
-    if (this.#polls % POLLS_TO_MEASURE !== 0) return
-    const { size, writeCache } = this.#path.limits
-    if ((await readCapacity(asker)).size !== size || (await readWriteCache(asker)) !== writeCache) {
-      this.#review.hear(News.Capacity)
-    }
+    if (!idle || this.#polls % IDLE_POLLS_TO_LOOK === 1) await this.#review.look(asker)
+    if (this.#polls % POLLS_TO_MEASURE === 0) await this.#review.lookAtLimits(asker)
+    // Whoever waits for it to be writable again has no command that would hear of it.
+    else if (this.#path.limits.readOnly && !(await readProtection(asker))) this.#review.hear(News.Capacity)
   }
 }
 

@@ -14,13 +14,16 @@ export const ISCSI_PORT = 3260
 
 /** The portal at `host` and `port`. */
 export function portalOf(host: string, port: number): Portal {
-  const name = host.toLowerCase()
+  // The name of an interface, behind the %, keeps its letters.
+  const name = host.replace(/^[^%]+/, (address) => address.toLowerCase())
   return { host: name, port, address: name.includes(':') ? `[${name}]:${port}` : `${name}:${port}` }
 }
 
-/** Reads `host`, `host:port`, `[v6]` or `[v6]:port`. Undefined where it is anything else. */
+/** Reads `host`, `host:port`, `[v6]`, `[v6]:port`, `[v6%interface]:port`. Undefined where it is anything else. */
 export function parsePortal(text: string): Portal | undefined {
-  const match = /^(?:\[([0-9a-fA-F:.%]+)\]|([A-Za-z0-9._-]{1,255}))(?::([0-9]{1,5}))?$/.exec(text)
+  const match = /^(?:\[([0-9a-fA-F:.]+(?:%[A-Za-z0-9._-]{1,32})?)\]|([A-Za-z0-9._-]{1,255}))(?::([0-9]{1,5}))?$/.exec(
+    text,
+  )
   if (match === null) return undefined
   const [, v6, name, portText] = match
   if (v6 !== undefined && !isIPv6(v6)) return undefined

@@ -5,7 +5,7 @@ import { losesCache, News } from '../scsi/status.ts'
 import type { Asker, NewsListener } from './ask.ts'
 import { ScsiError } from './ask.ts'
 import type { Disk, Identity } from './disk.ts'
-import { isStill, readAccess, readDisk, readIdentity } from './disk.ts'
+import { isStill, readAccess, readDisk, readIdentity, readPages } from './disk.ts'
 
 /** What was read when the path was opened. */
 export interface Opened {
@@ -93,6 +93,15 @@ export class Review {
   awake(): void {
     const now = this.#target.clock.now()
     if (now - this.#lookedAt <= this.#host.stale) this.#lookedAt = now
+  }
+
+  /** Looks how large it is and what it can do, while I/O goes on. */
+  async lookAtLimits(asker: Asker): Promise<void> {
+    // One more page may tell of what it could not do before.
+    const pages = await readPages(asker)
+    if (`${pages}` !== `${this.identity.pages}`) return this.hear(News.Identity | News.Capacity)
+    const disk = await readDisk(asker, this.identity, this.#target)
+    if (JSON.stringify(disk) !== JSON.stringify(this.disk)) this.hear(News.Capacity)
   }
 
   /** Something may have changed: it is read again. `sense` is what tells so. */

@@ -2,7 +2,9 @@ import type { PathInfo } from '@blockbraid/core'
 import { madeByDefault } from '@blockbraid/core'
 import type { PathPlace } from './path-id.ts'
 import { parsePathId } from './path-id.ts'
+import type { Telling } from './places.ts'
 import type { Portal } from './portal.ts'
+import { toldPortal } from './told.ts'
 
 /** Addresses that a portal told of a target; by target and portal. */
 export type Told = ReadonlyMap<string, ReadonlyMap<string, ReadonlySet<string>>>
@@ -23,14 +25,18 @@ export class Systems {
     this.#prove = prove
   }
 
-  /** Fills `system` in. */
-  async tell(infos: readonly PathInfo[], told: Told): Promise<PathInfo[]> {
+  /** Fills `system` in; `answers` says which portals can be asked for a proof now. */
+  async tell(
+    infos: readonly PathInfo[],
+    told: Told,
+    answers: (address: string) => boolean = () => true,
+  ): Promise<PathInfo[]> {
     const roots = new Map<string, string>()
     for (const [targetName, own] of Map.groupBy(infos, ({ endpoint }) => endpoint as string)) {
       const portals = new Map(own.map(({ id, address }) => [address, (parsePathId(id) as PathPlace).portal]))
       const heads: Portal[] = []
       for (const [address, portal] of [...portals].sort(([a], [b]) => (a < b ? -1 : 1))) {
-        const head = await this.#headOf(targetName, portal, heads, own, told.get(targetName))
+        const head = await this.#headOf(targetName, portal, heads, own, told.get(targetName), answers)
         if (head === portal) heads.push(portal)
         roots.set(`${targetName} ${address}`, head.address)
       }
@@ -48,6 +54,7 @@ export class Systems {
     heads: readonly Portal[],
     own: readonly PathInfo[],
     told: ReadonlyMap<string, ReadonlySet<string>> | undefined,
+    answers: (address: string) => boolean,
   ): Promise<Portal> {
     const known = heads.find(
       (head) =>
@@ -57,6 +64,7 @@ export class Systems {
     )
     if (known !== undefined) return known
     for (const head of heads) {
+      if (!answers(head.address) || !answers(portal.address)) continue
       if (!isDoubtful(own, head.address, portal.address)) continue
       if (!(await this.#prove(targetName, head, portal))) continue
       this.#proven.add(`${targetName} ${head.address} ${portal.address}`)
@@ -64,6 +72,19 @@ export class Systems {
     }
     return portal
   }
+}
+
+/** What portals have told, by target and portal. */
+export function toldOf(tellings: ReadonlyMap<string, Telling>, portals: readonly Portal[]): Told {
+  const told = new Map<string, Map<string, ReadonlySet<string>>>()
+  for (const portal of portals) {
+    for (const { name, portals: others } of tellings.get(portal.address)?.found ?? []) {
+      const addresses = others.flatMap((one) => toldPortal(one, portal)?.address ?? [])
+      const own = told.get(name) ?? new Map()
+      told.set(name, own.set(portal.address, new Set(addresses)))
+    }
+  }
+  return told
 }
 
 function tellsOf(one: string, other: string, told: ReadonlyMap<string, ReadonlySet<string>> | undefined): boolean {

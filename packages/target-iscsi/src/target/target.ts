@@ -3,6 +3,7 @@ import type {
   Access,
   Clock,
   ConnectOptions,
+  DiscoverOptions,
   Emitter,
   Host,
   Path,
@@ -14,7 +15,7 @@ import type {
   VolumeId,
 } from '@blockbraid/core'
 import { abortable, BlockError, createEmitter, delay, messageOf, systemHost } from '@blockbraid/core'
-import type { ChapOptions } from '../login/chap.ts'
+import type { ChapAlgorithm, ChapOptions } from '../login/chap.ts'
 import type { LoginOptions } from '../login/login.ts'
 import { testUnitReady } from '../scsi/cdb.ts'
 import type { Lun } from '../scsi/lun.ts'
@@ -23,26 +24,33 @@ import { openSession } from '../session/open.ts'
 import type { Session } from '../session/session.ts'
 import type { Asker } from './ask.ts'
 import { ask, askAll, ScsiError, tell } from './ask.ts'
-import type { DiscoveryHost, Place } from './discovery.ts'
-import { askEach, complete, findPlaces, listPaths, movedTo, toBlockError } from './discovery.ts'
 import type { Disk, Identity } from './disk.ts'
 import { readAccess, readDisk, readIdentity, untoldDisk } from './disk.ts'
 import type { NexusPlace } from './fence-token.ts'
 import { nexusKey, parseFenceToken } from './fence-token.ts'
 import { isidOf } from './isid.ts'
+import type { Listing } from './listing.ts'
+import { fillListing } from './listing.ts'
 import { LoginPace } from './login-pace.ts'
 import type { Lost } from './nexus.ts'
 import { Nexus } from './nexus.ts'
 import type { IscsiOptions, Resolved } from './options.ts'
 import { resolveOptions } from './options.ts'
 import { IscsiPath } from './path.ts'
-import type { PathPlace } from './path-id.ts'
 import { parsePathId } from './path-id.ts'
+import type { Place, Telling } from './places.ts'
+import { keyOf } from './places.ts'
 import type { Portal } from './portal.ts'
 import { leadToOneGroup } from './prove-system.ts'
+import { joinRegistrants } from './register.ts'
 import type { Reviewed } from './review.ts'
 import { takesIo } from './review.ts'
+import { askTargets } from './send-targets.ts'
+import { Shared } from './shared.ts'
+import type { SurveyHost } from './survey.ts'
+import { Survey } from './survey.ts'
 import { Systems } from './systems.ts'
+import { ToldPortals } from './told.ts'
 
 /** A target over iSCSI: one or more portals of storage systems. */
 export interface IscsiTarget extends Target {
@@ -55,18 +63,22 @@ export function iscsi(options: IscsiOptions, host: Host = systemHost): IscsiTarg
   return new Initiator(resolveOptions(options), host)
 }
 
+/** Where to log in; without a name a discovery session. */
+type LoginPlace = Omit<NexusPlace, 'targetName'> & { readonly targetName: string | undefined }
+
 const NO_DIGEST = ['None'] as const
 // Between tries to reset a logical unit, milliseconds.
 const RESET_DELAY = 500
 // One change of an array is told by each of its logical units, milliseconds.
 const CHANGED_DELAY = 50
 
-class Initiator implements IscsiTarget, DiscoveryHost {
+class Initiator implements IscsiTarget, SurveyHost {
   readonly name: string
   readonly initiator: string
   readonly portals: readonly Portal[]
   readonly target: string | undefined
-  readonly toldPortals: boolean
+  readonly luns: readonly number[] | undefined
+  readonly told: ToldPortals
   readonly clock: Clock
   readonly events: Emitter<TargetEvents> = createEmitter()
   readonly #options: Resolved
@@ -75,12 +87,17 @@ class Initiator implements IscsiTarget, DiscoveryHost {
   readonly #nexuses = new Map<string, Nexus>()
   readonly #paces = new Map<string, LoginPace>()
   readonly #paths = new Set<IscsiPath>()
-  /** What each place had when it was asked last. */
-  readonly #known = new Map<string, { readonly place: Place; readonly infos: readonly PathInfo[] }>()
+  /** Paths that have been opened, by id. */
+  readonly #opened = new Map<string, PathInfo>()
+  readonly #asking = new Shared<Telling>()
+  /** Algorithms of CHAP that were taken, by target and portal. */
+  readonly #offers = new Map<string, readonly ChapAlgorithm[]>()
+  readonly #weak = new Map<string, { readonly targetName: string | undefined; readonly portal: string }>()
   readonly #disks = new Map<VolumeId, Disk>()
   readonly #writesLost = new Set<VolumeId>()
-  readonly #systems = new Systems((targetName, one, other) => this.#leadToOne(targetName, one, other))
+  readonly systems = new Systems((targetName, one, other) => this.#leadToOne(targetName, one, other))
   readonly #ended = new AbortController()
+  readonly #survey: Survey
   #saysChanged: Timer | undefined
   #closed: Promise<void> | undefined
 
@@ -92,31 +109,21 @@ class Initiator implements IscsiTarget, DiscoveryHost {
     this.initiator = options.initiator
     this.portals = options.portals
     this.target = options.target
-    this.toldPortals = options.toldPortals
+    this.luns = options.luns
+    this.told = new ToldPortals({ from: options.toldPortals, most: options.maxToldPortals }, options.portals)
     this.#salt = options.isid === 'random' ? randomBytes(16).toString('hex') : ''
+    this.#survey = new Survey(this, this.#ended.signal)
   }
 
-  async discover({ signal }: SignalOptions = {}): Promise<readonly PathInfo[]> {
-    const options = { signal: this.#both(signal) }
-    const { places, told, failures } = await findPlaces(this, options)
+  async discover({ signal, note }: DiscoverOptions = {}): Promise<readonly PathInfo[]> {
     this.#throwIfEnded(signal)
-    const asked = await askEach(places, this.clock, options.signal, (place, each) => this.#ask(place, each))
-    this.#throwIfEnded(signal)
-    const lists = new Map<string, readonly PathInfo[]>()
-    const errors = [...failures]
-    for (const [index, result] of asked.entries()) {
-      const place = places[index] as Place
-      if (result.status === 'rejected') {
-        errors.push(toBlockError(result.reason))
-      } else {
-        lists.set(keyOf(place), result.value)
-        this.#known.set(keyOf(place), { place, infos: result.value })
-      }
+    let infos: readonly PathInfo[]
+    try {
+      infos = await this.#survey.look({ signal: this.#both(signal) }, note)
+    } catch (error) {
+      this.#throwIfEnded(signal)
+      throw error
     }
-    const first = errors.find(({ code }) => code === 'DENIED') ?? errors[0]
-    if (lists.size === 0 && first !== undefined) throw nothingAnswers(this.name, first)
-    this.#recall(places, lists, failures.length > 0)
-    const infos = await this.#systems.tell(complete([...lists.values()].flat()), told)
     this.#throwIfEnded(signal)
     this.#compare(infos)
     return infos
@@ -127,44 +134,24 @@ class Initiator implements IscsiTarget, DiscoveryHost {
     const told = new Map(infos.map((info) => [info.id, info]))
     for (const path of this.#paths) {
       const info = told.get(path.id)
-      if (info === undefined || (info.size === path.limits.size && info.volume === path.volume)) continue
+      if (info === undefined || info.unseen || (info.size === path.limits.size && info.volume === path.volume)) continue
       path.lookAgain()
     }
   }
 
-  /** Adds what is known of places that could not be asked this time. */
-  #recall(places: readonly Place[], lists: Map<string, readonly PathInfo[]>, someSilent: boolean): void {
-    for (const [key, { place, infos }] of this.#known) {
-      if (lists.has(key)) continue
-      // Told of, or at a portal that says nothing: it is there, and cannot be reached just now.
-      if (someSilent || places.some((other) => keyOf(other) === key)) lists.set(key, infos)
-      else this.#known.delete(keyOf(place))
-    }
-    for (const place of places) {
-      if (lists.has(keyOf(place)) || place.group === undefined) continue
-      if (!this.portals.some(({ address }) => address === place.portal.address)) continue
-      const like = places.find(
-        (other) =>
-          other.targetName === place.targetName &&
-          other.group === place.group &&
-          (lists.get(keyOf(other))?.length ?? 0) > 0,
-      )
-      if (like === undefined) continue
-      const infos = movedTo(place, lists.get(keyOf(like)) ?? [], (info) => (parsePathId(info.id) as PathPlace).lun)
-      lists.set(keyOf(place), infos)
-      this.#known.set(keyOf(place), { place, infos })
-    }
-  }
-
-  async #ask(place: Place, options: { signal: AbortSignal }): Promise<readonly PathInfo[]> {
-    const nexus = this.#nexus(place, undefined)
-    const session = await nexus.acquire(options)
+  async list(listing: Listing, heard: (disk: boolean) => void, signal: AbortSignal): Promise<void> {
+    const nexus = this.#nexus(listing.place, undefined)
+    const session = await nexus.acquire({ signal })
     try {
-      const before = this.#known.get(keyOf(place))?.infos ?? []
-      return await listPaths(place, this.#options.luns, before, this.#asker(session, {}, options.signal))
+      await fillListing(listing, this.luns, this.#asker(session, {}, signal), heard)
     } finally {
       nexus.release()
     }
+  }
+
+  inUse(): readonly PathInfo[] {
+    const volumes = new Set(Array.from(this.#paths, ({ volume }) => volume))
+    return [...this.#opened.values()].filter(({ volume }) => volumes.has(volume))
   }
 
   async connect(info: PathInfo, { signal, recent = false, progress }: ConnectOptions = {}): Promise<Path> {
@@ -227,6 +214,7 @@ class Initiator implements IscsiTarget, DiscoveryHost {
     if ((heard & (News.Identity | News.Luns)) !== 0 && (await readIdentity(asker))?.volume !== info.volume) {
       throw new BlockError('IDENTITY_CHANGED', `${info.id} no longer leads to ${info.volume}`)
     }
+    if (this.#options.registerKey !== undefined) await joinRegistrants(asker, this.#options.registerKey)
     // What answered while the end came is no path any more.
     signal.throwIfAborted()
     if (session.error !== undefined)
@@ -245,11 +233,12 @@ class Initiator implements IscsiTarget, DiscoveryHost {
         resets: this.#options.fence === 'lun-reset',
         queueDepth: this.#options.queueDepth,
         maxTransfer: this.#options.maxTransfer,
-        changed: (why) => this.#changed(why),
+        changed: (why) => this.changed(why),
         lastDisk: this.#lastDisk,
         writeLost: (volume) => this.#writeLost(volume),
         takeWriteLost: (volume) => this.#writesLost.delete(volume),
         resetHeard: (path) => this.#resetHeard(path),
+        registerKey: this.#options.registerKey,
         fencedByReset: (lost, proven) => this.#fencedByReset(lost, proven),
         gone: (gone) => this.#paths.delete(gone),
       },
@@ -260,6 +249,7 @@ class Initiator implements IscsiTarget, DiscoveryHost {
       { identity, disk, access, wasReset },
     )
     this.#paths.add(path)
+    this.#opened.set(info.id, info)
     return path
   }
 
@@ -413,23 +403,48 @@ class Initiator implements IscsiTarget, DiscoveryHost {
     return (
       this.target === targetName ||
       this.portals.some(({ address }) => address === portal.address) ||
-      [...this.#known.values()].some(({ place }) => place.targetName === targetName) ||
+      this.#survey.hasFound(targetName) ||
       [...this.#nexuses.values()].some(({ place, session }) => place.targetName === targetName && session !== undefined)
     )
   }
 
-  openDiscovery(portal: Portal, options: SignalOptions): Promise<Session> {
-    const isid = isidOf(this.initiator, 'discovery', portal.address, this.#salt)
-    const place = { initiator: this.initiator, isid, targetName: undefined, portal }
-    return this.#open(place, this.#options.discoveryChap, options)
+  sendTargets(portal: Portal, signal: AbortSignal): Promise<Telling> {
+    return this.#asking.ask(portal.address, signal, (shared) => this.#sendTargets(portal, shared))
   }
 
-  #open(
-    { initiator, isid, targetName, portal }: Omit<NexusPlace, 'targetName'> & { targetName: string | undefined },
+  async #sendTargets(portal: Portal, signal: AbortSignal): Promise<Telling> {
+    const isid = isidOf(this.initiator, 'discovery', portal.address, this.#salt)
+    const place = { initiator: this.initiator, isid, targetName: undefined, portal }
+    const session = await this.#openDiscovery(place, { signal })
+    return askTargets(session, portal, AbortSignal.any([signal, this.#ended.signal]))
+  }
+
+  async #openDiscovery(place: LoginPlace, options: SignalOptions): Promise<Session> {
+    const { chap, discoveryChap } = this.#options
+    try {
+      return await this.#open(place, discoveryChap, options)
+    } catch (error) {
+      const isDenied = BlockError.is(error) && error.code === 'DENIED'
+      if (!isDenied || chap === undefined || chap.fault !== undefined || discoveryChap !== chap) throw error
+      // Not used, whatever it tells: the options ask for CHAP here, too.
+      const session = await this.#open(place, undefined, options).catch(() => undefined)
+      if (session === undefined) throw error
+      void session.logout()
+      const cure =
+        'the target takes no CHAP for discovery: set discoveryChap to false (?discoveryChap=none in an address)'
+      throw new BlockError('DENIED', `${error.message}; ${cure}`, { cause: error.cause })
+    }
+  }
+
+  async #open(
+    { initiator, isid, targetName, portal }: LoginPlace,
     chap: ChapOptions | undefined,
     { signal }: SignalOptions,
   ): Promise<Session> {
     const o = this.#options
+    if (chap?.fault !== undefined) throw new BlockError('DENIED', chap.fault)
+    const place = { targetName, portal: portal.address }
+    const at = JSON.stringify(place)
     const login: LoginOptions = {
       initiatorName: initiator,
       targetName,
@@ -446,7 +461,7 @@ class Initiator implements IscsiTarget, DiscoveryHost {
       maxOutstandingR2T: o.maxOutstandingR2T,
       random: randomBytes,
     }
-    return openSession(
+    const opened = openSession(
       {
         clock: this.#host.clock,
         keepAlive: { interval: o.keepAliveInterval, timeout: o.keepAliveTimeout },
@@ -455,12 +470,29 @@ class Initiator implements IscsiTarget, DiscoveryHost {
         endpoint: { host: portal.host, port: portal.port, localAddress: o.localAddress },
         login,
         loginTimeout: o.loginTimeout,
+        firstOffer: this.#offers.get(at),
+        usedChap: (algorithm, offered) => {
+          this.#offers.set(at, offered)
+          if (chap?.reserve?.includes(algorithm)) this.#weak.set(at, place)
+          else this.#weak.delete(at)
+        },
+        mayMoveTo: (host) => this.told.allows(host) || this.portals.some((one) => one.host === host),
       },
       { signal },
     )
+    // Another one may be taken next time.
+    opened.catch((error: unknown) => {
+      if (BlockError.is(error) && error.code === 'DENIED') this.#offers.delete(at)
+    })
+    return opened
   }
 
-  #changed(why: string): void {
+  /** Places where CHAP had nothing better than MD5. */
+  weak(): readonly { readonly targetName: string | undefined; readonly portal: string }[] {
+    return [...this.#weak.values()]
+  }
+
+  changed(why: string): void {
     if (this.#closed !== undefined) return
     this.#saysChanged ??= this.#host.clock.after(CHANGED_DELAY, () => {
       this.#saysChanged = undefined
@@ -502,13 +534,4 @@ function mayShareGroup(live: Session | undefined, lost: readonly Lost[]): boolea
   if (live === undefined) return false
   const now = live.negotiated.targetPortalGroupTag
   return lost.some(({ group: before }) => before === undefined || now === undefined || before === now)
-}
-
-function keyOf({ targetName, portal }: Pick<Place, 'targetName' | 'portal'>): string {
-  return `${targetName} ${portal.address}`
-}
-
-function nothingAnswers(name: string, first: BlockError): BlockError {
-  if (first.code === 'DENIED') return first
-  return new BlockError('CONNECT_FAILED', `no portal of ${name} answers: ${first.message}`, { cause: first })
 }

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import type { IscsiOptions } from '../../src/index.ts'
-import { fromUrl, iscsi } from '../../src/index.ts'
+import { fromUrl, initiatorOf, iscsi, machineInitiator } from '../../src/index.ts'
 
 const SECRET = 'geheim-4711-secret'
 const chap = { user: 'alice', secret: SECRET }
@@ -78,6 +78,30 @@ describe('a wrong option', () => {
 
   test.each([undefined, null, 'host', 5])('%s for all of them', (options) => {
     expect(failure(options)).toBeInstanceOf(TypeError)
+  })
+})
+
+describe('the name of a host that was given none', () => {
+  const ID = '0123456789abcdef0123456789abcdef'
+  const nameOf = (...texts: string[]) => machineInitiator((file) => texts[file === '/etc/machine-id' ? 0 : 1] ?? '')
+
+  test('is made of its machine id, which it does not tell, and stays', () => {
+    const name = nameOf(`${ID}\n`)
+    expect(name).toMatch(/^iqn\.2026-11\.io\.blockbraid:[0-9a-f]{16}$/)
+    expect(nameOf(ID)).toBe(name)
+    expect(nameOf('', ID)).toBe(name)
+    expect(nameOf(ID.replace('0', '1'))).not.toBe(name)
+    for (let at = 0; at + 4 <= ID.length; at++) expect(name).not.toContain(ID.slice(at, at + 4))
+    expect(iscsi({ ...good, initiator: name! })).toBeDefined()
+  })
+
+  test.each(['', 'uninitialized', '0'.repeat(32), 'x'.repeat(32)])('is not made of %j', (text) => {
+    expect(nameOf(text, text)).toBeUndefined()
+  })
+
+  test('is an iSCSI name whatever it ends with', () => {
+    expect(initiatorOf('My Host_1')).toBe('iqn.2026-11.io.blockbraid:my-host-1')
+    expect(initiatorOf('')).toBe('iqn.2026-11.io.blockbraid:host')
   })
 })
 

@@ -233,3 +233,72 @@ test('write protection that is put on and off is told', async () => {
   expect(await run(wrapped, { op: IoOp.Read, length: BLOCK })).toBe(OK)
   await expect.poll(() => readOnly).toEqual([true, false])
 })
+
+/** Changes an answer of MODE SENSE(10) with the caching page. */
+function mode({ array }: Bed, change: (data: Buffer) => void): void {
+  array.faults.wire({
+    pdu: 'dataIn',
+    replace(pdu) {
+      const data = pdu.subarray(BHS)
+      if (data.length >= 28 && data[8 + data.readUInt16BE(6)] === 0x08) change(data)
+      return [pdu]
+    },
+  })
+}
+
+describe('without a unit attention', () => {
+  const changes = {
+    readOnly: (made: Bed, on: () => boolean) => mode(made, (data) => void (data[3]! |= on() ? 0x80 : 0)),
+    fua: (made: Bed, on: () => boolean) => mode(made, (data) => void (data[3]! &= on() ? 0xef : 0xff)),
+    writeCache: (made: Bed, on: () => boolean) =>
+      mode(made, (data) => void (data[8 + data.readUInt16BE(6) + 2]! &= on() ? 0xfb : 0xff)),
+    trim: (made: Bed, on: () => boolean) => page(made, 0xb2, (data) => void (data[5]! &= on() ? 0x1f : 0xff)),
+    maxTransfer: (made: Bed, on: () => boolean) => page(made, 0xb0, (data) => on() && data.writeUInt32BE(16, 8)),
+  } as const
+
+  test.each(Object.entries(changes))(
+    'a change of %s is seen by itself, and when it is as before',
+    async (field, put) => {
+      const made = await bed({ initiator: { pollInterval: 10 } })
+      let on = false
+      put(made, () => on)
+      const path = await made.open()
+      const before = path.limits
+      const told: unknown[] = []
+      path.events.on('limits', (limits) => told.push(limits[field as 'trim']))
+      on = true
+      await expect.poll(() => told.length, { timeout: 5000 }).toBe(1)
+      expect(path.limits).not.toEqual(before)
+      on = false
+      await expect.poll(() => path.limits, { timeout: 5000 }).toEqual(before)
+      expect(told).toEqual([told[0], before[field as 'trim']])
+      expect(told[0]).not.toEqual(told[1])
+    },
+  )
+
+  test('a page that is new is read', async () => {
+    const made = await bed({ initiator: { pollInterval: 10 } })
+    let hidden = true
+    page(made, 0x00, (data) => {
+      const at = data.indexOf(0xb2, 4)
+      if (hidden && at !== -1) data[at] = 0xb1
+    })
+    const path = await made.open()
+    expect(path.limits.trim).toBe(false)
+    hidden = false
+    await expect.poll(() => path.limits.trim, { timeout: 5000 }).toBe(true)
+  })
+})
+
+test('a logical unit that is busy with a flush or a zeroing for long, and answers nothing meanwhile, is not given up', async () => {
+  const made = await bed({ initiator: { pollInterval: 400, taskTimeout: 30 } })
+  const path = await made.open()
+  const downs: Error[] = []
+  path.events.on('down', (error) => downs.push(error))
+  const slow = made.array.faults.wire({ pdu: ['scsiResponse', 'dataIn'], delay: 600 })
+  const flush = run(path, { op: IoOp.Flush, length: 0 })
+  const zeroes = run(path, { op: IoOp.WriteZeroes, length: BLOCK })
+  expect([await flush, await zeroes]).toEqual([OK, OK])
+  expect(downs).toEqual([])
+  slow.remove()
+})

@@ -1,4 +1,5 @@
-import { Errno, IoOp, OK } from '@blockbraid/core'
+import type { MultipathDevice, PathView } from '@blockbraid/core'
+import { Errno, IoOp, OK, openMultipath } from '@blockbraid/core'
 import { describe, expect, test } from 'vitest'
 import { decodeReservation, decodeReservationKeys } from '../../src/scsi/reservations.ts'
 import type { ReserveOutOptions } from '../../src/scsi/reserve.ts'
@@ -9,9 +10,10 @@ import {
   ReserveIn,
   ReserveOut,
 } from '../../src/scsi/reserve.ts'
+import type { IscsiOptions } from '../../src/target/options.ts'
 import type { IscsiPath } from '../../src/target/path.ts'
 import type { Bed } from './bed.ts'
-import { BLOCK, bed, run } from './bed.ts'
+import { afterwards, BLOCK, bed, run } from './bed.ts'
 
 const MINE = '0xa1'
 const THEIRS = '0xb2'
@@ -86,5 +88,85 @@ describe('two hosts and a reservation', () => {
     const again = await made.open()
     expect(await write(again)).toBe(OK)
     expect(await write(theirs)).toBe(Errno.EBADE)
+  })
+})
+
+describe('two paths of one host, one of them registered', () => {
+  const shared = { type: ReservationType.WriteExclusiveRegistrants }
+  const keys = async (path: IscsiPath) => decodeReservationKeys(await read(path, ReserveIn.ReadKeys)).keys
+
+  async function host(made: Bed, options: Partial<IscsiOptions> = {}): Promise<MultipathDevice> {
+    const target = made.host(options)
+    const infos = await target.discover()
+    const device = await openMultipath(
+      made.volumes[0]!,
+      infos.map((info) => ({ target, info })),
+    )
+    afterwards(() => device.close({ signal: AbortSignal.abort() }).catch(() => {}))
+    await expect.poll(() => device.paths.filter(({ state }) => state === 'up'), { timeout: 10_000 }).toHaveLength(2)
+    return device
+  }
+
+  /** Registers the first path, and reserves through it. */
+  async function register(device: MultipathDevice): Promise<void> {
+    const path = device.paths[0]!.id
+    for (const { cdb, data } of [
+      persistentReserveOut(ReserveOut.RegisterAndIgnore, { serviceKey: MINE }),
+      persistentReserveOut(ReserveOut.Reserve, { key: MINE, ...shared }),
+    ]) {
+      expect((await device.scsi(cdb, data, { path })).status).toBe(0)
+    }
+  }
+
+  /** A policy that always takes the last path. */
+  const last = () => {
+    let paths: readonly PathView[] = []
+    return { name: 'last', update: (now: readonly PathView[]) => void (paths = now), select: () => paths.at(-1) }
+  }
+
+  const writeTo = (device: MultipathDevice) => run(device, { op: IoOp.Write, buffers: [Buffer.alloc(BLOCK, 1)] })
+
+  test('every write goes through the registered one, and the other says why it stands back', async () => {
+    const made = await bed({ array: { portals: [{}, {}] } })
+    const device = await host(made)
+    await register(device)
+    for (let n = 0; n < 10; n++) expect(await writeTo(device)).toBe(OK)
+    device.setSelector(last)
+    for (let n = 0; n < 10; n++) expect(await writeTo(device)).toBe(OK)
+    expect(device.paths.map(({ reason }) => reason)).toEqual(['', expect.stringContaining('kept out by a reservation')])
+    expect(device.paths[1]).toMatchObject({ troubles: { 'reservation conflict': 1 }, ios: 1, failures: 0 })
+    await device.removePath(device.paths[0]!.id)
+    expect(await writeTo(device)).toBe(Errno.EBADE)
+  })
+
+  test('a path that comes later is registered with the key of the host, once another one is', async () => {
+    const made = await bed({ array: { portals: [{}, {}] } })
+    const device = await host(made, { registerKey: MINE })
+    const other = await made.open(0, 0, made.host({ initiator: 'iqn.2026-11.io.blockbraid:other' }))
+    expect(await keys(other)).toEqual([])
+    await register(device)
+    const session = made.array.sessions.filter(({ initiatorName }) => initiatorName.endsWith(':host'))
+    for (const each of session) each.cut()
+    await expect.poll(() => keys(other), { timeout: 10_000 }).toHaveLength(2)
+    for (let n = 0; n < 10; n++) expect(await writeTo(device)).toBe(OK)
+    // Another host shuts this one out, and it stays out.
+    expect(await out(other, ReserveOut.Register, { serviceKey: THEIRS })).toBe(0)
+    expect(await out(other, ReserveOut.Preempt, { key: THEIRS, serviceKey: MINE, ...shared })).toBe(0)
+    for (const each of made.array.sessions) if (each.initiatorName.endsWith(':host')) each.cut()
+    await expect
+      .poll(() => device.paths.filter(({ failures, state }) => failures > 1 && state === 'up'), { timeout: 10_000 })
+      .toHaveLength(2)
+    expect(await writeTo(device)).toBe(Errno.EBADE)
+    expect(await keys(other)).toEqual([`0x${'b2'.padStart(16, '0')}`])
+  })
+
+  test('a path that was there before is registered when it meets the reservation', async () => {
+    const made = await bed({ array: { portals: [{}, {}] } })
+    const device = await host(made, { registerKey: 0xa1 })
+    await register(device)
+    device.setSelector(last)
+    expect(await writeTo(device)).toBe(OK)
+    const other = await made.open(0, 0, made.host({ initiator: 'iqn.2026-11.io.blockbraid:other' }))
+    await expect.poll(() => keys(other), { timeout: 10_000 }).toHaveLength(2)
   })
 })

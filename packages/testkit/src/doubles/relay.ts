@@ -105,6 +105,7 @@ function relayedEvents(path: Path, onDown: (down: () => void) => void): Emitter<
   const events = createEmitter<PathEvents>()
   path.events.on('access', (access) => events.emit('access', access))
   path.events.on('limits', (limits) => events.emit('limits', limits))
+  path.events.on('trouble', (trouble) => events.emit('trouble', trouble))
   path.events.on('down', (reason) => onDown(() => events.emit('down', reason)))
   return events
 }

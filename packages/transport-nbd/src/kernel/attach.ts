@@ -1,6 +1,6 @@
 import type { BlockDevice, Host, SignalOptions } from '@blockbraid/core'
 import { BlockError, delay, throwIfAborted, writeThrough } from '@blockbraid/core'
-import type { Guarded } from '@blockbraid/linux'
+import type { DiskWords, Guarded } from '@blockbraid/linux'
 import { claimNode, removeNodeRecord, writeNodeRecord } from '@blockbraid/linux'
 import type { ServedNode } from './attachment.ts'
 import { OFFER_INTERVAL } from './attachment.ts'
@@ -24,6 +24,9 @@ export interface NodeMaker {
   readonly context: LinkContext
 }
 
+/** What a node is for, and what it is said to be. */
+export type Disk = Identity & DiskWords
+
 /** A process that ends may still be there for a moment, ms. */
 const LAST_BREATH = 3000
 /** What the kernel may take to notice that a process has died, ms. */
@@ -33,7 +36,7 @@ const NOTICE = 15_000
 export async function serveNode(
   maker: NodeMaker,
   device: BlockDevice,
-  identity: Identity,
+  identity: Disk,
   options: SignalOptions = {},
 ): Promise<ServedNode> {
   const backend = backendOf(identity)
@@ -52,7 +55,7 @@ export async function serveNode(
 async function findOrMake(
   maker: NodeMaker,
   device: BlockDevice,
-  identity: Identity,
+  identity: Disk,
   backend: string,
   signal: AbortSignal | undefined,
 ): Promise<ServedNode> {
@@ -138,7 +141,7 @@ async function takeOver(
   index: number,
   backend: string,
   whole: BlockDevice,
-  identity: Identity,
+  identity: Disk,
   signal: AbortSignal | undefined,
 ): Promise<Taken | undefined> {
   await refuseOther(kernel, index, whole)

@@ -45,6 +45,8 @@ export class NodeAttachment implements NbdAttachment {
   /** Connections that close are no news any more. */
   #closing = false
   #ended: Promise<void> | undefined
+  /** The end of one that another program has removed. */
+  #loss: Promise<void> | undefined
   /** Ends the wait for what is in flight. */
   #hurry = new AbortController()
   /** Ends the wait for the claim. */
@@ -114,6 +116,11 @@ export class NodeAttachment implements NbdAttachment {
     const { index, backend, links } = this.#served
     const { signal } = this.#hurry
     const claim = mode === 'clean' ? await this.#claim(this.#claiming.signal) : undefined
+    // Another program was quicker.
+    if (this.#loss !== undefined) {
+      await claim?.close()
+      return this.#loss
+    }
     this.#closing = true
     if (mode === 'leave') {
       links.finish()
@@ -128,7 +135,8 @@ export class NodeAttachment implements NbdAttachment {
     // The kernel could wait for room in a socket that we do not read for want of a path.
     if (mode === 'force' || this.#forced) links.destroy()
     try {
-      await this.#kernel.disconnect(index)
+      if (await this.#isOurs()) await this.#kernel.disconnect(index)
+      else links.destroy()
     } catch (error) {
       this.#closing = mode === 'force'
       this.#forced = false
@@ -147,7 +155,7 @@ export class NodeAttachment implements NbdAttachment {
       const users = await this.#kernel.users(this.#served.index)
       if (users.length > 0) throw new BlockError('IN_USE', `${this.node} is in use: ${users.join(', ')}`)
     } catch (error) {
-      if (!this.#forced) throw this.#refusal(error)
+      if (!this.#forced && this.#loss === undefined) throw this.#refusal(error)
     }
     // To open it may take I/O, and that may wait for a path.
     const claimed = this.#kernel.claim(this.#served.index)
@@ -155,7 +163,7 @@ export class NodeAttachment implements NbdAttachment {
       return await abortable(claimed, signal)
     } catch (error) {
       claimed.then((claim) => claim.close()).catch(() => {})
-      if (signal.aborted) return undefined
+      if (signal.aborted || this.#loss !== undefined) return undefined
       throw this.#refusal(error)
     }
   }
@@ -194,22 +202,28 @@ export class NodeAttachment implements NbdAttachment {
   #lose(reason: unknown): void {
     if (this.#closing) return
     this.#closing = true
-    this.#ended ??= this.#afterLoss()
-    // Told to whoever detaches it.
-    this.#ended.catch(() => {})
+    this.#loss = this.#afterLoss()
+    // A detach that waits for the node goes on with this.
+    this.#ended ??= this.#loss
     this.#events.emit('lost', reason instanceof Error ? reason : new Error(messageOf(reason)))
   }
 
   async #afterLoss(): Promise<void> {
-    const { index, backend, links } = this.#served
+    const { index, links } = this.#served
     links.destroy()
-    // It may be half of the way only, and the number may be another's by now, or the node another process's.
-    if ((await this.#kernel.read(index, 'backend')) === backend) {
-      const pid = await servingProcess(index, backend)
-      if (pid === undefined || pid === process.pid) await this.#kernel.disconnect(index).catch(() => {})
-    }
+    // It may be half of the way only.
+    if (await this.#isOurs()) await this.#kernel.disconnect(index).catch(() => {})
     await links.drained({ signal: this.#hurry.signal })
-    await this.#forget()
+    // What cannot be forgotten is of a process that does not serve it.
+    await this.#forget().catch(() => {})
+  }
+
+  /** Its number may be another's by now, or the node another process's. */
+  async #isOurs(): Promise<boolean> {
+    const { index, backend } = this.#served
+    if ((await this.#kernel.read(index, 'backend')) !== backend) return false
+    const pid = await servingProcess(index, backend)
+    return pid === undefined || pid === process.pid
   }
 
   async #gone(limit: number): Promise<void> {
@@ -224,8 +238,11 @@ export class NodeAttachment implements NbdAttachment {
     const { index, backend, guard } = this.#served
     guard.forget()
     endServing(index, backend)
-    await removeNodeRecord(`nbd${index}`, { ...identityOf(backend)!, pid: process.pid })
-    await resetNode(this.#kernel, index)
-    this.#onOver()
+    try {
+      await removeNodeRecord(`nbd${index}`, { ...identityOf(backend)!, pid: process.pid })
+      await resetNode(this.#kernel, index)
+    } finally {
+      this.#onOver()
+    }
   }
 }

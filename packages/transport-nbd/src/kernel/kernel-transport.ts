@@ -45,7 +45,8 @@ export class KernelTransport implements NbdTransport {
   }
 
   async attach(device: BlockDevice, options: AttachOptions): Promise<NbdAttachment> {
-    const identity = { name: options.name, volume: options.volume ?? '' }
+    const { name, volume = '', product, serial } = options
+    const identity = { name, volume, product, serial }
     backendOf(identity)
     if (this.#names.has(identity.name)) throw new BlockError('IN_USE', `a node named ${identity.name} exists`)
     this.#names.add(identity.name)

@@ -6,6 +6,7 @@ import type { GenericNetlink, NetlinkAttribute, NetlinkMessage } from '@blockbra
 import {
   closeFd,
   guardNode,
+  helperEnvironment,
   ioctl,
   LinuxError,
   nodeUsers,
@@ -14,7 +15,7 @@ import {
   socketPair,
 } from '@blockbraid/linux'
 import { guardEntry } from './guard-entry.ts'
-import type { BackedNode, NbdKernel } from './nbd-kernel.ts'
+import type { NbdKernel } from './nbd-kernel.ts'
 import {
   chosenIndex,
   connectAttributes,
@@ -65,14 +66,11 @@ export const linuxKernel: NbdKernel = {
 
   async nodes() {
     const names = await readdir('/sys/block').catch(() => [])
-    const nodes: BackedNode[] = []
-    for (const name of names) {
-      const index = /^nbd(\d+)$/.exec(name)?.[1]
-      if (index === undefined) continue
-      const backend = await linuxKernel.read(Number(index), 'backend')
-      if (backend !== undefined && backend !== '') nodes.push({ index: Number(index), backend })
-    }
-    return nodes.sort((a, b) => a.index - b.index)
+    const indexes = names.flatMap((name) => /^nbd(\d+)$/.exec(name)?.[1] ?? []).map(Number)
+    const nodes = await Promise.all(
+      indexes.map(async (index) => ({ index, backend: (await linuxKernel.read(index, 'backend')) ?? '' })),
+    )
+    return nodes.filter(({ backend }) => backend !== '').sort((a, b) => a.index - b.index)
   },
 
   async read(index, attribute) {
@@ -176,8 +174,8 @@ async function openNbd(): Promise<GenericNetlink> {
 /** Loads the module without nodes for the ioctl interface; resolves to what modprobe says where it cannot. */
 function loadModule(): Promise<string> {
   return new Promise((resolve) => {
-    const env = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` }
-    execFile('modprobe', ['nbd', 'nbds_max=0'], { timeout: 30_000, env }, (error, _, complaint) =>
+    const options = { timeout: 30_000, env: helperEnvironment() }
+    execFile('modprobe', ['nbd', 'nbds_max=0'], options, (error, _, complaint) =>
       resolve(error === null ? '' : complaint.trim() || error.message),
     )
   })

@@ -23,7 +23,8 @@ export async function tuneNode(
 
 /** Leaves nothing of {@link tuneNode} to the next user of the node that would harm it. */
 export async function resetNode(kernel: NbdKernel, index: number): Promise<void> {
-  if ((await kernel.read(index, 'backend')) !== undefined) return
+  // Another program's, which has no backend where it was made by ioctl, is none of our business.
+  for (const attribute of ['backend', 'pid']) if ((await kernel.read(index, attribute)) !== undefined) return
   await set(kernel, index, IO_TIMEOUT, 30_000).catch(() => {})
 }
 

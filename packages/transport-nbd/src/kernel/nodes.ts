@@ -11,15 +11,18 @@ const LIMIT = 2000
 
 /** The nodes that blockbraid made on this host, in any process. */
 export async function listNodes(kernel: NbdKernel): Promise<KernelNode[]> {
-  const list: KernelNode[] = []
-  for (const { index, backend } of await kernel.nodes()) {
+  const ours = (await kernel.nodes()).flatMap(({ index, backend }) => {
     const identity = identityOf(backend)
-    if (identity === undefined) continue
-    const pid = await servingProcess(index, backend)
-    const served = pid === undefined ? { served: false } : { served: true, pid }
-    list.push({ node: `/dev/nbd${index}`, ...identity, ...served, users: await kernel.users(index) })
-  }
-  return list
+    return identity === undefined ? [] : [{ index, backend, identity }]
+  })
+  // Together: who uses them is found by one look at all processes.
+  return Promise.all(
+    ours.map(async ({ index, backend, identity }) => {
+      const pid = await servingProcess(index, backend)
+      const served = pid === undefined ? { served: false } : { served: true, pid }
+      return { node: `/dev/nbd${index}`, ...identity, ...served, users: await kernel.users(index) }
+    }),
+  )
 }
 
 /** Removes a node that is not an attachment of this process; the one that serves it, if any, is told by the kernel. */

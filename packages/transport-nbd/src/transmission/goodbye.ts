@@ -24,14 +24,14 @@ class Scout implements RequestSink {
   broken(): void {}
 }
 
-/** Whether DISC is among requests that wait; the first begins at `start` of the first chunk. */
+/** Whether DISC is among requests that wait; the first begins at `start`, counted from the first chunk on. */
 export function saysGoodbye(chunks: readonly Buffer[], start: number, style: ReplyStyle): boolean {
   const scout = new Scout()
   const parser = new RequestParser(scout, style === ReplyStyle.Extended, false)
   let at = start
   for (const chunk of chunks) {
-    parser.parse(chunk, at)
-    at = 0
+    parser.parse(chunk, Math.min(at, chunk.length))
+    at = Math.max(at - chunk.length, 0)
   }
   return scout.found
 }

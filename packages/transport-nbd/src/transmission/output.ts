@@ -51,6 +51,8 @@ export class Output {
   bytes: Buffer = Buffer.alloc(0)
   /** Bytes taken in and not yet taken by the socket. */
   unsent = 0
+  /** Bytes that the socket has taken. */
+  sent: number
 
   readonly #socket: Socket
   readonly #pool: SlabPool
@@ -72,6 +74,9 @@ export class Output {
     this.#socket = socket
     this.#pool = pool
     this.#sent = sent
+    // Started as a double: it passes 2 ** 31.
+    this.sent = 0.5
+    this.sent = 0
   }
 
   /** Makes room for `size` bytes, at most a slab, in `bytes`, and returns where they begin. The caller fills all. */
@@ -155,6 +160,7 @@ export class Output {
   readonly #written = (): void => {
     const flush = this.#flushes.shift()!
     this.unsent -= flush.bytes
+    this.sent += flush.bytes
     for (const slab of flush.filled) this.#release(slab)
     if (flush.slab !== null) this.#release(flush.slab)
     flush.slab = null

@@ -2,14 +2,14 @@ import { get16, get32 } from '../bytes.ts'
 import { Magic } from '../protocol.ts'
 
 /** What the sink wants done after a header. */
-export const Payload = { None: 0, Keep: 1, Skip: 2, Stop: 3 } as const
+export const Payload = { None: 0, Keep: 1, Skip: 2, Stop: 3, Wait: 4 } as const
 export type Payload = (typeof Payload)[keyof typeof Payload]
 
 /** Takes what a {@link RequestParser} finds. */
 export interface RequestSink {
   /** Whether the next header must wait. */
   stalled(): boolean
-  /** A header is in the parser's fields. Stop: nothing after it is looked at. */
+  /** A header is in the parser's fields. Stop: nothing after it is looked at. Wait: the next `parse` asks again. */
   header(parser: RequestParser): Payload
   /** A view of payload to keep; several add up to `length`. */
   payload(view: Uint8Array): void
@@ -19,7 +19,7 @@ export interface RequestSink {
   broken(reason: string): void
 }
 
-const State = { Header: 0, Keep: 1, Skip: 2, Stopped: 3 } as const
+const State = { Header: 0, Keep: 1, Skip: 2, Stopped: 3, Waiting: 4 } as const
 
 const COMPACT_HEADER = 28
 const EXTENDED_HEADER = 32
@@ -69,11 +69,17 @@ export class RequestParser {
 
   /** Whether part of a request is here and the rest is not. */
   get midRequest(): boolean {
-    return this.#have > 0 || this.#state === State.Keep || this.#state === State.Skip
+    return this.#have > 0 || (this.#state !== State.Header && this.#state !== State.Stopped)
   }
 
-  /** Takes bytes from `start` on and returns where it stopped: at the end, or where the sink stalled. */
+  /** Whether the sink wanted the last header to wait. */
+  get waiting(): boolean {
+    return this.#state === State.Waiting
+  }
+
+  /** Takes bytes from `start` on and returns where it stopped: at the end, or where the sink stalled or has it wait. */
   parse(chunk: Buffer, start: number): number {
+    if (this.#state === State.Waiting) this.#ask()
     const end = chunk.length
     let at = start
     while (at < end) {
@@ -89,6 +95,8 @@ export class RequestParser {
           }
           at += this.#splitHeader(chunk, at)
           break
+        case State.Waiting:
+          return at
         case State.Keep:
         case State.Skip:
           at += this.#payload(chunk, at)
@@ -134,14 +142,19 @@ export class RequestParser {
       this.#headerSize === COMPACT_HEADER
         ? get32(bytes, at + 24)
         : get32(bytes, at + 24) * 2 ** 32 + get32(bytes, at + 28)
+    this.#ask()
+  }
+
+  #ask(): void {
     const next = this.#sink.header(this)
-    if (next === Payload.None || this.#state === State.Stopped) return
-    if (next === Payload.Stop) {
-      this.stop()
-      return
+    if (this.#state === State.Stopped) return
+    if (next === Payload.Stop) this.stop()
+    else if (next === Payload.None) this.#state = State.Header
+    else if (next === Payload.Wait) this.#state = State.Waiting
+    else {
+      this.#state = next === Payload.Keep ? State.Keep : State.Skip
+      this.#remaining = this.length
     }
-    this.#state = next === Payload.Keep ? State.Keep : State.Skip
-    this.#remaining = this.length
   }
 
   #payload(chunk: Buffer, at: number): number {

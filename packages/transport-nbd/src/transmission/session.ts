@@ -3,12 +3,13 @@ import type { Host, Timer } from '@blockbraid/core'
 import { BlockError, Errno, IoFlag, IoOp, IoSource, NO_BUFFERS } from '@blockbraid/core'
 import type { Export, ExportUser } from '../export.ts'
 import { Command, CommandFlag, MAX_PAYLOAD, ReplyStyle } from '../protocol.ts'
+import { Backlog } from './backlog.ts'
 import { blockStatus, MAX_STATUS_REPLY, statusPayloadLength } from './block-status.ts'
 import type { Negotiated } from './commands.ts'
 import { allowedFlags, changesData, hasPayload, headerError, opOf, rangeError } from './commands.ts'
-import { saysGoodbye } from './goodbye.ts'
 import type { Input } from './input.ts'
 import type { LatencyPoll } from './latency-poll.ts'
+import type { MemoryShare, MemoryUser, ServerMemory } from './memory.ts'
 import type { SlabPool } from './output.ts'
 import { Output } from './output.ts'
 import { nbdError, replyBlockStatus, replyData, replyDone, replyError } from './replies.ts'
@@ -24,6 +25,8 @@ export interface SessionContext {
   readonly poll: LatencyPoll
   readonly maxRequests: number
   readonly maxInflightBytes: number
+  /** Left out where clients are trusted with memory: the kernel. */
+  readonly memory?: ServerMemory
 }
 
 // How long a client may take to fetch its last replies once the server wants to close, ms.
@@ -33,6 +36,7 @@ const LINGER = 5000
 // how many chunks, of 64 KiB at most, may wait for room because of them.
 const LOOK = 100
 const MAX_BACKLOG = 64
+const CHUNK = 65536
 
 const IO_FLAGS = Array.from(
   { length: 32 },
@@ -42,6 +46,12 @@ const IO_FLAGS = Array.from(
     ((flags & CommandFlag.FastZero) !== 0 ? IoFlag.FastZero : 0),
 )
 
+/** Bytes that a request needs while it is worked on, or for its reply. */
+function bytesFor(command: number, payload: boolean, length: number): number {
+  if (command === Command.BlockStatus) return MAX_STATUS_REPLY
+  return payload || command === Command.Read ? length : 0
+}
+
 function totalLength(views: readonly Uint8Array[]): number {
   let total = 0
   for (let i = 0; i < views.length; i++) total += views[i]!.length
@@ -49,7 +59,7 @@ function totalLength(views: readonly Uint8Array[]): number {
 }
 
 /** The transmission phase of one connection: requests in, Ios to the device, replies out. */
-export class Session implements RequestSink, RequestOwner, ExportUser {
+export class Session implements RequestSink, RequestOwner, ExportUser, MemoryUser {
   /** Whether the client has said goodbye. */
   left = false
   readonly #context: SessionContext
@@ -63,14 +73,15 @@ export class Session implements RequestSink, RequestOwner, ExportUser {
   readonly #onBroken: (reason: string) => void
   /** What the device knows this client by. */
   readonly #source: IoSource
+  readonly #share: MemoryShare | null
+  #received: number
   #abandoned = false
   /** The request whose payload is coming in. */
   #incoming: Request | null = null
   #inflight = 0
   #inflightBytes = 0
-  /** Chunks, or the rest of one, that wait until the session is no longer stalled. */
-  #backlog: Buffer[] = []
-  #backlogStart = 0
+  /** What waits until the session is no longer stalled. */
+  readonly #backlog = new Backlog()
   #paused = false
   #nextLook: Timer | undefined
   #tickScheduled = false
@@ -106,6 +117,10 @@ export class Session implements RequestSink, RequestOwner, ExportUser {
     this.#out = new Output(socket, context.slabs, this.#sent)
     this.#onBroken = broken
     this.#source = new IoSource(context.host.clock.now())
+    this.#share = context.memory?.share(this) ?? null
+    // Started as a double: it passes 2 ** 31.
+    this.#received = 0.5
+    this.#received = 0
     target.users.add(this)
   }
 
@@ -113,15 +128,17 @@ export class Session implements RequestSink, RequestOwner, ExportUser {
   data(chunk: Buffer): void {
     if (this.#ending || this.#closed) return
     this.#answers = 0
+    this.#received += chunk.length
     this.#context.poll.arrived()
     if (this.#backlog.length > 0) {
       this.#backlog.push(chunk)
+      this.#share?.holds(this.#held())
       return
     }
     const end = this.#parser.parse(chunk, 0)
-    if (end === chunk.length || this.#closed) return
-    this.#backlog.push(chunk)
-    this.#backlogStart = end
+    if (this.#closed || (end === chunk.length && !this.#parser.waiting)) return
+    this.#backlog.push(chunk, end)
+    this.#share?.holds(this.#held())
     this.#paused = true
     this.#socket.pause()
     // What is read into slabs is overwritten by the next read.
@@ -130,7 +147,7 @@ export class Session implements RequestSink, RequestOwner, ExportUser {
 
   /** The client sends no more; what it asked for is still answered. Without DISC it is taken for dead. */
   end(): void {
-    if (!this.left && !saysGoodbye(this.#backlog, this.#backlogStart, this.#style)) this.#abandon()
+    if (!this.left && !this.#backlog.saysGoodbye(this.#parser, this.#style)) this.#abandon()
     // A socket that is paused ends all the same where nothing is left in its buffer.
     if (this.#backlog.length > 0) this.#ended = true
     else this.#finish()
@@ -159,15 +176,39 @@ export class Session implements RequestSink, RequestOwner, ExportUser {
     if (this.#closed) return
     this.#closed = true
     this.#parser.stop()
-    this.#backlog = []
+    this.#backlog.clear()
+    this.#share?.leave()
     this.#linger?.cancel()
     this.#nextLook?.cancel()
     this.#abort?.abort()
     if (this.#incoming !== null) this.#dropIncoming(this.#incoming)
     this.#abandon()
     this.#out.drop()
+    this.#share?.holds(this.#held())
     this.#target.users.delete(this)
     this.#target.settled()
+  }
+
+  // MemoryUser: called by the memory of the server.
+
+  get moved(): number {
+    return this.#received + this.#out.sent
+  }
+
+  get awaitsClient(): boolean {
+    return this.#incoming !== null || this.#out.unsent > 0
+  }
+
+  get unsent(): number {
+    return this.#out.unsent
+  }
+
+  retry(): void {
+    this.#resume()
+  }
+
+  evict(reason: string): void {
+    this.#onBroken(reason)
   }
 
   // RequestSink: called by the parser.
@@ -197,6 +238,14 @@ export class Session implements RequestSink, RequestOwner, ExportUser {
       this.broken(`payload of ${length} bytes`)
       return Payload.Stop
     }
+    let refused = headerError(parser, this.#target, this.#style, this.#allowed)
+    // It waited while its client went, who may have sent it again elsewhere and written more since.
+    if (refused === 0 && this.#abandoned && changesData(command)) refused = Errno.ESHUTDOWN
+    const held = refused === 0 ? bytesFor(command, payload, length) : 0
+    if (this.#share !== null) {
+      if (held === 0) this.#share.forgo()
+      else if (!this.#share.takes(this.#held() + held)) return Payload.Wait
+    }
     const request = this.#context.requests.take()
     request.session = this
     request.command = command
@@ -206,15 +255,10 @@ export class Session implements RequestSink, RequestOwner, ExportUser {
     request.offsetHigh = parser.offsetHigh
     request.offsetLow = parser.offsetLow
     request.io.length = length
-    request.refused = headerError(parser, this.#target, this.#style, this.#allowed)
-    // It waited while its client went, who may have sent it again elsewhere and written more since.
-    if (request.refused === 0 && this.#abandoned && changesData(command)) request.refused = Errno.ESHUTDOWN
-    if (request.refused === 0) {
-      if (command === Command.BlockStatus) request.held = MAX_STATUS_REPLY
-      else if (payload || command === Command.Read) request.held = length
-    }
+    request.refused = refused
+    request.held = held
     this.#inflight++
-    this.#inflightBytes += request.held
+    this.#inflightBytes += held
     if (payload && length > 0) {
       this.#incoming = request
       return request.refused === 0 ? Payload.Keep : Payload.Skip
@@ -355,6 +399,12 @@ export class Session implements RequestSink, RequestOwner, ExportUser {
     this.#inflight--
     this.#inflightBytes -= request.held
     this.#context.requests.give(request)
+    this.#share?.holds(this.#held())
+  }
+
+  /** Bytes of payloads, replies and requests that are here because of this client. */
+  #held(): number {
+    return this.#inflightBytes + this.#out.unsent + this.#backlog.bytes
   }
 
   // Once per turn of the event loop in which something was answered.
@@ -368,6 +418,7 @@ export class Session implements RequestSink, RequestOwner, ExportUser {
   }
 
   readonly #sent = (): void => {
+    this.#share?.holds(this.#held())
     if (this.#paused && !this.#closed) this.#resume()
   }
 
@@ -375,20 +426,20 @@ export class Session implements RequestSink, RequestOwner, ExportUser {
     this.#nextLook = undefined
     if (!this.#paused || this.#ended || this.#ending) return
     // Each chunk comes in through `data`, and the end behind the last through `end`.
-    while (this.#backlog.length < MAX_BACKLOG && this.#socket.read() !== null);
+    while (this.#backlog.length < MAX_BACKLOG && this.#mayLook() && this.#socket.read() !== null);
     this.#nextLook = this.#context.host.clock.after(LOOK, this.#look)
+  }
+
+  // What the socket has buffered is read in chunks of this size at most.
+  #mayLook(): boolean {
+    return this.#share?.fits(this.#held() + CHUNK) ?? true
   }
 
   #resume(): void {
     if (!this.#paused || this.#ending) return
     while (this.#backlog.length > 0) {
-      const chunk = this.#backlog[0]!
-      const end = this.#parser.parse(chunk, this.#backlogStart)
-      if (this.#closed || this.#ending) return
-      this.#backlogStart = end
-      if (end < chunk.length) return
-      this.#backlog.shift()
-      this.#backlogStart = 0
+      const used = this.#backlog.feed(this.#parser)
+      if (this.#closed || this.#ending || !used) return
     }
     if (this.#ended) {
       this.#finish()
@@ -409,7 +460,8 @@ export class Session implements RequestSink, RequestOwner, ExportUser {
     if (!this.#ending) {
       this.#ending = true
       this.#parser.stop()
-      this.#backlog = []
+      this.#backlog.clear()
+      this.#share?.leave()
       if (this.#incoming !== null) this.#dropIncoming(this.#incoming)
       // Read on, into nothing: a socket that is not read does not notice that its client has gone.
       this.#socket.resume()

@@ -389,6 +389,12 @@ describe('a connection that the kernel drops', () => {
   })
 })
 
+it('has what the array tells of the disk on record for udev', async () => {
+  await transportOf().attach(device, { ...identity, product: 'ACME disk', serial: '4711' })
+  const text = readFileSync(join(folder, 'nodes', 'nbd0'), 'utf8')
+  expect(text).toMatch(/^BLOCKBRAID_MODEL=ACME_disk\nBLOCKBRAID_SERIAL=4711\nBLOCKBRAID_WWN=0x1$/m)
+})
+
 describe('a node that another program disconnects', () => {
   it('is lost, and not the one that another process has made of the same since', async () => {
     const { attachment, node } = await attached()
@@ -410,6 +416,60 @@ describe('a node that another program disconnects', () => {
     expect(kernel.log).toContain('disconnect 0')
     expect(records()).toEqual([])
     await transport.attach(device, identity)
+  })
+
+  it('is lost while it is being detached, which then ends, and what has its number by now stays', async () => {
+    const { attachment, node, transport } = await attached()
+    const claim = Promise.withResolvers<{ close(): Promise<void> }>()
+    kernel.claimed = claim.promise
+    const detached = attachment.detach()
+    await turns(4)
+    const loss = lossOf(attachment)
+    node.connected = false
+    node.clients[0]!.send(request(CMD.DISC))
+    await loss
+    const others = await transportOf().attach(device, { name: 'other', volume: 'naa.2' })
+    expect(others.node).toBe('/dev/nbd0')
+    claim.reject(new Error('ENXIO'))
+    await detached
+    await attachment.detach()
+    expect(kernel.log).not.toContain('disconnect 0')
+    expect(kernel.guarded).toEqual(['0 blockbraid/other@naa.2'])
+    expect((await transport.attach(device, identity)).node).toBe('/dev/nbd1')
+  })
+
+  it('is told once, and can be attached again once it is detached, while its I/O has not ended at the device', async () => {
+    const { attachment, node, transport } = await attached()
+    const losses: Error[] = []
+    attachment.events.on('lost', (error) => losses.push(error))
+    device.hold = true
+    node.clients[0]!.send(request(CMD.WRITE, { length: 512 }), Buffer.alloc(512, 7))
+    await vi.waitUntil(() => device.held.length === 1)
+    node.connected = false
+    node.clients[0]!.send(request(CMD.DISC))
+    node.clients[0]!.socket.destroy()
+    await vi.waitUntil(() => losses.length > 0)
+    // What is in flight may still land: the next node would not see it coming.
+    const early = attachment.detach()
+    await expect(transport.attach(device, identity)).rejects.toMatchObject({ code: 'IN_USE' })
+    device.hold = false
+    device.release()
+    await early
+    await attachment.detach({ mode: 'leave' })
+    expect(losses.map(({ message }) => message)).toEqual(['another program disconnected /dev/nbd0'])
+    expect([kernel.guarded, records()]).toEqual([[], []])
+    await transport.attach(device, identity)
+  })
+
+  it('is not reset where a program has made another of its number that has no backend', async () => {
+    const { attachment, node } = await attached()
+    const loss = lossOf(attachment)
+    node.connected = false
+    node.attributes.set('pid', '1')
+    node.clients[0]!.socket.destroy()
+    await loss
+    await attachment.detach()
+    expect(node.attributes.get('queue/io_timeout')).toBe('5000')
   })
 
   it('is lost where the kernel takes no other connection, and its number is let alone', async () => {

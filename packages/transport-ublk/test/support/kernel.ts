@@ -78,6 +78,8 @@ interface FakeDevice {
 export class FakeKernel {
   features: number | undefined = ALL_FEATURES
   readonly devices = new Map<number, FakeDevice>()
+  /** Numbers of deleted devices that a process still has open: nobody else gets them. */
+  readonly open = new Set<number>()
   readonly records = new Map<string, NodeRecord>()
   /** Processes that have claimed a name. */
   readonly claims = new Map<string, number>()
@@ -237,6 +239,7 @@ export class FakeProcess implements UblkSystem {
   close(fd: number): void {
     const id = /^\/dev\/ublkc(\d+)$/.exec(this.files.get(fd) ?? '')?.[1]
     this.files.delete(fd)
+    this.kernel.open.delete(Number(id ?? -1))
     const device = this.kernel.devices.get(Number(id ?? -1))
     if (device?.owner === this) this.kernel.abandoned(device)
   }
@@ -471,6 +474,7 @@ export class FakeRing implements CommandRing {
       case Command.DeleteDeviceAsync:
         await kernel.stop(device)
         kernel.devices.delete(device.info.id)
+        if (device.owner !== undefined) kernel.open.add(device.info.id)
         while (command === Command.DeleteDevice && kernel.held > 0) await turn()
         return 0
       case Command.UpdateSize:
@@ -489,7 +493,7 @@ export class FakeRing implements CommandRing {
 function addDevice(kernel: FakeKernel, payload: Uint8Array): number {
   const asked = decodeInfo(payload)
   let id = 0
-  while (kernel.devices.has(id)) id++
+  while (kernel.devices.has(id) || kernel.open.has(id)) id++
   const known = kernel.features ?? Flag.UserRecovery | Flag.UserRecoveryReissue
   const info = { ...asked, id, state: State.Dead, flags: asked.flags & known, queues: Math.min(asked.queues, 2) }
   const tag = (): Tag => ({ ring: undefined, userData: 0, address: 0, request: undefined })

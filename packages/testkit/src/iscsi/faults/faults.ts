@@ -141,6 +141,7 @@ export class Faults implements IscsiFaults {
       return fits && (opcode === undefined || opcode === task.opcode)
     })
     if (rule === undefined) return false
+    if (rule.hangs === true) return true
     const outcome: Outcome = (rule.status << 24) | (rule.sense ?? 0)
     if (rule.early === undefined || rule.early === false) {
       if (outcome === 0) return false

@@ -73,6 +73,8 @@ export interface CommandRule extends FaultMatch {
   sense?: number
   /** Answered at once, before the data is there; with `'r2t'` after it was asked for. @defaultValue false */
   early?: boolean | 'r2t'
+  /** It is taken, and never answered: for commands without data of their own. @defaultValue false */
+  hangs?: boolean
 }
 
 /** A rule for logins. */

@@ -1,0 +1,30 @@
+import { checkPolicy } from '../config/validate.ts'
+import type { RunningAgent } from '../run.ts'
+import type { Arguments } from './protocol.ts'
+
+/** What the exchange of a policy is answered. */
+export interface PolicyResult {
+  /** What the policy does wrong with the paths of the pair, so that the first one is used; left out: nothing. */
+  readonly fault?: string
+}
+
+/** Exchanges the policy of a pair. Throws a TypeError where its options are wrong. */
+export async function exchangePolicy(
+  running: RunningAgent,
+  { pair, use, options: text = '{}' }: Arguments<'policy'>,
+): Promise<PolicyResult> {
+  const options = parseOptions(text)
+  const fault = await running.setPolicy(pair, { use, options: checkPolicy(use, options) })
+  return fault === undefined ? {} : { fault }
+}
+
+function parseOptions(text: string): Record<string, unknown> {
+  let options: unknown
+  try {
+    options = JSON.parse(text)
+  } catch {
+    options = undefined
+  }
+  if (typeof options === 'object' && options !== null && !Array.isArray(options)) return { ...options }
+  throw new TypeError('options must be a JSON object')
+}

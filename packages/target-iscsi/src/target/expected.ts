@@ -1,0 +1,63 @@
+import type { PathInfo } from '@blockbraid/core'
+import { madeByDefault } from '@blockbraid/core'
+import type { PathPlace } from './path-id.ts'
+import { parsePathId, pathId } from './path-id.ts'
+import type { Place } from './places.ts'
+import { keyOf } from './places.ts'
+import type { Portal } from './portal.ts'
+
+/** What was found at places, by `keyOf`. */
+export type Lists = ReadonlyMap<string, readonly PathInfo[]>
+
+/** The same paths at another portal. */
+export function movedTo({ targetName, portal }: Pick<Place, 'targetName' | 'portal'>, infos: readonly PathInfo[]) {
+  return infos.map((info) => ({
+    ...info,
+    id: pathId({ targetName, portal, lun: (parsePathId(info.id) as PathPlace).lun }),
+    address: portal.address,
+  }))
+}
+
+/** What a place of the same portal group has, where there is one that was listed. */
+export function likeGroup(place: Place, places: Iterable<Place>, lists: Lists): readonly PathInfo[] | undefined {
+  if (place.group === undefined) return undefined
+  for (const other of places) {
+    const infos = lists.get(keyOf(other)) ?? []
+    if (other.targetName === place.targetName && other.group === place.group && infos.length > 0) return infos
+  }
+  return undefined
+}
+
+/**
+ * Paths at portals that cannot be asked now: those that the target has elsewhere are expected there too. Where nobody has
+ * told which targets are behind a portal, each one may be: who answers is seen when it is tried.
+ */
+export function expectedPaths(
+  places: readonly Pick<Place, 'targetName' | 'portal'>[],
+  silent: readonly Portal[],
+  lists: Lists,
+): PathInfo[] {
+  const byTarget = Map.groupBy([...lists.values()].flat(), ({ endpoint }) => endpoint as string)
+  const guesses = silent.flatMap((portal) => [...byTarget.keys()].map((targetName) => ({ targetName, portal })))
+  return [...places, ...guesses].flatMap((place) =>
+    movedTo(place, oneOfEach(byTarget.get(place.targetName) ?? [])).map((info) => ({ ...info, unseen: true })),
+  )
+}
+
+/** The first path to each logical unit. */
+function oneOfEach(infos: readonly PathInfo[]): readonly PathInfo[] {
+  return [...Map.groupBy(infos, ({ lun }) => lun).values()].map(([first]) => first as PathInfo)
+}
+
+/**
+ * Without those expected paths whose identity does not tell one storage system from another, and which are not known to
+ * be of the same: nothing but a login could tell whose disk answers there.
+ */
+export function withoutDoubtful(infos: readonly PathInfo[]): PathInfo[] {
+  const known = new Set(
+    infos.filter(({ unseen }) => unseen !== true).map(({ volume, system }) => `${volume} ${system}`),
+  )
+  return infos.filter(
+    (info) => info.unseen !== true || madeByDefault(info) === undefined || known.has(`${info.volume} ${info.system}`),
+  )
+}

@@ -1,0 +1,38 @@
+import type { Clock } from '@blockbraid/core'
+import { BlockError } from '@blockbraid/core'
+
+/** A session that the target ends sooner than this, milliseconds, may have been taken. */
+const SHORT = 60_000
+/** So many of them in a row are no accident. */
+const SEVERAL = 3
+
+/**
+ * Finds out that another initiator of our name takes our sessions: a login under one session id ends the session that
+ * the other one has (RFC 7143 §6.3.5), so that two of them end each other's for ever, and each login succeeds.
+ */
+export class Rival {
+  readonly #clock: Clock
+  readonly #name: string
+  #since = 0
+  #ended = 0
+
+  constructor(clock: Clock, name: string) {
+    this.#clock = clock
+    this.#name = name
+  }
+
+  /** A login has succeeded. */
+  opened(): void {
+    this.#since = this.#clock.now()
+  }
+
+  /** The target has ended the session: the error, with what is behind it where that is known by now. */
+  explain(error: BlockError): BlockError {
+    this.#ended = this.#clock.now() - this.#since < SHORT * 1000 ? this.#ended + 1 : 1
+    if (this.#ended < SEVERAL) return error
+    const why =
+      `the target has ended ${this.#ended} sessions in a row soon after their login, as it does where another initiator ` +
+      `named ${this.#name} logs in: give each agent an initiator name of its own`
+    return new BlockError(error.code, `${error.message}; ${why}`, { cause: error.cause })
+  }
+}
