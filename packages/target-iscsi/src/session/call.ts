@@ -31,6 +31,8 @@ export interface CallOptions extends SignalOptions {
    * only where nothing that was sent later was answered either; `unit`: also where the logical unit alone is slow.
    */
   readonly patience?: 'session' | 'unit' | undefined
+  /** Whether a session that has answered no command at all meanwhile is given up with it. */
+  readonly decides?: boolean
 }
 
 const PATIENCE = 6
@@ -64,8 +66,8 @@ export function call(
       settle()
       reject(error)
       const elapsed = (clock.now() - since) / 1000
-      const isQuestion = options.patience !== undefined && task.state >= TaskState.Waiting
-      if (isQuestion && elapsed >= timeout && session.answers === answers) {
+      const isMute = session.answers === answers && task.state >= TaskState.Waiting
+      if (options.decides === true && isMute && elapsed >= timeout) {
         session.drop(new BlockError('TIMED_OUT', `no answer to any command for ${Math.round(elapsed)} ms`))
       }
       // What was sent must not be executed later, or its tag be used again.

@@ -19,9 +19,12 @@ export interface Asker {
   /** Whose commands they are. */
   readonly owner: object
   readonly lun: Lun
-  readonly options: Omit<CallOptions, 'changes' | 'patience'>
-  /** Whether the logical unit may be slow where others are not. @defaultValue whether it was the last time */
-  readonly patient?: boolean
+  readonly options: Omit<CallOptions, 'changes' | 'patience' | 'decides'>
+  /**
+   * Whether a path is opened by it: the logical unit may be slow where others are not, and where the session answers
+   * nothing at all, another one is needed. @defaultValue false
+   */
+  readonly opens?: boolean
   /** Hears of each answer. */
   readonly onAnswer?: (() => void) | undefined
   /** Hears of the news that came with a status, once per answer. @defaultValue `tell` */
@@ -62,8 +65,9 @@ export async function ask(asker: Asker, what: string, command: ScsiCommand): Pro
   const onNews = asker.onNews ?? ((_news, sense) => tell(session, lun, sense))
   for (let tries = 1; ; tries++) {
     const asked = options.clock.now()
-    const patience = asker.patient === true || isSlow(asker) ? 'unit' : 'session'
-    const answer = await call(session, owner, lun, command, { ...options, patience, changes: false })
+    const decides = asker.opens === true
+    const patience = decides || isSlow(asker) ? 'unit' : 'session'
+    const answer = await call(session, owner, lun, command, { ...options, patience, decides, changes: false })
     const { status, sense: bytes, data } = answer
     noteTime(asker, options.clock.now() - asked)
     asker.onAnswer?.()

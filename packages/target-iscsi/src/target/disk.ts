@@ -77,7 +77,20 @@ export async function readIdentity(asker: Asker): Promise<Identity | undefined> 
 /** Codes of the VPD pages that the logical unit has now. */
 export async function readPages(asker: Asker): Promise<readonly number[]> {
   const list = await askIfKnown(asker, 'INQUIRY page 0x00', cdb.inquiry(VpdPage.Supported))
-  return list === undefined ? [] : decodeSupportedPages(list)
+  const told = (list && whole(() => decodeSupportedPages(list))) ?? []
+  // A list without those that name it, or none at all, is not believed: each is asked for.
+  const named = told.includes(VpdPage.Identification) || told.includes(VpdPage.Serial)
+  return named ? told : [...told, VpdPage.Identification, VpdPage.Serial]
+}
+
+/** What a page says; undefined where it is not that page: it costs what it would have told, and nothing else. */
+function whole<Page>(decode: () => Page): Page | undefined {
+  try {
+    return decode()
+  } catch (error) {
+    if (BlockError.is(error) && error.code === 'PROTOCOL') return undefined
+    throw error
+  }
 }
 
 /** Whether the logical unit still tells the same names; where it does not, or says nothing, all has to be read again. */
@@ -138,7 +151,7 @@ export async function readDisk(
   const vpd = async <Page>(code: number, decode: (bytes: Uint8Array) => Page): Promise<Page | undefined> => {
     if (!pages.includes(code)) return undefined
     const bytes = await askIfKnown(asker, `INQUIRY page 0x${code.toString(16)}`, cdb.inquiry(code))
-    return bytes === undefined ? undefined : decode(bytes)
+    return bytes && whole(() => decode(bytes))
   }
   const [capacity, mode, blockLimits, provisioning, longSame, shortSame] = await askAll(asker, [
     () => readCapacity(asker),

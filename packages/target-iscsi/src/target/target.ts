@@ -199,7 +199,7 @@ class Initiator implements IscsiTarget, SurveyHost {
       heard |= news
       tell(session, lun, sense)
     }
-    const asker = { ...this.#asker(session, {}, signal), lun, onNews, onAnswer, patient: true }
+    const asker = { ...this.#asker(session, {}, signal), lun, onNews, onAnswer, opens: true }
     const identity = await readIdentity(asker)
     if (identity === undefined) throw new BlockError('CONNECT_FAILED', `${info.id} leads to no disk`)
     if (identity.volume !== info.volume) {

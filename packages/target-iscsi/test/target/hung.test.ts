@@ -177,7 +177,8 @@ test('thirty logical units that hang do no harm to three others, whose session w
 test('logical units that hang do not take the whole command window of the session from the others', async () => {
   const SICK = 4
   const made = await many(SICK + 1, { array: { window: 64 } })
-  const paths = await Promise.all(Array.from({ length: SICK + 1 }, (_, lun) => made.open(0, lun)))
+  const paths: Path[] = []
+  for (let lun = 0; lun <= SICK; lun++) paths.push(await made.open(0, lun))
   const well = paths[SICK]!
   for (const one of made.slow) one.hang()
   const lost = paths.slice(0, SICK).flatMap((path) => Array.from({ length: 64 }, () => write(path)))
