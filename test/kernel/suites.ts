@@ -30,6 +30,7 @@ const nodeFiles = node([
   'late',
   'iscsi',
   'many',
+  'lost',
   'teardown',
 ])
 const nodeShort = node(['filesystems', 'kill'])
