@@ -25,12 +25,13 @@ const nodeFiles = node([
   'cache',
   'paths',
   'grow',
+  'limits',
   'kill',
   'crash',
   'late',
   'iscsi',
-  'many',
   'lost',
+  'many',
   'teardown',
 ])
 const nodeShort = node(['filesystems', 'kill'])
