@@ -48,6 +48,7 @@ import { runRange } from './range.ts'
 import { joinRegistrants } from './register.ts'
 import type { Opened, ReviewTarget } from './review.ts'
 import { Review } from './review.ts'
+import { isRivalry } from './rival.ts'
 import type { Failed } from './troubles.ts'
 import { severityOf, Troubles } from './troubles.ts'
 
@@ -57,6 +58,8 @@ export interface PathHost extends ReviewTarget {
   takeWriteLost(volume: VolumeId): boolean
   readonly taskTimeout: number
   readonly pollInterval: number
+  /** Whether a logical unit may be reset to end what was sent to it. @defaultValue false */
+  readonly resets?: boolean
   /** Key that a path is registered with where others are. */
   readonly registerKey?: string | undefined
   /** Settles when a reset through another path has ended what this one has sent; without the option it never does. */
@@ -170,7 +173,13 @@ export class IscsiPath implements Path {
       this.activate = ({ signal } = {}) => activate(this.#commands, review, id, taskTimeout, signal)
     }
     this.#listener = {
-      lost: fail,
+      lost: (error) => {
+        if (isRivalry(error)) {
+          const text = `${error.message}; ${at}`
+          this.#emitter.emit('trouble', { kind: 'session taken', text, severity: 'warning', count: 1 })
+        }
+        fail(error)
+      },
       event: (high, low, sense) => {
         const { news } = judge(ScsiStatus.CheckCondition, decodeSense(sense))
         if (high === lun.high && low === lun.low) {
@@ -192,6 +201,7 @@ export class IscsiPath implements Path {
         this.#quiet = true
         return quiet && !this.#isLong()
       },
+      isIdle: () => session.tasksOf(this).length === 0,
       asker: () => this.#asker((news, sense) => review.hear(news, sense)),
       refused: ({ verdict: { text }, sense }) =>
         this.#troubles.add({ kind: text, severity: 'warning', what: 'question for news', block: undefined, sense }),
@@ -515,13 +525,23 @@ export class IscsiPath implements Path {
         this.#onIdle = resolve
       })
     }
-    const session = this.#session
-    if (session.error === undefined && !(await session.abort(this))) {
-      session.drop(new BlockError('TIMED_OUT', 'the target did not say that aborted commands have ended'))
-    }
+    await this.#abortAll()
     await this.#fenced()
-    session.listeners.delete(this.#listener)
+    this.#session.listeners.delete(this.#listener)
     this.#nexus.release()
     this.#host.gone(this)
+  }
+
+  async #abortAll(): Promise<void> {
+    const session = this.#session
+    if (session.error !== undefined) return
+    if (
+      !(await session.abort(this)) &&
+      !(this.#host.resets === true && (await session.abortByReset(this, this.#lun)))
+    ) {
+      session.drop(new BlockError('TIMED_OUT', 'the target did not say that aborted commands have ended'))
+    }
+    // Nothing depends on it.
+    else void session.abortReads(this)
   }
 }
