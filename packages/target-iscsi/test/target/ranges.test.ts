@@ -276,6 +276,17 @@ describe('without a unit attention', () => {
     },
   )
 
+  test('a rescan looks whether what is read-only can be written again', async () => {
+    const made = await bed()
+    let on = true
+    changes.readOnly(made, () => on)
+    const path = await made.open()
+    expect(path.limits.readOnly).toBe(true)
+    on = false
+    await made.target.discover()
+    await expect.poll(() => path.limits.readOnly, { timeout: 5000 }).toBe(false)
+  })
+
   test('a page that is new is read', async () => {
     const made = await bed({ initiator: { pollInterval: 10 } })
     let hidden = true
