@@ -30,6 +30,7 @@ const nodeFiles = node([
   'crash',
   'late',
   'iscsi',
+  'lost',
   'many',
   'teardown',
 ])

@@ -65,7 +65,10 @@ export async function readIdentity(asker: Asker): Promise<Identity | undefined> 
   const inquiry = decodeInquiry(await ask(asker, 'INQUIRY', cdb.inquiry()))
   if (!isDisk(inquiry)) return undefined
   const list = await askIfKnown(asker, 'INQUIRY page 0x00', cdb.inquiry(VpdPage.Supported))
-  const pages = list === undefined ? [] : decodeSupportedPages(list)
+  const told = (list && whole(() => decodeSupportedPages(list))) ?? []
+  // A list without those that name it, or none at all, is not believed: each is asked for.
+  const named = told.includes(VpdPage.Identification) || told.includes(VpdPage.Serial)
+  const pages = named ? told : [...told, VpdPage.Identification, VpdPage.Serial]
   const page = async (code: number): Promise<Uint8Array | undefined> => {
     if (!pages.includes(code)) return undefined
     const what = `INQUIRY page 0x${code.toString(16)}`
@@ -83,6 +86,16 @@ export async function readIdentity(asker: Asker): Promise<Identity | undefined> 
   }
   const text = serial?.text.trim()
   return { inquiry, volume, port: portOf(designators), serial: text === '' ? undefined : text, pages }
+}
+
+/** What a page says; undefined where it is not that page: it costs what it would have told, and nothing else. */
+function whole<Page>(decode: () => Page): Page | undefined {
+  try {
+    return decode()
+  } catch (error) {
+    if (BlockError.is(error) && error.code === 'PROTOCOL') return undefined
+    throw error
+  }
 }
 
 /** Vendor and model. */
@@ -108,7 +121,7 @@ export async function readDisk(
   const vpd = async <Page>(code: number, decode: (bytes: Uint8Array) => Page): Promise<Page | undefined> => {
     if (!pages.includes(code)) return undefined
     const bytes = await askIfKnown(asker, `INQUIRY page 0x${code.toString(16)}`, cdb.inquiry(code))
-    return bytes === undefined ? undefined : decode(bytes)
+    return bytes && whole(() => decode(bytes))
   }
   const capacity = await readCapacity(asker)
   const mode = await readMode(asker)

@@ -10,7 +10,7 @@ async function crowd(
   luns: number,
   options: BedOptions = {},
 ): Promise<{ array: IscsiArray; devices: MultipathDevice[] }> {
-  const volumes = Array.from({ length: luns }, () => ({ size: '64KiB' as const, blockSize: BLOCK }))
+  const volumes = Array.from({ length: luns }, () => ({ size: '64KiB', blockSize: BLOCK }) as const)
   const { array, target } = await bed({ memory: { volumes }, ...options })
   const sources = (await target.discover()).map((info) => ({ target, info }))
   const opening = Array.from(
