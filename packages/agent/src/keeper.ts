@@ -151,7 +151,7 @@ export function createKeeper(parts: KeeperParts): Keeper {
     )
     configOf.set(pair, entry)
     waits.set(name, takeOverTime(options))
-    reportEvents(pair, log, host.clock)
+    reportEvents(pair, log)
     // I/O began with the pair: what went wrong with it at once was told to nobody.
     if (selector !== undefined && pair.policyFaults > 0) {
       const fault = probePolicy(selector(), pair.paths) ?? `policy ${pair.policy} picked no path`

@@ -1,4 +1,4 @@
-import type { BlockDevicePair, Clock, PathStatus } from '@blockbraid/core'
+import type { BlockDevicePair, PathStatus } from '@blockbraid/core'
 import { describeLimitChange } from './format/limit-changes.ts'
 import type { Log } from './log/log.ts'
 import { placeOf } from './plugin-files.ts'
@@ -7,9 +7,9 @@ import { reportStanding } from './standing.ts'
 type Flap = ReturnType<Log['flap']>
 
 /** Tells people what happens to a pair. */
-export function reportEvents(pair: BlockDevicePair, log: Log, clock: Clock): void {
+export function reportEvents(pair: BlockDevicePair, log: Log): void {
   const { id } = pair
-  reportStanding(pair, log, clock)
+  reportStanding(pair, log)
   pair.events.on('path', pathNotices(id, log))
   const stalls = log.flap(id, 'stalled and resumed')
   pair.events.on('stalled', () =>

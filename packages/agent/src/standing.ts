@@ -1,11 +1,8 @@
-import type { BlockDevicePair, Clock } from '@blockbraid/core'
+import type { BlockDevicePair } from '@blockbraid/core'
 import type { Log } from './log/log.ts'
 
-// A change that each path tells by itself has been told by all of them by then, milliseconds.
-const SETTLED = 1000
-
 /** Tells of paths that are up and stand back, once that has lasted. */
-export function reportStanding(pair: BlockDevicePair, log: Log, clock: Clock): void {
+export function reportStanding(pair: BlockDevicePair, log: Log): void {
   const told = new Map<string, ReturnType<Log['flap']>>()
   const standing = new Set<string>()
   let waits = false
@@ -26,7 +23,7 @@ export function reportStanding(pair: BlockDevicePair, log: Log, clock: Clock): v
     }
   }
   const look = (): void => {
-    if (!waits) clock.after(SETTLED, tell)
+    if (!waits) log.settled(tell)
     waits = true
   }
   look()
