@@ -25,10 +25,12 @@ const nodeFiles = node([
   'cache',
   'paths',
   'grow',
+  'limits',
   'kill',
   'crash',
   'late',
   'iscsi',
+  'lost',
   'many',
   'teardown',
 ])

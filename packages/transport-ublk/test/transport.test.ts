@@ -71,6 +71,38 @@ test('parameters say what the limits say', async () => {
   })
 })
 
+test('a node follows a device that is read-only now and then, and says what it cannot follow', async () => {
+  const { process, transport } = processOf(new FakeKernel())
+  const protectedNodes = new Map<string, boolean>()
+  Object.assign(process, {
+    setReadOnly: async (kname: string, on: boolean) => {
+      protectedNodes.set(kname, on)
+      return true
+    },
+  })
+  const storage = createMinimalStorage()
+  storage.limits = { ...storage.limits, readOnly: true, trim: false }
+  const attachment = await transport.attach(createMinimalDevice(storage), NAMES)
+  expect(protectedNodes).toEqual(new Map([['ublkb0', true]]))
+  await attachment.follow!({ ...storage.limits, readOnly: false })
+  expect(protectedNodes).toEqual(new Map([['ublkb0', false]]))
+  await expect(attachment.follow!({ ...storage.limits, readOnly: false, trim: true })).rejects.toMatchObject({
+    code: 'NOT_SUPPORTED',
+    message: '/dev/ublkb0 offers no discard until it is detached and attached again',
+  })
+})
+
+test('a node that the block layer cannot be told of says that it keeps what it is', async () => {
+  const { transport } = processOf(new FakeKernel())
+  const storage = createMinimalStorage()
+  storage.limits = { ...storage.limits, readOnly: true }
+  const attachment = await transport.attach(createMinimalDevice(storage), NAMES)
+  await attachment.follow!(storage.limits)
+  await expect(attachment.follow!({ ...storage.limits, readOnly: false })).rejects.toMatchObject({
+    message: '/dev/ublkb0 stays read-only until it is detached and attached again',
+  })
+})
+
 test('devices that the driver cannot take', async () => {
   const { transport } = processOf(new FakeKernel())
   const large = createMinimalDevice(createMinimalStorage(64, 8192))
@@ -317,6 +349,23 @@ test('lost with I/O at the device: it is gone once that has ended, and can be at
   await until('it reads the ends', () => device.ios.length > 0 || kernel.devices.size > 0)
   device.end()
   expect((await again).tookOver).toBe(false)
+})
+
+test('nodes are listed by one look at who uses them, for which all are asked together', async () => {
+  const { kernel, transport, device } = await openBed()
+  for (const name of ['second', 'third']) await transport.attach(device, { name })
+  const lister = processOf(kernel)
+  const asked: string[] = []
+  const answer = Promise.withResolvers<string[]>()
+  const users = (kname: string): Promise<string[]> => {
+    asked.push(kname)
+    return answer.promise
+  }
+  Object.assign(lister.process, { users })
+  const listed = lister.transport.nodes()
+  await until('all are asked for', () => asked.length === 3)
+  answer.resolve(['process 7 (dd)'])
+  expect((await listed).map(({ node }) => node)).toEqual(asked.map((kname) => `/dev/${kname}`))
 })
 
 test('nodes of others are not listed, and not removed', async () => {
