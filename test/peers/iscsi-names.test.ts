@@ -9,7 +9,7 @@ itWithTgt('two agents of one host that were given no name take each other’s se
   const target = await tgt.addTarget()
   await target.addLun()
   await using folder = await openFolder()
-  const agents = []
+  const agents: ReturnType<typeof startBlockbraid>[] = []
   for (const name of ['a', 'b']) {
     await writeFile(
       folder.at(`${name}.yaml`),
