@@ -5,6 +5,8 @@ import { BlockError } from '@blockbraid/core'
 const SHORT = 60_000
 /** So many of them in a row are no accident. */
 const SEVERAL = 3
+/** The same for one that is ended so soon, milliseconds: what was just started may end with it, and never see another. */
+const AT_ONCE = 1000
 
 /**
  * Finds out that another initiator of our name takes our sessions: a login under one session id ends the session that
@@ -28,14 +30,15 @@ export class Rival {
 
   /** The target has ended the session: the error, with what is behind it where that is known by now. */
   explain(error: BlockError): BlockError {
-    this.#ended = this.#clock.now() - this.#since < SHORT * 1000 ? this.#ended + 1 : 1
-    if (this.#ended < SEVERAL) return error
+    const life = this.#clock.now() - this.#since
+    this.#ended = life < SHORT * 1000 ? this.#ended + 1 : 1
+    if (this.#ended < SEVERAL && life >= AT_ONCE * 1000) return error
     // Without a number: what is said again and again is said in the same words.
     const why =
-      'the target ends session after session soon after the login, as it does where another initiator ' +
+      'the target ends sessions soon after their login, as it does where another initiator ' +
       `named ${this.#name} logs in: give each agent an initiator name of its own`
     const explained = new BlockError(error.code, `${error.message}; ${why}`, { cause: error.cause })
-    rivalries.add(explained)
+    if (this.#ended >= SEVERAL) rivalries.add(explained)
     return explained
   }
 }

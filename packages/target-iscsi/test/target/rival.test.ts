@@ -21,11 +21,11 @@ async function takeTurns(made: Awaited<ReturnType<typeof bed>>, one: Target, oth
 test('another initiator of the same name takes each session: that is said, with the cure', async () => {
   const made = await bed()
   const { reasons, troubles } = await takeTurns(made, made.host(), made.host(), 4)
-  expect(reasons[0]).not.toContain('named')
-  expect(reasons[1]).not.toContain('named')
-  expect(reasons[2]).toMatch(
-    /; the target ends session after session soon after the login, as it does where another initiator named iqn\.2026-11\.io\.blockbraid:host logs in: give each agent an initiator name of its own$/,
-  )
+  // Each within a second of its login, or the third in a row.
+  for (const reason of reasons.slice(2))
+    expect(reason).toMatch(
+      /; the target ends sessions soon after their login, as it does where another initiator named iqn\.2026-11\.io\.blockbraid:host logs in: give each agent an initiator name of its own$/,
+    )
   // Beside it the path tells of it by itself: that is in the log at once.
   expect(troubles).toHaveLength(2)
   expect(troubles[0]).toMatchObject({ kind: 'session taken', text: expect.stringContaining(reasons[2]!) })
