@@ -381,7 +381,7 @@ export class Engine {
         if (parent === null || slot === null) continue
         waiting = true
         const limit = this.#limits[parent.op] as number
-        if (limit > 0 && started <= now - limit * 1000) slot.fail(overdue(parent.op, limit), NO_ANSWER)
+        if (limit > 0 && started <= now - limit * 1000) slot.failHung(overdue(parent.op, limit), NO_ANSWER)
       }
       if (waiting && this.#watch === undefined) this.#startWatch()
     })

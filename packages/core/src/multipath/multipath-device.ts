@@ -346,6 +346,10 @@ class Multipath implements MultipathDevice, SlotOwner {
     return this.limits.writeCache && this.#engine.unflushed
   }
 
+  get hasUsable(): boolean {
+    return this.#engine.usable.length > 0
+  }
+
   unprovenOf(slot: PathSlot): readonly ByteRun[] {
     return this.#engine.unprovenOf(slot)
   }
@@ -427,6 +431,7 @@ class Multipath implements MultipathDevice, SlotOwner {
       if (slots.length === 0) this.#stalledAt = this.host.clock.now()
       if (slots.length === 0 && !this.#closed) this.#emit('stalled', { parked: this.parked })
       if (expired !== undefined) this.#emit('resumed', { expired })
+      if (slots.length === 0) for (const slot of this.#slots) slot.hurry()
     }
     this.#activate()
   }

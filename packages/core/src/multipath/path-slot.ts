@@ -17,6 +17,7 @@ import type { ResolvedOptions } from './options.ts'
 import { PathEntry } from './path-entry.ts'
 import { PathRecord } from './path-record.ts'
 import { kindOfFailure, Troubles } from './troubles.ts'
+import { readsOne, Trust } from './trust.ts'
 
 /** A path that a device may use: where it leads, and through which target. */
 export interface PathSource {
@@ -50,6 +51,8 @@ export interface SlotOwner {
   slotTroubled(slot: PathSlot, trouble: PathTrouble): void
   /** Whether something was acknowledged that no flush has covered. */
   readonly unflushed: boolean
+  /** Whether I/O can go anywhere now. */
+  readonly hasUsable: boolean
   /** What the slot's failed path, of which nothing is in flight any more, leaves without a proof. */
   unprovenOf(slot: PathSlot): readonly ByteRun[]
 }
@@ -94,12 +97,16 @@ export class PathSlot {
   #waiters: (() => void)[] = []
   #record: PathRecord
   #troubles = new Troubles()
+  #trust: Trust
+  #hung = false
+  #keptOut = false
 
   constructor(source: PathSource, owner: SlotOwner) {
     this.source = source
     this.#owner = owner
     this.entry = new PathEntry(source.info.id, owner.options.weights[source.info.id] ?? 1)
     this.since = owner.host.clock.now()
+    this.#trust = new Trust(this.entry, owner.options)
     this.#record = new PathRecord(owner.ledger, source.volume ?? source.info.volume)
     this.exclusion = new Exclusion(owner.host.clock, () => owner.slotChanged(this))
     this.firstTry = new Promise((resolve) => {
@@ -142,6 +149,12 @@ export class PathSlot {
       this.#owner.slotChanged(this)
     })
     this.#owner.slotChanged(this)
+  }
+
+  /** As `fail`, where an I/O had no answer. */
+  failHung(reason: string, kind: string): void {
+    if (this.state === 'up') this.#hung = true
+    this.fail(reason, kind)
   }
 
   /** Ends the connection after an I/O ended with a path error. */
@@ -198,7 +211,13 @@ export class PathSlot {
     this.#disabled = false
     this.#tries = 0
     this.#atOnce = true
+    this.#trust.restore()
     if (this.state === 'disabled' || this.state === 'waiting') this.#interrupt.abort()
+  }
+
+  /** No path is left: one that is kept out is tried, too. */
+  hurry(): void {
+    if (this.#keptOut) this.#interrupt.abort()
   }
 
   /** Ends the path for good; settles when it is fenced. */
@@ -235,6 +254,7 @@ export class PathSlot {
       since: this.since,
       reason:
         this.state === 'up' ? this.standsBack || this.#troubles.recent(this.#owner.host.clock.now()) : this.reason,
+      ...(this.standsBack !== '' && { standsBack: true }),
       ...(counts !== undefined && { troubles: counts }),
     }
   }
@@ -278,7 +298,10 @@ export class PathSlot {
       const fault =
         this.ended || this.#disabled ? 'taken out' : this.#owner.accepts(this, connection.path, connection.path.limits)
       // Before the first change goes through it: should this process end, another one must know of it.
-      if (fault === undefined && (await this.#recorded(connection, signal))) return connection
+      if (fault === undefined && (await this.#recorded(connection, signal))) {
+        if (this.#trust.mustProve) await this.#proves(connection.path, signal)
+        return connection
+      }
       if (fault === undefined) throw new BlockError('CLOSED', 'taken out')
       abandon(connection.path)
       throw new BlockError('MISMATCH', `path ${this.entry.id} is not used: ${fault}`)
@@ -318,7 +341,17 @@ export class PathSlot {
     return false
   }
 
-  // Nothing was sent through it.
+  async #proves(path: Path, signal: AbortSignal): Promise<void> {
+    const { host, options } = this.#owner
+    try {
+      await readsOne(path, host.clock, Math.min(options.connectTimeout, options.ioTimeout), signal)
+    } catch (error) {
+      this.#forsake(path)
+      throw error
+    }
+  }
+
+  // Nothing that changes data was sent through it.
   #forsake(path: Path): void {
     this.hears = false
     abandon(path)
@@ -339,6 +372,8 @@ export class PathSlot {
       return this.#wait(`path ${this.entry.id} is not used: ${fault}`)
     }
     const upSince = clock.now()
+    this.#trust.begin()
+    this.#hung = false
     const failed = new Promise<void>((resolve) => {
       this.#failed = resolve
     })
@@ -370,6 +405,7 @@ export class PathSlot {
     if (down !== undefined) onDown(down)
     if (this.ended || this.#disabled) this.fail('taken out by hand')
     await failed
+    const failedAt = clock.now()
     if (this.entry.inflight === 0) this.drained()
     await this.#fence(path)
     path.events.off('access', onAccess)
@@ -379,16 +415,31 @@ export class PathSlot {
     this.entry.device = null
     this.#owner.slotFenced(this)
     const forgotten = this.#record.close(this.#owner.unflushed)
-    // A path that does not stay up for long is asked less and less often.
-    if (clock.now() - upSince >= this.#owner.options.reconnectDelayMax * 1000) this.#tries = 0
+    // A path that does not stay up for long, or answers nothing, is asked less and less often.
+    if (this.#trust.end((failedAt - upSince) / 1000, this.#hung)) this.#tries = 0
     if (this.ended || this.#disabled) return forgotten
-    await this.#wait(this.reason)
+    const { reason } = this
+    await this.#keepOut(reason)
+    if (this.ended || this.#disabled) return forgotten
+    await this.#wait(reason)
   }
 
   async #wait(reason: string): Promise<void> {
     const signal = this.#fresh()
     this.#change('waiting', reason)
     await delay(this.#owner.host.clock, this.#backOff(), signal)
+  }
+
+  async #keepOut(reason: string): Promise<void> {
+    const { host, hasUsable } = this.#owner
+    const keepOut = this.#trust.keepOut * (0.8 + host.random() / 5)
+    if (keepOut === 0 || !hasUsable) return
+    const signal = this.#fresh()
+    this.#keptOut = true
+    const seconds = Math.round(keepOut / 1000)
+    this.#change('waiting', `${reason}; as it was not the first time, the path is left alone for ${seconds} s`)
+    await delay(host.clock, keepOut, signal)
+    this.#keptOut = false
   }
 
   async #fence(path: Path): Promise<void> {

@@ -26,7 +26,16 @@ export interface CallOptions extends SignalOptions {
   readonly changes: boolean
   /** Whether it waits in the target for all commands before it. */
   readonly ordered?: boolean
+  /**
+   * Who may take six times the `timeout`, as a slow storage does, in a session that shows that it lives. `session`:
+   * only where nothing that was sent later was answered either; `unit`: also where the logical unit alone is slow.
+   */
+  readonly patience?: 'session' | 'unit' | undefined
+  /** Whether a session that has answered no command at all meanwhile is given up with it. */
+  readonly decides?: boolean
 }
+
+const PATIENCE = 6
 
 /**
  * Sends one command of `owner` and resolves to its answer, whatever the status. Rejects with TIMED_OUT or
@@ -44,7 +53,10 @@ export function call(
     if (signal?.aborted) return reject(aborted(signal))
     const task = session.take()
     if (task === undefined) return reject(new BlockError('IO_FAILED', 'too many commands are in flight'))
+    const { answers } = session
+    const since = clock.now()
     let ended = false
+    let waited = timeout
     const settle = (): void => {
       ended = true
       timer?.cancel()
@@ -53,13 +65,26 @@ export function call(
     const giveUp = (error: BlockError): void => {
       settle()
       reject(error)
+      const elapsed = (clock.now() - since) / 1000
+      const isMute = session.answers === answers && task.state >= TaskState.Waiting
+      if (options.decides === true && isMute && elapsed >= timeout) {
+        session.drop(new BlockError('TIMED_OUT', `no answer to any command for ${Math.round(elapsed)} ms`))
+      }
       // What was sent must not be executed later, or its tag be used again.
       if (!session.detach([task])) session.drop(error)
       else if (task.state === TaskState.Orphan && options.changes) void session.abortOrDrop(owner, error)
     }
     const onAbort = (): void => giveUp(aborted(signal as AbortSignal))
-    const late = (): void => giveUp(new BlockError('TIMED_OUT', `no answer to ${name(command)} within ${timeout} ms`))
-    const timer = timeout === Infinity ? undefined : clock.after(timeout, late)
+    const mayWait = (): boolean => {
+      if (options.patience === undefined || !session.isWatched || waited >= PATIENCE * timeout) return false
+      return options.patience === 'unit' || !session.answeredLater(task)
+    }
+    const late = (): void => {
+      if (!mayWait()) return giveUp(new BlockError('TIMED_OUT', `no answer to ${name(command)} within ${waited} ms`))
+      waited += timeout
+      timer = clock.after(timeout, late)
+    }
+    let timer = timeout === Infinity ? undefined : clock.after(timeout, late)
     signal?.addEventListener('abort', onAbort)
     fill(task, owner, lun, command, options.changes)
     task.ordered = options.ordered === true

@@ -31,9 +31,9 @@ export class Sender {
     this.maxSend = negotiated.maxSendSegment
   }
 
-  /** Whether the target takes a command more (RFC 7143 §4.2.2.1). */
-  get windowOpen(): boolean {
-    return ((this.#maxCmdSn - this.#cmdSn) | 0) >= 0
+  /** How many commands more the target takes (RFC 7143 §4.2.2.1). */
+  get room(): number {
+    return ((this.#maxCmdSn - this.#cmdSn) | 0) + 1
   }
 
   /** Takes the command window out of a header; every PDU of a target has it (RFC 7143 §11.4.9, 11.4.10). */

@@ -12,6 +12,7 @@ import type { Wire } from './connection.ts'
 import { dataInFault, readyFault } from './faults.ts'
 import type { KeepAliveOptions } from './keep-alive.ts'
 import { KeepAlive } from './keep-alive.ts'
+import { Lanes } from './lanes.ts'
 import { Notices } from './notices.ts'
 import { rejection } from './reject.ts'
 import { Requests } from './requests.ts'
@@ -19,7 +20,6 @@ import { Sender } from './sender.ts'
 import type { Task } from './task.ts'
 import { Direction, Outcome, TaskState, TaskTable } from './task.ts'
 import { abortOrphans, resetLun } from './task-management.ts'
-import { TaskQueue } from './task-queue.ts'
 import { Wakeful } from './wakeful.ts'
 
 /** Listens to a {@link Session}. */
@@ -52,6 +52,8 @@ export class Session implements PduSink {
   readonly listeners = new Set<SessionListener>()
   /** Why it has ended; undefined as long as it can be used. */
   error: BlockError | undefined
+  /** How many commands were answered. */
+  answers = 0
   /** Owners of commands that changed data and had no answer when the session was lost. */
   readonly unfenced = new Set<object>()
   readonly #connection: Wire
@@ -63,7 +65,7 @@ export class Session implements PduSink {
   readonly #requests: Requests
   readonly #keepAlive: KeepAlive
   readonly #wakeful: Wakeful
-  readonly #waiting = new TaskQueue()
+  readonly #lanes = new Lanes()
   readonly #sender: Sender
   readonly #notices: Notices
   // Of the Data-In that is being received.
@@ -72,9 +74,12 @@ export class Session implements PduSink {
   #early: Task[] = []
   #earlyTimer: Timer | undefined
   #leaving = false
+  // Number of the command that was sent last of those that were answered.
+  #answeredSn: number
 
   constructor(connection: Wire, parser: PduParser, negotiated: LoginResult, options: SessionOptions) {
     this.negotiated = negotiated
+    this.#answeredSn = negotiated.cmdSn - 1
     this.#connection = connection
     this.#parser = parser
     this.#options = options
@@ -114,7 +119,7 @@ export class Session implements PduSink {
         this.#keepAlive.heard()
         this.#wakeful.heard()
         parser.push(chunk, start, end)
-        if (this.#waiting.head !== null) this.#pump()
+        if (this.#lanes.waiting > 0) this.#pump()
         if (this.#tasks.busy === 1) this.#wakeful.sent()
       },
       ended: (error) => this.drop(this.explain(error)),
@@ -126,6 +131,16 @@ export class Session implements PduSink {
     return this.error === undefined && !this.#leaving
   }
 
+  /** Whether it is asked for signs of life, and so ends where there are none. */
+  get isWatched(): boolean {
+    return this.#options.keepAlive.interval > 0
+  }
+
+  /** Whether a command was answered that was sent later than this one, which has no answer. */
+  answeredLater(task: Task): boolean {
+    return task.state >= TaskState.Sent && ((this.#answeredSn - task.cmdSn) | 0) > 0
+  }
+
   /** A task to fill in and `send`; undefined when there are too many. */
   take(): Task | undefined {
     return this.#tasks.take()
@@ -134,13 +149,17 @@ export class Session implements PduSink {
   /** Sends a task, or lets it wait for the command window (RFC 7143 §4.2.2.1). */
   send(task: Task): void {
     task.rewind()
-    if (this.usable && this.#waiting.head === null && this.#sender.windowOpen) {
+    const lanes = this.#lanes
+    const lane = lanes.of(task)
+    if (this.usable && lanes.waiting === 0 && lanes.mayGo(lane, this.#sender.room)) {
       if (this.#tasks.busy === 1) this.#wakeful.sent()
+      lanes.began(lane)
       return this.#sender.transmit(task)
     }
     task.state = TaskState.Waiting
-    this.#waiting.push(task)
-    if (!this.usable) this.#options.clock.defer(() => this.#refuseWaiting())
+    lanes.push(task)
+    if (this.usable) this.#pump()
+    else this.#options.clock.defer(() => this.#refuseWaiting())
   }
 
   /** The tasks of `owner` that are waiting or sent, orphans too. */
@@ -154,7 +173,8 @@ export class Session implements PduSink {
    */
   detach(tasks: readonly Task[]): boolean {
     let clean = true
-    if (tasks.some((task) => task.state === TaskState.Waiting)) this.#waiting.remove(tasks)
+    if (tasks.some((task) => task.state === TaskState.Waiting))
+      this.#lanes.remove(tasks.filter(({ state }) => state === TaskState.Waiting))
     const { flushed } = this.#connection.outbox
     for (const task of tasks) {
       if (task.state === TaskState.Sent && task.direction === Direction.Write && task.sentUpTo > flushed) clean = false
@@ -171,13 +191,30 @@ export class Session implements PduSink {
    * of each that it has ended; false where it did not, or the session is lost.
    */
   abort(owner: object): Promise<boolean> {
+    return this.#abort((task) => task.owner === owner && task.changes)
+  }
+
+  /** Aborts the other orphans of `owner`, which would take up the command window for as long as they hang. */
+  abortReads(owner: object): Promise<boolean> {
+    return this.#abort((task) => task.owner === owner && !task.changes)
+  }
+
+  #abort(which: (task: Task) => boolean): Promise<boolean> {
     const forget = (task: Task, tag: number): void => this.#forget(task, tag)
-    return abortOrphans({ tasks: this.#tasks.all, request: this.#request, forget }, owner)
+    return abortOrphans({ tasks: this.#tasks.all, request: this.#request, forget }, which)
   }
 
   /** Aborts the orphans of `owner`, or drops the session where the target does not say that they have ended. */
   async abortOrDrop(owner: object, error: BlockError): Promise<void> {
     if (!(await this.abort(owner))) this.drop(error)
+  }
+
+  /** As `abort`, by a reset of the logical unit, which ends the commands of every host there. */
+  async abortByReset(owner: object, lun: { readonly high: number; readonly low: number }): Promise<boolean> {
+    const orphans = this.tasksOf(owner).map((task) => ({ task, tag: task.tag }))
+    if (!(await this.resetLun(lun))) return false
+    for (const { task, tag } of orphans) this.#forget(task, tag)
+    return true
   }
 
   /** Asks for a reset of a logical unit (RFC 7143 §11.5.1), which ends the commands of every host there. */
@@ -231,17 +268,19 @@ export class Session implements PduSink {
   }
 
   #pump(): void {
-    while (this.#waiting.head !== null && this.#sender.windowOpen && this.usable) {
-      this.#sender.transmit(this.#waiting.shift() as Task)
+    const lanes = this.#lanes
+    while (this.usable) {
+      const task = lanes.next(this.#sender.room)
+      if (task === null) return
+      lanes.began(lanes.of(task))
+      this.#sender.transmit(task)
     }
   }
 
   #refuseWaiting(): void {
     // Those that `done` sends meanwhile are refused later: else one that always tries again would never return.
-    let count = 0
-    for (let task = this.#waiting.head; task !== null; task = task.next) count++
-    for (; count > 0; count--) {
-      const task = this.#waiting.shift()
+    for (let count = this.#lanes.waiting; count > 0; count--) {
+      const task = this.#lanes.shift()
       if (task === null) return
       this.#finish(task, Outcome.NotSent)
     }
@@ -349,6 +388,8 @@ export class Session implements PduSink {
   }
 
   #answer(task: Task): void {
+    this.answers++
+    if (((task.cmdSn - this.#answeredSn) | 0) > 0) this.#answeredSn = task.cmdSn
     if (task.state === TaskState.Orphan) return this.#forget(task, task.tag)
     if (task.direction === Direction.Write && task.sentUpTo > this.#connection.outbox.flushed) {
       this.#early.push(task)
@@ -367,6 +408,7 @@ export class Session implements PduSink {
 
   #finish(task: Task, outcome: Outcome): void {
     task.outcome = outcome
+    if (task.state >= TaskState.Sent) this.#lanes.ended(task)
     task.state = TaskState.Idle
     task.done(task)
     this.#tasks.give(task)
@@ -385,6 +427,7 @@ export class Session implements PduSink {
     if (task.state !== TaskState.Orphan || task.tag !== tag) return
     // The rest of its data must not become that of the command it serves next.
     if (this.#current === task) this.#current = null
+    this.#lanes.ended(task)
     this.#tasks.give(task)
   }
 

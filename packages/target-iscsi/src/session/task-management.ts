@@ -19,12 +19,12 @@ type Orphan = TaskReference & { readonly task: Task }
 const MANY_TASKS = 4
 
 /**
- * Aborts what orphans of `owner` may still change (RFC 7143 §11.5). Resolves to true when the target has said
- * of each that it has ended; false where it did not, or the session is lost.
+ * Aborts orphans of one logical unit (RFC 7143 §11.5). Resolves to true when the target has said of each that it has
+ * ended; false where it did not, or the session is lost.
  */
-export async function abortOrphans(session: Managed, owner: object): Promise<boolean> {
+export async function abortOrphans(session: Managed, which: (task: Task) => boolean): Promise<boolean> {
   const { tasks, request } = session
-  const orphans = orphansOf(tasks, (task) => task.owner === owner && task.changes)
+  const orphans = orphansOf(tasks, which)
   const first = orphans[0]
   if (first === undefined) return true
   if (orphans.length > MANY_TASKS && onlyOrphans(tasks, first)) {

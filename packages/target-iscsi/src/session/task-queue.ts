@@ -21,17 +21,20 @@ export class TaskQueue {
     return task
   }
 
-  /** Takes tasks out, wherever they stand. */
-  remove(tasks: readonly Task[]): void {
+  /** Takes tasks out, wherever they stand; returns how many there were. */
+  remove(tasks: readonly Task[]): number {
     const gone = new Set(tasks)
+    let count = 0
     let task = this.head
     this.head = null
     this.#tail = null
     while (task !== null) {
       const { next }: Task = task
       task.next = null
-      if (!gone.has(task)) this.push(task)
+      if (gone.has(task)) count++
+      else this.push(task)
       task = next
     }
+    return count
   }
 }

@@ -1,5 +1,6 @@
 import type { Io } from '@blockbraid/core'
 import { NO_BUFFERS } from '@blockbraid/core'
+import type { Lane } from './lanes.ts'
 
 /** Which way a command's data goes. */
 export const Direction = { None: 0, Read: 1, Write: 2 } as const
@@ -68,6 +69,8 @@ export class Task {
   /** Path or call that it belongs to. */
   owner: object | null = null
   io: Io | null = null
+  /** Of its logical unit, since it was last sent. */
+  lane: Lane | null = null
   done: TaskDone = nobody
   tries = 0
 

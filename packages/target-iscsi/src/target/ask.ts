@@ -19,7 +19,14 @@ export interface Asker {
   /** Whose commands they are. */
   readonly owner: object
   readonly lun: Lun
-  readonly options: Omit<CallOptions, 'changes'>
+  readonly options: Omit<CallOptions, 'changes' | 'patience' | 'decides'>
+  /**
+   * Whether a path is opened by it: the logical unit may be slow where others are not, and where the session answers
+   * nothing at all, another one is needed. @defaultValue false
+   */
+  readonly opens?: boolean
+  /** Hears of each answer. */
+  readonly onAnswer?: (() => void) | undefined
   /** Hears of the news that came with a status, once per answer. @defaultValue `tell` */
   readonly onNews?: NewsListener
 }
@@ -57,7 +64,13 @@ export async function ask(asker: Asker, what: string, command: ScsiCommand): Pro
   const { session, owner, lun, options } = asker
   const onNews = asker.onNews ?? ((_news, sense) => tell(session, lun, sense))
   for (let tries = 1; ; tries++) {
-    const { status, sense: bytes, data } = await call(session, owner, lun, command, { ...options, changes: false })
+    const asked = options.clock.now()
+    const decides = asker.opens === true
+    const patience = decides || isSlow(asker) ? 'unit' : 'session'
+    const answer = await call(session, owner, lun, command, { ...options, patience, decides, changes: false })
+    const { status, sense: bytes, data } = answer
+    noteTime(asker, options.clock.now() - asked)
+    asker.onAnswer?.()
     if (status === ScsiStatus.Good) return data
     const sense = decodeSense(bytes)
     const verdict = judge(status, sense)
@@ -66,6 +79,33 @@ export async function ask(asker: Asker, what: string, command: ScsiCommand): Pro
     if (verdict.action === Action.None || tries === MAX_TRIES) throw new ScsiError(what, verdict, sense)
     if (verdict.action === Action.RetryLater) await pause(asker)
   }
+}
+
+// How long the last answer of a logical unit took, µs.
+const took = new WeakMap<Session, Map<string, number>>()
+// µs.
+const SLOW = 1_000_000
+
+function isSlow({ session, lun }: Asker): boolean {
+  return (took.get(session)?.get(lun.name) ?? 0) > SLOW
+}
+
+function noteTime({ session, lun }: Asker, time: number): void {
+  const times = took.get(session) ?? new Map<string, number>()
+  took.set(session, times.set(lun.name, time))
+}
+
+/** Asks one after the other; all that is left at once where the storage takes long to answer. */
+export async function askAll<const Questions extends readonly (() => Promise<unknown>)[]>(
+  asker: Asker,
+  questions: Questions,
+): Promise<{ -readonly [Index in keyof Questions]: Awaited<ReturnType<Questions[Index]>> }> {
+  const answers: unknown[] = []
+  while (answers.length < questions.length) {
+    const now = questions.slice(answers.length, isSlow(asker) ? undefined : answers.length + 1)
+    answers.push(...(await Promise.all(now.map((question) => question()))))
+  }
+  return answers as { -readonly [Index in keyof Questions]: Awaited<ReturnType<Questions[Index]>> }
 }
 
 /** As `ask`; undefined where the device server does not support the command. */

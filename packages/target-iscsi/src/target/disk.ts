@@ -23,7 +23,7 @@ import {
   vpdLength,
 } from '../scsi/vpd.ts'
 import type { Asker } from './ask.ts'
-import { ask, askIfKnown, ScsiError } from './ask.ts'
+import { ask, askAll, askIfKnown, ScsiError } from './ask.ts'
 
 /** Who a logical unit is. */
 export interface Identity {
@@ -64,28 +64,23 @@ export interface Disk {
 export async function readIdentity(asker: Asker): Promise<Identity | undefined> {
   const inquiry = decodeInquiry(await ask(asker, 'INQUIRY', cdb.inquiry()))
   if (!isDisk(inquiry)) return undefined
+  const pages = await readPages(asker)
+  const [identification, serialPage] = await readNames(asker, pages)
+  const designators = identification === undefined ? [] : decodeIdentification(identification)
+  const { volume, serial } = namesOf(designators, serialPage, inquiry)
+  if (volume === undefined) {
+    throw new BlockError('NOT_SUPPORTED', 'the logical unit has no identity: neither VPD page 0x83 nor 0x80 names it')
+  }
+  return { inquiry, volume, port: portOf(designators), serial, pages }
+}
+
+/** Codes of the VPD pages that the logical unit has now. */
+export async function readPages(asker: Asker): Promise<readonly number[]> {
   const list = await askIfKnown(asker, 'INQUIRY page 0x00', cdb.inquiry(VpdPage.Supported))
   const told = (list && whole(() => decodeSupportedPages(list))) ?? []
   // A list without those that name it, or none at all, is not believed: each is asked for.
   const named = told.includes(VpdPage.Identification) || told.includes(VpdPage.Serial)
-  const pages = named ? told : [...told, VpdPage.Identification, VpdPage.Serial]
-  const page = async (code: number): Promise<Uint8Array | undefined> => {
-    if (!pages.includes(code)) return undefined
-    const what = `INQUIRY page 0x${code.toString(16)}`
-    const first = await askIfKnown(asker, what, cdb.inquiry(code))
-    if (first === undefined || vpdLength(first) <= first.length || first.length < 255) return first
-    return askIfKnown(asker, what, cdb.inquiry(code, vpdLength(first)))
-  }
-  const identification = await page(VpdPage.Identification)
-  const designators = identification === undefined ? [] : decodeIdentification(identification)
-  const serialPage = await page(VpdPage.Serial)
-  const serial = serialPage === undefined ? undefined : decodeSerial(serialPage)
-  const volume = volumeIdOf(designators, serial?.bytes, inquiry)
-  if (volume === undefined) {
-    throw new BlockError('NOT_SUPPORTED', 'the logical unit has no identity: neither VPD page 0x83 nor 0x80 names it')
-  }
-  const text = serial?.text.trim()
-  return { inquiry, volume, port: portOf(designators), serial: text === '' ? undefined : text, pages }
+  return named ? told : [...told, VpdPage.Identification, VpdPage.Serial]
 }
 
 /** What a page says; undefined where it is not that page: it costs what it would have told, and nothing else. */
@@ -96,6 +91,41 @@ function whole<Page>(decode: () => Page): Page | undefined {
     if (BlockError.is(error) && error.code === 'PROTOCOL') return undefined
     throw error
   }
+}
+
+/** Whether the logical unit still tells the same names; where it does not, or says nothing, all has to be read again. */
+export async function isStill(asker: Asker, { inquiry, volume, serial, pages }: Identity): Promise<boolean> {
+  const both = await readNames(asker, pages)
+  // The first byte of each page tells, as that of the inquiry, whether a disk is there (SPC-4 §7.8).
+  if (!both.some((page) => page !== undefined) || both.some((page) => page?.[0] !== undefined && page[0] !== 0)) {
+    return false
+  }
+  const [identification, serialPage] = both
+  const designators = identification === undefined ? [] : decodeIdentification(identification)
+  const now = namesOf(designators, serialPage, inquiry)
+  return now.volume === volume && now.serial === serial
+}
+
+/** VPD pages 83h and 80h, as far as there are such. */
+function readNames(asker: Asker, pages: readonly number[]): Promise<[Uint8Array | undefined, Uint8Array | undefined]> {
+  const page = async (code: number): Promise<Uint8Array | undefined> => {
+    if (!pages.includes(code)) return undefined
+    const what = `INQUIRY page 0x${code.toString(16)}`
+    const first = await askIfKnown(asker, what, cdb.inquiry(code))
+    if (first === undefined || vpdLength(first) <= first.length || first.length < 255) return first
+    return askIfKnown(asker, what, cdb.inquiry(code, vpdLength(first)))
+  }
+  return askAll(asker, [() => page(VpdPage.Identification), () => page(VpdPage.Serial)])
+}
+
+function namesOf(
+  designators: ReturnType<typeof decodeIdentification>,
+  serialPage: Uint8Array | undefined,
+  inquiry: Inquiry,
+): { readonly volume: VolumeId | undefined; readonly serial: string | undefined } {
+  const serial = serialPage === undefined ? undefined : decodeSerial(serialPage)
+  const text = serial?.text.trim()
+  return { volume: volumeIdOf(designators, serial?.bytes, inquiry), serial: text === '' ? undefined : text }
 }
 
 /** Vendor and model. */
@@ -123,17 +153,16 @@ export async function readDisk(
     const bytes = await askIfKnown(asker, `INQUIRY page 0x${code.toString(16)}`, cdb.inquiry(code))
     return bytes && whole(() => decode(bytes))
   }
-  const capacity = await readCapacity(asker)
-  const mode = await readMode(asker)
-  const blockLimits = await vpd(VpdPage.BlockLimits, decodeBlockLimits)
-  const provisioning = await vpd(VpdPage.Provisioning, decodeProvisioning)
-  const ranges = rangeCommands(
-    capacity,
-    blockLimits,
-    provisioning,
-    await hasOpcode(asker, 0x93, blockLimits),
-    await hasOpcode(asker, 0x41, blockLimits),
-  )
+  const [capacity, mode, blockLimits, provisioning, longSame, shortSame] = await askAll(asker, [
+    () => readCapacity(asker),
+    () => readMode(asker),
+    () => vpd(VpdPage.BlockLimits, decodeBlockLimits),
+    () => vpd(VpdPage.Provisioning, decodeProvisioning),
+    () => hasOpcode(asker, 0x93),
+    () => hasOpcode(asker, 0x41),
+  ])
+  const sames = (blockLimits?.maxWriteSame ?? 0) > 0
+  const ranges = rangeCommands(capacity, blockLimits, provisioning, longSame ?? sames, shortSame ?? sames)
   return {
     limits: limitsOf(capacity, mode, blockLimits, ranges, options),
     ranges,
@@ -210,11 +239,11 @@ async function askMode(asker: Asker): Promise<Mode | undefined> {
   return short === undefined || short.length < 4 ? undefined : decodeMode6(short)
 }
 
-async function hasOpcode(asker: Asker, opcode: number, limits: BlockLimits | undefined): Promise<boolean> {
+/** Whether it knows a command; undefined where it does not say. */
+async function hasOpcode(asker: Asker, opcode: number): Promise<boolean | undefined> {
   const told = await askIfKnown(asker, 'REPORT SUPPORTED OPERATION CODES', cdb.reportSupportedOpcode(opcode))
   const support = told === undefined ? 'unknown' : decodeCommandSupport(told)
-  if (support !== 'unknown') return support === 'supported'
-  return (limits?.maxWriteSame ?? 0) > 0
+  return support === 'unknown' ? undefined : support === 'supported'
 }
 
 // Without limits of the target, no more than this is given away by one command, blocks.

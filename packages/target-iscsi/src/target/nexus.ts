@@ -52,6 +52,11 @@ interface Opening {
 const LINGER = 500
 const PROVE_DELAY = 100
 const PROVE_DELAY_MAX = 5000
+// A logical unit that does not say so within that time is asked in a new session: first where nothing else is answered
+// either, and where the others, whose session it is too, have to log in again for it; then after twice that each time.
+const MUTE = 10_000
+const ALONE = 60_000
+const MOST_DOUBLINGS = 6
 // A session that was lost earlier counts as a login that has failed, milliseconds.
 const STEADY = 10_000
 
@@ -80,6 +85,8 @@ export class Nexus {
   #aside: Session | undefined
   // By name of the logical unit, the session that has been asked whether it has worked off all: one question at a time.
   readonly #asked = new Map<string, Session>()
+  // How often a session was given up for a logical unit since it was worked off last.
+  readonly #givenUp = new Map<string, number>()
   // Lost with commands that may have changed data, and not replaced: whoever asks for a fence may do so later.
   readonly #lost = new Set<Lost>()
   readonly #ended = new AbortController()
@@ -367,8 +374,10 @@ export class Nexus {
   async #askUnit(session: Session, lun: Lun): Promise<void> {
     const concerns = (one: Unproven): boolean => one.lun.name === lun.name && this.#replaced.has(one.lost)
     this.#asked.set(lun.name, session)
+    const limit = this.#giveUpLater(session, lun)
     try {
       await this.#host.workedOff(session, lun, { signal: this.#ended.signal })
+      this.#givenUp.delete(lun.name)
       const proven = this.#unproven.filter(concerns)
       this.#unproven = this.#unproven.filter((one) => !proven.includes(one))
       for (const one of proven) one.resolve()
@@ -376,9 +385,28 @@ export class Nexus {
       // A newer session has been asked meanwhile, and says more.
       if (this.#asked.get(lun.name) === session) this.#failed(error, concerns)
     } finally {
+      limit.abort()
       if (this.#asked.get(lun.name) === session) this.#asked.delete(lun.name)
       if (this.#aside === session) this.#leaveAside()
     }
+  }
+
+  /** Ends a session that answers pings, but not this question: the login that takes its place is followed by another. */
+  #giveUpLater(session: Session, lun: Lun): AbortController {
+    const over = new AbortController()
+    const { answers } = session
+    const times = this.#givenUp.get(lun.name) ?? 0
+    const factor = 2 ** Math.min(times, MOST_DOUBLINGS)
+    const giveUp = async (): Promise<void> => {
+      await delay(this.#host.clock, MUTE * factor, over.signal)
+      if (session.answers !== answers) await delay(this.#host.clock, (ALONE - MUTE) * factor, over.signal)
+      if (over.signal.aborted) return
+      this.#givenUp.set(lun.name, times + 1)
+      const what = `LUN ${lun.name} does not say that it has worked off what was sent to it`
+      session.drop(new BlockError('TIMED_OUT', `${what}: a new session takes the place of this one, to ask again`))
+    }
+    void giveUp()
+    return over
   }
 
   /** Ends those that wait for one try only. */

@@ -58,6 +58,8 @@ export interface PathHost extends ReviewTarget {
   takeWriteLost(volume: VolumeId): boolean
   readonly taskTimeout: number
   readonly pollInterval: number
+  /** Whether a logical unit may be reset to end what was sent to it. @defaultValue false */
+  readonly resets?: boolean
   /** Key that a path is registered with where others are. */
   readonly registerKey?: string | undefined
   /** Settles when a reset through another path has ended what this one has sent; without the option it never does. */
@@ -199,6 +201,7 @@ export class IscsiPath implements Path {
         this.#quiet = true
         return quiet && !this.#isLong()
       },
+      isIdle: () => session.tasksOf(this).length === 0,
       asker: () => this.#asker((news, sense) => review.hear(news, sense)),
       refused: ({ verdict: { text }, sense }) =>
         this.#troubles.add({ kind: text, severity: 'warning', what: 'question for news', block: undefined, sense }),
@@ -522,13 +525,23 @@ export class IscsiPath implements Path {
         this.#onIdle = resolve
       })
     }
-    const session = this.#session
-    if (session.error === undefined && !(await session.abort(this))) {
-      session.drop(new BlockError('TIMED_OUT', 'the target did not say that aborted commands have ended'))
-    }
+    await this.#abortAll()
     await this.#fenced()
-    session.listeners.delete(this.#listener)
+    this.#session.listeners.delete(this.#listener)
     this.#nexus.release()
     this.#host.gone(this)
+  }
+
+  async #abortAll(): Promise<void> {
+    const session = this.#session
+    if (session.error !== undefined) return
+    if (
+      !(await session.abort(this)) &&
+      !(this.#host.resets === true && (await session.abortByReset(this, this.#lun)))
+    ) {
+      session.drop(new BlockError('TIMED_OUT', 'the target did not say that aborted commands have ended'))
+    }
+    // Nothing depends on it.
+    else void session.abortReads(this)
   }
 }

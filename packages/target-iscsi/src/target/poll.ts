@@ -16,14 +16,22 @@ export interface PollHost {
   isOpen(): boolean
   /** Whether no command has ended since this was asked last. */
   wasQuiet(): boolean
+  /** Whether no command is in flight. */
+  isIdle(): boolean
   asker(): Asker
   /** The device server would not answer. */
   refused(error: ScsiError): void
   fail(error: BlockError): void
 }
 
+// Without I/O nothing goes to a wrong volume, and after the first I/O the next poll looks.
+const IDLE_POLLS_TO_LOOK = 3
 // With each of so many polls size and limits are read, too: no unit attention need tell of them.
-const POLLS_TO_LOOK = 6
+const POLLS_TO_MEASURE = 6
+
+// How much of an interval the first poll, and each later one, waits at least.
+const EARLIEST = 0.5
+const EARLY = 0.95
 
 /**
  * Asks now and then who answers, also on a path that is busy: LIO lets a LUN number lead to another volume without a
@@ -34,26 +42,40 @@ export class Poll {
   readonly #review: Review
   readonly #host: PollHost
   #timer: Timer | undefined
+  #beat: Timer | undefined
   #polls = 0
+  // Paths that were opened at once must not ask at once for ever.
+  #phase: number
 
   constructor(path: Reviewed, review: Review, host: PollHost) {
     this.#path = path
     this.#review = review
     this.#host = host
-    this.#schedule()
+    this.#phase = hash(path.id)
+    this.#schedule(EARLIEST)
   }
 
   stop(): void {
     this.#timer?.cancel()
+    this.#beat?.cancel()
   }
 
-  #schedule(): void {
-    this.#timer = this.#host.clock.after(this.#host.interval, () => void this.#askForNews())
+  /** The next poll comes within an interval, and not before this part of it. */
+  #schedule(earliest: number): void {
+    this.#phase = (Math.imul(this.#phase, 1_664_525) + 1_013_904_223) >>> 0
+    const wait = this.#host.interval * (earliest + ((1 - earliest) * this.#phase) / 2 ** 32)
+    this.#timer = this.#host.clock.after(wait, () => void this.#askForNews())
+  }
+
+  #stayAwake(): void {
+    this.#review.awake()
+    this.#beat = this.#host.clock.after(this.#host.interval, () => this.#stayAwake())
   }
 
   async #askForNews(): Promise<void> {
     const quiet = this.#host.wasQuiet()
     this.#polls++
+    this.#stayAwake()
     if (!this.#review.checking) {
       try {
         if (takesIo(this.#path.access)) await this.#ask(quiet)
@@ -65,15 +87,24 @@ export class Poll {
         if (timedOut && this.#host.wasQuiet()) this.#host.fail(error)
       }
     }
-    if (this.#host.isOpen()) this.#schedule()
+    this.#beat?.cancel()
+    if (this.#host.isOpen()) this.#schedule(EARLY)
   }
 
   async #ask(quiet: boolean): Promise<void> {
     const asker = this.#host.asker()
+    const idle = quiet && this.#host.isIdle()
     if (quiet) await ask(asker, 'TEST UNIT READY', testUnitReady())
-    await this.#review.look(asker)
-    if (this.#polls % POLLS_TO_LOOK === 0) await this.#review.lookAtLimits(asker)
+    if (!idle || this.#polls % IDLE_POLLS_TO_LOOK === 1) await this.#review.look(asker)
+    if (this.#polls % POLLS_TO_MEASURE === 0) await this.#review.lookAtLimits(asker)
     // Whoever waits for it to be writable again has no command that would hear of it.
     else if (this.#path.limits.readOnly && !(await readProtection(asker))) this.#review.hear(News.Capacity)
   }
+}
+
+/** FNV-1a: other texts, other numbers. */
+function hash(text: string): number {
+  let sum = 0x811c_9dc5
+  for (let at = 0; at < text.length; at++) sum = Math.imul(sum ^ text.charCodeAt(at), 0x0100_0193)
+  return sum >>> 0
 }

@@ -5,7 +5,7 @@ import { losesCache, News } from '../scsi/status.ts'
 import type { Asker, NewsListener } from './ask.ts'
 import { ScsiError } from './ask.ts'
 import type { Disk, Identity } from './disk.ts'
-import { readAccess, readDisk, readIdentity } from './disk.ts'
+import { isStill, readAccess, readDisk, readIdentity, readPages } from './disk.ts'
 
 /** What was read when the path was opened. */
 export interface Opened {
@@ -64,6 +64,7 @@ export class Review {
   readonly #target: ReviewTarget
   readonly #host: ReviewHost
   #news = 0
+  // When somebody looked, or was there to look, last.
   #lookedAt: number
 
   constructor(path: Reviewed, target: ReviewTarget, host: ReviewHost, { identity, disk }: Opened) {
@@ -84,18 +85,21 @@ export class Review {
 
   /** Looks who answers, while I/O goes on. */
   async look(asker: Asker): Promise<void> {
-    const identity = await readIdentity(asker)
-    if (identity?.volume === this.#path.volume && identity.serial === this.identity.serial) {
-      this.#lookedAt = this.#target.clock.now()
-      // One more page may tell of what it could not do before.
-      if (`${identity.pages}` !== `${this.identity.pages}`) this.hear(News.Identity | News.Capacity)
-    } else {
-      this.hear(News.Identity)
-    }
+    if (await isStill(asker, this.identity)) this.#lookedAt = this.#target.clock.now()
+    else this.hear(News.Identity)
+  }
+
+  /** Somebody is there to look, however long the answer takes; not after a pause, in which there was nobody. */
+  awake(): void {
+    const now = this.#target.clock.now()
+    if (now - this.#lookedAt <= this.#host.stale) this.#lookedAt = now
   }
 
   /** Looks how large it is and what it can do, while I/O goes on. */
   async lookAtLimits(asker: Asker): Promise<void> {
+    // One more page may tell of what it could not do before.
+    const pages = await readPages(asker)
+    if (`${pages}` !== `${this.identity.pages}`) return this.hear(News.Identity | News.Capacity)
     const disk = await readDisk(asker, this.identity, this.#target)
     if (JSON.stringify(disk) !== JSON.stringify(this.disk)) this.hear(News.Capacity)
   }

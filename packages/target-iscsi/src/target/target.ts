@@ -23,7 +23,7 @@ import { Action, News } from '../scsi/status.ts'
 import { openSession } from '../session/open.ts'
 import type { Session } from '../session/session.ts'
 import type { Asker } from './ask.ts'
-import { ask, ScsiError, tell } from './ask.ts'
+import { ask, askAll, ScsiError, tell } from './ask.ts'
 import type { Disk, Identity } from './disk.ts'
 import { readAccess, readDisk, readIdentity, untoldDisk } from './disk.ts'
 import type { NexusPlace } from './fence-token.ts'
@@ -44,6 +44,7 @@ import type { Portal } from './portal.ts'
 import { leadToOneGroup } from './prove-system.ts'
 import { joinRegistrants } from './register.ts'
 import type { Reviewed } from './review.ts'
+import { takesIo } from './review.ts'
 import { askTargets } from './send-targets.ts'
 import { Shared } from './shared.ts'
 import type { SurveyHost } from './survey.ts'
@@ -128,13 +129,14 @@ class Initiator implements IscsiTarget, SurveyHost {
     return infos
   }
 
-  /** Lets open paths look again where the array tells another volume or another size than they know. */
+  /** Lets open paths look again where the array tells another volume or another size than they know, or may take writes. */
   #compare(infos: readonly PathInfo[]): void {
     const told = new Map(infos.map((info) => [info.id, info]))
     for (const path of this.#paths) {
       const info = told.get(path.id)
-      if (info === undefined || info.unseen || (info.size === path.limits.size && info.volume === path.volume)) continue
-      path.lookAgain()
+      if (info === undefined || info.unseen) continue
+      const { size, readOnly } = path.limits
+      if (info.size !== size || info.volume !== path.volume || readOnly) path.lookAgain()
     }
   }
 
@@ -153,7 +155,7 @@ class Initiator implements IscsiTarget, SurveyHost {
     return [...this.#opened.values()].filter(({ volume }) => volumes.has(volume))
   }
 
-  async connect(info: PathInfo, { signal, recent = false }: ConnectOptions = {}): Promise<Path> {
+  async connect(info: PathInfo, { signal, recent = false, progress }: ConnectOptions = {}): Promise<Path> {
     const place = parsePathId(info.id)
     if (place === undefined) {
       throw new TypeError(
@@ -171,7 +173,8 @@ class Initiator implements IscsiTarget, SurveyHost {
       throw error
     }
     try {
-      return await this.#openPath(info, place.lun, nexus, session, both)
+      progress?.()
+      return await this.#openPath(info, place.lun, nexus, session, both, progress)
     } catch (error) {
       nexus.release()
       this.#throwIfEnded(signal)
@@ -183,21 +186,31 @@ class Initiator implements IscsiTarget, SurveyHost {
     }
   }
 
-  async #openPath(info: PathInfo, lun: Lun, nexus: Nexus, session: Session, signal: AbortSignal): Promise<Path> {
+  async #openPath(
+    info: PathInfo,
+    lun: Lun,
+    nexus: Nexus,
+    session: Session,
+    signal: AbortSignal,
+    onAnswer: (() => void) | undefined,
+  ): Promise<Path> {
     let heard = 0
     const before = this.#lastDisk(info.volume)
     const onNews = (news: number, sense: Uint8Array): void => {
       heard |= news
       tell(session, lun, sense)
     }
-    const asker = { ...this.#asker(session, {}, signal), lun, onNews }
+    const asker = { ...this.#asker(session, {}, signal), lun, onNews, onAnswer, opens: true }
     const identity = await readIdentity(asker)
     if (identity === undefined) throw new BlockError('CONNECT_FAILED', `${info.id} leads to no disk`)
     if (identity.volume !== info.volume) {
       throw new BlockError('IDENTITY_CHANGED', `${info.id} leads to ${identity.volume} and not to ${info.volume}`)
     }
-    const access = await readAccess(asker, identity)
-    const disk = await this.#readDisk(asker, identity, info, access)
+    let reading: Promise<Access> = Promise.resolve('optimized')
+    const [access, disk] = await askAll(asker, [
+      () => (reading = readAccess(asker, identity)),
+      () => this.#readDisk(asker, identity, info, reading),
+    ])
     // It may have changed while the rest was read; who is asked now has told all that was to be told.
     if ((heard & (News.Identity | News.Luns)) !== 0 && (await readIdentity(asker))?.volume !== info.volume) {
       throw new BlockError('IDENTITY_CHANGED', `${info.id} no longer leads to ${info.volume}`)
@@ -218,6 +231,7 @@ class Initiator implements IscsiTarget, SurveyHost {
         clock,
         taskTimeout: this.#options.taskTimeout,
         pollInterval: this.#options.pollInterval,
+        resets: this.#options.fence === 'lun-reset',
         queueDepth: this.#options.queueDepth,
         maxTransfer: this.#options.maxTransfer,
         changed: (why) => this.changed(why),
@@ -249,14 +263,16 @@ class Initiator implements IscsiTarget, SurveyHost {
     for (const path of this.#paths) if (path.volume === volume && path.id !== id) path.lookAgain()
   }
 
-  async #readDisk(asker: Asker, identity: Identity, info: PathInfo, access: Access): Promise<Disk> {
+  async #readDisk(asker: Asker, identity: Identity, info: PathInfo, reading: Promise<Access>): Promise<Disk> {
     try {
       const disk = await readDisk(asker, identity, this.#options)
       this.#lastDisk(identity.volume, disk)
       return disk
     } catch (error) {
       // A port that takes no I/O may not tell of the disk: it is opened all the same, to be used later.
-      if (!(error instanceof ScsiError) || access === 'optimized' || access === 'non-optimized') throw error
+      if (!(error instanceof ScsiError)) throw error
+      const access = await reading
+      if (takesIo(access)) throw error
       return this.#lastDisk(identity.volume) ?? untoldDisk(info, this.#options)
     }
   }

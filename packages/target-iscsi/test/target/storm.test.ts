@@ -10,7 +10,7 @@ async function crowd(
   luns: number,
   options: BedOptions = {},
 ): Promise<{ array: IscsiArray; devices: MultipathDevice[] }> {
-  const volumes = Array.from({ length: luns }, () => ({ size: '64KiB', blockSize: BLOCK }) as const)
+  const volumes = Array.from({ length: luns }, () => ({ size: '64KiB' as const, blockSize: 512 as const }))
   const { array, target } = await bed({ memory: { volumes }, ...options })
   const sources = (await target.discover()).map((info) => ({ target, info }))
   const opening = Array.from(
@@ -47,3 +47,27 @@ test.each([
   },
   60_000,
 )
+
+test('idle paths ask for news by few commands, and not all at once', async () => {
+  const LUNS = 100
+  const INTERVAL = 2000
+  const INTERVALS = 3
+  const { array } = await crowd(LUNS, {
+    array: { portals: [{}, {}] },
+    initiator: { pollInterval: INTERVAL, taskTimeout: 30_000 },
+  })
+  const paths = 2 * LUNS
+  const sum = () => Object.values(array.counters.commands).reduce((total, count) => total + count, 0)
+  const samples: number[] = []
+  const begun = performance.now()
+  for (let before = sum(); performance.now() - begun < INTERVALS * INTERVAL; ) {
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    samples.push(sum() - before)
+    before = sum()
+  }
+  const total = samples.reduce((all, one) => all + one, 0)
+  // News; each second time the two names; each sixth time size and write cache.
+  expect(total / paths / INTERVALS).toBeLessThan(3)
+  expect(total / paths / INTERVALS).toBeGreaterThan(1)
+  expect(Math.max(...samples)).toBeLessThan(paths)
+}, 60_000)
