@@ -29,7 +29,7 @@ async function pairs(count: number) {
   const made = []
   for (const [n, device] of ids.entries()) {
     const pair = await clock.runUntil(agent.pair({ name: `vol-${n}`, device, transport }))
-    reportEvents(pair, log, clock)
+    reportEvents(pair, log)
     made.push(pair)
   }
   return { clock, array: target.array, pairs: made, lines, agent }
