@@ -95,7 +95,8 @@ function make(kind: PluginKind, factory: Factory, plugin: PluginUse, host: Host)
   try {
     made = factory(plugin.options, host)
   } catch (error) {
-    throw mistake(plugin, `${kind} ${plugin.use}: ${messageOf(error)}${placeIn(plugin, error)}`, error)
+    const place = kind === 'policy' ? placeIn(plugin, error) : ''
+    throw mistake(plugin, `${kind} ${plugin.use}: ${messageOf(error)}${place}`, error)
   }
   for (const method of methods[kind]) {
     if (typeof (made as Record<string, unknown> | null | undefined)?.[method] !== 'function')
