@@ -29,6 +29,7 @@ const nodeFiles = node([
   'crash',
   'late',
   'iscsi',
+  'lost',
   'many',
   'teardown',
 ])

@@ -82,7 +82,7 @@ export interface Keeper {
   /** Makes a pair again that was taken down, lost, or could not be made. */
   again(name: string): Promise<BlockDevicePair>
   /** Tells what became of pairs, once each. */
-  tell(failures: Iterable<PairFailure>): void
+  tell(failures: Iterable<Pick<PairFailure, 'name' | 'error'>>): void
   /** How long I/O on the node of a pair waits for another agent, for people. */
   waits(name: string): string
   close(): void
@@ -100,7 +100,6 @@ interface Kept {
 /** Makes a {@link Keeper} of a config's pairs. */
 export function createKeeper(parts: KeeperParts): Keeper {
   const { config, loaded, agent, host, hider, log, telling, names, state, transports, care, signal } = parts
-  const { report } = log
   const kept = new Map<string, Kept>()
   const failures = new Map<string, PairFailure>()
   const configOf = new WeakMap<BlockDevicePair, DeviceConfig>()
@@ -190,7 +189,10 @@ export function createKeeper(parts: KeeperParts): Keeper {
         if (one.state === 'down' && pair !== undefined)
           await closePair(pair, { mode: 'clean', signal, clock: host.clock })
         else one.state = pair?.state === 'lost' ? 'lost' : 'up'
-        if (told && one.state === 'up') report(`${name} is up: ${pair?.kernel.node}`)
+        if (told && one.state === 'up') {
+          const crowd = { key: 'pair up', name, many: 'pairs are up' }
+          log.repeat(`${name} is up: ${pair?.kernel.node}`, { topic: `${name} up`, severity: 'info', crowd })
+        }
         return undefined
       } catch (error) {
         const passing = !attaching && BlockError.is(error) && PASSING.has(error.code)
@@ -212,7 +214,7 @@ export function createKeeper(parts: KeeperParts): Keeper {
     const pair = find(name)
     if (pair?.state !== 'lost') return
     const { loss } = await closePair(pair, { mode: 'force', signal, clock: host.clock })
-    if (loss !== undefined) report(loss)
+    if (loss !== undefined) log.report(loss, 'error')
   }
 
   const paired = (): Map<DeviceConfig, Map<string, number | null>> => {
@@ -254,7 +256,8 @@ export function createKeeper(parts: KeeperParts): Keeper {
           if (find(planned.name)) return void (one.state = 'up')
           kept.delete(planned.name)
           failures.set(planned.name, failure)
-          if (isStart && !failure.passing) await undo(planned).catch((undone: unknown) => report(messageOf(undone)))
+          if (isStart && !failure.passing)
+            await undo(planned).catch((undone: unknown) => log.report(messageOf(undone), 'warning'))
         },
       )
     })
@@ -266,7 +269,7 @@ export function createKeeper(parts: KeeperParts): Keeper {
     return one.making
   }
 
-  const tell = (all: Iterable<PairFailure>): void => {
+  const tell = (all: Iterable<Pick<PairFailure, 'name' | 'error'>>): void => {
     const lines = new Map([...failures.values(), ...all].map(({ name, error }) => [name, error.message]))
     telling.tell('pairs', lines)
   }

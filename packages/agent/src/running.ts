@@ -55,8 +55,8 @@ const HAND_OVER_DRAIN_TIME = 1000
 /** What became of pairs that were begun. */
 interface Settled {
   readonly failures: readonly PairFailure[]
-  /** Names of those that are still being made. */
-  readonly slow: readonly string[]
+  /** Those that are still being made. */
+  readonly slow: readonly Pick<PairFailure, 'name' | 'error'>[]
   readonly paired: readonly string[]
 }
 
@@ -86,7 +86,14 @@ export function createRunning({
   const closing = new AbortController()
   const state: string | false = config.state === undefined || config.state === false ? false : resolve(config.state)
   const names = createNames(state, { control: config.control ?? '', folder: config.folder }, () => new Date())
-  const telling = createTelling(report)
+  let started = false
+  const telling = createTelling((group, about, line) =>
+    log.repeat(line, {
+      topic: `${group}: ${line}`,
+      severity: started ? 'warning' : undefined,
+      ...(group === 'pairs' && { crowd: { key: group, name: about, many: 'pairs are not up' } }),
+    }),
+  )
   const { signal } = closing
   const parts = { config, loaded, agent, host, hider, log, telling, names, state, transports, care, signal }
   const keeper = createKeeper(parts)
@@ -116,7 +123,7 @@ export function createRunning({
     for (const { ended } of left) void ended.then((failure) => failure && keeper.tell([failure]))
     return {
       failures: makings.flatMap(({ name }) => failures.get(name) ?? []),
-      slow: [...left].map(({ name }) => name),
+      slow: [...left].map(({ name }) => ({ name, error: new Error(`pair ${name}: its volume takes long to open`) })),
       paired: makings.filter((making) => !left.has(making) && !failures.has(making.name)).map(({ name }) => name),
     }
   }
@@ -188,9 +195,9 @@ export function createRunning({
       }
       tellScan(found)
       tellPlan(begun)
-      keeper.tell(failures)
-      for (const name of slow) report(`${name} is not up yet: its volume takes long to open`)
+      keeper.tell([...failures, ...slow])
       for (const volume of notFound(agent.devices(), config.devices)) report(`${volume} is not there yet`)
+      started = true
       agent.events.on('rescanned', follow)
     },
     async rescan(): Promise<RescanResult> {
@@ -201,12 +208,11 @@ export function createRunning({
       const { failures, slow, paired } = await settle([...begun.makings, ...others], signal)
       tellScan(found)
       tellPlan(begun)
-      keeper.tell(failures)
+      keeper.tell([...failures, ...slow])
       const lines = [
         ...errors.map((error) => hider.hide(lineOfError(error))),
         ...problemsOf(begun),
-        ...failures.map(({ error }) => error.message),
-        ...slow.map((name) => `${name} is not up yet: its volume takes long to open`),
+        ...[...failures, ...slow].map(({ error }) => error.message),
       ]
       const said = notes.map((note) => hider.hide(lineOfNote(note)))
       return { added, removed, paired, errors: lines, ...(said.length > 0 && { notes: said }) }

@@ -12,7 +12,7 @@ export interface Telling {
 }
 
 /** Makes a {@link Telling} of lines for people. */
-export function createTelling(report: (line: string) => void): Telling {
+export function createTelling(say: (group: string, about: string, line: string) => void): Telling {
   const groups = new Map<string, Map<string, Set<string>>>()
   return {
     tell(group, lines) {
@@ -24,7 +24,7 @@ export function createTelling(report: (line: string) => void): Telling {
         now.set(about, told)
         if (told.has(line) || told.size >= REASONS) continue
         told.add(line)
-        report(line)
+        say(group, about, line)
         count++
       }
       groups.set(group, now)

@@ -319,6 +319,23 @@ test('lost with I/O at the device: it is gone once that has ended, and can be at
   expect((await again).tookOver).toBe(false)
 })
 
+test('nodes are listed by one look at who uses them, for which all are asked together', async () => {
+  const { kernel, transport, device } = await openBed()
+  for (const name of ['second', 'third']) await transport.attach(device, { name })
+  const lister = processOf(kernel)
+  const asked: string[] = []
+  const answer = Promise.withResolvers<string[]>()
+  const users = (kname: string): Promise<string[]> => {
+    asked.push(kname)
+    return answer.promise
+  }
+  Object.assign(lister.process, { users })
+  const listed = lister.transport.nodes()
+  await until('all are asked for', () => asked.length === 3)
+  answer.resolve(['process 7 (dd)'])
+  expect((await listed).map(({ node }) => node)).toEqual(asked.map((kname) => `/dev/${kname}`))
+})
+
 test('nodes of others are not listed, and not removed', async () => {
   const { kernel, transport } = await openBed()
   const info = kernel.devices.get(0)?.info

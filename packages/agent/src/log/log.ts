@@ -9,7 +9,7 @@ import type { Report, Severity } from './report.ts'
 export interface Repeated {
   /** What it is about: of one topic one line is said a minute. */
   readonly topic: string
-  readonly severity: Severity
+  readonly severity: Severity | undefined
   /** How often it has happened. @defaultValue 1 */
   readonly count?: number
   /** How many lines are said at once. @defaultValue 1 */

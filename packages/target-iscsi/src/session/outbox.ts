@@ -7,6 +7,8 @@ import { HEADER_LENGTH, padding } from '../pdu/opcode.ts'
 export type OutboxSocket = Pick<Socket, 'cork' | 'uncork' | 'write' | 'writableLength' | 'destroyed'>
 
 const SLAB = 64 * 1024
+// What a login and a few questions need.
+const FIRST_SLAB = 4 * 1024
 const LARGEST = HEADER_LENGTH + 8
 const MAX_HEADS = 256
 const ZEROES = Buffer.alloc(3)
@@ -17,7 +19,7 @@ const ZEROES = Buffer.alloc(3)
  */
 export class Outbox {
   /** Where `begin` lets the next header be written. */
-  slab: Buffer = Buffer.allocUnsafeSlow(SLAB)
+  slab: Buffer = Buffer.allocUnsafeSlow(FIRST_SLAB)
   #at = 0
   /** First byte of the slab that no piece covers. */
   #start = 0
@@ -57,7 +59,7 @@ export class Outbox {
 
   /** Makes room for a header and returns where in the slab it begins; all of its 48 bytes must be written. */
   begin(): number {
-    if (this.#at + LARGEST > SLAB) this.#renew()
+    if (this.#at + LARGEST > this.slab.length) this.#renew()
     const at = this.#at
     this.#at = at + HEADER_LENGTH
     if (!this.#scheduled) {
@@ -117,7 +119,7 @@ export class Outbox {
   }
 
   #digest(crc: number): void {
-    if (this.#at + 4 > SLAB) this.#renew()
+    if (this.#at + 4 > this.slab.length) this.#renew()
     this.slab.writeUInt32LE(crc, this.#at)
     this.#at += 4
   }

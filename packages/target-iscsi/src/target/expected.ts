@@ -28,6 +28,20 @@ export function likeGroup(place: Place, places: Iterable<Place>, lists: Lists): 
   return undefined
 }
 
+// A target that tells of more portals where nobody answers does not tell of portals.
+const MOST_TOLD = 8
+
+/** Without the places of a target at told portals beyond the most that are expected to answer. */
+export function withoutCrowds(places: readonly Place[], isConfigured: (address: string) => boolean): Place[] {
+  const counts = new Map<string, number>()
+  return places.filter(({ targetName, portal }) => {
+    if (isConfigured(portal.address)) return true
+    const count = (counts.get(targetName) ?? 0) + 1
+    counts.set(targetName, count)
+    return count <= MOST_TOLD
+  })
+}
+
 /**
  * Paths at portals that cannot be asked now: those that the target has elsewhere are expected there too. Where nobody has
  * told which targets are behind a portal, each one may be: who answers is seen when it is tried.

@@ -48,6 +48,7 @@ import { runRange } from './range.ts'
 import { joinRegistrants } from './register.ts'
 import type { Opened, ReviewTarget } from './review.ts'
 import { Review } from './review.ts'
+import { isRivalry } from './rival.ts'
 import type { Failed } from './troubles.ts'
 import { severityOf, Troubles } from './troubles.ts'
 
@@ -172,7 +173,13 @@ export class IscsiPath implements Path {
       this.activate = ({ signal } = {}) => activate(this.#commands, review, id, taskTimeout, signal)
     }
     this.#listener = {
-      lost: fail,
+      lost: (error) => {
+        if (isRivalry(error)) {
+          const text = `${error.message}; ${at}`
+          this.#emitter.emit('trouble', { kind: 'session taken', text, severity: 'warning', count: 1 })
+        }
+        fail(error)
+      },
       event: (high, low, sense) => {
         const { news } = judge(ScsiStatus.CheckCondition, decodeSense(sense))
         if (high === lun.high && low === lun.low) {

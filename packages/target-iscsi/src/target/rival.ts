@@ -30,9 +30,19 @@ export class Rival {
   explain(error: BlockError): BlockError {
     this.#ended = this.#clock.now() - this.#since < SHORT * 1000 ? this.#ended + 1 : 1
     if (this.#ended < SEVERAL) return error
+    // Without a number: what is said again and again is said in the same words.
     const why =
-      `the target has ended ${this.#ended} sessions in a row soon after their login, as it does where another initiator ` +
+      'the target ends session after session soon after the login, as it does where another initiator ' +
       `named ${this.#name} logs in: give each agent an initiator name of its own`
-    return new BlockError(error.code, `${error.message}; ${why}`, { cause: error.cause })
+    const explained = new BlockError(error.code, `${error.message}; ${why}`, { cause: error.cause })
+    rivalries.add(explained)
+    return explained
   }
+}
+
+const rivalries = new WeakSet<Error>()
+
+/** Whether the end of a session was put down to another initiator. */
+export function isRivalry(error: Error): boolean {
+  return rivalries.has(error)
 }

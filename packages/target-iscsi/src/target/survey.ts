@@ -1,6 +1,6 @@
 import type { DiscoveryNote, PathInfo } from '@blockbraid/core'
-import { BlockError } from '@blockbraid/core'
-import { expectedPaths, likeGroup, movedTo, withoutDoubtful } from './expected.ts'
+import { abortable, BlockError } from '@blockbraid/core'
+import { expectedPaths, likeGroup, movedTo, withoutCrowds, withoutDoubtful } from './expected.ts'
 import type { Listing } from './listing.ts'
 import { notesOf } from './notes.ts'
 import type { Place, Telling } from './places.ts'
@@ -27,6 +27,11 @@ export interface SurveyHost extends Pick<RoundHost, 'clock' | 'portals' | 'targe
   changed(why: string): void
 }
 
+/** Options of a look. */
+interface LookOptions {
+  readonly signal: AbortSignal
+}
+
 /** What a look has found. */
 interface Found {
   readonly infos: readonly PathInfo[]
@@ -46,6 +51,7 @@ export class Survey implements RoundHost {
   readonly #tellings = new Map<string, Telling>()
   readonly #asks = new Map<string, AbortController>()
   #round: Round | undefined
+  #turn: Promise<unknown> = Promise.resolve()
 
   /** Nothing goes on once `stop` has fired. */
   constructor(host: SurveyHost, stop: AbortSignal) {
@@ -62,8 +68,17 @@ export class Survey implements RoundHost {
     return [...this.#known.values()].some(({ place }) => place.targetName === targetName)
   }
 
-  /** Lists what is there, and what was there and cannot be asked now; with `note`, also what is expected. */
-  async look({ signal }: { readonly signal: AbortSignal }, note?: (note: DiscoveryNote) => void): Promise<PathInfo[]> {
+  /**
+   * Lists what is there, and what was there and cannot be asked now; with `note`, also what is expected. One look at a
+   * time: a newer one calls off what the one before is still asking.
+   */
+  async look(options: LookOptions, note?: (note: DiscoveryNote) => void): Promise<PathInfo[]> {
+    const turn = abortable(this.#turn, options.signal).then(() => this.#look(options, note))
+    this.#turn = Promise.allSettled([this.#turn, turn])
+    return turn
+  }
+
+  async #look({ signal }: LookOptions, note?: (note: DiscoveryNote) => void): Promise<PathInfo[]> {
     if (this.#round !== undefined) this.#round.superseded = true
     const stop = new AbortController()
     const round = new Round(this, AbortSignal.any([this.#stop, stop.signal]))
@@ -78,7 +93,8 @@ export class Survey implements RoundHost {
     void round.done.then(() => this.#lookBack(round, infos))
     for (const one of notes) note?.(one)
     const nothing = round.listings.size === 0 || [...round.listings.values()].every((one) => !answered(one))
-    const errors = [...round.failures.values(), ...round.errors.values()]
+    const failures = this.portals.flatMap(({ address }) => round.failures.get(address) ?? [])
+    const errors = [...failures, ...round.errors.values()]
     if (nothing && errors.length > 0) throw nothingAnswers(this.#host.name, errors)
     const told = toldOf(round.tellings, this.portals)
     const wanted = note === undefined ? infos.filter(({ unseen }) => unseen !== true) : infos
@@ -117,7 +133,10 @@ export class Survey implements RoundHost {
         !round.tellings.has(address) && ![...places.values()].some(({ portal }) => portal.address === address),
     )
     const expected = expectedPaths(
-      unlisted.filter((place) => !lists.has(keyOf(place))),
+      withoutCrowds(
+        unlisted.filter((place) => !lists.has(keyOf(place))),
+        (address) => this.told.names(address),
+      ),
       silent,
       seen,
     )
@@ -213,6 +232,6 @@ const MOST_TOLD = 4
 function nothingAnswers(name: string, errors: readonly BlockError[]): BlockError {
   const first = errors.find(({ code }) => code === 'DENIED') ?? (errors[0] as BlockError)
   if (first.code === 'DENIED') return first
-  const texts = [...new Set([first, ...errors].map(({ message }) => message))].slice(0, MOST_TOLD)
+  const texts = [...new Set(errors.map(({ message }) => message))].slice(0, MOST_TOLD)
   return new BlockError('CONNECT_FAILED', `no portal of ${name} answers: ${texts.join('; ')}`, { cause: first })
 }

@@ -1,10 +1,12 @@
 import type { BlockDevice, VolumeId } from '@blockbraid/core'
+import { IoOp, OK } from '@blockbraid/core'
+import type { IscsiArray } from '@blockbraid/testkit'
 import { createIscsiArray } from '@blockbraid/testkit'
 import { describe, expect, test } from 'vitest'
 import type { IscsiOptions } from '../../src/index.ts'
 import { iscsi } from '../../src/index.ts'
 import type { BedOptions } from './bed.ts'
-import { afterwards, BLOCK, bed } from './bed.ts'
+import { afterwards, BLOCK, bed, run } from './bed.ts'
 import { look, tell } from './look.ts'
 
 const memory = {
@@ -182,5 +184,27 @@ describe('REPORT LUNS is refused where LUN 0 is missing', () => {
     const { seen, notes } = await at([3])
     expect(seen).toEqual([])
     expect(notes).toMatchObject([{ text: expect.stringContaining('name them by the option luns'), missing: true }])
+  })
+})
+
+describe('one odd page costs what it tells, and nothing else', () => {
+  const PAGES = [0x00, 0x80, 0x83, 0xb0, 0xb1, 0xb2] as const
+  /** Another page comes in place of that one. */
+  const exchange = (array: IscsiArray, code: number) =>
+    array.faults.wire({
+      pdu: 'dataIn',
+      replace(pdu) {
+        const isPage = pdu.length > 52 && pdu[48] === 0 && pdu[49] === code && pdu.readUInt16BE(50) <= pdu.length - 52
+        if (isPage && (code !== 0 || pdu.subarray(52, 58).equals(Buffer.from(PAGES)))) pdu[49] = 0xc7
+        return [pdu]
+      },
+    })
+
+  test.each([0x00, 0xb0, 0xb2])('VPD page %i', async (code) => {
+    const { array, target, open } = await made({ array: { collapseStatus: false } })
+    exchange(array, code)
+    expect(await look(target)).toMatchObject({ seen: [expect.any(String), expect.any(String)], notes: [] })
+    const path = await open()
+    expect(await run(path, { op: IoOp.Read, length: BLOCK })).toBe(OK)
   })
 })

@@ -55,6 +55,15 @@ describe('one portal is well, and the other one accepts and says nothing', () =>
     expect(news).toBe(0)
   })
 
+  test('who asks at the same time gets the same', async () => {
+    const { array, host } = await bed({ array: { portals: [{}, {}] } })
+    array.portals[1]!.blackhole(true)
+    const target = host(patient)
+    const [one, two] = await Promise.all([look(target), look(target)])
+    expect(one!.seen).toHaveLength(1)
+    expect(two).toEqual(one)
+  })
+
   test('called off, it is not asked on', async () => {
     const { array, host } = await bed({ array: { portals: [{}, {}] } })
     for (const portal of array.portals) portal.blackhole(true)

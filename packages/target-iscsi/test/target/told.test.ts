@@ -1,13 +1,15 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { Socket } from 'node:net'
 import { BlockList } from 'node:net'
+import { networkInterfaces } from 'node:os'
+import { IoOp, OK } from '@blockbraid/core'
 import { describe, expect, test } from 'vitest'
-import { fromUrl } from '../../src/index.ts'
+import { fromUrl, iscsi } from '../../src/index.ts'
 import { parsePathId } from '../../src/target/path-id.ts'
 import { parsePortal } from '../../src/target/portal.ts'
 import { ToldPortals } from '../../src/target/told.ts'
 import { Turns } from '../../src/target/turns.ts'
-import { afterwards, bed } from './bed.ts'
+import { afterwards, BLOCK, bed, run } from './bed.ts'
 import { look, tell } from './look.ts'
 
 /** Addresses that the process has connected to since. */
@@ -28,7 +30,9 @@ describe('a target that tells of 3,000 portals', () => {
     const { array, host } = await bed({ array: { chap } })
     tell(array, (text) => text + many)
     const count = connected()
-    const { seen, notes } = await look(host({ chap }))
+    const { seen, unseen, notes } = await look(host({ chap }))
+    // Nobody answers at so many: a few are tried again and again, no more.
+    expect(unseen).toHaveLength(8)
     expect(seen).toEqual([`${array.portals[0]!.address} 0`])
     // Discovery, its own portal, and those.
     expect(count()).toBeLessThanOrEqual(66)
@@ -68,7 +72,26 @@ describe('a target that tells of 3,000 portals', () => {
   })
 })
 
+const own = Object.entries(networkInterfaces()).flatMap(([name, addresses = []]) =>
+  addresses.flatMap(({ address }) => (address.startsWith('fe80:') ? [`${address.split('%')[0]}%${name}`] : [])),
+)[0]
+
 describe('link-local addresses', () => {
+  test.skipIf(own === undefined)('of this host, configured and told, are used', async () => {
+    const host = own as string
+    const { array, open, target } = await bed({
+      array: { portals: [{ host }, { host }] },
+      initiator: { toldPortals: true },
+    })
+    // As the array knows them: without an interface.
+    for (const portal of array.portals) portal.advertised = `[${host.split('%')[0]}]:${portal.port}`
+    const [first] = array.portals
+    const one = iscsi({ portals: [first!.address] })
+    afterwards(() => one.close())
+    expect((await look(one)).seen).toEqual(array.portals.map(({ address }) => `${address} 0`).sort())
+    expect(await run(await open(1, 0, target), { op: IoOp.Read, length: BLOCK })).toBe(OK)
+  })
+
   const portal = (text: string) => parsePortal(text)!
   const told = (from: boolean | BlockList = true) => new ToldPortals({ from, most: 64 }, [portal('[fe80::1%eth0]')])
 

@@ -1,5 +1,5 @@
 import type { PathTrouble } from '@blockbraid/core'
-import { Errno, IoOp, OK } from '@blockbraid/core'
+import { Errno, Io, IoOp, OK } from '@blockbraid/core'
 import { createVirtualClock } from '@blockbraid/testkit'
 import { describe, expect, it } from 'vitest'
 import type { IscsiPath } from '../../src/target/path.ts'
@@ -136,10 +136,20 @@ describe('a path tells', () => {
     )
     made.array.faults.heal()
     const again = await made.open()
+    made.array.faults.wire({ pdu: 'dataIn', drop: true })
+    const io = new Io()
+    io.op = IoOp.Read
+    io.length = BLOCK
+    io.buffers = [Buffer.alloc(BLOCK)]
+    const lost = new Promise<string | undefined>((resolve) => {
+      io.done = () => resolve(again.failure?.message)
+    })
+    again.submit(io)
     const down = new Promise<Error>((resolve) => again.events.on('down', resolve))
     for (const session of made.array.sessions) session.cut()
-    expect(String((await down).message)).toMatch(/the target closed the connection|reset \(ECONNRESET\)/)
-    expect(again.failure?.message).toMatch(/the target closed the connection|reset \(ECONNRESET\)/)
+    const words = /the target closed the connection|reset \(ECONNRESET\)/
+    expect(await lost).toMatch(words)
+    expect((await down).message).toMatch(words)
   })
 
   it('a storm as one event at once and one every five seconds, with the count', async () => {

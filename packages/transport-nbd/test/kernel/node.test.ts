@@ -389,6 +389,26 @@ describe('a connection that the kernel drops', () => {
   })
 })
 
+it('is listed with others by one look at who uses them, for which all are asked together', async () => {
+  const transport = transportOf()
+  for (const name of ['disk', 'other', 'third']) await transport.attach(device, { ...identity, name })
+  const asked: number[] = []
+  const answer = Promise.withResolvers<string[]>()
+  vi.spyOn(kernel, 'users').mockImplementation((index) => {
+    asked.push(index)
+    return answer.promise
+  })
+  const listed = transport.nodes?.()
+  await vi.waitUntil(() => asked.length === 3)
+  answer.resolve(['process 7 (dd)'])
+  expect((await listed)?.map(({ node, users }) => `${node} ${users}`)).toEqual([
+    '/dev/nbd0 process 7 (dd)',
+    '/dev/nbd1 process 7 (dd)',
+    '/dev/nbd2 process 7 (dd)',
+  ])
+  vi.restoreAllMocks()
+})
+
 it('has what the array tells of the disk on record for udev', async () => {
   await transportOf().attach(device, { ...identity, product: 'ACME disk', serial: '4711' })
   const text = readFileSync(join(folder, 'nodes', 'nbd0'), 'utf8')
