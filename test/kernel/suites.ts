@@ -25,6 +25,7 @@ const nodeFiles = node([
   'cache',
   'paths',
   'grow',
+  'limits',
   'kill',
   'crash',
   'late',

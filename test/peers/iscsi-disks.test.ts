@@ -125,6 +125,28 @@ itWithTgt('a disk that is protected later: the write fails for good, no path is 
   expect(bed.pair.paths.map(({ state, failures }) => [state, failures])).toEqual(Array(2).fill(['up', 0]))
 })
 
+itWithTgt('a disk that is protected for a while is read-only for that time, and writable again by itself', async () => {
+  await using tgt = await openTgt()
+  const target = await tgt.addTarget()
+  const disk = await target.addLun()
+  await using bed = await openIscsiBed({ portals: tgt.portals })
+  const told: boolean[] = []
+  bed.pair.events.on('limits', ({ limits, before }) => {
+    if (limits.readOnly !== before.readOnly) told.push(limits.readOnly)
+  })
+  await qemuIo(bed.uri, 'write -P 0x11 0 4k')
+  await disk.update({ readonly: true })
+  // tgt tells nobody, and nobody writes: the polls find it.
+  await expect.poll(() => bed.pair.user.limits.readOnly, patient).toBe(true)
+  await succeed('nbdinfo', ['--is', 'read-only', bed.uri])
+  await expect(qemuIo(bed.uri, 'write -P 0x22 0 4k')).rejects.toThrow()
+  await disk.update({ readonly: false })
+  await expect.poll(() => bed.pair.user.limits.readOnly, patient).toBe(false)
+  await qemuIo(bed.uri, 'write -P 0x33 0 4k', 'read -P 0x33 0 4k')
+  expect(told).toEqual([true, false])
+  expect(bed.pair.paths.map(({ state, failures }) => [state, failures])).toEqual(Array(2).fill(['up', 0]))
+})
+
 itWithTgt('a disk grows under I/O, and the export with it', async () => {
   await using tgt = await openTgt()
   const target = await tgt.addTarget()
@@ -135,7 +157,8 @@ itWithTgt('a disk grows under I/O, and the export with it', async () => {
   const load = fio(bed.uri, bed.folder.path, [...verifiedMix, '--size=16M', '--time_based', '--runtime=3'])
   await disk.grow(48 * MiB)
   // tgt tells nobody: the next look at the disk finds it.
-  await bed.agent.rescan()
+  const { resized } = await bed.agent.rescan()
+  expect(resized).toEqual([{ volume: bed.pair.volume, before: 16 * MiB, size: 48 * MiB }])
   await expect.poll(() => sizes, patient).toEqual([48 * MiB])
   await load
   expect(await succeed('nbdinfo', ['--size', bed.uri])).toBe(`${48 * MiB}\n`)

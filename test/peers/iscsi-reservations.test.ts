@@ -82,6 +82,37 @@ itWithTgt(
   },
 )
 
+itWithTgt('a path that is not registered beside one that is costs no error, and registerKey registers it', async () => {
+  await using tgt = await openTgt()
+  const target = await tgt.addTarget()
+  await target.addLun()
+  await using one = await host(tgt, 'one')
+  const [first, second] = one.pair.paths
+  for (const command of [reserveOut(6, 0, 0, 0x1111), reserveOut(1, WRITE_EXCLUSIVE_REGISTRANTS_ONLY, 0x1111)]) {
+    expect((await one.pair.user.scsi(...command, { path: first!.id })).status).toBe(GOOD)
+  }
+  for (let n = 0; n < 20; n++) await one.pair.user.write(4096 * n, Buffer.alloc(4096, n))
+  expect(one.pair.paths.find(({ id }) => id === second!.id)).toMatchObject({
+    state: 'up',
+    failures: 0,
+    reason: expect.stringContaining('kept out by a reservation'),
+  })
+  expect(one.pair.state).toBe('degraded')
+
+  await using two = await openIscsiBed({
+    portals: tgt.portals,
+    initiator: 'iqn.2026-11.test:two',
+    registerKey: '0x2222',
+  })
+  await expect.poll(() => states(two.pair), patient).toEqual(['up', 'up'])
+  expect((await two.pair.user.scsi(...reserveOut(6, 0, 0, 0x2222), { path: two.pair.paths[0]!.id })).status).toBe(GOOD)
+  await two.pair.failPath(two.pair.paths[1]!.id)
+  two.pair.restorePath(two.pair.paths[1]!.id)
+  await expect.poll(() => states(two.pair), patient).toEqual(['up', 'up'])
+  for (let n = 0; n < 20; n++) await two.pair.user.write(4096 * n, Buffer.alloc(4096, n))
+  expect(two.pair.paths.map(({ troubles }) => troubles)).toEqual([undefined, undefined])
+})
+
 itWithTgt('the command shows what the disk answers, and reserves it', async () => {
   await using tgt = await openTgt()
   const target = await tgt.addTarget()

@@ -68,6 +68,16 @@ it('a read-only volume says so', async () => {
   expect((await run('nbdinfo', ['--is', 'read-only', bed.uri])).code).toBe(0)
 })
 
+it('a volume that is read-only for a while says so to whoever connects then', async () => {
+  await using bed = await openBed({ array: { volumes: [{ size: '8MiB' }] } })
+  const seen = async (): Promise<unknown> => (await listing(bed.uri)).exports[0]
+  expect(await seen()).toMatchObject({ is_read_only: false, can_trim: true, can_zero: true })
+  bed.array.change(0, { readOnly: true })
+  expect(await seen()).toMatchObject({ is_read_only: true, can_trim: false, can_zero: false })
+  bed.array.change(0, { readOnly: false })
+  expect(await seen()).toMatchObject({ is_read_only: false, can_trim: true, can_zero: true })
+})
+
 it('nbdinfo --size follows a volume that grows', async () => {
   await using bed = await openBed({ array: { volumes: [{ size: '8MiB' }] } })
   expect(await succeed('nbdinfo', ['--size', bed.uri])).toBe(`${8 * MiB}\n`)

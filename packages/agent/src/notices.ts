@@ -2,12 +2,14 @@ import type { BlockDevicePair, PathStatus } from '@blockbraid/core'
 import { describeLimitChange } from './format/limit-changes.ts'
 import type { Log } from './log/log.ts'
 import { placeOf } from './plugin-files.ts'
+import { reportStanding } from './standing.ts'
 
 type Flap = ReturnType<Log['flap']>
 
 /** Tells people what happens to a pair. */
 export function reportEvents(pair: BlockDevicePair, log: Log): void {
   const { id } = pair
+  reportStanding(pair, log)
   pair.events.on('path', pathNotices(id, log))
   const stalls = log.flap(id, 'stalled and resumed')
   pair.events.on('stalled', () =>
@@ -36,8 +38,16 @@ export function reportEvents(pair: BlockDevicePair, log: Log): void {
   pair.events.on('limits', ({ before, limits, path }) => {
     const text = describeLimitChange(before, limits)
     if (text === '') return
-    const by = path === '' ? '' : ` (path ${path})`
-    const severity = limits.readOnly && !before.readOnly ? 'warning' : 'info'
+    const isProtected = limits.readOnly && !before.readOnly
+    const tells = pair.paths.some((each) => each.id === path && each.state === 'up')
+    const by = isProtected
+      ? tells
+        ? `: path ${path} says write protected`
+        : ': no path that is left takes changes'
+      : path === ''
+        ? ''
+        : ` (path ${path})`
+    const severity = isProtected ? 'warning' : 'info'
     log.repeat(`${id}: ${text}${by}`, { topic: `${id}: limits`, severity, atOnce: 3 })
   })
   const say = (topic: string, text: string): void =>

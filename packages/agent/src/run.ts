@@ -42,6 +42,16 @@ export interface RunOptions extends SignalOptions {
   onHandedOver?: () => void
 }
 
+/** A volume of another size than before. */
+export interface ResizedPair {
+  /** Name of its pair; its identity where it has none. */
+  readonly name: string
+  /** Bytes it had. */
+  readonly before: number
+  /** Bytes it has. */
+  readonly size: number
+}
+
 /** What a rescan changed. */
 export interface RescanResult {
   /** Path ids. */
@@ -50,6 +60,8 @@ export interface RescanResult {
   readonly removed: readonly string[]
   /** Names of pairs made of volumes that were not paired. */
   readonly paired: readonly string[]
+  /** Volumes whose size has changed; left out where there is none. */
+  readonly resized?: readonly ResizedPair[]
   /** One line each: targets that could not be asked, devices that could not be paired. */
   readonly errors: readonly string[]
   /** One line each: what targets say of what they leave out; without the field they say nothing. */

@@ -29,6 +29,7 @@ import { isKernelNode } from './nodes/kernel-node.ts'
 import { notFound } from './pairing.ts'
 import { loadPolicy } from './plugins.ts'
 import { describeFault, probePolicy } from './policy-probe.ts'
+import { createResizes } from './resizes.ts'
 import type { RescanResult, RunningAgent, RunOptions } from './run.ts'
 import { settleMost } from './settle.ts'
 import { createNames } from './state/names.ts'
@@ -94,6 +95,7 @@ export function createRunning({
       ...(group === 'pairs' && { crowd: { key: group, name: about, many: 'pairs are not up' } }),
     }),
   )
+  const resizes = createResizes()
   const { signal } = closing
   const parts = { config, loaded, agent, host, hider, log, telling, names, state, transports, care, signal }
   const keeper = createKeeper(parts)
@@ -202,7 +204,8 @@ export function createRunning({
     },
     async rescan(): Promise<RescanResult> {
       const found = await agent.rescan({ signal })
-      const { added, removed, errors, notes = [] } = found
+      const { added, removed, resized, errors, notes = [] } = found
+      resizes.add(resized)
       const begun = await keeper.begin()
       const others = keeper.makings.filter((making) => !begun.makings.includes(making))
       const { failures, slow, paired } = await settle([...begun.makings, ...others], signal)
@@ -215,7 +218,8 @@ export function createRunning({
         ...[...failures, ...slow].map(({ error }) => error.message),
       ]
       const said = notes.map((note) => hider.hide(lineOfNote(note)))
-      return { added, removed, paired, errors: lines, ...(said.length > 0 && { notes: said }) }
+      const changed = resizes.take(agent.pairs)
+      return { added, removed, paired, ...changed, errors: lines, ...(said.length > 0 && { notes: said }) }
     },
     async pairAgain(name: string): Promise<string> {
       return (await keeper.again(name)).kernel.node
@@ -278,6 +282,7 @@ export function createRunning({
   const follow = (found: ScanReport): void => {
     if (signal.aborted) return
     const { added, removed } = found
+    resizes.add(found.resized)
     // What is told of something that went, or came back, does not need this line too.
     const before = telling.count('scan')
     const said = tellScan(found)

@@ -60,6 +60,43 @@ describe('runAgent', () => {
     expect(() => running.find('vol-7')).toThrow('there is no pair vol-7; up are vol-0, vol-1')
   })
 
+  it('tells of write protection of a path and of the device once, and of other limits', async () => {
+    const array = createMemoryArray({ volumes: [{ size: '1MiB' }], ports: 2 })
+    array.protect(0, 1, true)
+    const lines: string[] = []
+    await using running = await runAgent(configOf(array), { report: (line) => lines.push(line) })
+    const [first, second] = ['memory:array0/port0/lun0', 'memory:array0/port1/lun0']
+    const said = async (text: string): Promise<unknown> => {
+      await expect.poll(() => lines, LONG).toContain(text)
+      return lines.splice(0)
+    }
+    const stands = `vol-0: path ${second} is write protected: takes no I/O while other paths are writable`
+    expect(await said(stands)).toEqual([stands])
+    expect(running.find('vol-0').state).toBe('degraded')
+    array.protect(0, 0, true)
+    const again = `vol-0: path ${second} takes I/O again`
+    expect(await said(again)).toEqual([`vol-0: now read-only: path ${first} says write protected`, again])
+    array.protect(0, 'all', false)
+    const writable = `vol-0: writable again (path ${first})`
+    expect(await said(writable)).toEqual([writable])
+    array.change(0, { trim: false, writeZeroes: false })
+    expect(lines).toEqual([`vol-0: trim no longer offered, write zeroes no longer offered (path ${first})`])
+    expect(running.find('vol-0').state).toBe('active')
+  })
+
+  it('rescan says that a size has changed, once, also where the agent had seen it by itself', async () => {
+    const array = createMemoryArray({ volumes: [{ size: '1MiB' }], ports: 2 })
+    const lines: string[] = []
+    await using running = await runAgent(configOf(array), { report: (line) => lines.push(line) })
+    expect(await running.rescan()).toEqual({ added: [], removed: [], paired: [], errors: [] })
+    array.grow(0, '2MiB')
+    await expect.poll(() => lines, LONG).toContain('rescan: 0 paths came, 0 went')
+    array.grow(0, '4MiB')
+    const resized = [{ name: 'vol-0', before: 2 ** 20, size: 4 * 2 ** 20 }]
+    expect(await running.rescan()).toEqual({ added: [], removed: [], paired: [], errors: [], resized })
+    expect(await running.rescan()).not.toHaveProperty('resized')
+  })
+
   it('tells of a policy that fails under I/O, with its line', async () => {
     const file = join(folder, 'bad.mjs')
     await writeFile(file, "export default () => ({ name: 'bad', update() {},\n select() { throw new Error('no') } })")

@@ -48,6 +48,8 @@ export interface PathStatus {
    * an empty text.
    */
   readonly reason: string
+  /** It is up, and I/O goes elsewhere all the same, for `reason`; left out where that is not so. */
+  readonly standsBack?: true
   /** What went wrong, counted by {@link PathTrouble.kind | kind}; left out where nothing did. */
   readonly troubles?: Readonly<Record<string, number>>
 }

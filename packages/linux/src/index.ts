@@ -26,6 +26,7 @@ export {
   removeNodeRecord,
   runFolder,
   runGuard,
+  setNodeReadOnly,
   settleNode,
   swapsOn,
   writeNodeRecord,

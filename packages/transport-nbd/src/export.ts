@@ -32,6 +32,7 @@ export class Export {
   readonly name: string
   readonly description: string
   readonly device: BlockDevice
+  /** Whether changes are refused, whatever the device does. */
   readonly readOnly: boolean
   /** Bytes; what clients that connect from now on are told. */
   size: number
@@ -49,7 +50,7 @@ export class Export {
     this.name = name
     this.description = description
     this.device = device
-    this.readOnly = readOnly || device.limits.readOnly
+    this.readOnly = readOnly
     this.size = device.limits.size
     // Started as doubles so that V8 keeps one representation when counters pass 2 ** 31.
     this.requests = 0.5
@@ -62,6 +63,11 @@ export class Export {
     this.writtenBytes = 0
   }
 
+  /** Whether changes are refused now. */
+  get refusesChanges(): boolean {
+    return this.readOnly || this.device.limits.readOnly
+  }
+
   /** Transmission flags; those that depend on what the client negotiated are added by the handshake. */
   get flags(): number {
     // Every device of core flushes as a whole and has no cache per connection, so that a flush on one
@@ -72,7 +78,7 @@ export class Export {
       TransmissionFlag.SendFua |
       TransmissionFlag.CanMultiConn |
       TransmissionFlag.SendCache
-    if (this.readOnly) return flags | TransmissionFlag.ReadOnly
+    if (this.refusesChanges) return flags | TransmissionFlag.ReadOnly
     flags |= TransmissionFlag.SendWriteZeroes | TransmissionFlag.SendFastZero
     return this.device.limits.trim ? flags | TransmissionFlag.SendTrim : flags
   }

@@ -1,5 +1,6 @@
 import { BlockError, Errno, PATH_ERROR } from '@blockbraid/core'
 import { describe, expect, it } from 'vitest'
+import { TransmissionFlag } from '../src/protocol.ts'
 import { sparseDevice, TestDevice } from './support/device.ts'
 import type { Bench } from './support/link.ts'
 import { bench, Link } from './support/link.ts'
@@ -158,6 +159,31 @@ describe('simple replies', () => {
       ),
     ).toBe(bytes(simple(1, 1), simple(1, 2), simple(1, 3), simple(0, 4, device.memory.subarray(0, 512))))
     expect(device.log).toEqual(['0:0+512'])
+  })
+
+  it('refuses changes while the device is read-only, and takes them from whoever was told so again after that', async () => {
+    const device = new TestDevice()
+    const { limits } = device
+    const on = bench({ a: device })
+    const before = await begin(on)
+    const changes = [
+      request(CMD.WRITE, { cookie: 1, payload: Buffer.alloc(512, 0x25) }),
+      request(CMD.TRIM, { cookie: 2, length: 512 }),
+      request(CMD.ZEROES, { cookie: 3, length: 512 }),
+    ]
+    const refused = bytes(simple(1, 1), simple(1, 2), simple(1, 3))
+    const done = bytes(simple(0, 1), simple(0, 2), simple(0, 3))
+    expect(await before.talk(...changes)).toBe(done)
+    device.limits = { ...limits, readOnly: true }
+    expect(await before.talk(...changes)).toBe(refused)
+    expect(on.exports.get('a')!.flags & TransmissionFlag.ReadOnly).not.toBe(0)
+    const meanwhile = await begin(on)
+    device.limits = limits
+    expect(on.exports.get('a')!.flags & TransmissionFlag.ReadOnly).toBe(0)
+    expect(await before.talk(...changes)).toBe(done)
+    // It was told that it cannot, and NBD has no news for it.
+    expect(await meanwhile.talk(...changes)).toBe(refused)
+    expect(await (await begin(on)).talk(...changes)).toBe(done)
   })
 
   it('answers with EIO when a device leaves too few bytes', async () => {

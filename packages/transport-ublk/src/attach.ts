@@ -2,7 +2,7 @@ import type { BlockDevice, Clock, SignalOptions } from '@blockbraid/core'
 import { BlockError, delay, Errno, throwIfAborted, writeThrough } from '@blockbraid/core'
 import { UblkAttachment } from './attachment.ts'
 import type { Context, Names } from './context.ts'
-import { allFinished } from './context.ts'
+import { allFinished, protector } from './context.ts'
 import {
   addDevice,
   blockName,
@@ -97,7 +97,10 @@ async function makeNode(
   const { control, system, settings } = context
   const { limits } = device
   const maxIoBytes = transferOf(limits, settings.maxTransfer, system.pageSize)
-  const parameters = parametersOf(limits, maxIoBytes, system.pageSize)
+  // Where it becomes writable the driver could not be told so: the block layer is, in its place, if that can be.
+  const protect = protector(context)
+  const asked = protect === undefined ? limits : { ...limits, readOnly: false }
+  const parameters = parametersOf(asked, maxIoBytes, system.pageSize)
   const { queues, depth } = settings
   const flags = flagsOf(context)
   const scansAtStart = ((control.features ?? 0) & Flag.NoPartitionScan) === 0 && !settings.unprivileged
@@ -115,6 +118,7 @@ async function makeNode(
     server = await serve(made, info, control.features === undefined, aborted.resolve, { ...context, ends, signal })
     await setParameters(control, info, parametersBytes(parameters))
     await start(context, info, server, aborted.promise, signal)
+    if (limits.readOnly) await protect?.(kname, true)
     await ready(context, kname, info, signal)
   } catch (error) {
     server?.abandon()
@@ -131,6 +135,7 @@ async function makeNode(
     info,
     names,
     server,
+    parameters,
     tookOver: false,
     aborted: aborted.promise,
     guard,
@@ -212,10 +217,12 @@ async function takeOver(
       await updateSize(control, info, device.limits.size)
     }
     await ready(context, kname, info, undefined)
+    await protector(context)?.(kname, device.limits.readOnly)
     return new UblkAttachment(context, {
       info,
       names,
       server,
+      parameters,
       tookOver: true,
       aborted: aborted.promise,
       guard,

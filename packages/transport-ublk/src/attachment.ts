@@ -1,14 +1,14 @@
-import type { Attachment, AttachmentEvents, DetachOptions, Emitter } from '@blockbraid/core'
+import type { Attachment, AttachmentEvents, DetachOptions, DeviceLimits, Emitter } from '@blockbraid/core'
 import { abortable, BlockError, createEmitter, Errno, messageOf } from '@blockbraid/core'
 import type { Context, Names } from './context.ts'
-import { leaveUnfinished } from './context.ts'
+import { leaveUnfinished, protector } from './context.ts'
 import { blockName, canResize, deleteDevice, deviceInfo, quiesceDevice, stopDevice, updateSize } from './driver.ts'
 import { blockError, codeOf, refusedWith } from './errors.ts'
 import { recordFor, sameIdentity } from './identity.ts'
 import { deleteNode } from './nodes.ts'
-import { Flag } from './protocol.ts'
+import { Attribute, Flag } from './protocol.ts'
 import type { Server } from './server.ts'
-import type { DeviceInfo } from './structs.ts'
+import type { DeviceInfo, Parameters } from './structs.ts'
 import type { ExclusiveHold } from './system.ts'
 
 /** Milliseconds that a full queue may take until it has room to be told that its server goes. */
@@ -19,6 +19,8 @@ export interface AttachmentParts {
   readonly info: DeviceInfo
   readonly names: Names
   readonly server: Server
+  /** What the driver was told when the node was made. */
+  readonly parameters: Parameters
   readonly tookOver: boolean
   /** Settles when the driver ends the node by itself, to the errno. */
   readonly aborted: Promise<number>
@@ -60,6 +62,27 @@ export class UblkAttachment implements Attachment {
       await updateSize(this.#context.control, info, size)
     } catch (error) {
       throw blockError(error, `${this.node} cannot be resized`)
+    }
+  }
+
+  async follow(limits: DeviceLimits): Promise<void> {
+    if (this.#ending !== undefined) throw new BlockError('CLOSED', `${this.node} is detached`)
+    const kept: string[] = []
+    const { attributes, maxDiscardSectors } = this.#parts.parameters
+    if (!(await this.#protect(limits.readOnly))) kept.push(limits.readOnly ? 'stays writable' : 'stays read-only')
+    const madeReadOnly = (attributes & Attribute.ReadOnly) !== 0
+    if (limits.trim && maxDiscardSectors === 0 && !madeReadOnly) kept.push('offers no discard')
+    if (kept.length === 0) return
+    throw new BlockError('NOT_SUPPORTED', `${this.node} ${kept.join(' and ')} until it is detached and attached again`)
+  }
+
+  async #protect(readOnly: boolean): Promise<boolean> {
+    const protect = protector(this.#context)
+    if (protect === undefined) return readOnly === ((this.#parts.parameters.attributes & Attribute.ReadOnly) !== 0)
+    try {
+      return await protect(this.#kname, readOnly)
+    } catch (error) {
+      throw blockError(error, `${this.node} cannot be made ${readOnly ? 'read-only' : 'writable'}`)
     }
   }
 

@@ -63,3 +63,8 @@ export function leaveUnfinished(system: UblkSystem, names: Names, done: Promise<
 export async function allFinished(system: UblkSystem, names: Names, { signal }: SignalOptions): Promise<void> {
   await abortable(sharedOf(system).unfinished.get(keyOf(names)) ?? Promise.resolve(), signal)
 }
+
+/** What has the block layer refuse writes to a node, or take them again; undefined where this process may not. */
+export function protector({ system, settings }: Context): UblkSystem['setReadOnly'] {
+  return settings.unprivileged ? undefined : system.setReadOnly?.bind(system)
+}

@@ -14,6 +14,7 @@ import {
   Ring,
   readNodeRecord,
   removeNodeRecord,
+  setNodeReadOnly,
   settleNode,
   writeNodeRecord,
 } from '@blockbraid/linux'
@@ -75,6 +76,8 @@ export interface UblkSystem {
   setting(path: string): string
   /** Sets what the block layer calls io_timeout; does nothing where it may not. */
   setIoTimeout(kname: string, milliseconds: number): Promise<void>
+  /** Has the block layer refuse writes to a node, or take them; resolves to whether it does so now. Left out: it cannot. */
+  setReadOnly?(kname: string, on: boolean): Promise<boolean>
   /** Rejects with EBUSY where the node is in use. */
   hold(kname: string): Promise<ExclusiveHold>
   users(kname: string): Promise<string[]>
@@ -112,6 +115,7 @@ export const linuxSystem: UblkSystem = {
     }
   },
   setIoTimeout,
+  setReadOnly: setNodeReadOnly,
   hold,
   users: nodeUsers,
   settle: settleNode,

@@ -71,6 +71,38 @@ test('parameters say what the limits say', async () => {
   })
 })
 
+test('a node follows a device that is read-only now and then, and says what it cannot follow', async () => {
+  const { process, transport } = processOf(new FakeKernel())
+  const protectedNodes = new Map<string, boolean>()
+  Object.assign(process, {
+    setReadOnly: async (kname: string, on: boolean) => {
+      protectedNodes.set(kname, on)
+      return true
+    },
+  })
+  const storage = createMinimalStorage()
+  storage.limits = { ...storage.limits, readOnly: true, trim: false }
+  const attachment = await transport.attach(createMinimalDevice(storage), NAMES)
+  expect(protectedNodes).toEqual(new Map([['ublkb0', true]]))
+  await attachment.follow!({ ...storage.limits, readOnly: false })
+  expect(protectedNodes).toEqual(new Map([['ublkb0', false]]))
+  await expect(attachment.follow!({ ...storage.limits, readOnly: false, trim: true })).rejects.toMatchObject({
+    code: 'NOT_SUPPORTED',
+    message: '/dev/ublkb0 offers no discard until it is detached and attached again',
+  })
+})
+
+test('a node that the block layer cannot be told of says that it keeps what it is', async () => {
+  const { transport } = processOf(new FakeKernel())
+  const storage = createMinimalStorage()
+  storage.limits = { ...storage.limits, readOnly: true }
+  const attachment = await transport.attach(createMinimalDevice(storage), NAMES)
+  await attachment.follow!(storage.limits)
+  await expect(attachment.follow!({ ...storage.limits, readOnly: false })).rejects.toMatchObject({
+    message: '/dev/ublkb0 stays read-only until it is detached and attached again',
+  })
+})
+
 test('devices that the driver cannot take', async () => {
   const { transport } = processOf(new FakeKernel())
   const large = createMinimalDevice(createMinimalStorage(64, 8192))

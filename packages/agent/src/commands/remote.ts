@@ -6,6 +6,7 @@ import { defaultControlPath, refuseForeign } from '../control/path.ts'
 import type { Request } from '../control/protocol.ts'
 import type { ProveResult } from '../control/prove.ts'
 import type { Listing, PairListing, Stats } from '../control/snapshot.ts'
+import { formatSize } from '../format/amounts.ts'
 import { formatListing, ratesBetween } from '../format/listing.ts'
 import { formatShort } from '../format/short.ts'
 import { formatStats } from '../format/stats.ts'
@@ -101,11 +102,12 @@ export async function pairAgain(terminal: Terminal, options: RemoteOptions, pair
 /** `blockbraid rescan` */
 export async function rescan(terminal: Terminal, options: RemoteOptions): Promise<void> {
   const result = await ask<RescanResult>(terminal, options, { op: 'rescan' })
-  print(terminal, options.json, result, ({ added, removed, paired, notes = [] }) => {
+  print(terminal, options.json, result, ({ added, removed, paired, resized = [], notes = [] }) => {
     const lines = [
       ...added.map((path) => `new path: ${path}`),
       ...removed.map((path) => `gone path: ${path}`),
       ...paired.map((pair) => `new pair: ${pair}`),
+      ...resized.map(({ name, before, size }) => `${name}: ${formatSize(before)} -> ${formatSize(size)}`),
     ]
     return [...(lines.length > 0 ? lines : ['nothing changed']), ...notes]
   })

@@ -25,7 +25,7 @@ export interface PathListing {
   readonly latencyUs: number
   /** ISO date of the last change of state. */
   readonly since: string
-  /** Why the path is not up; of one that is up what went wrong within the last minute, or an empty text. */
+  /** Why the path is not up; of one that is up why it takes no I/O, or what went wrong within the last minute, or an empty text. */
   readonly reason: string
 }
 

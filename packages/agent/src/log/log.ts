@@ -26,9 +26,14 @@ export interface Log {
   repeat(line: string, repeated: Repeated): void
   /** Something of `name` that begins and ends; `again` calls both together, such as `stalled and resumed`. */
   flap(name: string, again: string): { set(on: boolean, text: string, severity?: Severity, crowd?: Crowd): void }
+  /** Calls back once a change that comes in several pieces is over; not after {@link Log.close}. */
+  settled(callback: () => void): void
   /** Says nothing more on its own. */
   close(): void
 }
+
+// A change that each path of a pair tells by itself has been told by all of them by then, milliseconds.
+const SETTLED = 1000
 
 /** Makes a {@link Log} that says to `report` what is left. */
 export function createLog(clock: Clock, report: Report): Log {
@@ -44,6 +49,7 @@ export function createLog(clock: Clock, report: Report): Log {
       const flap = createFlap(own, name, again)
       return { set: (on, text, severity, crowd) => flap.set(on, text, severity, through(crowd)) }
     },
+    settled: (callback) => void own.after(SETTLED, callback),
     close: cancel,
   }
 }

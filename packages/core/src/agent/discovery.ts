@@ -47,6 +47,7 @@ export class Discovery {
   #faults: readonly ScanError[] = []
   #news: Timer | undefined
   #scanned = false
+  #planning = false
   /** Rounds that tell, or keep to themselves, what they find. */
   #rounds = 0
   #told: { readonly inventory: Inventory; readonly picture: string }
@@ -121,7 +122,13 @@ export class Discovery {
 
   /** A device waits for a path, or does no more. */
   plan(): void {
-    this.#reconcile.plan()
+    // Many devices lose their paths in one turn.
+    if (this.#planning) return
+    this.#planning = true
+    this.#parts.host.clock.defer(() => {
+      this.#planning = false
+      this.#reconcile.plan()
+    })
   }
 
   close(): void {

@@ -5,7 +5,7 @@ import type { VolumeId } from '../volume-id.ts'
 import { isVolumeId } from '../volume-id.ts'
 import type { Asking } from './asking.ts'
 import type { Joined } from './joins.ts'
-import type { DeviceInfo, ScanError, ScanReport } from './types.ts'
+import type { DeviceInfo, ResizedVolume, ScanError, ScanReport } from './types.ts'
 
 /** Every path that the targets offered when they were last asked, by path id. */
 export type Inventory = ReadonlyMap<string, PathSource>
@@ -27,12 +27,28 @@ export function takeStock(askings: readonly Asking[]): { inventory: Inventory; e
   return { inventory, errors }
 }
 
-/** Paths that came and went between two inventories; one that leads to another volume did both. */
-export function differenceOf(before: Inventory, after: Inventory): Pick<ScanReport, 'added' | 'removed'> {
+/** Paths that came and went between two inventories, one that leads to another volume did both; and volumes of another size. */
+export function differenceOf(before: Inventory, after: Inventory): Pick<ScanReport, 'added' | 'removed' | 'resized'> {
+  const resized = resizedBetween(before, after)
   return {
+    ...(resized.length > 0 && { resized }),
     added: [...after.keys()].filter((id) => !isSamePath(before.get(id), after.get(id))),
     removed: [...before.keys()].filter((id) => !isSamePath(before.get(id), after.get(id))),
   }
+}
+
+function resizedBetween(before: Inventory, now: Inventory): ResizedVolume[] {
+  const changes = new Map<string, ResizedVolume>()
+  for (const [id, { info }] of now) {
+    const { volume, size } = info
+    const old = before.get(id)
+    if (old === undefined || !isSamePath(old, now.get(id)) || old.info.size === size) continue
+    // 0: it did not tell.
+    if (old.info.size > 0 && size > 0) {
+      changes.set(`${volume} ${old.info.size} ${size}`, { volume, before: old.info.size, size })
+    }
+  }
+  return [...changes.values()]
 }
 
 function isSamePath(one: PathSource | undefined, other: PathSource | undefined): boolean {

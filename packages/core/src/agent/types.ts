@@ -46,6 +46,16 @@ export interface ScanError {
   readonly error: Error
 }
 
+/** A volume whose size has changed since the scan before. */
+export interface ResizedVolume {
+  /** Its identity, as its paths tell it. */
+  readonly volume: VolumeId
+  /** Bytes it had. */
+  readonly before: number
+  /** Bytes it has. */
+  readonly size: number
+}
+
 /** What a target says of something that it does not list as it should. */
 export interface ScanNote extends DiscoveryNote {
   /** Name of the target. */
@@ -70,6 +80,8 @@ export interface ScanReport {
   readonly added: readonly string[]
   /** Path ids that no target lists any more. */
   readonly removed: readonly string[]
+  /** Volumes that paths tell another size of than before; left out where there is none. */
+  readonly resized?: readonly ResizedVolume[]
   /** What went wrong; the paths of a target that could not be asked are kept as they were. */
   readonly errors: readonly ScanError[]
   /** What targets say of what they leave out; without the field they say nothing. */

@@ -254,6 +254,7 @@ export class PathSlot {
       since: this.since,
       reason:
         this.state === 'up' ? this.standsBack || this.#troubles.recent(this.#owner.host.clock.now()) : this.reason,
+      ...(this.standsBack !== '' && { standsBack: true }),
       ...(counts !== undefined && { troubles: counts }),
     }
   }

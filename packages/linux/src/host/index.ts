@@ -2,6 +2,7 @@ export { claimFile, claimNode, type LetGo } from './claim.ts'
 export type { DiskWords } from './disk-words.ts'
 export { helperEnvironment } from './environment.ts'
 export { type Guarded, guardNode, runGuard } from './guard.ts'
+export { setNodeReadOnly } from './read-only.ts'
 export {
   hasEnded,
   isServed,

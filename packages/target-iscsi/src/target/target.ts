@@ -129,13 +129,14 @@ class Initiator implements IscsiTarget, SurveyHost {
     return infos
   }
 
-  /** Lets open paths look again where the array tells another volume or another size than they know. */
+  /** Lets open paths look again where the array tells another volume or another size than they know, or may take writes. */
   #compare(infos: readonly PathInfo[]): void {
     const told = new Map(infos.map((info) => [info.id, info]))
     for (const path of this.#paths) {
       const info = told.get(path.id)
-      if (info === undefined || info.unseen || (info.size === path.limits.size && info.volume === path.volume)) continue
-      path.lookAgain()
+      if (info === undefined || info.unseen) continue
+      const { size, readOnly } = path.limits
+      if (info.size !== size || info.volume !== path.volume || readOnly) path.lookAgain()
     }
   }
 

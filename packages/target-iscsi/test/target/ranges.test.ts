@@ -276,6 +276,17 @@ describe('without a unit attention', () => {
     },
   )
 
+  test('a rescan looks whether what is read-only can be written again', async () => {
+    const made = await bed()
+    let on = true
+    changes.readOnly(made, () => on)
+    const path = await made.open()
+    expect(path.limits.readOnly).toBe(true)
+    on = false
+    await made.target.discover()
+    await expect.poll(() => path.limits.readOnly, { timeout: 5000 }).toBe(false)
+  })
+
   test('a page that is new is read', async () => {
     const made = await bed({ initiator: { pollInterval: 10 } })
     let hidden = true
@@ -291,11 +302,11 @@ describe('without a unit attention', () => {
 })
 
 test('a logical unit that is busy with a flush or a zeroing for long, and answers nothing meanwhile, is not given up', async () => {
-  const made = await bed({ initiator: { pollInterval: 400, taskTimeout: 30 } })
+  const made = await bed({ initiator: { pollInterval: 2000, taskTimeout: 500 } })
   const path = await made.open()
   const downs: Error[] = []
   path.events.on('down', (error) => downs.push(error))
-  const slow = made.array.faults.wire({ pdu: ['scsiResponse', 'dataIn'], delay: 600 })
+  const slow = made.array.faults.wire({ pdu: ['scsiResponse', 'dataIn'], delay: 3000 })
   const flush = run(path, { op: IoOp.Flush, length: 0 })
   const zeroes = run(path, { op: IoOp.WriteZeroes, length: BLOCK })
   expect([await flush, await zeroes]).toEqual([OK, OK])

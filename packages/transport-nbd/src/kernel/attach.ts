@@ -10,7 +10,7 @@ import { backendOf } from './identity.ts'
 import type { LinkContext } from './link.ts'
 import type { NbdKernel } from './nbd-kernel.ts'
 import { NodeLinks } from './node-links.ts'
-import { resetNode, tuneNode } from './node-settings.ts'
+import { protectNode, resetNode, tuneNode } from './node-settings.ts'
 import { offerLink } from './offer.ts'
 import type { KernelSettings } from './options.ts'
 import { beginServing, endServing } from './served.ts'
@@ -96,7 +96,8 @@ async function connect(
     const index = await kernel.connect({
       size: limits.size,
       blockSize: limits.blockSize,
-      flags: transmissionFlags(limits, settings),
+      // Where it becomes writable the driver could not be told so: the block layer is, in its place.
+      flags: transmissionFlags({ ...limits, readOnly: false }, settings),
       sockets: offered.map(({ socket }) => socket),
       backend,
       requestTimeout: settings.requestTimeout,
@@ -211,13 +212,15 @@ async function settle(
       await kernel.reconfigure(index, backend, { size: limits.size })
     }
     await tuneNode(kernel, index, settings, limits)
+    await protectNode(kernel, index, settings.readOnly || limits.readOnly)
     throwIfAborted(signal)
     await kernel.settle(index)
     // One that was left has its partitions, and the kernel refuses to look where one of them is in use.
     if (settings.partitions && !tookOver) await kernel.rescan(index)
     throwIfAborted(signal)
     const { blockSize } = limits
-    return { index, backend, links, guard, tookOver, blockSize, takeOverTimeout: settings.takeOverTimeout }
+    const { takeOverTimeout, readOnly } = settings
+    return { index, backend, links, guard, tookOver, blockSize, takeOverTimeout, readOnly }
   } catch (error) {
     if (tookOver) {
       links.destroy()

@@ -1,4 +1,4 @@
-import type { AttachmentEvents, DetachMode, DetachOptions, Emitter, Events, Host } from '@blockbraid/core'
+import type { AttachmentEvents, DetachMode, DetachOptions, DeviceLimits, Emitter, Events, Host } from '@blockbraid/core'
 import { abortable, BlockError, createEmitter, delay, messageOf } from '@blockbraid/core'
 import type { Guarded } from '@blockbraid/linux'
 import { removeNodeRecord } from '@blockbraid/linux'
@@ -8,7 +8,7 @@ import { identityOf } from './identity.ts'
 import type { KernelLink } from './link.ts'
 import type { Claim, NbdKernel } from './nbd-kernel.ts'
 import type { NodeLinks } from './node-links.ts'
-import { resetNode } from './node-settings.ts'
+import { protectNode, resetNode } from './node-settings.ts'
 import { offerLink } from './offer.ts'
 import { endServing } from './served.ts'
 import { servingProcess } from './serving.ts'
@@ -24,6 +24,8 @@ export interface ServedNode {
   readonly blockSize: number
   /** Milliseconds. */
   readonly takeOverTimeout: number
+  /** Whether it refuses writes whatever the device does. */
+  readonly readOnly: boolean
 }
 
 /** Milliseconds between two offers of a connection. */
@@ -82,6 +84,18 @@ export class NodeAttachment implements NbdAttachment {
     const now = Number(await this.#kernel.read(index, 'size')) * 512
     if (connected && now === size) return
     throw new BlockError('NOT_SUPPORTED', `the kernel refuses a size of ${size} bytes for ${this.node}`)
+  }
+
+  async follow(limits: DeviceLimits): Promise<void> {
+    const { index, readOnly } = this.#served
+    if (this.#closing) throw new BlockError('CLOSED', `${this.node} is detached`)
+    if (readOnly) return
+    const kept: string[] = []
+    if (!(await protectNode(this.#kernel, index, limits.readOnly))) kept.push('stays read-only')
+    const noDiscard = (await this.#kernel.read(index, 'queue/discard_max_bytes')) === '0'
+    if (limits.trim && noDiscard) kept.push('offers no discard')
+    if (kept.length === 0) return
+    throw new BlockError('NOT_SUPPORTED', `${this.node} ${kept.join(' and ')} until it is detached and attached again`)
   }
 
   async detach(options: DetachOptions = {}): Promise<void> {

@@ -11,6 +11,7 @@ import {
   LinuxError,
   nodeUsers,
   openGenericNetlink,
+  setNodeReadOnly,
   settleNode,
   socketPair,
 } from '@blockbraid/linux'
@@ -82,6 +83,14 @@ export const linuxKernel: NbdKernel = {
     await writeFile(`/sys/block/nbd${index}/${attribute}`, value).catch((error: unknown) => {
       throw explained(`setting ${attribute} of /dev/nbd${index}`, error)
     })
+  },
+
+  async setReadOnly(index, on) {
+    try {
+      return await setNodeReadOnly(`nbd${index}`, on)
+    } catch (error) {
+      throw explained(`making /dev/nbd${index} ${on ? 'read-only' : 'writable'}`, error)
+    }
   },
 
   async connections(index) {

@@ -29,6 +29,8 @@ export interface NbdKernel {
   read(index: number, attribute: string): Promise<string | undefined>
   /** Sets an attribute of a node in sysfs. */
   write(index: number, attribute: string, value: string): Promise<void>
+  /** Whether the node is as asked for now: one that was made read-only stays so. */
+  setReadOnly(index: number, on: boolean): Promise<boolean>
   /** How many connections a node has, dead ones included. */
   connections(index: number): Promise<number>
   /** Two connected sockets. */

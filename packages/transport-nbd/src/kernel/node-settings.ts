@@ -21,11 +21,21 @@ export async function tuneNode(
   await set(kernel, index, MAX_SECTORS, (largest - (largest % whole)) / 1024)
 }
 
+/**
+ * Has the block layer refuse writes to a node whose device does, or take them again; resolves to whether it is so now.
+ * What the driver itself was told when the node was made it keeps.
+ */
+export async function protectNode(kernel: NbdKernel, index: number, readOnly: boolean): Promise<boolean> {
+  const now = await kernel.read(index, 'ro')
+  return now === undefined || (now === '1') === readOnly || kernel.setReadOnly(index, readOnly)
+}
+
 /** Leaves nothing of {@link tuneNode} to the next user of the node that would harm it. */
 export async function resetNode(kernel: NbdKernel, index: number): Promise<void> {
   // Another program's, which has no backend where it was made by ioctl, is none of our business.
   for (const attribute of ['backend', 'pid']) if ((await kernel.read(index, attribute)) !== undefined) return
   await set(kernel, index, IO_TIMEOUT, 30_000).catch(() => {})
+  await protectNode(kernel, index, false).catch(() => {})
 }
 
 async function set(kernel: NbdKernel, index: number, attribute: string, value: number): Promise<void> {

@@ -13,10 +13,16 @@ export interface Negotiated {
   readonly flags: number
 }
 
+const CHANGES = [Command.Write, Command.Trim, Command.WriteZeroes]
 const COMMANDS = Command.BlockStatus + 1
 const NOT_OFFERED = -1
+/** The client was told that the export is read-only, and cannot be told otherwise: for it, it stays so. */
+const REFUSED = -2
 
-/** Command flags allowed per command; {@link NOT_OFFERED} where the command itself is not. */
+/**
+ * Command flags allowed per command; {@link NOT_OFFERED} where the command itself is not, {@link REFUSED} where it would
+ * change what the client was told cannot be changed.
+ */
 export function allowedFlags(negotiated: Negotiated): Int32Array {
   const { style, allocation, flags } = negotiated
   const offered = (flag: number): boolean => (flags & flag) !== 0
@@ -32,6 +38,7 @@ export function allowedFlags(negotiated: Negotiated): Int32Array {
     table[Command.BlockStatus]! |= CommandFlag.ReqOne
     if (offered(TransmissionFlag.BlockStatusPayload)) table[Command.BlockStatus]! |= CommandFlag.PayloadLength
   } else table[Command.BlockStatus] = NOT_OFFERED
+  if (offered(TransmissionFlag.ReadOnly)) for (const command of CHANGES) table[command] = REFUSED
   return table
 }
 
@@ -82,7 +89,7 @@ export function headerError(parser: RequestParser, target: Export, style: ReplyS
   const { command, flags, length } = parser
   if (command >= COMMANDS) return Errno.EINVAL
   if (target.detaching) return Errno.ESHUTDOWN
-  if (target.readOnly && changesData(command)) return Errno.EPERM
+  if (changesData(command) && (allowed[command] === REFUSED || target.refusesChanges)) return Errno.EPERM
   const valid = allowed[command]!
   if (valid === NOT_OFFERED || (flags & ~valid) !== 0) return Errno.EINVAL
   const offsetTooLarge = parser.offsetHigh >= 2 ** 21 || length > Number.MAX_SAFE_INTEGER

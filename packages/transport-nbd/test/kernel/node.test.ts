@@ -300,6 +300,44 @@ describe('a node', () => {
     await expect(attachment.resize(2048)).rejects.toMatchObject({ code: 'NOT_SUPPORTED' })
   })
 
+  it('follows a device that becomes read-only, and one that is writable again', async () => {
+    device.limits = { ...device.limits, readOnly: true }
+    const { attachment, node, transport } = await attached()
+    expect(node.attributes.get('ro')).toBe('1')
+    // Before anybody looks at it.
+    expect(kernel.log.indexOf('read-only 0 true')).toBeLessThan(kernel.log.indexOf('settle 0'))
+    await attachment.follow!({ ...device.limits, readOnly: false })
+    expect(node.attributes.get('ro')).toBe('0')
+    await attachment.follow!(device.limits)
+    expect(node.attributes.get('ro')).toBe('1')
+    // Whoever uses the node next finds it as the driver makes it.
+    await transport.close()
+    expect(node.attributes.get('ro')).toBe('0')
+    await expect(attachment.follow!(device.limits)).rejects.toMatchObject({ code: 'CLOSED' })
+  })
+
+  it('says what of its device it cannot follow', async () => {
+    device.limits = { ...device.limits, trim: false }
+    const { attachment, node } = await attached()
+    await attachment.follow!(device.limits)
+    await expect(attachment.follow!({ ...device.limits, trim: true })).rejects.toMatchObject({
+      code: 'NOT_SUPPORTED',
+      message: '/dev/nbd0 offers no discard until it is detached and attached again',
+    })
+    // One that an earlier version left read-only.
+    node.attributes.set('ro', '1')
+    vi.spyOn(kernel, 'setReadOnly').mockResolvedValue(false)
+    await expect(attachment.follow!(device.limits)).rejects.toMatchObject({
+      message: '/dev/nbd0 stays read-only until it is detached and attached again',
+    })
+  })
+
+  it('that is read-only by option stays so', async () => {
+    const { attachment, node } = await attached({ readOnly: true })
+    await attachment.follow!({ ...device.limits, readOnly: false })
+    expect(node.attributes.get('ro')).toBe('1')
+  })
+
   it('is taken back where something fails after it was made', async () => {
     const { settle } = kernel
     kernel.settle = () => Promise.reject(new Error('no node'))

@@ -44,6 +44,8 @@ export class FakeKernel implements NbdKernel {
       ['queue/write_cache', spec.flags & TransmissionFlag.SendFlush ? 'write back' : 'write through'],
       ['queue/io_timeout', '30000'],
       ['queue/max_sectors_kb', '1280'],
+      ['queue/discard_max_bytes', spec.flags & TransmissionFlag.SendTrim ? '4294966784' : '0'],
+      ['ro', spec.flags & TransmissionFlag.ReadOnly ? '1' : '0'],
     ])
     const clients = spec.sockets.map((fd) => this.#take(fd))
     this.made.set(index, { spec, backend: spec.backend, clients, attributes, users: [], connected: true })
@@ -83,6 +85,14 @@ export class FakeKernel implements NbdKernel {
   async write(index: number, attribute: string, value: string): Promise<void> {
     this.log.push(`write ${index} ${attribute} ${value}`)
     this.made.get(index)!.attributes.set(attribute, value)
+  }
+
+  async setReadOnly(index: number, on: boolean): Promise<boolean> {
+    const node = this.made.get(index)!
+    this.log.push(`read-only ${index} ${on}`)
+    if (node.spec.flags & TransmissionFlag.ReadOnly) return on
+    node.attributes.set('ro', on ? '1' : '0')
+    return true
   }
 
   async connections(index: number): Promise<number> {
