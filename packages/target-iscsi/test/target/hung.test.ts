@@ -188,3 +188,25 @@ test('logical units that hang do not take the whole command window of the sessio
   expect(await Promise.all(lost)).toEqual(Array(SICK * 64).fill(OK))
   expect(made.array.violations).toEqual([])
 }, 20_000)
+
+test.each(['lun-reset', 'session'] as const)(
+  'a logical unit that aborts nothing, with fence: %s',
+  async (fence) => {
+    const made = await many(2, { initiator: { fence, taskTimeout: 500 } })
+    const [path, neighbour] = [await made.open(0, 0), await made.open(0, 1)]
+    const downs: Error[] = []
+    neighbour.events.on('down', (error) => downs.push(error))
+    made.slow[0]!.hang()
+    const lost = write(path)
+    await expect.poll(() => made.slow[0]!.held).toBe(1)
+    made.array.faults.taskManagement({ function: 1, response: 5 })
+    const closed = path.close()
+    await lost
+    setTimeout(() => made.slow[0]!.release(), 100)
+    await closed
+    // With a reset it costs the others nothing.
+    await expect.poll(() => downs.length).toBe(fence === 'lun-reset' ? 0 : 1)
+    if (fence === 'lun-reset') expect(await run(neighbour, read)).toBe(OK)
+  },
+  20_000,
+)
