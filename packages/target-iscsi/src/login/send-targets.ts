@@ -19,7 +19,7 @@ const limit = 10_000
 /**
  * Reads a whole SendTargets answer (RFC 7143 appendix C); a target named twice appears once, with the portals of both.
  * With `odd`, an entry that cannot be used costs itself alone, and a name that is not by the book is taken where it can
- * be. Without, it throws PROTOCOL, and TOO_LARGE above 10 000 targets or 10 000 portals.
+ * be. Without, it throws PROTOCOL, and TOO_LARGE above 10 000 portals; above 10 000 targets it throws TOO_LARGE in any case.
  */
 export function parseSendTargets(bytes: Uint8Array, odd?: OnOdd): FoundTarget[] {
   const targets = new Map<string, Map<string, TargetAddress>>()
@@ -38,7 +38,8 @@ export function parseSendTargets(bytes: Uint8Array, odd?: OnOdd): FoundTarget[] 
       if (!(odd === undefined ? isIscsiName(value) : isUsableName(value))) {
         leaveOut('PROTOCOL', `a bad target name ${shown(value)}`)
       } else if (targets.size === limit && !targets.has(value)) {
-        leaveOut('TOO_LARGE', `of more than ${limit} targets`)
+        // No list of an array that is well: none of it is asked.
+        throw new BlockError('TOO_LARGE', `discovery tells of more than ${limit} targets`)
       } else {
         skips = false
         current = targets.get(value) ?? new Map()
