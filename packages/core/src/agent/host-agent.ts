@@ -195,7 +195,10 @@ class Agent implements HostAgent {
   #held(): Map<string, Set<string>> {
     const held = new Map<string, Set<string>>()
     for (const [id, sources] of this.#opening) held.set(id, new Set(sources.map(({ info }) => info.id)))
-    for (const [id, device] of this.#open) held.set(id, new Set(device.paths.map((path) => path.id)))
+    for (const [id, device] of this.#open) {
+      // One that was never up is judged anew: of what was only expected more may be known by now.
+      held.set(id, new Set(device.paths.filter(({ access }) => access !== undefined).map((path) => path.id)))
+    }
     return held
   }
 

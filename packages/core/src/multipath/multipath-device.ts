@@ -291,6 +291,7 @@ class Multipath implements MultipathDevice, SlotOwner {
     if (known === undefined) this.#slots = [...this.#slots, new PathSlot(source, this)]
     // Offered again while its end waits for the fence: it comes back as a new path after that.
     else if (known.ended) this.#again.set(source.info.id, source)
+    else if (known.source.info.unseen === true && source.info.unseen !== true) known.seen()
   }
 
   async removePath(id: string): Promise<void> {

@@ -215,6 +215,11 @@ export class PathSlot {
     if (this.state === 'disabled' || this.state === 'waiting') this.#interrupt.abort()
   }
 
+  /** Something answers where it was only expected. */
+  seen(): void {
+    if (this.state === 'waiting' && !this.#keptOut) this.#interrupt.abort()
+  }
+
   /** No path is left: one that is kept out is tried, too. */
   hurry(): void {
     if (this.#keptOut) this.#interrupt.abort()

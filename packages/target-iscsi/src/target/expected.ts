@@ -63,15 +63,24 @@ function oneOfEach(infos: readonly PathInfo[]): readonly PathInfo[] {
   return [...Map.groupBy(infos, ({ lun }) => lun).values()].map(([first]) => first as PathInfo)
 }
 
+/** Expected paths of an identity that does not tell one storage system from another: by id, the path they are expected beside. */
+export type Doubts = ReadonlyMap<string, string>
+
 /**
- * Without those expected paths whose identity does not tell one storage system from another, and which are not known to
- * be of the same: nothing but a login could tell whose disk answers there.
+ * Those of the expected paths that nothing but an answer can tell whose disk they lead to. They are listed as of the
+ * system that they are expected to be of.
  */
-export function withoutDoubtful(infos: readonly PathInfo[]): PathInfo[] {
-  const known = new Set(
-    infos.filter(({ unseen }) => unseen !== true).map(({ volume, system }) => `${volume} ${system}`),
-  )
-  return infos.filter(
-    (info) => info.unseen !== true || madeByDefault(info) === undefined || known.has(`${info.volume} ${info.system}`),
-  )
+export function withDoubts(infos: readonly PathInfo[]): { readonly infos: PathInfo[]; readonly doubts: Doubts } {
+  const seen = infos.filter(({ unseen }) => unseen !== true)
+  const doubts = new Map<string, string>()
+  const all = infos.flatMap((info) => {
+    if (info.unseen !== true || madeByDefault(info) === undefined) return [info]
+    const like = seen.filter(({ volume }) => volume === info.volume)
+    if (like.some(({ system }) => system === info.system)) return [info]
+    const origin = like.find(({ endpoint }) => endpoint === info.endpoint) ?? like[0]
+    if (origin === undefined) return []
+    doubts.set(info.id, origin.id)
+    return [{ ...info, system: origin.system as string }]
+  })
+  return { infos: all, doubts }
 }

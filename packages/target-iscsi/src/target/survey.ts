@@ -1,6 +1,6 @@
 import type { DiscoveryNote, PathInfo } from '@blockbraid/core'
 import { abortable, BlockError } from '@blockbraid/core'
-import { expectedPaths, likeGroup, movedTo, withoutCrowds, withoutDoubtful } from './expected.ts'
+import { expectedPaths, likeGroup, movedTo, withDoubts, withoutCrowds } from './expected.ts'
 import type { Listing } from './listing.ts'
 import { notesOf } from './notes.ts'
 import type { Place, Telling } from './places.ts'
@@ -50,6 +50,9 @@ export class Survey implements RoundHost {
   readonly #known = new Map<string, { readonly place: Place; readonly infos: readonly PathInfo[] }>()
   readonly #tellings = new Map<string, Telling>()
   readonly #asks = new Map<string, AbortController>()
+  /** By id of a path that was only expected, the path that it must be of one storage system with. */
+  readonly #doubts = new Map<string, string>()
+  #listed: ReadonlyMap<string, PathInfo> = new Map()
   #round: Round | undefined
   #turn: Promise<unknown> = Promise.resolve()
 
@@ -98,8 +101,30 @@ export class Survey implements RoundHost {
     if (nothing && errors.length > 0) throw nothingAnswers(this.#host.name, errors)
     const told = toldOf(round.tellings, this.portals)
     const wanted = note === undefined ? infos.filter(({ unseen }) => unseen !== true) : infos
-    const system = await this.#host.systems.tell(wanted, told, (address) => hasAnswered(round, address))
-    return withoutDoubtful(system)
+    const placed = await this.#host.systems.tell(wanted, told, (address) => hasAnswered(round, address))
+    return this.#settle(placed)
+  }
+
+  #settle(placed: readonly PathInfo[]): PathInfo[] {
+    const { infos, doubts } = withDoubts(placed)
+    this.#listed = new Map(infos.map((info) => [info.id, info]))
+    for (const [id, origin] of doubts) if (!this.#doubts.has(id)) this.#doubts.set(id, origin)
+    for (const [id, origin] of this.#doubts) {
+      const now = this.#listed.get(id)
+      const isSeen = now !== undefined && now.unseen !== true
+      if (isSeen && now.system === this.#listed.get(origin)?.system) this.#doubts.delete(id)
+    }
+    return infos
+  }
+
+  /** Why a path that was only expected must not be opened yet; undefined where it may be. */
+  doubtOf(id: string): string | undefined {
+    const origin = this.#doubts.get(id)
+    if (origin === undefined) return undefined
+    const now = this.#listed.get(id)
+    return now === undefined || now.unseen === true
+      ? 'it has not answered discovery yet; its volume has an identity that many storage systems have'
+      : `it is not known to be of the same storage system as ${origin}`
   }
 
   /** Tells it where something has come since the round was no longer waited for. */

@@ -163,6 +163,8 @@ class Initiator implements IscsiTarget, SurveyHost {
       )
     }
     this.#throwIfEnded(signal)
+    const doubt = this.#survey.doubtOf(info.id)
+    if (doubt !== undefined) throw new BlockError('CONNECT_FAILED', `${place.portal.address}: ${doubt}`)
     const both = this.#both(signal)
     const nexus = this.#nexus(place, place.lun)
     let session: Session

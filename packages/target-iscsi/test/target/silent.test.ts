@@ -1,5 +1,6 @@
 import type { VolumeId } from '@blockbraid/core'
 import { createHostAgent, IoOp, OK } from '@blockbraid/core'
+import type { IscsiArray } from '@blockbraid/testkit'
 import { createIscsiArray } from '@blockbraid/testkit'
 import { describe, expect, test } from 'vitest'
 import { iscsi } from '../../src/index.ts'
@@ -131,16 +132,69 @@ test('a portal of which nothing is known may lead to each target of the entry', 
   expect(notes).toEqual([{ place: nowhere, text: expect.stringContaining('refused'), missing: true }])
 })
 
-test('an identity that many arrays have is expected at no portal that nobody has told of', async () => {
-  const { devices } = await bed()
-  const array = await createIscsiArray({
-    name: 'iqn.2026-11.io.blockbraid:tgt',
-    luns: [{ lun: 1, volume: TGT, device: devices[0]!, vendor: 'IET', product: 'VIRTUAL-DISK' }],
+describe('an identity that many arrays have, and a portal of which nobody tells that refuses at the start', () => {
+  async function scene(portals: readonly { group: number }[]) {
+    const { devices } = await bed()
+    const arrays = await Promise.all(
+      [0, 1].map(() =>
+        createIscsiArray({
+          name: 'iqn.2026-11.io.blockbraid:tgt',
+          portals,
+          luns: [{ lun: 1, volume: TGT, device: devices[0]!, vendor: 'IET', product: 'VIRTUAL-DISK' }],
+        }),
+      ),
+    )
+    for (const array of arrays) {
+      afterwards(() => array.close())
+      // Each of its portals tells of itself alone.
+      tell(array, (text) => text.replace(/TargetAddress=[^\0]*\0/g, ''))
+    }
+    const [one, two] = arrays as [IscsiArray, IscsiArray]
+    const agentOf = async (addresses: readonly string[]) => {
+      const target = iscsi({ portals: addresses, toldPortals: false, taskTimeout: 1000, loginTimeout: 1000 })
+      const agent = createHostAgent({ targets: [target] })
+      afterwards(() => agent.close())
+      expect((await agent.rescan()).errors).toEqual([])
+      const multipath = { reconnectDelay: 20, reconnectDelayMax: 50 }
+      const transport = { name: 'none', attach: async () => attachment(), close: async () => {} }
+      const pair = await agent.pair({ name: 'disk', device: TGT, transport, multipath })
+      return { agent, pair }
+    }
+    return { one, two, agentOf }
+  }
+
+  test('is a missing path, which is used once it is known to be of the same system', async () => {
+    const { one, agentOf } = await scene([{ group: 1 }, { group: 1 }])
+    const [up, down] = one.portals
+    await down!.down()
+    const { pair } = await agentOf([up!.address, down!.address])
+    expect(pair.state).toBe('degraded')
+    expect(pair.paths.find(({ address }) => address === down!.address)?.reason).toMatch(
+      /identity that many|connecting|^$/,
+    )
+    await down!.up()
+    await expect.poll(() => pair.paths.filter(({ state }) => state === 'up').length, { timeout: 10_000 }).toBe(2)
+    expect(pair.state).toBe('active')
   })
-  afterwards(() => array.close())
-  const target = iscsi({ portals: [array.portals[0]!.address, '127.0.0.9:1'] })
-  afterwards(() => target.close())
-  expect(await look(target)).toMatchObject({ seen: [expect.any(String)], unseen: [] })
+
+  test('is never opened where it is of another system, and is no path of the device any more', async () => {
+    const { one, two, agentOf } = await scene([{ group: 1 }])
+    const [portal] = two.portals
+    await portal!.down()
+    const { pair, agent } = await agentOf([one.portals[0]!.address, portal!.address])
+    expect(pair.state).toBe('degraded')
+    const states = new Set<string>()
+    pair.events.on('path', ({ address, state }) => address === portal!.address && states.add(state))
+    await portal!.up()
+    await expect
+      .poll(() => pair.paths.map(({ address }) => address), { timeout: 10_000 })
+      .toEqual([one.portals[0]!.address])
+    expect(states).not.toContain('up')
+    expect(pair.state).toBe('active')
+    expect((await agent.rescan()).errors.map(({ error }) => error.message)).toEqual([
+      expect.stringContaining('not joined'),
+    ])
+  })
 })
 
 test('a target that is taken away and comes back is found again; as long as it is in use it is said to be missing', async () => {
