@@ -1,5 +1,7 @@
 // What an operator reads of a sick array: the log, `ls` and `stats` of the command.
+
 import { writeFile } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { memory } from '@blockbraid/target-memory'
 import type { IscsiArray, NbdClient } from '@blockbraid/testkit'
 import { connectNbd, iscsiArrayOf } from '@blockbraid/testkit'
@@ -107,6 +109,8 @@ itWithTgt('tgt: a session that is cut, and a target that dies, in the words of t
       patient,
     )
     .toEqual(['up', 'up'])
+  // What ends within a second of its login is put down to another initiator, too.
+  await sleep(1100)
   await tgt.kill()
   await expect.poll(() => log(agent).filter((line) => line.includes('stalled')), patient).toHaveLength(1)
   const downs = log(agent).filter((line) => line.includes(' is down'))
