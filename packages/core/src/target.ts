@@ -136,6 +136,8 @@ export interface DiscoveryNote {
 export interface DiscoverOptions extends SignalOptions {
   /** Hears what is left out, or is not as it should be; one call each. With it, `unseen` paths are listed too. */
   readonly note?: (note: DiscoveryNote) => void
+  /** What is missing is looked for: what answered when it was asked last need not be asked again. @defaultValue false */
+  readonly again?: boolean
 }
 
 /** Options of {@link Target.connect}. */

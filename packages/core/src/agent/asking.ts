@@ -59,12 +59,17 @@ export class Asking {
 
   /** Settles with a question that begins now, or as soon as the present one has ended; never rejects. */
   ask(): Promise<void> {
-    if (this.#current === undefined) return this.#begin()
+    if (this.#current === undefined) return this.#begin(false)
     this.#next ??= this.#current.then(() => {
       this.#next = undefined
-      return this.#begin()
+      return this.#begin(false)
     })
     return this.#next
+  }
+
+  /** Looks for what is missing, where it is not being asked already. */
+  askAgain(): void {
+    if (!this.busy) void this.#begin(true)
   }
 
   /** Of one that is asked and has not answered yet, says so. */
@@ -73,11 +78,11 @@ export class Asking {
     this.#fail(new BlockError('TIMED_OUT', 'it has not answered yet; what it offers is used when it does'))
   }
 
-  #begin(): Promise<void> {
+  #begin(again: boolean): Promise<void> {
     if (this.#stop.aborted) return Promise.resolve()
     const notes: DiscoveryNote[] = []
     const note = (one: DiscoveryNote): void => void notes.push(one)
-    this.#current = question(this.target, note, this.#clock, this.#stop).then(
+    this.#current = question(this.target, { note, again }, this.#clock, this.#stop).then(
       (offered) => this.#end(() => this.#take(offered, notes)),
       (error: unknown) => this.#end(() => this.#fail(error instanceof Error ? error : new Error(String(error)))),
     )
@@ -109,7 +114,7 @@ export class Asking {
 
 async function question(
   target: Target,
-  note: (one: DiscoveryNote) => void,
+  { note, again }: { note: (one: DiscoveryNote) => void; again: boolean },
   clock: Clock,
   stop: AbortSignal,
 ): Promise<readonly PathInfo[]> {
@@ -123,7 +128,7 @@ async function question(
     if (!over.signal.aborted) note(one)
   }
   try {
-    return await orAborted(Promise.race([target.discover({ signal: both, note: noteInTime }), timedOut]), stop)
+    return await orAborted(Promise.race([target.discover({ signal: both, note: noteInTime, again }), timedOut]), stop)
   } finally {
     over.abort()
     timedOut.catch(() => {})

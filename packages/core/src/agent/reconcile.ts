@@ -69,7 +69,7 @@ export class Reconcile {
     this.#timer = undefined
     if (this.#urgent) this.#urgentTries++
     else this.#tries++
-    for (const asking of this.#look().concerned) if (!asking.busy) void asking.ask()
+    for (const asking of this.#look().concerned) asking.askAgain()
   }
 
   #look(): { concerned: readonly Asking[]; waits: boolean } {

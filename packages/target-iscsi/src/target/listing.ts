@@ -25,6 +25,8 @@ export class Listing {
   readonly place: Place
   /** What was found there before, by the name of the logical unit. */
   readonly before: ReadonlyMap<string, PathInfo>
+  /** Logical units that are not asked again. */
+  readonly #kept: ReadonlyMap<string, PathInfo>
   /** By the name of the logical unit. */
   readonly infos = new Map<string, PathInfo>()
   readonly notes: LunNote[] = []
@@ -37,9 +39,23 @@ export class Listing {
   /** Whether each logical unit has answered, or has failed to. */
   complete = false
 
-  constructor(place: Place, before: ReadonlyMap<string, PathInfo>) {
+  constructor(place: Place, before: ReadonlyMap<string, PathInfo>, kept: ReadonlyMap<string, PathInfo> = new Map()) {
     this.place = place
     this.before = before
+    this.#kept = kept
+  }
+
+  /** Whether a logical unit is taken to be what it was; then it is listed. */
+  keep(lun: string): boolean {
+    const info = this.#kept.get(lun)
+    if (info !== undefined) this.infos.set(lun, info)
+    return info !== undefined
+  }
+
+  /** What logical units have said themselves, by name. */
+  get sure(): ReadonlyMap<string, PathInfo> {
+    const odd = new Set(this.notes.map(({ lun }) => lun))
+    return new Map([...this.infos].filter(([lun]) => !odd.has(lun) && !this.sizeless.has(lun)))
   }
 
   /** What there is, with what was there before in place of what has not answered. */
@@ -69,7 +85,9 @@ export async function fillListing(
 ): Promise<void> {
   const told = await listLuns(base, wanted, listing)
   heard(false)
-  const luns = told.filter((lun) => wanted === undefined || wanted.includes(lunNumber(lun) ?? -1))
+  const used = told.filter((lun) => wanted === undefined || wanted.includes(lunNumber(lun) ?? -1))
+  const luns = used.filter(({ name }) => !listing.keep(name))
+  if (luns.length < used.length) heard(true)
   for (const { name } of luns) listing.waiting.add(name)
   const turns = new Turns(base.options.clock, MAX_AT_ONCE, PATIENCE)
   const asked = luns.map((lun) =>

@@ -20,6 +20,8 @@ export interface RoundHost {
   list(listing: Listing, heard: (disk: boolean) => void, signal: AbortSignal): Promise<void>
   /** What was found at a place before. */
   before(place: Place): readonly PathInfo[]
+  /** What logical units there have said themselves when they were asked last, by name. */
+  sure(place: Place): ReadonlyMap<string, PathInfo> | undefined
   /** What a portal told last. */
   remembered(portal: Portal): Telling | undefined
   /** A place is asked now: whoever was asking it before is called off. */
@@ -62,15 +64,18 @@ export class Round {
   superseded = false
   readonly #host: RoundHost
   readonly #signal: AbortSignal
+  readonly #again: boolean
   readonly #turns: Turns
   #open = 0
   #finish: () => void = () => {}
   #news = 0
   #found = false
 
-  constructor(host: RoundHost, signal: AbortSignal) {
+  /** `again`: logical units that have answered before, and are still told of, are not asked. */
+  constructor(host: RoundHost, signal: AbortSignal, again: boolean) {
     this.#host = host
     this.#signal = signal
+    this.#again = again
     this.#turns = new Turns(host.clock, MAX_AT_ONCE, PATIENCE)
     this.done = new Promise((resolve) => {
       this.#finish = resolve
@@ -132,7 +137,7 @@ export class Round {
     if (this.superseded) return
     const key = keyOf(place)
     const before = new Map(this.#host.before(place).map((info) => [info.lun as string, info]))
-    const listing = new Listing(place, before)
+    const listing = new Listing(place, before, this.#again ? this.#host.sure(place) : undefined)
     this.listings.set(key, listing)
     const stop = new AbortController()
     const heard = (found: boolean): void => {

@@ -30,6 +30,8 @@ export interface SurveyHost extends Pick<RoundHost, 'clock' | 'portals' | 'targe
 /** Options of a look. */
 interface LookOptions {
   readonly signal: AbortSignal
+  /** Whether logical units that have answered before are not asked again. @defaultValue false */
+  readonly again?: boolean
 }
 
 /** What a look has found. */
@@ -48,6 +50,8 @@ export class Survey implements RoundHost {
   readonly #stop: AbortSignal
   /** What each place had when it answered last. */
   readonly #known = new Map<string, { readonly place: Place; readonly infos: readonly PathInfo[] }>()
+  /** Of each place what logical units have said themselves when they were asked last. */
+  readonly #sure = new Map<string, ReadonlyMap<string, PathInfo>>()
   readonly #tellings = new Map<string, Telling>()
   readonly #asks = new Map<string, AbortController>()
   /** By id of a path that was only expected, the path that it must be of one storage system with. */
@@ -81,10 +85,13 @@ export class Survey implements RoundHost {
     return turn
   }
 
-  async #look({ signal }: LookOptions, note?: (note: DiscoveryNote) => void): Promise<PathInfo[]> {
-    if (this.#round !== undefined) this.#round.superseded = true
+  async #look({ signal, again = false }: LookOptions, note?: (note: DiscoveryNote) => void): Promise<PathInfo[]> {
+    if (this.#round !== undefined) {
+      this.#round.superseded = true
+      for (const [key, listing] of this.#round.listings) this.#sure.set(key, listing.sure)
+    }
     const stop = new AbortController()
-    const round = new Round(this, AbortSignal.any([this.#stop, stop.signal]))
+    const round = new Round(this, AbortSignal.any([this.#stop, stop.signal]), again)
     this.#round = round
     try {
       await round.answered({ signal })
@@ -187,7 +194,9 @@ export class Survey implements RoundHost {
   /** What nobody tells of any more is gone. */
   #forget(round: Round, places: ReadonlyMap<string, Place>): void {
     if (round !== this.#round) return
-    for (const key of this.#known.keys()) if (!places.has(key)) this.#known.delete(key)
+    for (const map of [this.#known, this.#sure]) {
+      for (const key of map.keys()) if (!places.has(key)) map.delete(key)
+    }
     this.told.keep(new Set(Array.from(places.values(), ({ portal }) => portal.address)))
   }
 
@@ -203,6 +212,10 @@ export class Survey implements RoundHost {
 
   before(place: Place): readonly PathInfo[] {
     return this.#known.get(keyOf(place))?.infos ?? []
+  }
+
+  sure(place: Place): ReadonlyMap<string, PathInfo> | undefined {
+    return this.#sure.get(keyOf(place))
   }
 
   remembered(portal: Portal): Telling | undefined {

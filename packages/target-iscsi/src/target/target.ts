@@ -115,17 +115,17 @@ class Initiator implements IscsiTarget, SurveyHost {
     this.#survey = new Survey(this, this.#ended.signal)
   }
 
-  async discover({ signal, note }: DiscoverOptions = {}): Promise<readonly PathInfo[]> {
+  async discover({ signal, note, again = false }: DiscoverOptions = {}): Promise<readonly PathInfo[]> {
     this.#throwIfEnded(signal)
     let infos: readonly PathInfo[]
     try {
-      infos = await this.#survey.look({ signal: this.#both(signal) }, note)
+      infos = await this.#survey.look({ signal: this.#both(signal), again }, note)
     } catch (error) {
       this.#throwIfEnded(signal)
       throw error
     }
     this.#throwIfEnded(signal)
-    this.#compare(infos)
+    if (!again) this.#compare(infos)
     return infos
   }
 

@@ -11,9 +11,9 @@ export interface Look {
 }
 
 /** Discovers, and hears the notes. */
-export async function look(target: Target): Promise<Look> {
+export async function look(target: Target, again = false): Promise<Look> {
   const notes: DiscoveryNote[] = []
-  const infos = await target.discover({ note: (note) => notes.push(note) })
+  const infos = await target.discover({ note: (note) => notes.push(note), again })
   return {
     seen: placesOf(infos.filter(({ unseen }) => unseen !== true)),
     unseen: placesOf(infos.filter(({ unseen }) => unseen === true)),

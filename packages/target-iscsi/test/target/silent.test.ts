@@ -212,6 +212,34 @@ test('a target that is taken away and comes back is found again; as long as it i
   expect((await look(target)).seen).toHaveLength(1)
 })
 
+test('as long as a portal is away, what is well is not asked over and over; what is new or hung there is found all the same', async () => {
+  const volumes = Array.from({ length: 30 }, () => ({ size: '64KiB' as const, blockSize: BLOCK }) as const)
+  const { array, host, devices, volumes: ids } = await bed({ memory: { volumes }, array: { portals: [{}, {}] } })
+  const target = host({ taskTimeout: 500, loginTimeout: 2000 })
+  const [up, away] = array.portals
+  await away!.down()
+  await array.unmap(7)
+  const hung = array.faults.command({ opcode: INQUIRY, lun: 3, status: 0, hangs: true })
+  const sum = () => Object.values(array.counters.commands).reduce((total, count) => total + count, 0)
+  const { seen } = await look(target)
+  expect(seen).toHaveLength(28)
+  // Also where each look ends the one before, in which the hung one has not answered yet.
+  const isNoted = ({ notes }: { notes: readonly { place: string }[] }) =>
+    notes.some(({ place }) => /LUN 3\b/.test(place))
+  const before = sum()
+  const second = await look(target, true)
+  expect(second.seen).toEqual(seen)
+  expect(isNoted(second)).toBe(true)
+  expect(sum() - before).toBeLessThan(8)
+  await array.map({ lun: 7, volume: ids[7]!, device: devices[7]!, portals: [0] })
+  expect((await look(target, true)).seen).toContain(`${up!.address} 7`)
+  hung.remove()
+  expect((await look(target, true)).seen).toContain(`${up!.address} 3`)
+  expect(isNoted(await look(target, true))).toBe(false)
+  await array.unmap(9)
+  expect((await look(target, true)).seen).not.toContain(`${up!.address} 9`)
+})
+
 test('a logical unit that hangs costs the others a moment, and stays what it was', async () => {
   const { array, host } = await bed({ memory: { volumes: [...memory.volumes] } })
   const target = host(patient)
