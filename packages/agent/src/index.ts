@@ -25,7 +25,7 @@ export type {
   Stats,
 } from './control/snapshot.ts'
 export type { Severity } from './log/report.ts'
-export type { RescanResult, RunningAgent, RunOptions } from './run.ts'
+export type { RescanResult, ResizedPair, RunningAgent, RunOptions } from './run.ts'
 export { runAgent } from './run.ts'
 export { defaultStateFolder } from './state/folder.ts'
 export { fileLedger } from './state/ledger.ts'

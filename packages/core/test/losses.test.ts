@@ -208,6 +208,28 @@ it('a path that tells of two losses at once, late, does not hide the next one', 
   expect(await ask(device, IoOp.Flush)).toBe(Errno.EIO)
 })
 
+it('a client that goes while its flush is under way, and comes back once more, is told then', async () => {
+  const target = new FakeTarget(2)
+  const rig = await open(2, brief, target)
+  const { device, host } = rig
+  const flush = (source: IoSource) => send(device, IoOp.Flush, 0, 0, 0, source)
+  await host.clock.advance(1)
+  const one = new IoSource(host.clock.now())
+  send(device, IoOp.Write, 0, 512, 0, one)
+  target.completeAll()
+  lose(rig)
+  await host.clock.advance(1)
+  device.abandon!(one)
+  const back = new IoSource(host.clock.now())
+  flush(back)
+  device.abandon!(back)
+  target.completeAll()
+  const again = new IoSource(host.clock.now())
+  const told = flush(again)
+  target.completeAll()
+  expect(told.status).toBe(Errno.EIO)
+})
+
 it('what a client that has gone was not told is not taken for told by one that was there', async () => {
   const rig = await openQuick()
   const { device, ask, host } = rig

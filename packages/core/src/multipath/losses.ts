@@ -55,7 +55,8 @@ export class Losses {
 
   /** Whether a flush of `source` that has just succeeded must fail, to tell it. */
   tells(source: IoSource | null): boolean {
-    if (this.count === 0) return false
+    // One that has gone while its flush was under way hears of nothing: what is owed stays owed.
+    if (this.count === 0 || source?.gone === true) return false
     if (source?.ownOnly) return source.since <= this.#at
     const who = source ?? LOCAL
     const wasThere = source === null || source.since <= this.#at
