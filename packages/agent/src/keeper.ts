@@ -77,6 +77,8 @@ export interface Keeper {
   readonly failures: readonly PairFailure[]
   /** Every pair that is being made. */
   readonly makings: readonly Making[]
+  /** Whether a node or an export is being made, of a volume that is open: that takes what it takes, and no array delays it. */
+  readonly attaching: boolean
   /** Marks a pair as taken down, so that nothing makes it again; whether it was being looked after without being there. */
   release(name: string): boolean
   /** Makes a pair again that was taken down, lost, or could not be made. */
@@ -106,6 +108,7 @@ export function createKeeper(parts: KeeperParts): Keeper {
   // What I/O on the node of a pair waits for an agent, by the pair's name.
   const waits = new Map<string, string>()
   const nodesOf = (): Promise<readonly KernelNode[]> => leftNodes(config, (device) => loaded.get(device)!.transport)
+  let attachments = 0
   const find = (name: string): BlockDevicePair | undefined => agent.pairs.find(({ id }) => id === name)
   const forget = (record: NameRecord): string => forgetCommand(record, state)
   // Plans change the same lists: one after the other.
@@ -129,7 +132,11 @@ export function createKeeper(parts: KeeperParts): Keeper {
 
   // One after the other, so that pairs are asked for in the order of the plan.
   let preparing: Promise<unknown> = Promise.resolve()
-  const attach = async (planned: PlannedPair, nodes: readonly KernelNode[], attaching: () => void): Promise<void> => {
+  const attach = async (
+    planned: PlannedPair,
+    nodes: readonly KernelNode[],
+    attaching: (attached: Promise<unknown>) => void,
+  ): Promise<void> => {
     const { device, config: entry, name } = planned
     const { selector } = loaded.get(entry)!
     const prepared = preparing.then(() => prepare(planned, nodes))
@@ -181,7 +188,12 @@ export function createKeeper(parts: KeeperParts): Keeper {
     const work = async (): Promise<PairFailure | undefined> => {
       try {
         await endLost(name)
-        await attach(planned, await nodes(), () => (attaching = true))
+        await attach(planned, await nodes(), (attached) => {
+          attaching = true
+          attachments++
+          const over = (): void => void attachments--
+          attached.then(over, over)
+        })
         failures.delete(name)
         const told = telling.forget('pairs', name) || before === 'lost'
         const pair = find(name)
@@ -302,6 +314,9 @@ export function createKeeper(parts: KeeperParts): Keeper {
     get makings() {
       return [...kept.values()].flatMap(({ making }) => making ?? [])
     },
+    get attaching() {
+      return attachments > 0
+    },
     release(name) {
       const one = kept.get(name)
       failures.delete(name)
@@ -330,13 +345,14 @@ export function createKeeper(parts: KeeperParts): Keeper {
   }
 }
 
-/** The transport, for one attachment; `attaching` is called when it is asked for. */
-function watched(transport: Transport, attaching: () => void): Transport {
+/** The transport, for one attachment; `attaching` gets it when it is asked for. */
+function watched(transport: Transport, attaching: (attached: Promise<unknown>) => void): Transport {
   return {
     name: transport.name,
     attach(device, options) {
-      attaching()
-      return transport.attach(device, options)
+      const attached = transport.attach(device, options)
+      attaching(attached)
+      return attached
     },
     close: (options) => transport.close(options),
   }

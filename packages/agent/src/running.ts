@@ -121,7 +121,7 @@ export function createRunning({
       }),
     )
     const enough = (): boolean => agent.pairs.length > 0 || [...failures.values()].some(({ passing }) => !passing)
-    await abortable(settleMost(ends, host.clock, PATIENCE, enough), asked)
+    await abortable(settleMost(ends, host.clock, PATIENCE, { enough, busy: () => keeper.attaching }), asked)
     for (const { ended } of left) void ended.then((failure) => failure && keeper.tell([failure]))
     return {
       failures: makings.flatMap(({ name }) => failures.get(name) ?? []),

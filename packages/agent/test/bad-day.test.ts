@@ -161,6 +161,21 @@ describe('up', () => {
     await expect.poll(() => names(running).length, { timeout: 25_000 }).toBe(43)
   }, 40_000)
 
+  it('waits for nodes that take long to make, as it is the host that makes them, and for none of a volume that hangs', async () => {
+    const transport = losing()
+    const { attach } = transport
+    let turn: Promise<unknown> = Promise.resolve()
+    transport.attach = (device, options) => {
+      const made = turn.then(() => new Promise((resolve) => setTimeout(resolve, 1800)))
+      turn = made
+      return made.then(() => attach(device, options))
+    }
+    const [well, hanging] = [sick('a', 3), sick('b', 1)]
+    hanging.connects = 'hang'
+    await using running = await runAgent(configOf(well, hanging), { report: () => {} })
+    expect(names(running)).toEqual(['vol-0', 'vol-1', 'vol-2'])
+  }, 20_000)
+
   it('ends with the reason where nothing at all can be served', async () => {
     losing()
     const refusing = sick('a')
