@@ -39,16 +39,9 @@ export function reportEvents(pair: BlockDevicePair, log: Log): void {
     const text = describeLimitChange(before, limits)
     if (text === '') return
     const isProtected = limits.readOnly && !before.readOnly
-    const tells = pair.paths.some((each) => each.id === path && each.state === 'up')
-    const by = isProtected
-      ? tells
-        ? `: path ${path} says write protected`
-        : ': no path that is left takes changes'
-      : path === ''
-        ? ''
-        : ` (path ${path})`
+    const why = isProtected ? protectedBy(pair, path) : changedBy(path)
     const severity = isProtected ? 'warning' : 'info'
-    log.repeat(`${id}: ${text}${by}`, { topic: `${id}: limits`, severity, atOnce: 3 })
+    log.repeat(`${id}: ${text}${why}`, { topic: `${id}: limits`, severity, atOnce: 3 })
   })
   const say = (topic: string, text: string): void =>
     log.repeat(`${id}: ${text}`, { topic: `${id}: ${topic}`, severity: 'error' })
@@ -62,6 +55,15 @@ export function reportEvents(pair: BlockDevicePair, log: Log): void {
   pair.events.on('resizeFailed', (error) => say('node', `${pair.kernel.node} keeps its size: ${error.message}`))
   pair.events.on('limitsFailed', (error) => say('node', `${pair.kernel.node} keeps its limits: ${error.message}`))
   pair.events.on('lost', (error) => say('lost', `lost: ${error.message}`))
+}
+
+function protectedBy({ paths }: BlockDevicePair, path: string): string {
+  const tells = paths.some(({ id, state }) => id === path && state === 'up')
+  return tells ? `: path ${path} says write protected` : ': no path that is left takes changes'
+}
+
+function changedBy(path: string): string {
+  return path === '' ? '' : ` (path ${path})`
 }
 
 function pathNotices(pair: string, log: Log): (path: PathStatus) => void {

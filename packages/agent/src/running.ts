@@ -1,28 +1,17 @@
 import { resolve } from 'node:path'
-import type {
-  BlockDevicePair,
-  DetachMode,
-  DetachOptions,
-  Host,
-  HostAgent,
-  ScanError,
-  ScanNote,
-  ScanReport,
-} from '@blockbraid/core'
+import type { BlockDevicePair, DetachMode, DetachOptions, ScanError, ScanNote, ScanReport } from '@blockbraid/core'
 import { abortable, BlockError, messageOf } from '@blockbraid/core'
 import type { ClosedPair } from './close-pair.ts'
 import { closePair, isInUse } from './close-pair.ts'
-import type { Config, DeviceConfig, PluginUse } from './config/config.ts'
-import type { Hider } from './config/secrets.ts'
+import type { PluginUse } from './config/config.ts'
 import { serveAgent } from './control/handlers.ts'
 import type { HandOverResult } from './control/protocol.ts'
 import { checkReach } from './control/reach.ts'
 import type { ControlServer } from './control/server.ts'
 import type { PairListing } from './control/snapshot.ts'
 import { takeOver } from './control/take-over.ts'
-import type { Begun, Loaded, Making, PairFailure } from './keeper.ts'
+import type { Begun, KeeperParts, Making, PairFailure } from './keeper.ts'
 import { createKeeper } from './keeper.ts'
-import type { Log } from './log/log.ts'
 import { createNodeCare } from './nodes/care.ts'
 import { endPairs } from './nodes/end-pairs.ts'
 import { isKernelNode } from './nodes/kernel-node.ts'
@@ -37,13 +26,7 @@ import { createTelling } from './telling.ts'
 import { createTransportPool } from './transports.ts'
 
 /** What a {@link RunningAgent} is made of. */
-export interface RunningParts {
-  readonly config: Config
-  readonly loaded: ReadonlyMap<DeviceConfig, Loaded>
-  readonly agent: HostAgent
-  readonly host: Host
-  readonly hider: Hider
-  readonly log: Log
+export interface RunningParts extends Pick<KeeperParts, 'config' | 'loaded' | 'agent' | 'host' | 'hider' | 'log'> {
   readonly onHandedOver: (() => void) | undefined
 }
 
