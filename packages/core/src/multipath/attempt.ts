@@ -135,3 +135,10 @@ export class AttemptList {
     return earliest
   }
 }
+
+/** It has come back from its path, and may be sent once more. */
+export function comeBack(attempt: Attempt): void {
+  attempt.slot = null
+  attempt.doomed = false
+  attempt.unsure = false
+}

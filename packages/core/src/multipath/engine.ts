@@ -9,7 +9,7 @@ import type { PathSelector } from '../policy.ts'
 import type { IoStatus } from '../status.ts'
 import { Errno, isPathError, NOT_EXECUTED, OK, PATH_ERROR } from '../status.ts'
 import type { Attempt } from './attempt.ts'
-import { AttemptList, AttemptPool } from './attempt.ts'
+import { AttemptList, AttemptPool, comeBack } from './attempt.ts'
 import type { Change } from './change.ts'
 import type { Guard, Owed } from './guard.ts'
 import { Guards } from './guards.ts'
@@ -217,9 +217,7 @@ export class Engine {
 
   /** It is done, but not as it should be: it is sent once more, as a path takes it now. */
   #again(attempt: Attempt): void {
-    attempt.slot = null
-    attempt.doomed = false
-    attempt.unsure = false
+    comeBack(attempt)
     this.#startDeadline(attempt)
     this.#retry(attempt)
   }
@@ -274,9 +272,7 @@ export class Engine {
 
   /** The path has failed, or has refused what another one may do. */
   #moveOn(attempt: Attempt, slot: PathSlot, status: IoStatus): void {
-    attempt.slot = null
-    attempt.doomed = false
-    attempt.unsure = false
+    comeBack(attempt)
     const executed = (status & NOT_EXECUTED) === 0
     if (executed) slot.failAfter(status)
     else if (!slot.exclusion.isOn) slot.rest()
@@ -301,9 +297,7 @@ export class Engine {
 
   /** The array takes no changes through this path: another one may take them now, or one that is not usable yet. */
   #refused(attempt: Attempt, slot: PathSlot, status: IoStatus): void {
-    attempt.slot = null
-    attempt.doomed = false
-    attempt.unsure = false
+    comeBack(attempt)
     slot.refuseChanges()
     const elsewhere = this.#slots.some((other) => !other.isProtected)
     if (this.#closed || isGone(attempt) || !(elsewhere || this.#owner.awaitsWritable())) {
