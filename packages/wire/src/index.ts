@@ -6,3 +6,4 @@
  */
 
 export { get16, get24, get32, get64, put16, put24, put32, put64 } from './bytes.ts'
+export { crc32c } from './crc32c.ts'

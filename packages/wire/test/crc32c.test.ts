@@ -1,6 +1,6 @@
 import { createRandom, randomInt } from '@blockbraid/testkit'
 import { describe, expect, it } from 'vitest'
-import { crc32c, crc32cTable, hasNativeCrc32c } from '../../src/login/crc32c.ts'
+import { crc32c, crc32cTable, hasNativeCrc32c } from '../src/crc32c.ts'
 
 /** The result as it goes over the wire. */
 function onWire(crc: number): string {
