@@ -1,12 +1,7 @@
 import type { Io } from './io.ts'
 import type { IoSource } from './io-source.ts'
 import type { ScsiAnswer, ScsiOptions } from './scsi.ts'
-
-/** Options of control calls. */
-export interface SignalOptions {
-  /** Ends the call early with an ABORTED error; `close` then stops waiting, and what is in flight ends early. */
-  signal?: AbortSignal | undefined
-}
+import type { SignalOptions } from './signal.ts'
 
 /** What a device can do and how large it is. A device replaces the object when something changes. */
 export interface DeviceLimits {

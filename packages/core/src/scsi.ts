@@ -1,4 +1,4 @@
-import type { SignalOptions } from './device.ts'
+import type { SignalOptions } from './signal.ts'
 
 /** Options of a SCSI command sent by hand. */
 export interface ScsiOptions extends SignalOptions {

@@ -1,10 +1,11 @@
 import type { Clock } from './clock.ts'
 import { systemClock } from './clock.ts'
-import type { BlockDevice, DeviceLimits, Extent, SignalOptions } from './device.ts'
+import type { BlockDevice, DeviceLimits, Extent } from './device.ts'
 import { changesData, Io, IoFlag, IoOp, NO_BUFFERS } from './io.ts'
 import { IoSource } from './io-source.ts'
 import { promiseIo } from './promises.ts'
 import type { ScsiAnswer, ScsiOptions } from './scsi.ts'
+import type { SignalOptions } from './signal.ts'
 import type { IoStatus } from './status.ts'
 import { NOT_EXECUTED, OK } from './status.ts'
 
