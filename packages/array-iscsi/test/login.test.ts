@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import type { IscsiArrayOptions } from '../src/index.ts'
 import { createIscsiArray } from '../src/index.ts'
-import { bed } from './iscsi-beds.ts'
-import { LoginRefused, RawInitiator, TARGET, textOf } from './iscsi-initiator.ts'
+import { bed } from './beds.ts'
+import { LoginRefused, RawInitiator, TARGET, textOf } from './initiator.ts'
 
 const USER = { user: 'alice', secret: 'wonderland-12' }
 

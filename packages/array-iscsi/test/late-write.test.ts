@@ -1,7 +1,7 @@
+import { createChaosProxy } from '@blockbraid/testkit'
 import { describe, expect, it } from 'vitest'
-import { createChaosProxy } from '../src/index.ts'
-import { bed, until, use } from './iscsi-beds.ts'
-import { RawInitiator, read10, write10 } from './iscsi-initiator.ts'
+import { bed, until, use } from './beds.ts'
+import { RawInitiator, read10, write10 } from './initiator.ts'
 
 const block = (byte: number): Buffer => Buffer.alloc(512, byte)
 

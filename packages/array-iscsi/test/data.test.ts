@@ -1,7 +1,7 @@
+import { pattern, patternFault } from '@blockbraid/testkit'
 import { describe, expect, it } from 'vitest'
-import { pattern, patternFault } from '../src/index.ts'
-import { bed, until } from './iscsi-beds.ts'
-import { crcOf, read10, write10 } from './iscsi-initiator.ts'
+import { bed, until } from './beds.ts'
+import { crcOf, read10, write10 } from './initiator.ts'
 
 const yesNo = ['Yes', 'No']
 const SIZE = 192 * 512
@@ -109,7 +109,7 @@ describe('data', () => {
   })
 
   it('knows CRC32C as RFC 3720 appendix B.4 gives it', async () => {
-    const { crc32c } = await import('../src/iscsi/wire/crc32c.ts')
+    const { crc32c } = await import('../src/wire/crc32c.ts')
     const vectors: [Buffer, string][] = [
       [Buffer.alloc(32), '8a9136aa'],
       [Buffer.alloc(32, 0xff), '62a8ab43'],

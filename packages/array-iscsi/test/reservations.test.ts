@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import type { IscsiArray } from '../src/index.ts'
 import { createIscsiArray } from '../src/index.ts'
-import { bedOf, HeldDevice, use, VOLUME } from './iscsi-beds.ts'
-import type { Answer, RawInitiator } from './iscsi-initiator.ts'
-import { cdb, read10, TARGET, write10 } from './iscsi-initiator.ts'
+import { bedOf, HeldDevice, use, VOLUME } from './beds.ts'
+import type { Answer, RawInitiator } from './initiator.ts'
+import { cdb, read10, TARGET, write10 } from './initiator.ts'
 
 const OUT = { register: 0, reserve: 1, release: 2, clear: 3, preempt: 4, preemptAndAbort: 5, registerIgnore: 6 }
 

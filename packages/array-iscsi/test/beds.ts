@@ -5,8 +5,8 @@ import { memory } from '@blockbraid/target-memory'
 import { afterEach } from 'vitest'
 import type { IscsiArray, IscsiArrayOptions } from '../src/index.ts'
 import { createIscsiArray } from '../src/index.ts'
-import type { LoginOptions } from './iscsi-initiator.ts'
-import { RawInitiator, TARGET } from './iscsi-initiator.ts'
+import type { LoginOptions } from './initiator.ts'
+import { RawInitiator, TARGET } from './initiator.ts'
 
 const open: AsyncDisposable[] = []
 const initiators: RawInitiator[] = []

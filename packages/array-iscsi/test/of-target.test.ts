@@ -4,9 +4,9 @@ import { memory } from '@blockbraid/target-memory'
 import { describe, expect, it } from 'vitest'
 import type { IscsiArrayOfOptions } from '../src/index.ts'
 import { iscsiArrayOf } from '../src/index.ts'
-import type { Bed } from './iscsi-beds.ts'
-import { bedOf, until, use } from './iscsi-beds.ts'
-import { cdb, INITIATOR, read10, TARGET, write10 } from './iscsi-initiator.ts'
+import type { Bed } from './beds.ts'
+import { bedOf, until, use } from './beds.ts'
+import { cdb, INITIATOR, read10, TARGET, write10 } from './initiator.ts'
 
 async function mirrored(storage: MemoryOptions = {}, options: Partial<IscsiArrayOfOptions> = {}): Promise<Bed> {
   const target = memory({ volumes: [{ size: '1MiB' }, { size: '2MiB' }], ports: 2, ...storage })

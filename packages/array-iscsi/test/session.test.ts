@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import type { IscsiArrayOptions } from '../src/index.ts'
 import { createIscsiArray } from '../src/index.ts'
-import type { Bed } from './iscsi-beds.ts'
-import { bed, bedOf, HeldDevice, until, use, VOLUME } from './iscsi-beds.ts'
-import { read10, TARGET, write10 } from './iscsi-initiator.ts'
+import type { Bed } from './beds.ts'
+import { bed, bedOf, HeldDevice, until, use, VOLUME } from './beds.ts'
+import { read10, TARGET, write10 } from './initiator.ts'
 
 /** A bed over a device that keeps what it gets. */
 async function heldBed(options: Partial<IscsiArrayOptions> = {}): Promise<Bed & { device: HeldDevice }> {

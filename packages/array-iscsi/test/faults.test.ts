@@ -1,9 +1,10 @@
+import { createRandom, pattern, patternFault } from '@blockbraid/testkit'
 import { describe, expect, it } from 'vitest'
 import type { IscsiArrayOptions, WireRule } from '../src/index.ts'
-import { createIscsiArray, createRandom, hostile, pattern, patternFault } from '../src/index.ts'
-import type { Bed } from './iscsi-beds.ts'
-import { bed, bedOf, HeldDevice, until, use, VOLUME } from './iscsi-beds.ts'
-import { RawInitiator, read10, TARGET, write10 } from './iscsi-initiator.ts'
+import { createIscsiArray, hostile } from '../src/index.ts'
+import type { Bed } from './beds.ts'
+import { bed, bedOf, HeldDevice, until, use, VOLUME } from './beds.ts'
+import { RawInitiator, read10, TARGET, write10 } from './initiator.ts'
 
 const one = (initiator: RawInitiator, lba = 0): number => initiator.begin(read10(lba, 1), { read: 512 })
 

@@ -3,10 +3,10 @@ import { Errno, NOT_EXECUTED, PATH_ERROR } from '@blockbraid/core'
 import { describe, expect, it } from 'vitest'
 import type { IscsiArrayOptions } from '../src/index.ts'
 import { createIscsiArray } from '../src/index.ts'
-import type { Bed } from './iscsi-beds.ts'
-import { bed, bedOf, HeldDevice, use, VOLUME } from './iscsi-beds.ts'
-import type { RawInitiator } from './iscsi-initiator.ts'
-import { cdb, read10, read16, TARGET, write10 } from './iscsi-initiator.ts'
+import type { Bed } from './beds.ts'
+import { bed, bedOf, HeldDevice, use, VOLUME } from './beds.ts'
+import type { RawInitiator } from './initiator.ts'
+import { cdb, read10, read16, TARGET, write10 } from './initiator.ts'
 
 /** A bed over one device that answers with `status`. */
 async function deviceBed(
