@@ -19,6 +19,7 @@ export type { ChapAlgorithm, IscsiChap } from './login/chap.ts'
 export type { IscsiArrayOfOptions } from './of-target.ts'
 export { iscsiArrayOf } from './of-target.ts'
 export type { IscsiArrayOptions, IscsiLunOptions, IscsiPortalOptions, OpenLun } from './options.ts'
+export type { PduName } from './pdu/opcodes.ts'
 export type {
   IscsiArray,
   IscsiCounters,
@@ -27,4 +28,3 @@ export type {
   IscsiPortal,
   IscsiSession,
 } from './types.ts'
-export type { PduName } from './wire/opcodes.ts'

@@ -1,5 +1,5 @@
+import type { Task } from './scsi/task.ts'
 import type { Session } from './session/session.ts'
-import type { Task } from './session/task.ts'
 import type { IscsiCounters, IscsiLogEntry } from './types.ts'
 
 /** The most violations and log entries that are kept. */

@@ -4,9 +4,9 @@ import type { LoginsHost } from './logins.ts'
 import { Logins } from './logins.ts'
 import type { ArraySettings } from './options.ts'
 import type { Records } from './records.ts'
+import type { Task } from './scsi/task.ts'
 import type { Mapping, Unit } from './scsi/unit.ts'
 import type { Session } from './session/session.ts'
-import type { Task } from './session/task.ts'
 import type { Units } from './units.ts'
 
 /** A portal, as SendTargets tells of it. */

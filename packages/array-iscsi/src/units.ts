@@ -3,8 +3,8 @@ import type { Access, BlockDevice, VolumeId } from '@blockbraid/core'
 import type { IscsiLunOptions } from './options.ts'
 import { wrong } from './options.ts'
 import { Reservations } from './scsi/reservations.ts'
+import { TaskSet } from './scsi/task-set.ts'
 import type { Mapping, TargetPort, Unit } from './scsi/unit.ts'
-import { TaskSet } from './session/task-set.ts'
 
 /** What is at which LUN of which portal. */
 export class Units {

@@ -1,3 +1,5 @@
+import { put16, put32 } from './pdu/bytes.ts'
+import { FINAL, NO_TAG, PduOpcode } from './pdu/opcodes.ts'
 import { lunWord } from './scsi/lun.ts'
 import { check, encodeSense } from './scsi/outcome.ts'
 import type { Connection } from './session/connection.ts'
@@ -5,8 +7,6 @@ import { sendPing } from './session/control.ts'
 import { beginPdu } from './session/replies.ts'
 import type { Session } from './session/session.ts'
 import type { IscsiMessage, IscsiSession } from './types.ts'
-import { put16, put32 } from './wire/bytes.ts'
-import { FINAL, NO_TAG, PduOpcode } from './wire/opcodes.ts'
 
 /** What users of the array see of a session. */
 export function viewOf(session: Session, connection: Connection): IscsiSession {

@@ -1,5 +1,5 @@
-import { get24, get32, put24, put32 } from '../wire/bytes.ts'
-import { BHS } from '../wire/opcodes.ts'
+import { get24, get32, put24, put32 } from '../pdu/bytes.ts'
+import { BHS } from '../pdu/opcodes.ts'
 
 /** What a PDU is replaced by. @inline */
 type Replacement = (pdu: Buffer) => readonly Uint8Array[]

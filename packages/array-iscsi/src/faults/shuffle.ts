@@ -1,8 +1,8 @@
 import type { Host } from '@blockbraid/core'
-import { get32, put32 } from '../wire/bytes.ts'
-import { crc32c, putDigest } from '../wire/crc32c.ts'
-import { BHS, PduOpcode } from '../wire/opcodes.ts'
-import type { Output } from '../wire/output.ts'
+import { get32, put32 } from '../pdu/bytes.ts'
+import { crc32c, putDigest } from '../pdu/crc32c.ts'
+import { BHS, PduOpcode } from '../pdu/opcodes.ts'
+import type { Output } from '../pdu/output.ts'
 
 /** Whether a PDU carries a StatSN of its own. */
 function numbered(pdu: Uint8Array): boolean {

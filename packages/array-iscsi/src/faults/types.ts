@@ -1,4 +1,4 @@
-import type { PduName } from '../wire/opcodes.ts'
+import type { PduName } from '../pdu/opcodes.ts'
 
 /** A rule in force. */
 export interface IscsiFault {

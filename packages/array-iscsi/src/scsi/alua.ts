@@ -1,8 +1,8 @@
 import type { Access } from '@blockbraid/core'
-import type { Task } from '../session/task.ts'
-import { get16, get32, put16, put32 } from '../wire/bytes.ts'
+import { get16, get32, put16, put32 } from '../pdu/bytes.ts'
 import type { CommandResult } from './entry.ts'
 import { Attention, Check, GOOD } from './outcome.ts'
+import type { Task } from './task.ts'
 import type { Mapping } from './unit.ts'
 
 /** Access states as RTPG numbers them (SPC-4 table 309). */

@@ -1,7 +1,7 @@
-import type { Task } from '../session/task.ts'
-import { get32, get64, put32, put64 } from '../wire/bytes.ts'
+import { get32, get64, put32, put64 } from '../pdu/bytes.ts'
 import type { CommandResult } from './entry.ts'
 import { Check } from './outcome.ts'
+import type { Task } from './task.ts'
 
 /** READ CAPACITY (10) (SBC-4 §5.20): the last block, or FFFFFFFFh where it does not fit. */
 export function readCapacity10(task: Task): CommandResult {

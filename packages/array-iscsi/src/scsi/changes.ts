@@ -1,9 +1,9 @@
 import { IoFlag, IoOp, OK } from '@blockbraid/core'
-import type { Task } from '../session/task.ts'
-import { get16, get32, get64 } from '../wire/bytes.ts'
+import { get16, get32, get64 } from '../pdu/bytes.ts'
 import type { CommandResult } from './entry.ts'
 import { Check, GOOD } from './outcome.ts'
 import { outcomeOf, perform } from './status.ts'
+import type { Task } from './task.ts'
 
 /** Blocks that one UNMAP or WRITE SAME may name (VPD page B0h). */
 export const MAX_UNMAP_BLOCKS = 1024 * 1024

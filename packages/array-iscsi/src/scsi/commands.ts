@@ -1,7 +1,6 @@
 import type { Io, IoStatus } from '@blockbraid/core'
 import { IoFlag, IoOp, NO_BUFFERS, OK } from '@blockbraid/core'
-import type { Task } from '../session/task.ts'
-import { get16, get32, get64 } from '../wire/bytes.ts'
+import { get16, get32, get64 } from '../pdu/bytes.ts'
 import { reportTargetPortGroups, setTargetPortGroups } from './alua.ts'
 import { getLbaStatus, readCapacity10, readCapacity16 } from './capacity.ts'
 import { syncCache, unmap, writeSame } from './changes.ts'
@@ -14,6 +13,7 @@ import { Check, GOOD, Status, statusOnly } from './outcome.ts'
 import { persistentIn, persistentOut } from './persistent.ts'
 import { CUT, outcomeOf } from './status.ts'
 import { reportSupportedOpcodes } from './supported.ts'
+import type { Task } from './task.ts'
 
 /** Opcodes that are looked at by name elsewhere. */
 const Opcode = { read10: 0x28, write10: 0x2a, read16: 0x88, write16: 0x8a } as const

@@ -1,6 +1,6 @@
-import type { Task } from '../session/task.ts'
 import type { Nexus } from './nexus.ts'
 import type { Outcome } from './outcome.ts'
+import type { Task } from './task.ts'
 
 /** What a command answers: data with GOOD, or how it ends. */
 export type CommandResult = Uint8Array | Outcome

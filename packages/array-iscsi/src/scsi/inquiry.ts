@@ -1,8 +1,8 @@
-import type { Task } from '../session/task.ts'
-import { get16, get32, put16, put32 } from '../wire/bytes.ts'
+import { get16, get32, put16, put32 } from '../pdu/bytes.ts'
 import type { CommandResult } from './entry.ts'
 import { lunWord } from './lun.ts'
 import { Attention, Check } from './outcome.ts'
+import type { Task } from './task.ts'
 import { vitalPage } from './vpd.ts'
 
 /** ASCII of a fixed width, filled with blanks. */

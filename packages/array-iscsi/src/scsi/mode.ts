@@ -1,8 +1,8 @@
-import type { Task } from '../session/task.ts'
-import { get16, put16, put32, put64 } from '../wire/bytes.ts'
+import { get16, put16, put32, put64 } from '../pdu/bytes.ts'
 import type { CommandResult } from './entry.ts'
 import type { Nexus } from './nexus.ts'
 import { Check, encodeSense, GOOD } from './outcome.ts'
+import type { Task } from './task.ts'
 
 /** Caching and control mode pages (SBC-4 §6.5.6, SPC-4 §7.5.8). */
 function pageOf(page: number, nexus: Nexus, changeable: boolean): Buffer | undefined {

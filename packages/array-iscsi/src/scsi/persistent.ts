@@ -1,11 +1,11 @@
-import type { Task } from '../session/task.ts'
-import { get16, put16, put32 } from '../wire/bytes.ts'
+import { get16, put16, put32 } from '../pdu/bytes.ts'
 import type { CommandResult } from './entry.ts'
 import type { Nexus } from './nexus.ts'
 import type { Outcome } from './outcome.ts'
 import { Attention, Check, GOOD, Status, statusOnly } from './outcome.ts'
 import type { Registration } from './reservations.ts'
 import { Reservations } from './reservations.ts'
+import type { Task } from './task.ts'
 
 const CONFLICT = statusOnly(Status.reservationConflict)
 

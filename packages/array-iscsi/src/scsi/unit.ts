@@ -1,7 +1,7 @@
 import type { Access, BlockDevice, VolumeId } from '@blockbraid/core'
-import type { TaskSet } from '../session/task-set.ts'
 import type { Nexus } from './nexus.ts'
 import type { Reservations } from './reservations.ts'
+import type { TaskSet } from './task-set.ts'
 
 /** A portal as commands see it: a target port. */
 export interface TargetPort {

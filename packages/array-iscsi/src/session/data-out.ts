@@ -1,9 +1,9 @@
+import { get32 } from '../pdu/bytes.ts'
+import { FINAL, NO_TAG } from '../pdu/opcodes.ts'
 import { Check } from '../scsi/outcome.ts'
-import { get32 } from '../wire/bytes.ts'
-import { FINAL, NO_TAG } from '../wire/opcodes.ts'
+import type { Task } from '../scsi/task.ts'
 import { sendR2T } from './replies.ts'
 import type { Session } from './session.ts'
-import type { Task } from './task.ts'
 
 /** Asks for data that was not sent by itself, as far as the initiator allows. */
 export function solicit(session: Session, task: Task): void {

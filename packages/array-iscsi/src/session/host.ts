@@ -1,6 +1,6 @@
+import type { Task } from '../scsi/task.ts'
 import type { Unit } from '../scsi/unit.ts'
 import type { Session } from './session.ts'
-import type { Task } from './task.ts'
 
 /** What a rule says of a PDU that has come in. */
 export type IncomingAction = 'pass' | 'drop' | 'cut'

@@ -1,10 +1,10 @@
+import { get32 } from '../pdu/bytes.ts'
+import { FINAL, IMMEDIATE } from '../pdu/opcodes.ts'
 import { prepare } from '../scsi/commands.ts'
 import { lunOfPdu } from '../scsi/lun.ts'
-import { get32 } from '../wire/bytes.ts'
-import { FINAL, IMMEDIATE } from '../wire/opcodes.ts'
+import type { Task } from '../scsi/task.ts'
+import { takeTask } from '../scsi/task.ts'
 import type { Session } from './session.ts'
-import type { Task } from './task.ts'
-import { takeTask } from './task.ts'
 
 const READ = 0x40
 const WRITE = 0x20

@@ -1,10 +1,10 @@
+import { put16, put32 } from '../pdu/bytes.ts'
+import { BHS, FINAL, NO_TAG, PduOpcode } from '../pdu/opcodes.ts'
+import type { Output } from '../pdu/output.ts'
 import type { Outcome } from '../scsi/outcome.ts'
 import { encodeSense, GOOD, Status } from '../scsi/outcome.ts'
-import { put16, put32 } from '../wire/bytes.ts'
-import { BHS, FINAL, NO_TAG, PduOpcode } from '../wire/opcodes.ts'
-import type { Output } from '../wire/output.ts'
+import type { OpenR2T, Task } from '../scsi/task.ts'
 import type { Session } from './session.ts'
-import type { OpenR2T, Task } from './task.ts'
 
 const OVERFLOW = 0x04
 const UNDERFLOW = 0x02

@@ -1,11 +1,11 @@
+import { get32, put32 } from '../pdu/bytes.ts'
+import { FINAL, PduOpcode } from '../pdu/opcodes.ts'
 import { readLun } from '../scsi/lun.ts'
 import { Attention } from '../scsi/outcome.ts'
+import type { Task } from '../scsi/task.ts'
 import type { Unit } from '../scsi/unit.ts'
-import { get32, put32 } from '../wire/bytes.ts'
-import { FINAL, PduOpcode } from '../wire/opcodes.ts'
 import { beginPdu } from './replies.ts'
 import type { Session } from './session.ts'
-import type { Task } from './task.ts'
 
 /** Functions (RFC 7143 §11.5.1). */
 const Action = {

@@ -1,5 +1,5 @@
-import { run } from '../scsi/commands.ts'
-import { GOOD } from '../scsi/outcome.ts'
+import { run } from './commands.ts'
+import { GOOD } from './outcome.ts'
 import type { Task } from './task.ts'
 
 /** The commands that a logical unit executes, of all sessions, in the order that their attributes ask for (SAM-5 §8.6). */

@@ -1,8 +1,8 @@
 import { Io, NO_BUFFERS } from '@blockbraid/core'
-import type { Nexus } from '../scsi/nexus.ts'
-import type { Outcome } from '../scsi/outcome.ts'
-import { GOOD } from '../scsi/outcome.ts'
-import type { Session } from './session.ts'
+import type { Session } from '../session/session.ts'
+import type { Nexus } from './nexus.ts'
+import type { Outcome } from './outcome.ts'
+import { GOOD } from './outcome.ts'
 
 /** A request for data that the initiator has not answered to its end. */
 export interface OpenR2T {
