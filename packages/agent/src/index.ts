@@ -4,6 +4,9 @@
  *
  * @packageDocumentation
  */
+
+export type { RescanResult, ResizedPair, RunningAgent, RunOptions } from './agent/run.ts'
+export { runAgent } from './agent/run.ts'
 export type { Config, DeviceConfig, PluginUse } from './config/config.ts'
 export { loadConfig, parseConfig } from './config/load.ts'
 export { ConfigError } from './config/source.ts'
@@ -12,6 +15,7 @@ export { callControl } from './control/client.ts'
 export { defaultControlPath } from './control/path.ts'
 export type { Arguments, HandedOver, HandOverResult, Operation, Request, ScsiResult } from './control/protocol.ts'
 export { operations } from './control/protocol.ts'
+export type { Severity } from './log/report.ts'
 export type {
   GuardListing,
   LimitsListing,
@@ -23,9 +27,6 @@ export type {
   PathStats,
   ReleasedGuards,
   Stats,
-} from './control/snapshot.ts'
-export type { Severity } from './log/report.ts'
-export type { RescanResult, ResizedPair, RunningAgent, RunOptions } from './run.ts'
-export { runAgent } from './run.ts'
+} from './snapshot/listing.ts'
 export { defaultStateFolder } from './state/folder.ts'
 export { fileLedger } from './state/ledger.ts'

@@ -1,18 +1,18 @@
 import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BlockError } from '@blockbraid/core'
+import type { RescanResult } from '../agent/run.ts'
 import { callControl } from '../control/client.ts'
 import { defaultControlPath, refuseForeign } from '../control/path.ts'
 import type { Request } from '../control/protocol.ts'
 import type { ProveResult } from '../control/prove.ts'
-import type { Listing, PairListing, Stats } from '../control/snapshot.ts'
-import { formatSize } from '../format/amounts.ts'
 import { formatListing, ratesBetween } from '../format/listing.ts'
 import { formatShort } from '../format/short.ts'
 import { formatStats } from '../format/stats.ts'
-import type { RescanResult } from '../run.ts'
-import type { Terminal } from '../terminal.ts'
-import { print } from '../terminal.ts'
+import type { Listing, PairListing, Stats } from '../snapshot/listing.ts'
+import type { Terminal } from '../terminal/terminal.ts'
+import { print } from '../terminal/terminal.ts'
+import { formatSize } from '../text/amounts.ts'
 
 /** Options of every command that talks to a running agent. */
 export interface RemoteOptions {

@@ -1,7 +1,9 @@
 import { messageOf } from '@blockbraid/core'
 import type { Hider } from '../config/secrets.ts'
-import type { ControlledAgent } from '../running.ts'
-import { listMissing } from './missing.ts'
+import type { ControlledAgent } from '../running/running.ts'
+import type { ReleasedGuards } from '../snapshot/listing.ts'
+import { countPairs, listGuards, listPairs } from '../snapshot/listing.ts'
+import { listMissing } from '../snapshot/missing.ts'
 import { pathOf } from './path-ids.ts'
 import { exchangePolicy } from './policy.ts'
 import type { Request } from './protocol.ts'
@@ -9,8 +11,6 @@ import { prove } from './prove.ts'
 import { sendScsi } from './scsi.ts'
 import type { ControlServer } from './server.ts'
 import { serveControl } from './server.ts'
-import type { ReleasedGuards } from './snapshot.ts'
-import { countPairs, listGuards, listPairs } from './snapshot.ts'
 
 /** Serves the commands that talk to a running agent. */
 export function serveAgent(path: string, running: ControlledAgent, hider: Hider): Promise<ControlServer> {

@@ -1,5 +1,5 @@
+import type { RunningAgent } from '../agent/run.ts'
 import { checkPolicy } from '../config/validate.ts'
-import type { RunningAgent } from '../run.ts'
 import type { Arguments } from './protocol.ts'
 
 /** What the exchange of a policy is answered. */

@@ -1,6 +1,6 @@
 import type { HostAgent, NamedDevice, Proof, UserDevice } from '@blockbraid/core'
 import { BlockError, proveSame } from '@blockbraid/core'
-import type { RunningAgent } from '../run.ts'
+import type { RunningAgent } from '../agent/run.ts'
 import { meantId } from './path-ids.ts'
 import type { Arguments } from './protocol.ts'
 

@@ -3,8 +3,8 @@ import type { Host, HostAgent, Target } from '@blockbraid/core'
 import { BlockError, createHostAgent } from '@blockbraid/core'
 import type { Config } from '../config/config.ts'
 import type { Hider } from '../config/secrets.ts'
-import { loadScout } from '../plugins.ts'
-import type { PairListing } from './snapshot.ts'
+import { loadScout } from '../plugins/plugins.ts'
+import type { PairListing } from '../snapshot/listing.ts'
 
 /** How long what is missing is looked for, milliseconds. */
 const LOOK_TIME = 10_000

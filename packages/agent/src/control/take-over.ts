@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BlockError, messageOf } from '@blockbraid/core'
+import type { Listing, PairListing } from '../snapshot/listing.ts'
 import { callControl } from './client.ts'
 import { refuseForeign } from './path.ts'
 import type { HandOverResult } from './protocol.ts'
-import type { Listing, PairListing } from './snapshot.ts'
 
 /** How long an agent may take to leave its nodes, milliseconds. */
 const LEAVE_TIME = 30_000

@@ -1,5 +1,5 @@
-import type { LimitsListing, PairListing } from '../control/snapshot.ts'
-import { formatCount, formatSize } from './amounts.ts'
+import type { LimitsListing, PairListing } from '../snapshot/listing.ts'
+import { formatCount, formatSize } from '../text/amounts.ts'
 
 /** What of the limits is out of the ordinary, in words. */
 function limitWords({ readOnly, writeCache, fua, trim, writeZeroes, maxTransfer }: LimitsListing): string[] {

@@ -9,17 +9,17 @@ import type {
   Target,
 } from '@blockbraid/core'
 import { createHostAgent, systemHost } from '@blockbraid/core'
-import { checkVolumes } from './config/check-volumes.ts'
-import type { Config, DeviceConfig, PluginUse } from './config/config.ts'
-import { hiderOf } from './config/secrets.ts'
-import type { HandOverResult } from './control/protocol.ts'
-import type { Loaded } from './keeper.ts'
-import { createLog } from './log/log.ts'
-import type { Severity } from './log/report.ts'
-import { loadPolicy, loadTarget, loadTransport } from './plugins.ts'
-import { createRunning } from './running.ts'
-import { keptHostId } from './state/initiator.ts'
-import { fileLedger } from './state/ledger.ts'
+import { checkVolumes } from '../config/check-volumes.ts'
+import type { Config, DeviceConfig, PluginUse } from '../config/config.ts'
+import { hiderOf } from '../config/secrets.ts'
+import type { HandOverResult } from '../control/protocol.ts'
+import { createLog } from '../log/log.ts'
+import type { Severity } from '../log/report.ts'
+import type { Loaded } from '../pairs/keeper.ts'
+import { loadPolicy, loadTarget, loadTransport } from '../plugins/plugins.ts'
+import { createRunning } from '../running/running.ts'
+import { keptHostId } from '../state/initiator.ts'
+import { fileLedger } from '../state/ledger.ts'
 
 /** Options of {@link runAgent}. `signal` ends the start early. */
 export interface RunOptions extends SignalOptions {

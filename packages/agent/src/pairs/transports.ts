@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import type { DetachOptions, Transport } from '@blockbraid/core'
 import { BlockError } from '@blockbraid/core'
-import { makeFolder } from './control/socket-file.ts'
+import { makeFolder } from '../control/socket-file.ts'
 
 type Options = Readonly<Record<string, unknown>>
 

@@ -1,13 +1,13 @@
 import type { DeviceInfo, KernelNode } from '@blockbraid/core'
 import { messageOf } from '@blockbraid/core'
-import type { DeviceConfig } from './config/config.ts'
-import { ConfigError } from './config/source.ts'
-import type { Texts } from './placeholders.ts'
-import { fillIn, mentions } from './placeholders.ts'
-import type { NameRecord } from './state/name-record.ts'
-import { dayOf } from './state/name-record.ts'
-import type { NameClaim } from './state/names.ts'
-import { isTaken } from './state/names.ts'
+import type { DeviceConfig } from '../config/config.ts'
+import type { Texts } from '../config/placeholders.ts'
+import { fillIn, mentions } from '../config/placeholders.ts'
+import { ConfigError } from '../config/source.ts'
+import type { NameRecord } from '../state/name-record.ts'
+import { dayOf } from '../state/name-record.ts'
+import type { NameClaim } from '../state/names.ts'
+import { isTaken } from '../state/names.ts'
 
 /** A device that shall be paired, and under which name. */
 export interface PlannedPair {

@@ -1,5 +1,5 @@
 import type { BlockDevicePair, ResizedVolume } from '@blockbraid/core'
-import type { ResizedPair } from './run.ts'
+import type { ResizedPair } from '../agent/run.ts'
 
 /** Sizes that have changed since somebody asked, whoever looked for it. */
 export interface Resizes {

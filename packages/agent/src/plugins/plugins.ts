@@ -13,13 +13,13 @@ import type {
   TransportFactory,
 } from '@blockbraid/core'
 import { BlockError, messageOf } from '@blockbraid/core'
-import packageJson from '../package.json' with { type: 'json' }
-import type { PluginUse } from './config/config.ts'
-import { hiderOf } from './config/secrets.ts'
-import { ConfigError } from './config/source.ts'
+import packageJson from '../../package.json' with { type: 'json' }
+import type { PluginUse } from '../config/config.ts'
+import { hiderOf } from '../config/secrets.ts'
+import { ConfigError } from '../config/source.ts'
+import { strangerAt } from '../files/strangers.ts'
 import { notePluginFile, placeOf } from './plugin-files.ts'
 import { sharePackagesWith } from './plugin-imports.ts'
-import { strangerAt } from './strangers.ts'
 
 const { dependencies }: { dependencies: Readonly<Record<string, string>> } = packageJson
 

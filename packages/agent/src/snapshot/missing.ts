@@ -1,6 +1,6 @@
-import type { ControlledAgent } from '../running.ts'
-import type { Listing, MissingListing } from './snapshot.ts'
-import { dateOf } from './snapshot.ts'
+import type { ControlledAgent } from '../running/running.ts'
+import type { Listing, MissingListing } from './listing.ts'
+import { dateOf } from './listing.ts'
 
 /** What an agent looks for, or makes again and again; nothing where all is there. */
 export function listMissing(
