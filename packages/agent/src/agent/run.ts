@@ -1,24 +1,13 @@
-import { resolve } from 'node:path'
-import type {
-  BlockDevicePair,
-  DetachMode,
-  DetachOptions,
-  Host,
-  HostAgent,
-  SignalOptions,
-  Target,
-} from '@blockbraid/core'
+import type { BlockDevicePair, DetachMode, DetachOptions, Host, HostAgent, SignalOptions } from '@blockbraid/core'
 import { createHostAgent, systemHost } from '@blockbraid/core'
 import { checkVolumes } from '../config/check-volumes.ts'
-import type { Config, DeviceConfig, PluginUse } from '../config/config.ts'
+import type { Config, PluginUse } from '../config/config.ts'
 import { hiderOf } from '../config/secrets.ts'
 import type { HandOverResult } from '../control/protocol.ts'
 import { createLog } from '../log/log.ts'
 import type { Severity } from '../log/report.ts'
-import type { Loaded } from '../pairs/keeper.ts'
-import { loadPolicy, loadTarget, loadTransport } from '../plugins/plugins.ts'
+import { loadDevices, loadTargets } from '../plugins/loaded.ts'
 import { createRunning } from '../running/running.ts'
-import { keptHostId } from '../state/initiator.ts'
 import { fileLedger } from '../state/ledger.ts'
 
 /** Options of {@link runAgent}. `signal` ends the start early. */
@@ -125,36 +114,4 @@ export async function runAgent(config: Config, options: RunOptions = {}): Promis
     await running.close({ signal: options.signal })
     throw error
   }
-}
-
-async function loadDevices(config: Config, host: Host): Promise<ReadonlyMap<DeviceConfig, Loaded>> {
-  const loaded = new Map<DeviceConfig, Loaded>()
-  for (const device of config.devices) {
-    const selector = device.policy && (await loadPolicy(device.policy, config.folder, host))
-    loaded.set(device, { selector, transport: await loadTransport(device.transport, config.folder, host) })
-  }
-  return loaded
-}
-
-async function loadTargets(config: Config, host: Host): Promise<Target[]> {
-  const targets: Target[] = []
-  try {
-    for (const plugin of config.targets) {
-      targets.push(await loadTarget(await withInitiator(plugin, config), config.folder, host))
-    }
-    return targets
-  } catch (error) {
-    await Promise.all(targets.map((target) => target.close()))
-    throw error
-  }
-}
-
-/** Where the host has no machine id to make an iSCSI name of, a name that is kept. */
-async function withInitiator(plugin: PluginUse, { state }: Config): Promise<PluginUse> {
-  const isNamed = plugin.options['initiator'] !== undefined || !/^(@blockbraid\/target-)?iscsi$/.test(plugin.use)
-  if (isNamed || state === undefined || state === false) return plugin
-  const { initiatorOf, machineInitiator } = await import('@blockbraid/target-iscsi')
-  if (machineInitiator() !== undefined) return plugin
-  const id = await keptHostId(resolve(state))
-  return id === undefined ? plugin : { ...plugin, options: { ...plugin.options, initiator: initiatorOf(id) } }
 }

@@ -1,4 +1,4 @@
-import type { BlockDevicePair, Host, HostAgent, KernelNode, PathSelector, Transport } from '@blockbraid/core'
+import type { BlockDevicePair, Host, HostAgent, KernelNode, Transport } from '@blockbraid/core'
 import { BlockError, messageOf } from '@blockbraid/core'
 import type { Config, DeviceConfig } from '../config/config.ts'
 import { fillInAll } from '../config/placeholders.ts'
@@ -9,6 +9,7 @@ import type { Telling } from '../log/telling.ts'
 import type { NodeCare } from '../nodes/care.ts'
 import { takeOverTime } from '../nodes/kernel-node.ts'
 import { leftNodes } from '../nodes/left-nodes.ts'
+import type { Loaded } from '../plugins/loaded.ts'
 import { probePolicy } from '../plugins/policy-probe.ts'
 import type { NameRecord } from '../state/name-record.ts'
 import { forgetCommand } from '../state/name-record.ts'
@@ -19,13 +20,7 @@ import { reportEvents } from './notices.ts'
 import type { PlannedPair, PresentPair } from './pairing.ts'
 import { needsRecord, planPairs } from './pairing.ts'
 import { createRetry } from './retry.ts'
-import type { CreateTransport, TransportPool } from './transports.ts'
-
-/** What of a config's entry was imported. */
-export interface Loaded {
-  readonly selector: (() => PathSelector) | undefined
-  readonly transport: CreateTransport
-}
+import type { TransportPool } from './transports.ts'
 
 /** A pair that could not be made. */
 export interface PairFailure {
