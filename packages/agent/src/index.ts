@@ -16,17 +16,10 @@ export { defaultControlPath } from './control/path.ts'
 export type { Arguments, HandedOver, HandOverResult, Operation, Request, ScsiResult } from './control/protocol.ts'
 export { operations } from './control/protocol.ts'
 export type { Severity } from './log/report.ts'
-export type {
-  GuardListing,
-  LimitsListing,
-  Listing,
-  MissingListing,
-  PairListing,
-  PairStats,
-  PathListing,
-  PathStats,
-  ReleasedGuards,
-  Stats,
-} from './snapshot/listing.ts'
+export type { GuardListing, ReleasedGuards } from './snapshot/guards.ts'
+export type { LimitsListing } from './snapshot/limits.ts'
+export type { Listing, PairListing, PathListing } from './snapshot/listing.ts'
+export type { MissingListing } from './snapshot/missing.ts'
+export type { PairStats, PathStats, Stats } from './snapshot/stats.ts'
 export { defaultStateFolder } from './state/folder.ts'
 export { fileLedger } from './state/ledger.ts'

@@ -4,7 +4,8 @@ import { expect, it } from 'vitest'
 import { formatListing } from '../src/format/listing.ts'
 import { formatStats } from '../src/format/stats.ts'
 import { describeLimitChange } from '../src/pairs/limit-changes.ts'
-import { countPairs, listPairs } from '../src/snapshot/listing.ts'
+import { listPairs } from '../src/snapshot/listing.ts'
+import { countPairs } from '../src/snapshot/stats.ts'
 
 const limits: DeviceLimits = {
   size: 64 * 2 ** 20,

@@ -1,5 +1,6 @@
 import { describeGuard, formatGuards } from '../format/guards.ts'
-import type { Listing, ReleasedGuards } from '../snapshot/listing.ts'
+import type { ReleasedGuards } from '../snapshot/guards.ts'
+import type { Listing } from '../snapshot/listing.ts'
 import type { Terminal } from '../terminal/terminal.ts'
 import { print, UsageError } from '../terminal/terminal.ts'
 import { wrap } from '../text/facts.ts'

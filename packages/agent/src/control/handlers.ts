@@ -1,9 +1,11 @@
 import { messageOf } from '@blockbraid/core'
 import type { Hider } from '../config/secrets.ts'
 import type { ControlledAgent } from '../running/running.ts'
-import type { ReleasedGuards } from '../snapshot/listing.ts'
-import { countPairs, listGuards, listPairs } from '../snapshot/listing.ts'
+import type { ReleasedGuards } from '../snapshot/guards.ts'
+import { listGuards } from '../snapshot/guards.ts'
+import { listPairs } from '../snapshot/listing.ts'
 import { listMissing } from '../snapshot/missing.ts'
+import { countPairs } from '../snapshot/stats.ts'
 import { pathOf } from './path-ids.ts'
 import { exchangePolicy } from './policy.ts'
 import type { Request } from './protocol.ts'
@@ -46,7 +48,7 @@ async function handle(running: ControlledAgent, request: Request, hider: Hider):
     case 'ls':
       return {
         ...listPairs(running.agent.pairs, running.host.clock, Date.now(), hider.hide),
-        ...listMissing(running, Date.now(), hider.hide),
+        ...listMissing(running.agent.missing, running.failures(), running.host.clock.now(), Date.now(), hider.hide),
       }
     case 'stats':
       return countPairs(running.agent.pairs, hider.hide)

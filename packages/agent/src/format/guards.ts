@@ -1,4 +1,5 @@
-import type { GuardListing, PairListing } from '../snapshot/listing.ts'
+import type { GuardListing } from '../snapshot/guards.ts'
+import type { PairListing } from '../snapshot/listing.ts'
 import { formatAge, formatSize } from '../text/amounts.ts'
 import { wrap } from '../text/facts.ts'
 import { printable, shorten } from '../text/table.ts'

@@ -1,5 +1,6 @@
 import { isKernelNode } from '../nodes/kernel-node.ts'
-import type { Listing, MissingListing, PairListing } from '../snapshot/listing.ts'
+import type { Listing, PairListing } from '../snapshot/listing.ts'
+import type { MissingListing } from '../snapshot/missing.ts'
 import { formatAge, formatCount, formatMicroseconds, formatSize } from '../text/amounts.ts'
 import { wrap } from '../text/facts.ts'
 import { printable, shorten, shortenAlike } from '../text/table.ts'

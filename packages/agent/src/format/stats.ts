@@ -1,4 +1,4 @@
-import type { PathStats, Stats } from '../snapshot/listing.ts'
+import type { PathStats, Stats } from '../snapshot/stats.ts'
 import { formatCount, formatMicroseconds, formatSize } from '../text/amounts.ts'
 import { wrap } from '../text/facts.ts'
 import { formatTable, printable } from '../text/table.ts'
