@@ -2,8 +2,8 @@ import type { DeviceInfo } from '@blockbraid/core'
 import { describe, expect, it } from 'vitest'
 import type { DeviceConfig } from '../src/config/config.ts'
 import { fillInAll } from '../src/config/placeholders.ts'
-import { notFound, planPairs } from '../src/pairs/pairing.ts'
-import type { OtherNode, Present } from '../src/pairs/plan.ts'
+import { notFound, planPairs } from '../src/plan/pairing.ts'
+import type { OtherNode, Present } from '../src/plan/plan.ts'
 import type { NameRecord } from '../src/state/name-record.ts'
 
 const multipath = (id: DeviceInfo['volume'], more: Partial<DeviceInfo> = {}): DeviceInfo => ({
