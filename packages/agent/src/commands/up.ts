@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { RunningAgent } from '../agent/run.ts'
 import { runAgent } from '../agent/run.ts'
+import type { RunningAgent } from '../agent/running-agent.ts'
 import type { Config } from '../config/config.ts'
 import { loadConfig } from '../config/load.ts'
 import { defaultControlPath } from '../control/path.ts'

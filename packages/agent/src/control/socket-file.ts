@@ -69,7 +69,7 @@ async function refuseLive(path: string): Promise<number | undefined> {
     throw new BlockError('IN_USE', `${path} is there and is not a socket: remove it or name another`)
   let pid: unknown
   try {
-    pid = ((await callControl(path, { op: 'hello' })) as { pid?: unknown }).pid
+    pid = (await callControl(path, { op: 'hello' })).pid
   } catch (error) {
     if (BlockError.is(error) && error.code === 'NOT_FOUND') return stats.ino
     if (BlockError.is(error) && error.code === 'TIMED_OUT')

@@ -1,5 +1,5 @@
 import type { HostAgent } from '@blockbraid/core'
-import type { PairFailure } from '../pairs/keeper.ts'
+import type { PairFailure } from '../pairs/keeping.ts'
 import { dateOf } from './date.ts'
 
 /** What `ls --json` prints of something that should be there and is not. */
