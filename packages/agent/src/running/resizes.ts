@@ -1,5 +1,14 @@
 import type { BlockDevicePair, ResizedVolume } from '@blockbraid/core'
-import type { ResizedPair } from './run.ts'
+
+/** A volume of another size than before. */
+export interface ResizedPair {
+  /** Name of its pair; its identity where it has none. */
+  readonly name: string
+  /** Bytes it had. */
+  readonly before: number
+  /** Bytes it has. */
+  readonly size: number
+}
 
 /** Sizes that have changed since somebody asked, whoever looked for it. */
 export interface Resizes {

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
-import { followPluginFiles } from './plugin-files.ts'
+import { followPluginFiles } from '../plugins/plugin-files.ts'
 
 /** What the thread of {@link watchLoop} is given. */
 export interface WatchdogOptions {

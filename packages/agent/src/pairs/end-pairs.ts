@@ -1,6 +1,6 @@
 import type { BlockDevicePair, DetachMode } from '@blockbraid/core'
-import { isInUse } from '../close-pair.ts'
-import { isKernelNode } from './kernel-node.ts'
+import { isKernelNode } from '../nodes/kernel-node.ts'
+import { isInUse } from './close-pair.ts'
 
 /** How to end all pairs of an agent. */
 export interface EndPairsOptions {

@@ -2,12 +2,10 @@ import { resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import type { DetachOptions, Transport } from '@blockbraid/core'
 import { BlockError } from '@blockbraid/core'
-import { makeFolder } from './control/socket-file.ts'
+import { makeFolder } from '../files/socket-folder.ts'
+import type { CreateTransport } from '../plugins/plugins.ts'
 
 type Options = Readonly<Record<string, unknown>>
-
-/** Makes a transport of options. */
-export type CreateTransport = (options: Options) => Transport
 
 /** Transports in use. Devices with the same listen address share one; kernel nodes have one each. */
 export interface TransportPool {

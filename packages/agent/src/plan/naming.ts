@@ -1,7 +1,8 @@
-import type { Plan, PlannedPair, Present } from './pairing.ts'
-import { belongs, refusalOf } from './pairing.ts'
-import type { NameRecord } from './state/name-record.ts'
-import type { Names } from './state/names.ts'
+import type { NameRecord } from '../state/name-record.ts'
+import type { Names } from '../state/names.ts'
+import { belongs } from './owners.ts'
+import { refusalOf } from './pairing.ts'
+import type { Plan, PlannedPair, Present } from './plan.ts'
 
 /** A plan whose names are kept by now. */
 export interface NamedPlan extends Plan {

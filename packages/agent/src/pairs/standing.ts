@@ -1,5 +1,5 @@
 import type { BlockDevicePair } from '@blockbraid/core'
-import type { Log } from './log/log.ts'
+import type { Log } from '../log/log.ts'
 
 /** Tells of paths that are up and stand back, once that has lasted. */
 export function reportStanding(pair: BlockDevicePair, log: Log): void {

@@ -1,5 +1,5 @@
-import type { PluginUse } from './config/config.ts'
-import type { Screen, ScreenEvents } from './top/screen.ts'
+import type { PluginUse } from '../config/config.ts'
+import type { Screen, ScreenEvents } from './screen.ts'
 
 /** What a command sees of the world: given by the bin, or by a test. */
 export interface Terminal {

@@ -1,5 +1,5 @@
 import type { DeviceLimits } from '@blockbraid/core'
-import { formatSize } from './amounts.ts'
+import { formatSize } from '../text/amounts.ts'
 
 const words = {
   readOnly: ['now read-only', 'writable again'],

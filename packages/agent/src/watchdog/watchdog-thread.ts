@@ -2,8 +2,8 @@
 import { writeSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parentPort, workerData } from 'node:worker_threads'
-import { hiderOf } from './config/secrets.ts'
-import type { PluginFile } from './plugin-files.ts'
+import { hiderOf } from '../config/secrets.ts'
+import type { PluginFile } from '../plugins/plugin-files.ts'
 import type { WatchdogOptions } from './watchdog.ts'
 import { runningNow } from './watchdog-stack.ts'
 

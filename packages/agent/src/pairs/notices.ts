@@ -1,7 +1,7 @@
 import type { BlockDevicePair, PathStatus } from '@blockbraid/core'
-import { describeLimitChange } from './format/limit-changes.ts'
-import type { Log } from './log/log.ts'
-import { placeOf } from './plugin-files.ts'
+import type { Log } from '../log/log.ts'
+import { placeOf } from '../plugins/plugin-files.ts'
+import { describeLimitChange } from './limit-changes.ts'
 import { reportStanding } from './standing.ts'
 
 type Flap = ReturnType<Log['flap']>
