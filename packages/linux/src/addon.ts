@@ -41,6 +41,12 @@ export interface Addon {
   closeFd(fd: number): number
   peerPid(fd: number): number
   closeHandle(handle: number): void
+  listenTcp(host: string, port: number, backlog: number): number
+  listenUnix(path: string, backlog: number): number
+  acceptSocket(fd: number): number
+  localPort(fd: number): number
+  send(fd: number, bytes: Uint8Array, start: number, end: number): number
+  sendViews(fd: number, views: readonly Uint8Array[], count: number): number
   ioctl(fd: number, request: number, argument: Uint8Array | number): Promise<number> | number
   netlinkOpen(): number
   netlinkRequest(handle: number, message: Uint8Array, timeout: number): Promise<Buffer | number> | number

@@ -95,6 +95,18 @@ napi_value close_handle(napi_env env, napi_callback_info info);
 napi_value peer_pid(napi_env env, napi_callback_info info);
 napi_value control(napi_env env, napi_callback_info info);
 
+/* listen.c */
+
+napi_value listen_tcp(napi_env env, napi_callback_info info);
+napi_value listen_unix(napi_env env, napi_callback_info info);
+napi_value accept_socket(napi_env env, napi_callback_info info);
+napi_value local_port(napi_env env, napi_callback_info info);
+
+/* send.c */
+
+napi_value send_bytes(napi_env env, napi_callback_info info);
+napi_value send_views(napi_env env, napi_callback_info info);
+
 /* netlink.c */
 
 napi_value netlink_open(napi_env env, napi_callback_info info);
