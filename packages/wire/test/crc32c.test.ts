@@ -1,6 +1,6 @@
 import { createRandom, randomInt } from '@blockbraid/testkit'
 import { describe, expect, it } from 'vitest'
-import { crc32c, crc32cTable, hasNativeCrc32c } from '../../src/login/crc32c.ts'
+import { crc32c, crc32cTable, hasNativeCrc32c } from '../src/crc32c.ts'
 
 /** The result as it goes over the wire. */
 function onWire(crc: number): string {
@@ -64,6 +64,18 @@ describe('crc32c', () => {
       const label = `round ${round}, cut at ${cut} of ${bytes.length}`
       expect(crc32c(bytes.subarray(cut), crc32c(bytes.subarray(0, cut))), label).toBe(right)
       expect(crc32cTable(bytes.subarray(cut), crc32cTable(bytes.subarray(0, cut))), label).toBe(right)
+    }
+  })
+
+  it('of a part of what it is given', () => {
+    const random = createRandom(13)
+    const bytes = Uint8Array.from({ length: 1500 }, () => randomInt(random, 256))
+    for (let round = 0; round < 300; round++) {
+      const from = randomInt(random, 1500)
+      const to = from + randomInt(random, 1500 - from)
+      const right = slow(bytes.subarray(from, to))
+      expect(crc32c(bytes, 0, from, to), `${from} to ${to}`).toBe(right)
+      expect(crc32cTable(bytes, 0, from, to), `${from} to ${to}`).toBe(right)
     }
   })
 })

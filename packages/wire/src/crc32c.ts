@@ -11,18 +11,19 @@ const native = loadNative()
 export const hasNativeCrc32c = native !== undefined
 
 /**
- * CRC32C of `bytes` (RFC 7143 §13.1), an unsigned 32-bit number; on the wire it is sent little-endian.
- * `seed` continues an earlier result: `crc32c(b, crc32c(a))` is that of a and b joined.
+ * CRC32C (RFC 3720 appendix B.4) of `bytes` from `from` to `to`, an unsigned 32-bit number; iSCSI and NVMe/TCP send it
+ * little-endian. `seed` continues an earlier result: `crc32c(b, crc32c(a))` is that of a and b joined.
  */
-export function crc32c(bytes: Uint8Array, seed = 0): number {
-  return native !== undefined && bytes.length >= nativeFrom ? native(bytes, seed) : crc32cTable(bytes, seed)
+export function crc32c(bytes: Uint8Array, seed = 0, from = 0, to: number = bytes.length): number {
+  if (native === undefined || to - from < nativeFrom) return crc32cTable(bytes, seed, from, to)
+  return native(to - from === bytes.length ? bytes : bytes.subarray(from, to), seed)
 }
 
 /** {@link crc32c} in TypeScript alone. */
-export function crc32cTable(bytes: Uint8Array, seed = 0): number {
+export function crc32cTable(bytes: Uint8Array, seed = 0, from = 0, to: number = bytes.length): number {
   let crc = ~seed
-  let at = 0
-  const whole = bytes.length - (bytes.length % 8)
+  let at = from
+  const whole = to - ((to - from) % 8)
   for (; at < whole; at += 8) {
     crc ^= bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)
     crc =
@@ -35,7 +36,7 @@ export function crc32cTable(bytes: Uint8Array, seed = 0): number {
       table[256 + bytes[at + 6]!]! ^
       table[bytes[at + 7]!]!
   }
-  for (; at < bytes.length; at++) crc = (crc >>> 8) ^ table[(crc ^ bytes[at]!) & 255]!
+  for (; at < to; at++) crc = (crc >>> 8) ^ table[(crc ^ bytes[at]!) & 255]!
   return ~crc >>> 0
 }
 
