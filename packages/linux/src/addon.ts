@@ -45,8 +45,14 @@ export interface Addon {
   listenUnix(path: string, backlog: number): number
   acceptSocket(fd: number): number
   localPort(fd: number): number
-  send(fd: number, bytes: Uint8Array, start: number, end: number): number
-  sendViews(fd: number, views: readonly Uint8Array[], count: number): number
+  streamOpen(fd: number, keepAlive: number, callback: (events: number) => void): number
+  streamPoll(stream: number, events: number): number
+  streamReceive(stream: number, bytes: Uint8Array, start: number, end: number): number
+  streamSend(stream: number, bytes: Uint8Array, start: number, end: number): number
+  streamSendViews(stream: number, views: readonly Uint8Array[], from: number, to: number): number
+  streamShutdown(stream: number): number
+  streamClose(stream: number, reset: boolean): void
+  streamRelease(stream: number): number
   ioctl(fd: number, request: number, argument: Uint8Array | number): Promise<number> | number
   netlinkOpen(): number
   netlinkRequest(handle: number, message: Uint8Array, timeout: number): Promise<Buffer | number> | number

@@ -40,16 +40,3 @@ export function localPort(fd: number): number {
   needFd('fd', fd)
   return check('getsockname', addon().localPort(fd))
 }
-
-/** Gives bytes to a socket without waiting. */
-export interface SocketSender {
-  /** How many of the bytes from `start` to `end` were taken, or a negative errno: -11 (EAGAIN) where there is no room. */
-  send(fd: number, bytes: Uint8Array, start: number, end: number): number
-  /** The same for the first `count` of `views`, in one system call; of more than 1024 the first. */
-  sendViews(fd: number, views: readonly Uint8Array[], count: number): number
-}
-
-/** The native sender, for those who send much: what it is given is checked, what `fd` is, is the caller's to know. */
-export function socketSender(): SocketSender {
-  return addon()
-}

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { connect, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, expect, it } from 'vitest'
 import {
   acceptSocket,
   closeFd,
@@ -11,11 +11,9 @@ import {
   listenUnix,
   localPort,
   socketPair,
-  socketSender,
   watchReadable,
 } from '../src/index.ts'
 
-const EAGAIN = 11
 const open: (() => void)[] = []
 
 afterEach(() => {
@@ -102,61 +100,4 @@ it('names what is no listening socket', () => {
   expect(() => acceptSocket(a)).toThrow(expect.objectContaining({ code: 'EBADF' }))
   expect(() => localPort(a)).toThrow(expect.objectContaining({ code: 'EBADF', syscall: 'getsockname' }))
   expect(() => acceptSocket(-1)).toThrow(TypeError)
-})
-
-describe('the sender', () => {
-  function pair(): [number, number] {
-    const [a, b] = socketPair(4096)
-    open.push(() => closeFd(a))
-    open.push(() => closeFd(b))
-    return [a, b]
-  }
-
-  it('sends a part of some bytes, and several views, in order', async () => {
-    const [a, b] = socketPair()
-    const sender = socketSender()
-    expect(sender.send(a, Buffer.from('--one--'), 2, 5)).toBe(3)
-    expect(
-      sender.sendViews(a, [Buffer.from(' two'), Buffer.from(''), Buffer.from(' three'), Buffer.from('no')], 3),
-    ).toBe(10)
-    closeFd(a)
-    let received = ''
-    for await (const chunk of new Socket({ fd: b })) received += chunk
-    expect(received).toBe('one two three')
-  })
-
-  it('takes what there is room for, and then says that there is none', () => {
-    const [a] = pair()
-    const { send, sendViews } = socketSender()
-    const much = Buffer.alloc(2 ** 20)
-    let taken = 0
-    let last = 0
-    for (last = send(a, much, 0, much.length); last > 0; last = send(a, much, 0, much.length)) taken += last
-    expect(taken).toBeLessThan(much.length)
-    expect([last, sendViews(a, [much], 1)]).toEqual([-EAGAIN, -EAGAIN])
-  })
-
-  it('looks at no more pieces than one system call takes', () => {
-    const [a, b] = socketPair()
-    const one = Buffer.alloc(1)
-    expect(socketSender().sendViews(a, new Array(2000).fill(one), 2000)).toBe(1024)
-    closeFd(a)
-    closeFd(b)
-  })
-
-  it('raises no signal where the other end is closed', () => {
-    const [a, b] = socketPair()
-    closeFd(b)
-    expect(socketSender().send(a, Buffer.alloc(1), 0, 1)).toBe(-32)
-    closeFd(a)
-  })
-
-  it('refuses what is not there', () => {
-    const [a] = pair()
-    const { send, sendViews } = socketSender()
-    expect(() => send(a, Buffer.alloc(4), 3, 2)).toThrow(TypeError)
-    expect(() => send(a, Buffer.alloc(4), 0, 5)).toThrow(TypeError)
-    expect(() => sendViews(a, [Buffer.alloc(4)], 2)).toThrow(TypeError)
-    expect(() => sendViews(a, ['x' as never], 1)).toThrow(TypeError)
-  })
 })

@@ -12,8 +12,9 @@ import {
   mapMemory,
   openGenericNetlink,
   Ring,
+  SocketStream,
+  StreamEvent,
   socketPair,
-  socketSender,
   watchReadable,
 } from '../../src/index.ts'
 import { fill, NOP, openRing, READ, ringProblem } from '../ring-bed.ts'
@@ -48,10 +49,16 @@ await new Promise<void>((resolve) => {
 })
 const accepted = acceptSocket(listening) as number
 const views = Array.from({ length: 1500 }, (_, i) => new Uint8Array(i))
-socketSender().sendViews(accepted, views, views.length)
-while (socketSender().send(accepted, new Uint8Array(65536), 1, 65535) > 0);
+const stream = new SocketStream(accepted, () => stream.poll(0), { keepAlive: 60 })
+stream.poll(StreamEvent.Readable | StreamEvent.Writable)
+stream.sendViews(views, 0, views.length)
+while (stream.send(new Uint8Array(65536), 1, 65535) > 0);
+stream.receive(new Uint8Array(10), 5, 10)
+stream.shutdown()
+await new Promise(setImmediate)
+new SocketStream(stream.release(), () => {}).close(true)
+stream.close()
 client.destroy()
-closeFd(accepted)
 closeFd(listening)
 const netlink = await openGenericNetlink('nlctrl')
 await Promise.all([99, 100, 101].map((command) => netlink.request(command, []).catch(() => {})))
@@ -83,6 +90,7 @@ if (isMainThread) {
 } else {
   Object.assign(globalThis, { kept: mapMemory(1 << 20) })
   watchReadable(a, () => {})
+  for (const fd of socketPair()) new SocketStream(fd, () => {}).poll(StreamEvent.Readable)
   if (ringProblem === undefined) new Ring({ entries: 8 }, () => {})
   await openGenericNetlink('nlctrl')
   process.exit()
