@@ -35,7 +35,13 @@ test('what one end says the other one hears, and FIN comes behind it', async () 
   const server = log()
   const there = await listen((socket) => {
     const wire = new Connection({ socket }, shared)
-    wire.sink = { ...server, finished: () => (server.finished(), say(wire, 'bye'), wire.end()) }
+    wire.sink = {
+      ...server,
+      finished() {
+        server.finished()
+        wire.end()
+      },
+    }
   })
   const wire = new Connection(there, shared)
   const client = log()
