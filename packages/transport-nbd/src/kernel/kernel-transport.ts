@@ -1,9 +1,8 @@
 import type { AttachOptions, BlockDevice, DetachOptions, Host, KernelNode } from '@blockbraid/core'
 import { BlockError, throwIfAborted } from '@blockbraid/core'
+import { InputPool, InputWindow, OutboxPool } from '@blockbraid/wire'
 import type { NbdAttachment, NbdTransport } from '../attachment.ts'
-import { InputPool } from '../transmission/input.ts'
 import { LatencyPoll } from '../transmission/latency-poll.ts'
-import { SlabPool } from '../transmission/output.ts'
 import { RequestPool } from '../transmission/request.ts'
 import type { NodeMaker } from './attach.ts'
 import { serveNode } from './attach.ts'
@@ -14,7 +13,7 @@ import { dropNode, listNodes } from './nodes.ts'
 import type { KernelSettings } from './options.ts'
 
 const SPARE_REQUESTS = 4096
-const SPARE_SLABS = 16
+const SPARE_OUTPUTS = 16
 const SPARE_INPUTS = 16
 
 /** The transport whose attachments are kernel nodes. */
@@ -31,11 +30,13 @@ export class KernelTransport implements NbdTransport {
   #turn: Promise<unknown> = Promise.resolve()
 
   constructor(settings: KernelSettings, kernel: NbdKernel, host: Host) {
+    const inputs = new InputPool(SPARE_INPUTS)
     const context = {
       host,
       requests: new RequestPool(SPARE_REQUESTS),
-      slabs: new SlabPool(SPARE_SLABS),
-      inputs: new InputPool(SPARE_INPUTS),
+      inputs,
+      window: new InputWindow(inputs),
+      outputs: new OutboxPool(SPARE_OUTPUTS),
       poll: new LatencyPoll(host.clock),
       // The kernel has 128 requests a connection; one that is not read would not tell that it is dead.
       maxRequests: Number.POSITIVE_INFINITY,
