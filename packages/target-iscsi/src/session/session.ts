@@ -1,5 +1,6 @@
 import type { Clock, Timer } from '@blockbraid/core'
 import { BlockError, NO_BUFFERS } from '@blockbraid/core'
+import { Wakeful } from '@blockbraid/wire'
 import type { LoginResult } from '../login/login.ts'
 import { requestHeader } from '../pdu/encode.ts'
 import { NO_TAG, Response } from '../pdu/opcode.ts'
@@ -20,7 +21,6 @@ import { Sender } from './sender.ts'
 import type { Task } from './task.ts'
 import { Direction, Outcome, TaskState, TaskTable } from './task.ts'
 import { abortOrphans, resetLun } from './task-management.ts'
-import { Wakeful } from './wakeful.ts'
 
 /** Listens to a {@link Session}. */
 export interface SessionListener {
@@ -39,6 +39,8 @@ export interface SessionOptions {
   readonly maxRecvDataSegmentLength: number
 }
 
+// µs. A quick target answers a lone command well within this.
+const QUICK = 120
 const RESPONSE_COMPLETED = 0
 const STATUS_BIT = 0x01
 const UNDERFLOW = 0x02
@@ -104,7 +106,7 @@ export class Session implements PduSink {
       drop: (error) => this.drop(error),
       ended: (error) => this.drop(this.explain(error)),
     })
-    this.#wakeful = new Wakeful(options.clock)
+    this.#wakeful = new Wakeful(options.clock, QUICK)
     this.#keepAlive = new KeepAlive(
       options.clock,
       options.keepAlive,
@@ -120,7 +122,7 @@ export class Session implements PduSink {
         this.#wakeful.heard()
         parser.push(chunk, start, end)
         if (this.#lanes.waiting > 0) this.#pump()
-        if (this.#tasks.busy === 1) this.#wakeful.sent()
+        if (this.#tasks.busy === 1) this.#wakeful.waiting()
       },
       ended: (error) => this.drop(this.explain(error)),
     }
@@ -152,7 +154,7 @@ export class Session implements PduSink {
     const lanes = this.#lanes
     const lane = lanes.of(task)
     if (this.usable && lanes.waiting === 0 && lanes.mayGo(lane, this.#sender.room)) {
-      if (this.#tasks.busy === 1) this.#wakeful.sent()
+      if (this.#tasks.busy === 1) this.#wakeful.waiting()
       lanes.began(lane)
       return this.#sender.transmit(task)
     }
