@@ -120,7 +120,7 @@ export class Logins {
     const session = new Session(
       { initiatorName, isid, tsih: this.#tsih, cid, discovery, portal: portal.number, portalGroup: portal.group },
       login.agreed,
-      connection.out,
+      connection,
       this.#host,
       login.cmdSn,
       login.statSn,
@@ -155,6 +155,6 @@ export class Logins {
   #down(session: Session, nexus: Nexus, error: Error): void {
     const gone = BlockError.is(error) && (error.code === 'NOT_FOUND' || error.code === 'IDENTITY_CHANGED')
     if (gone) this.detach(session, nexus)
-    else this.#host.drop(session)
+    else session.drop()
   }
 }

@@ -8,6 +8,8 @@ import type { OutputTap } from '../pdu/output.ts'
 import { Output } from '../pdu/output.ts'
 import type { PduSink } from '../pdu/parser.ts'
 import { PduParser } from '../pdu/parser.ts'
+import type { SessionConnection } from './host.ts'
+import { SessionReceiver } from './receiver.ts'
 import type { Session } from './session.ts'
 
 /** Data of one PDU during a login (RFC 7143 §13.12: the default). */
@@ -29,7 +31,7 @@ export interface ConnectionHost extends LoginContext {
 }
 
 /** One TCP connection: first the login, then its session. */
-export class Connection implements PduSink {
+export class Connection implements PduSink, SessionConnection {
   readonly out: Output
   readonly #host: ConnectionHost
   readonly #socket: Socket
@@ -64,6 +66,10 @@ export class Connection implements PduSink {
   /** Fires when the connection ends. */
   get signal(): AbortSignal {
     return this.#abort.signal
+  }
+
+  get answeringLun(): number {
+    return this.session?.answeringLun ?? -1
   }
 
   get portal(): number {
@@ -145,7 +151,7 @@ export class Connection implements PduSink {
     this.#parser.headerDigest = agreed.headerDigest
     this.#parser.dataDigest = agreed.dataDigest
     this.#parser.maxData = this.#host.keys.maxRecvDataSegmentLength
-    this.#parser.sink = session
+    this.#parser.sink = new SessionReceiver(session)
   }
 
   #send(header: Buffer, data: Buffer): void {
