@@ -1,6 +1,5 @@
 import type { Socket } from 'node:net'
-import { put24 } from './bytes.ts'
-import { crc32c, putDigest } from './crc32c.ts'
+import { crc32c, put24, put32le } from '@blockbraid/wire'
 import { BHS } from './opcodes.ts'
 
 const SLAB_SIZE = 256 * 1024
@@ -72,7 +71,7 @@ export class Output {
 
   /** The PDU that began at `at` is complete and has no data. */
   end(at: number): void {
-    if (this.headerDigest) putDigest(this.bytes, at + BHS, crc32c(this.bytes, 0, at, at + BHS))
+    if (this.headerDigest) put32le(this.bytes, at + BHS, crc32c(this.bytes, 0, at, at + BHS))
     if (this.#tap !== undefined) this.#tapped(this.bytes.subarray(0, this.headerDigest ? BHS + 4 : BHS))
     else this.#schedule()
   }
@@ -82,7 +81,7 @@ export class Output {
     if (length === 0) return this.end(at)
     const { bytes } = this
     put24(bytes, at + 5, length)
-    if (this.headerDigest) putDigest(bytes, at + BHS, crc32c(bytes, 0, at, at + BHS))
+    if (this.headerDigest) put32le(bytes, at + BHS, crc32c(bytes, 0, at, at + BHS))
     if (this.#tap !== undefined) return this.#endTapped(views, from, length)
     const padding = -length & 3
     // What a digest was computed of must not change before it is sent.
@@ -174,7 +173,7 @@ export class Output {
       this.bytes.fill(0, at, at + padding)
       if (this.dataDigest) crc = crc32c(this.bytes, crc, at, at + padding)
     }
-    if (this.dataDigest) putDigest(this.bytes, this.#reserve(4), crc)
+    if (this.dataDigest) put32le(this.bytes, this.#reserve(4), crc)
   }
 
   #attach(views: readonly Uint8Array[], from: number, length: number, padding: number): void {
@@ -203,7 +202,7 @@ export class Output {
     const all = Buffer.concat(views as Uint8Array[])
     const data = Buffer.concat([all.subarray(from, from + length), Buffer.alloc(-length & 3)])
     const digest = Buffer.alloc(this.dataDigest ? 4 : 0)
-    if (this.dataDigest) putDigest(digest, 0, crc32c(data))
+    if (this.dataDigest) put32le(digest, 0, crc32c(data))
     this.#tapped(Buffer.concat([header, data, digest]))
   }
 

@@ -1,5 +1,4 @@
-import { get24 } from './bytes.ts'
-import { crc32c, getDigest } from './crc32c.ts'
+import { crc32c, get24, get32le } from '@blockbraid/wire'
 import { BHS } from './opcodes.ts'
 
 const HEADER = 0
@@ -94,7 +93,7 @@ export class PduParser {
   }
 
   #header(bytes: Buffer, at: number, size: number): void {
-    if (this.headerDigest && crc32c(bytes, 0, at, at + size - 4) !== getDigest(bytes, at + size - 4)) {
+    if (this.headerDigest && crc32c(bytes, 0, at, at + size - 4) !== get32le(bytes, at + size - 4)) {
       return this.#break('a header with a wrong digest')
     }
     const length = get24(bytes, at + 5)
@@ -131,7 +130,7 @@ export class PduParser {
     if (!this.dataDigest) this.#end(true)
     else {
       const pad = this.#padding - 4
-      this.#end(crc32c(this.#scratch, this.#crc, 0, pad) === getDigest(this.#scratch, pad))
+      this.#end(crc32c(this.#scratch, this.#crc, 0, pad) === get32le(this.#scratch, pad))
     }
     return at + count
   }

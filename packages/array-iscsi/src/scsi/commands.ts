@@ -1,6 +1,6 @@
 import type { Io, IoStatus } from '@blockbraid/core'
 import { IoFlag, IoOp, NO_BUFFERS, OK } from '@blockbraid/core'
-import { get16, get32, get64 } from '../pdu/bytes.ts'
+import { get16, get32, get64 } from '@blockbraid/wire'
 import { reportTargetPortGroups, setTargetPortGroups } from './alua.ts'
 import { getLbaStatus, readCapacity10, readCapacity16 } from './capacity.ts'
 import { syncCache, unmap, writeSame } from './changes.ts'

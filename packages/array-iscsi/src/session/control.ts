@@ -1,4 +1,4 @@
-import { get32, put32 } from '../pdu/bytes.ts'
+import { get32, put32 } from '@blockbraid/wire'
 import { FINAL, NO_TAG, PduOpcode, RejectReason } from '../pdu/opcodes.ts'
 import { encodeText, parseText } from '../pdu/text.ts'
 import { beginPdu, sendReject } from './replies.ts'

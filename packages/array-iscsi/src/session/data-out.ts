@@ -1,4 +1,4 @@
-import { get32 } from '../pdu/bytes.ts'
+import { get32 } from '@blockbraid/wire'
 import { FINAL, NO_TAG } from '../pdu/opcodes.ts'
 import { Check } from '../scsi/outcome.ts'
 import type { Task } from '../scsi/task.ts'

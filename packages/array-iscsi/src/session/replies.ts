@@ -1,5 +1,5 @@
+import { put16, put32 } from '@blockbraid/wire'
 import type { Agreed } from '../login/keys.ts'
-import { put16, put32 } from '../pdu/bytes.ts'
 import { BHS, FINAL, NO_TAG, PduOpcode } from '../pdu/opcodes.ts'
 import type { Output } from '../pdu/output.ts'
 import type { Outcome } from '../scsi/outcome.ts'

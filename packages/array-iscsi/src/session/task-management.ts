@@ -1,4 +1,4 @@
-import { get32, put32 } from '../pdu/bytes.ts'
+import { get32, put32 } from '@blockbraid/wire'
 import { FINAL, PduOpcode } from '../pdu/opcodes.ts'
 import { readLun } from '../scsi/lun.ts'
 import { Attention } from '../scsi/outcome.ts'
