@@ -1,4 +1,6 @@
 import { Io, NO_BUFFERS } from '@blockbraid/core'
+import type { InputSlab } from '@blockbraid/wire'
+import { letGo } from '@blockbraid/wire'
 import type { Nexus } from './nexus.ts'
 import type { Outcome } from './outcome.ts'
 import { GOOD } from './outcome.ts'
@@ -73,6 +75,8 @@ export class Task {
   take = 0
   received = 0
   views: Uint8Array[] = NO_BUFFERS
+  /** Memory that `views` are in. */
+  readonly slabs: InputSlab[] = []
   /** Unsolicited data is still coming. */
   unsolicited = false
   /** Number of the next unsolicited Data-Out. */
@@ -107,6 +111,7 @@ export class Task {
     this.take = 0
     this.received = 0
     this.views = NO_BUFFERS
+    while (this.slabs.length > 0) letGo(this.slabs.pop()!)
     this.unsolicited = false
     this.unsolicitedSn = 0
     this.solicited = 0

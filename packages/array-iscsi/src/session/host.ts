@@ -1,3 +1,4 @@
+import type { InputSlab } from '@blockbraid/wire'
 import type { CommandRule } from '../faults/types.ts'
 import type { Output } from '../pdu/output.ts'
 import type { CommandHost, Task, TaskSession } from '../scsi/task.ts'
@@ -16,6 +17,8 @@ export interface SessionIdentity {
 /** The connection of a session. */
 export interface SessionConnection {
   readonly out: Output
+  /** Keeps the bytes at hand until the slab is let go of. */
+  hold(): InputSlab
   /** Ends it at once. */
   destroy(): void
   /** Ends it when all that was sent is out. */

@@ -50,13 +50,14 @@ export class SessionReceiver implements PduSink {
 
   pduData(view: Buffer): void {
     if (this.#state === GATHER) {
-      this.#gathered.push(view)
+      this.#gathered.push(Buffer.from(view))
       return
     }
     const task = this.#session.arriving
     if (task === undefined) return
     if (task.views === NO_BUFFERS) task.views = [view]
     else task.views.push(view)
+    task.slabs.push(this.#session.hold())
   }
 
   pduEnd(intact: boolean): void {

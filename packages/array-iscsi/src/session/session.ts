@@ -1,3 +1,4 @@
+import type { InputSlab } from '@blockbraid/wire'
 import type { Agreed } from '../login/keys.ts'
 import { NO_TAG, RejectReason } from '../pdu/opcodes.ts'
 import type { Output } from '../pdu/output.ts'
@@ -56,6 +57,11 @@ export class Session implements TaskSession, Sender {
 
   get out(): Output {
     return this.#connection.out
+  }
+
+  /** Keeps the bytes that are coming in until the slab is let go of. */
+  hold(): InputSlab {
+    return this.#connection.hold()
   }
 
   /** Commands that are not answered. */
