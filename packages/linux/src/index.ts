@@ -1,5 +1,5 @@
 /**
- * Linux system calls for block transports: mapped memory, io_uring, generic netlink, ioctl, socket pairs.
+ * Linux system calls for block transports: mapped memory, io_uring, generic netlink, ioctl, sockets.
  * The native part is loaded at the first use.
  *
  * @packageDocumentation
@@ -38,5 +38,8 @@ export { openGenericNetlink } from './netlink.ts'
 export { lockMemory, setIoFlusher } from './process.ts'
 export type { RingOptions } from './ring.ts'
 export { Ring } from './ring.ts'
+export { acceptSocket, listenTcp, listenUnix, localPort } from './sockets.ts'
+export type { SocketStreamOptions } from './stream.ts'
+export { SocketStream, StreamEvent } from './stream.ts'
 export type { Watcher } from './watcher.ts'
 export { watchReadable } from './watcher.ts'

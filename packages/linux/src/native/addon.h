@@ -11,7 +11,7 @@
 
 /* handles.c: what this environment (main thread or worker) holds, by number. */
 
-enum kind { KIND_FREE, KIND_MAPPING, KIND_WATCHER, KIND_FD };
+enum kind { KIND_FREE, KIND_MAPPING, KIND_WATCHER, KIND_STREAM, KIND_FD };
 
 struct slot {
   enum kind kind;
@@ -42,6 +42,8 @@ int64_t handle_add(struct instance *self, enum kind kind, void *object, int fd);
 struct slot *handle_find(struct instance *self, int64_t handle, enum kind kind);
 void handle_remove(struct instance *self, struct slot *slot);
 void instance_release(struct instance *self);
+/* A uv handle has closed: with the last one the environment that waits for them can end. */
+void instance_closed(struct instance *self);
 
 /* arguments.c: readers that throw a TypeError with the argument's name and return false. */
 
@@ -94,6 +96,25 @@ napi_value close_fd(napi_env env, napi_callback_info info);
 napi_value close_handle(napi_env env, napi_callback_info info);
 napi_value peer_pid(napi_env env, napi_callback_info info);
 napi_value control(napi_env env, napi_callback_info info);
+
+/* listen.c */
+
+napi_value listen_tcp(napi_env env, napi_callback_info info);
+napi_value listen_unix(napi_env env, napi_callback_info info);
+napi_value accept_socket(napi_env env, napi_callback_info info);
+napi_value local_port(napi_env env, napi_callback_info info);
+
+/* stream.c */
+
+void stream_end(struct instance *self, struct slot *slot);
+napi_value stream_open(napi_env env, napi_callback_info info);
+napi_value stream_poll(napi_env env, napi_callback_info info);
+napi_value stream_receive(napi_env env, napi_callback_info info);
+napi_value stream_send(napi_env env, napi_callback_info info);
+napi_value stream_send_views(napi_env env, napi_callback_info info);
+napi_value stream_shutdown(napi_env env, napi_callback_info info);
+napi_value stream_close(napi_env env, napi_callback_info info);
+napi_value stream_release(napi_env env, napi_callback_info info);
 
 /* netlink.c */
 
