@@ -1,9 +1,9 @@
 import type { Clock, PathInfo, SignalOptions } from '@blockbraid/core'
 import { abortable, BlockError, delay, messageOf } from '@blockbraid/core'
+import type { Portal } from '../place/portal.ts'
 import { Listing } from './listing.ts'
 import type { LeftOuts, Place, Telling } from './places.ts'
 import { addPlace, keyOf, placesOf } from './places.ts'
-import type { Portal } from './portal.ts'
 import type { ToldPortals } from './told.ts'
 import { Turns } from './turns.ts'
 

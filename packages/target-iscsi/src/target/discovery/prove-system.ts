@@ -1,9 +1,9 @@
 import type { Clock } from '@blockbraid/core'
-import { testUnitReady } from '../scsi/cdb.ts'
-import { lunOf } from '../scsi/lun.ts'
-import { call } from '../session/call.ts'
-import type { Session } from '../session/session.ts'
-import type { Portal } from './portal.ts'
+import { testUnitReady } from '../../scsi/cdb.ts'
+import { lunOf } from '../../scsi/lun.ts'
+import { call } from '../../session/call.ts'
+import type { Session } from '../../session/session.ts'
+import type { Portal } from '../place/portal.ts'
 
 /** What the proof needs: a login at a portal, each time under the same initiator session id, which nobody else has. */
 export interface ProveOptions {

@@ -1,9 +1,9 @@
 import { BlockList, isIP } from 'node:net'
 import { hostname } from 'node:os'
-import type { ChapAlgorithm, ChapOptions } from '../login/chap.ts'
+import type { ChapAlgorithm, ChapOptions } from '../../login/chap.ts'
+import type { Portal } from '../place/portal.ts'
+import { parsePortal } from '../place/portal.ts'
 import { initiatorOf, machineInitiator } from './machine.ts'
-import type { Portal } from './portal.ts'
-import { parsePortal } from './portal.ts'
 
 /** Whether a digest is used: always, never, or where the target agrees. */
 export type DigestOption = boolean | 'prefer'

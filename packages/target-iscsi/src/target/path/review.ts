@@ -1,11 +1,11 @@
 import type { Access, Clock, DeviceLimits, Path, VolumeId } from '@blockbraid/core'
 import { BlockError } from '@blockbraid/core'
-import { decodeSense, describeSense } from '../scsi/sense.ts'
-import { losesCache, News } from '../scsi/status.ts'
-import type { Asker, NewsListener } from './ask.ts'
-import { ScsiError } from './ask.ts'
-import type { Disk, Identity } from './disk.ts'
-import { isStill, readAccess, readDisk, readIdentity, readPages } from './disk.ts'
+import { decodeSense, describeSense } from '../../scsi/sense.ts'
+import { losesCache, News } from '../../scsi/status.ts'
+import type { Asker, NewsListener } from '../unit/ask.ts'
+import { ScsiError } from '../unit/ask.ts'
+import type { Disk, Identity } from '../unit/disk.ts'
+import { isStill, readAccess, readDisk, readIdentity, readPages } from '../unit/disk.ts'
 
 /** What was read when the path was opened. */
 export interface Opened {

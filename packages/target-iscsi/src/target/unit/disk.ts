@@ -1,18 +1,18 @@
 import type { Access, DeviceLimits, VolumeId } from '@blockbraid/core'
 import { BlockError, Errno } from '@blockbraid/core'
-import type { Capacity } from '../scsi/capacity.ts'
-import { decodeCapacity10, decodeCapacity16 } from '../scsi/capacity.ts'
-import * as cdb from '../scsi/cdb.ts'
-import type { PortIdentity } from '../scsi/designators.ts'
-import { portOf } from '../scsi/designators.ts'
-import { volumeIdOf } from '../scsi/identity.ts'
-import type { Inquiry } from '../scsi/inquiry.ts'
-import { decodeInquiry, isDisk } from '../scsi/inquiry.ts'
-import type { Mode } from '../scsi/mode.ts'
-import { decodeMode6, decodeMode10 } from '../scsi/mode.ts'
-import { decodeCommandSupport } from '../scsi/opcodes.ts'
-import { decodePortGroups, groupOf } from '../scsi/ports.ts'
-import type { BlockLimits, Provisioning } from '../scsi/vpd.ts'
+import type { Capacity } from '../../scsi/capacity.ts'
+import { decodeCapacity10, decodeCapacity16 } from '../../scsi/capacity.ts'
+import * as cdb from '../../scsi/cdb.ts'
+import type { PortIdentity } from '../../scsi/designators.ts'
+import { portOf } from '../../scsi/designators.ts'
+import { volumeIdOf } from '../../scsi/identity.ts'
+import type { Inquiry } from '../../scsi/inquiry.ts'
+import { decodeInquiry, isDisk } from '../../scsi/inquiry.ts'
+import type { Mode } from '../../scsi/mode.ts'
+import { decodeMode6, decodeMode10 } from '../../scsi/mode.ts'
+import { decodeCommandSupport } from '../../scsi/opcodes.ts'
+import { decodePortGroups, groupOf } from '../../scsi/ports.ts'
+import type { BlockLimits, Provisioning } from '../../scsi/vpd.ts'
 import {
   decodeBlockLimits,
   decodeIdentification,
@@ -21,7 +21,7 @@ import {
   decodeSupportedPages,
   VpdPage,
   vpdLength,
-} from '../scsi/vpd.ts'
+} from '../../scsi/vpd.ts'
 import type { Asker } from './ask.ts'
 import { ask, askAll, askIfKnown, ScsiError } from './ask.ts'
 

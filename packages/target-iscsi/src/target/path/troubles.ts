@@ -1,9 +1,9 @@
 import type { Clock, IoStatus, PathTrouble, Timer } from '@blockbraid/core'
 import { isPathError, OK } from '@blockbraid/core'
-import { get32, get64 } from '../scsi/bytes.ts'
-import type { ScsiCommand } from '../scsi/cdb.ts'
-import type { Sense } from '../scsi/sense.ts'
-import { senseInWords } from '../scsi/sense-words.ts'
+import { get32, get64 } from '../../scsi/bytes.ts'
+import type { ScsiCommand } from '../../scsi/cdb.ts'
+import type { Sense } from '../../scsi/sense.ts'
+import { senseInWords } from '../../scsi/sense-words.ts'
 
 /** A command that ended badly. */
 export interface Failed {

@@ -1,10 +1,10 @@
 import type { PathInfo } from '@blockbraid/core'
 import { madeByDefault } from '@blockbraid/core'
-import type { PathPlace } from './path-id.ts'
-import { parsePathId, pathId } from './path-id.ts'
+import type { PathPlace } from '../place/path-id.ts'
+import { parsePathId, pathId } from '../place/path-id.ts'
+import type { Portal } from '../place/portal.ts'
 import type { Place } from './places.ts'
 import { keyOf } from './places.ts'
-import type { Portal } from './portal.ts'
 
 /** What was found at places, by `keyOf`. */
 export type Lists = ReadonlyMap<string, readonly PathInfo[]>

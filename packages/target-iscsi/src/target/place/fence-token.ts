@@ -1,6 +1,6 @@
-import { isUsableName } from '../login/names.ts'
-import type { Lun } from '../scsi/lun.ts'
-import { parseLun } from '../scsi/lun.ts'
+import { isUsableName } from '../../login/names.ts'
+import type { Lun } from '../../scsi/lun.ts'
+import { parseLun } from '../../scsi/lun.ts'
 import type { Portal } from './portal.ts'
 import { parsePortal } from './portal.ts'
 

@@ -1,6 +1,6 @@
-import type { TargetAddress } from '../login/address.ts'
-import type { FoundTarget } from '../login/send-targets.ts'
-import type { Portal } from './portal.ts'
+import type { TargetAddress } from '../../login/address.ts'
+import type { FoundTarget } from '../../login/send-targets.ts'
+import type { Portal } from '../place/portal.ts'
 import type { LeftOut, ToldPortals } from './told.ts'
 import { toldPortal } from './told.ts'
 

@@ -1,8 +1,16 @@
 import type { Io, IoStatus } from '@blockbraid/core'
 import { Errno, IoFlag, IoOp, OK } from '@blockbraid/core'
-import type { ScsiCommand } from '../scsi/cdb.ts'
-import { MAX_LONG_BLOCKS, MAX_SHORT_BLOCKS, make, putWriteSame, syncCache, unmap, WriteSameFlag } from '../scsi/cdb.ts'
-import type { Disk } from './disk.ts'
+import type { ScsiCommand } from '../../scsi/cdb.ts'
+import {
+  MAX_LONG_BLOCKS,
+  MAX_SHORT_BLOCKS,
+  make,
+  putWriteSame,
+  syncCache,
+  unmap,
+  WriteSameFlag,
+} from '../../scsi/cdb.ts'
+import type { Disk } from '../unit/disk.ts'
 
 /** Sends one command of a trim or of a zeroing; resolves to how it ended. */
 export type SendCommand = (command: ScsiCommand) => Promise<IoStatus>

@@ -1,7 +1,7 @@
-import type { Lun } from '../scsi/lun.ts'
-import type { Sense } from '../scsi/sense.ts'
-import { decodeSense } from '../scsi/sense.ts'
-import { judge, losesCache, News, ScsiStatus } from '../scsi/status.ts'
+import type { Lun } from '../../scsi/lun.ts'
+import type { Sense } from '../../scsi/sense.ts'
+import { decodeSense } from '../../scsi/sense.ts'
+import { judge, losesCache, News, ScsiStatus } from '../../scsi/status.ts'
 
 type Place = Pick<Lun, 'high' | 'low'>
 

@@ -1,5 +1,5 @@
 import type { DiscoveryNote } from '@blockbraid/core'
-import { printable } from '../login/text.ts'
+import { printable } from '../../login/text.ts'
 
 /** Something to say of a logical unit, of a target, of a portal, or of several of them: it is said once. */
 export interface Remark {

@@ -1,5 +1,5 @@
-import { decodeReservationKeys } from '../scsi/reservations.ts'
-import { persistentReserveIn, persistentReserveOut, ReserveIn, ReserveOut } from '../scsi/reserve.ts'
+import { decodeReservationKeys } from '../../scsi/reservations.ts'
+import { persistentReserveIn, persistentReserveOut, ReserveIn, ReserveOut } from '../../scsi/reserve.ts'
 import type { Asker } from './ask.ts'
 import { ask, ScsiError } from './ask.ts'
 

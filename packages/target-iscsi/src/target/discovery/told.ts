@@ -1,9 +1,9 @@
 import type { BlockList } from 'node:net'
 import { isIP } from 'node:net'
-import type { TargetAddress } from '../login/address.ts'
-import { reachedFrom, splitZone } from '../login/address.ts'
-import type { Portal } from './portal.ts'
-import { portalOf } from './portal.ts'
+import type { TargetAddress } from '../../login/address.ts'
+import { reachedFrom, splitZone } from '../../login/address.ts'
+import type { Portal } from '../place/portal.ts'
+import { portalOf } from '../place/portal.ts'
 
 /** Which portals that a target tells of are used beside those of the options. */
 export interface ToldRules {

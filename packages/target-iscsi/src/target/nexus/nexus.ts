@@ -1,11 +1,11 @@
 import type { Clock, SignalOptions, Timer } from '@blockbraid/core'
 import { abortable, BlockError, delay } from '@blockbraid/core'
-import type { Lun } from '../scsi/lun.ts'
-import type { Session } from '../session/session.ts'
-import type { NexusPlace } from './fence-token.ts'
+import type { Lun } from '../../scsi/lun.ts'
+import type { Session } from '../../session/session.ts'
+import type { NexusPlace } from '../place/fence-token.ts'
+import type { Portal } from '../place/portal.ts'
 import { LoginPace } from './login-pace.ts'
 import { MissedNews } from './missed.ts'
-import type { Portal } from './portal.ts'
 import { Rival } from './rival.ts'
 
 /** What a nexus needs to log in. */

@@ -1,5 +1,5 @@
+import { parsePortal } from '../place/portal.ts'
 import type { ChapCredentials, IscsiOptions } from './options.ts'
-import { parsePortal } from './portal.ts'
 
 const QUERIES = ['chap', 'allowShort', 'discoveryChap', 'zone']
 

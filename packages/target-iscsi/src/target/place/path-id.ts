@@ -1,5 +1,5 @@
-import type { Lun } from '../scsi/lun.ts'
-import { parseLun } from '../scsi/lun.ts'
+import type { Lun } from '../../scsi/lun.ts'
+import { parseLun } from '../../scsi/lun.ts'
 import type { Portal } from './portal.ts'
 import { parsePortal } from './portal.ts'
 

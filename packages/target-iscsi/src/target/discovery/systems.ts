@@ -1,9 +1,9 @@
 import type { PathInfo } from '@blockbraid/core'
 import { madeByDefault } from '@blockbraid/core'
-import type { PathPlace } from './path-id.ts'
-import { parsePathId } from './path-id.ts'
+import type { PathPlace } from '../place/path-id.ts'
+import { parsePathId } from '../place/path-id.ts'
+import type { Portal } from '../place/portal.ts'
 import type { Telling } from './places.ts'
-import type { Portal } from './portal.ts'
 import { toldPortal } from './told.ts'
 
 /** Addresses that a portal told of a target; by target and portal. */
