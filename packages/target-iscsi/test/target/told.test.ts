@@ -5,8 +5,8 @@ import { networkInterfaces } from 'node:os'
 import { IoOp, OK } from '@blockbraid/core'
 import { describe, expect, test } from 'vitest'
 import { fromUrl, iscsi } from '../../src/index.ts'
+import { Limiter } from '../../src/target/discovery/limiter.ts'
 import { ToldPortals } from '../../src/target/discovery/told.ts'
-import { Turns } from '../../src/target/discovery/turns.ts'
 import { parsePathId } from '../../src/target/place/path-id.ts'
 import { parsePortal } from '../../src/target/place/portal.ts'
 import { afterwards, BLOCK, bed, run } from './bed.ts'
@@ -135,7 +135,7 @@ test('what hangs gives its turn to the next', async () => {
       return { cancel() {} }
     },
   }
-  const turns = new Turns(clock, 2, 1000)
+  const turns = new Limiter(clock, 2, 1000)
   let begun = 0
   const hanging = () => new Promise<void>(() => begun++)
   for (let n = 0; n < 6; n++) void turns.run(hanging)

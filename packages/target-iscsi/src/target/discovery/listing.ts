@@ -9,8 +9,8 @@ import type { Asker } from '../unit/ask.ts'
 import { ask, ScsiError } from '../unit/ask.ts'
 import type { Identity } from '../unit/disk.ts'
 import { productOf, readCapacity, readIdentity } from '../unit/disk.ts'
+import { Limiter } from './limiter.ts'
 import type { Place } from './places.ts'
-import { Turns } from './turns.ts'
 
 /** What is to be said of a logical unit. */
 export interface LunNote {
@@ -89,7 +89,7 @@ export async function fillListing(
   const luns = used.filter(({ name }) => !listing.keep(name))
   if (luns.length < used.length) heard(true)
   for (const { name } of luns) listing.waiting.add(name)
-  const turns = new Turns(base.options.clock, MAX_AT_ONCE, PATIENCE)
+  const turns = new Limiter(base.options.clock, MAX_AT_ONCE, PATIENCE)
   const asked = luns.map((lun) =>
     turns.run(async () => {
       const info = await describe(listing, lun, wanted !== undefined, { ...base, lun })

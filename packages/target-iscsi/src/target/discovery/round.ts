@@ -1,11 +1,11 @@
 import type { Clock, PathInfo, SignalOptions } from '@blockbraid/core'
 import { abortable, BlockError, delay, messageOf } from '@blockbraid/core'
 import type { Portal } from '../place/portal.ts'
+import { Limiter } from './limiter.ts'
 import { Listing } from './listing.ts'
 import type { LeftOuts, Place, Telling } from './places.ts'
 import { addPlace, keyOf, placesOf } from './places.ts'
 import type { ToldPortals } from './told.ts'
-import { Turns } from './turns.ts'
 
 /** What a look at the portals needs of its target. */
 export interface RoundHost {
@@ -65,7 +65,7 @@ export class Round {
   readonly #host: RoundHost
   readonly #signal: AbortSignal
   readonly #again: boolean
-  readonly #turns: Turns
+  readonly #turns: Limiter
   #open = 0
   #finish: () => void = () => {}
   #news = 0
@@ -76,7 +76,7 @@ export class Round {
     this.#host = host
     this.#signal = signal
     this.#again = again
-    this.#turns = new Turns(host.clock, MAX_AT_ONCE, PATIENCE)
+    this.#turns = new Limiter(host.clock, MAX_AT_ONCE, PATIENCE)
     this.done = new Promise((resolve) => {
       this.#finish = resolve
     })

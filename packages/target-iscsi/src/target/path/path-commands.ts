@@ -6,9 +6,9 @@ import type { ScsiAnswer } from '../../scsi/command-set.ts'
 import { checkScsi } from '../../scsi/send.ts'
 import { decodeSense } from '../../scsi/sense.ts'
 import { Action, isNews, judge, News, ScsiStatus } from '../../scsi/status.ts'
+import type { Failed } from './command-troubles.ts'
+import { aboutRange, severityOf } from './command-troubles.ts'
 import type { Review } from './review.ts'
-import type { Failed } from './troubles.ts'
-import { aboutRange, severityOf } from './troubles.ts'
 
 /** What the commands of a path that are no plain I/O need of it. */
 export interface CommandHost {

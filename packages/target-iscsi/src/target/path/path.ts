@@ -43,14 +43,14 @@ import { fenceToken } from '../place/fence-token.ts'
 import type { Asker, NewsListener } from '../unit/ask.ts'
 import { EXPLICIT_ACCESS, productOf } from '../unit/disk.ts'
 import { joinRegistrants } from '../unit/register.ts'
+import type { Failed } from './command-troubles.ts'
+import { CommandTroubles, severityOf } from './command-troubles.ts'
 import type { CommandHost } from './path-commands.ts'
 import { activate, CUT, MAX_RETRIES, sendByHand, sendRange } from './path-commands.ts'
 import { Poll } from './poll.ts'
 import { runRange } from './range.ts'
 import type { Opened, ReviewTarget } from './review.ts'
 import { Review } from './review.ts'
-import type { Failed } from './troubles.ts'
-import { severityOf, Troubles } from './troubles.ts'
 
 /** What a path needs of its target. */
 export interface PathHost extends ReviewTarget {
@@ -98,7 +98,7 @@ export class IscsiPath implements Path {
   readonly #review: Review
   readonly #poll: Poll
   readonly #commands: CommandHost
-  readonly #troubles: Troubles
+  readonly #troubles: CommandTroubles
   #failure: BlockError | undefined
   // What the path cannot go on after, where the session goes on.
   #fault: Failed | undefined
@@ -137,7 +137,7 @@ export class IscsiPath implements Path {
     this.wasReset = opened.wasReset
     const { clock, taskTimeout, pollInterval } = host
     const at = `LUN ${lun.name} through ${nexus.place.portal.address}`
-    this.#troubles = new Troubles(clock, at, (trouble) => void this.#emitter.emit('trouble', trouble))
+    this.#troubles = new CommandTroubles(clock, at, (trouble) => void this.#emitter.emit('trouble', trouble))
     const isOpen = (): boolean => this.#open
     const fail = (error: BlockError): void => this.#fail(error)
     this.#commands = {

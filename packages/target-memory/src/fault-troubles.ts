@@ -17,7 +17,7 @@ const kinds: Readonly<Record<number, string>> = {
 }
 
 /** Tells of the commands that fail because a fault says so; what came too soon after another is told with the next. */
-export class Troubles {
+export class FaultTroubles {
   readonly #clock: Clock
   readonly #place: string
   readonly #emit: (trouble: PathTrouble) => void

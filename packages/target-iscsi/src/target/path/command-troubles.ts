@@ -34,7 +34,7 @@ const INTERVAL = 5000
  * Tells why the commands of a path fail: the first of a kind at once, the others counted. Words are made only of
  * those that are told.
  */
-export class Troubles {
+export class CommandTroubles {
   readonly #clock: Clock
   readonly #place: string
   readonly #emit: (trouble: PathTrouble) => void

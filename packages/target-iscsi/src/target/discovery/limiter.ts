@@ -4,7 +4,7 @@ import type { Clock } from '@blockbraid/core'
  * Lets so many works run at once. One that takes longer than `patience`, milliseconds, gives its turn to the next and
  * goes on without: what hangs holds up nothing but itself.
  */
-export class Turns {
+export class Limiter {
   readonly #clock: Clock
   readonly #most: number
   readonly #patience: number
