@@ -7,35 +7,17 @@ import type {
   Path,
   PathEvents,
   SignalOptions,
-  Timer,
   VolumeId,
 } from '@blockbraid/core'
-import {
-  abortable,
-  BlockError,
-  createEmitter,
-  Errno,
-  IoFlag,
-  IoOp,
-  isPathError,
-  NO_BUFFERS,
-  NOT_EXECUTED,
-  OK,
-  opName,
-  PATH_ERROR,
-} from '@blockbraid/core'
+import { abortable, BlockError, createEmitter, Errno, isPathError, NOT_EXECUTED, PATH_ERROR } from '@blockbraid/core'
 import type { ScsiCommand } from '../../scsi/cdb.ts'
-import { putReadWrite, putSyncCache, READ, WRITE } from '../../scsi/cdb.ts'
 import type { ScsiAnswer, ScsiCommandSet } from '../../scsi/command-set.ts'
 import { scsiCommands } from '../../scsi/command-set.ts'
 import type { Lun } from '../../scsi/lun.ts'
-import type { Sense } from '../../scsi/sense.ts'
 import { decodeSense } from '../../scsi/sense.ts'
-import { Action, isNews, judge, News, ScsiStatus } from '../../scsi/status.ts'
+import { judge, News, ScsiStatus } from '../../scsi/status.ts'
 import { call } from '../../session/call.ts'
 import type { Session, SessionListener } from '../../session/session.ts'
-import type { Task } from '../../session/task.ts'
-import { Direction, Outcome } from '../../session/task.ts'
 import type { Nexus } from '../nexus/nexus.ts'
 import { isRivalry } from '../nexus/rival.ts'
 import type { LeftSession } from '../place/fence-token.ts'
@@ -44,11 +26,12 @@ import type { Asker, NewsListener } from '../unit/ask.ts'
 import { EXPLICIT_ACCESS, productOf } from '../unit/disk.ts'
 import { joinRegistrants } from '../unit/register.ts'
 import type { Failed } from './command-troubles.ts'
-import { CommandTroubles, severityOf } from './command-troubles.ts'
+import { CommandTroubles } from './command-troubles.ts'
+import { abortAll, detachAll } from './ending.ts'
 import type { CommandHost } from './path-commands.ts'
-import { activate, CUT, MAX_RETRIES, sendByHand, sendRange } from './path-commands.ts'
+import { activate, sendByHand } from './path-commands.ts'
+import { NEVER_SENT, PathIo } from './path-io.ts'
 import { Poll } from './poll.ts'
-import { runRange } from './range.ts'
 import type { Opened, ReviewTarget } from './review.ts'
 import { Review } from './review.ts'
 
@@ -68,12 +51,7 @@ export interface PathHost extends ReviewTarget {
   gone(path: IscsiPath): void
 }
 
-const NEVER_SENT: IoStatus = Errno.EIO | PATH_ERROR | NOT_EXECUTED
 const CLOSED: IoStatus = Errno.ESHUTDOWN | PATH_ERROR | NOT_EXECUTED
-const ELSEWHERE: IoStatus = Errno.EAGAIN | PATH_ERROR | NOT_EXECUTED
-const MAX_PAUSES = 8
-const FIRST_PAUSE = 10
-const LONGEST_PAUSE = 250
 
 /** One logical unit through one portal. */
 export class IscsiPath implements Path {
@@ -99,25 +77,13 @@ export class IscsiPath implements Path {
   readonly #poll: Poll
   readonly #commands: CommandHost
   readonly #troubles: CommandTroubles
+  readonly #io: PathIo
   #failure: BlockError | undefined
   // What the path cannot go on after, where the session goes on.
   #fault: Failed | undefined
   #downSaid = false
   #closed: Promise<void> | undefined
   #cut = false
-  // Ios that wait until it is known what the path leads to now.
-  #held: Io[] = []
-  // Answered while it was in doubt who answers.
-  #doubted = new Map<Io, IoStatus>()
-  // Ios that are sent again after a pause, and how often each was sent already.
-  #pauses = new Map<Io, Timer>()
-  #tries = new Map<Io, number>()
-  // Flushes that were under way when it was told that an acknowledged write has failed.
-  #doomed = new Set<Io>()
-  #refused: Io[] = []
-  #jobs = 0
-  #onIdle: (() => void) | undefined
-  #quiet = true
   #joining = false
   readonly #ending = new AbortController()
   readonly #listener: SessionListener
@@ -164,12 +130,24 @@ export class IscsiPath implements Path {
           this.limits = limits
           this.#emitter.emit('limits', limits)
         },
-        over: () => this.#goOn(),
+        over: () => this.#io.goOn(),
         fail,
       },
       opened,
     )
     this.#review = review
+    const io = new PathIo({
+      clock,
+      session,
+      path: this,
+      lun,
+      review,
+      commands: this.#commands,
+      submit: (each) => this.submit(each),
+      refusal: () => (this.#closed === undefined ? NEVER_SENT : CLOSED),
+      takeWriteLost: () => host.takeWriteLost(this.volume),
+    })
+    this.#io = io
     this.commands = scsiCommands((cdb, data, options) => sendByHand(this.#commands, review, cdb, data, options))
     if ((opened.identity.inquiry.tpgs & EXPLICIT_ACCESS) !== 0) {
       this.activate = ({ signal } = {}) => activate(this.#commands, review, id, taskTimeout, signal)
@@ -198,11 +176,7 @@ export class IscsiPath implements Path {
       clock,
       interval: pollInterval,
       isOpen,
-      wasQuiet: () => {
-        const quiet = this.#quiet
-        this.#quiet = true
-        return quiet && !this.#isLong()
-      },
+      wasQuiet: () => io.wasQuiet() && !io.isLong,
       isIdle: () => session.tasksOf(this).length === 0,
       asker: () => this.#asker((news, sense) => review.hear(news, sense)),
       refused: ({ verdict: { text }, sense }) =>
@@ -213,11 +187,6 @@ export class IscsiPath implements Path {
 
   get events(): Events<PathEvents> {
     return this.#emitter
-  }
-
-  /** Whether the logical unit may be busy for long with what was sent through here: that it answers nothing says little. */
-  #isLong(): boolean {
-    return this.#jobs > 0 || this.#session.tasksOf(this).some(({ io }) => io?.op === IoOp.Flush)
   }
 
   /** Why its Ios end with path errors, where that is known; the same as `down` tells, and before it. */
@@ -232,117 +201,8 @@ export class IscsiPath implements Path {
   }
 
   submit(io: Io): void {
-    if (this.#failure !== undefined || this.#closed !== undefined) this.#refuse(io)
-    else if (this.#review.checking || !this.#review.isFresh()) this.#held.push(io)
-    else this.#start(io)
-  }
-
-  #start(io: Io): void {
-    const { op } = io
-    if (op === IoOp.Trim || op === IoOp.WriteZeroes) return this.#startRange(io)
-    const session = this.#session
-    const task = session.take()
-    if (task === undefined) return this.#host.clock.defer(() => io.done(io, ELSEWHERE))
-    const { long, limits } = this.#review.disk
-    task.owner = this
-    task.io = io
-    task.lunHigh = this.#lun.high
-    task.lunLow = this.#lun.low
-    task.done = this.#onDone
-    task.changes = op !== IoOp.Read
-    if (op === IoOp.Flush) {
-      putSyncCache(task.cdb, 0, long)
-      task.direction = Direction.None
-      task.length = 0
-    } else {
-      // Where the cache has gone meanwhile, FUA may be refused with it, and every write is durable.
-      const fua = (io.flags & IoFlag.Fua) !== 0 && (limits.fua || limits.writeCache)
-      const blocks = io.length / limits.blockSize
-      const reads = op === IoOp.Read
-      putReadWrite(
-        task.cdb,
-        0,
-        reads ? READ : WRITE,
-        long || blocks > 0xffff,
-        fua,
-        io.offset / limits.blockSize,
-        blocks,
-      )
-      task.direction = reads ? Direction.Read : Direction.Write
-      task.length = io.length
-      task.lends = reads && io.buffers === NO_BUFFERS
-      task.buffers = io.buffers
-    }
-    session.send(task)
-  }
-
-  readonly #onDone = (task: Task): void => {
-    const io = task.io as Io
-    this.#quiet = false
-    if (task.outcome !== Outcome.Answered || task.status !== ScsiStatus.Good || task.residual !== 0) {
-      return this.#troubled(task, io)
-    }
-    if (task.direction === Direction.Read) {
-      if (task.received !== task.length) return this.#troubled(task, io)
-      if (task.lends) io.buffers = task.buffers
-    } else if (io.op === IoOp.Flush && this.#tellsWriteLost(io)) {
-      return this.#end(io, Errno.EIO)
-    }
-    if (this.#review.doubts) return void this.#doubted.set(io, OK)
-    if (this.#tries.size > 0) this.#tries.delete(io)
-    io.done(io, OK)
-  }
-
-  #troubled(task: Task, io: Io): void {
-    if (task.outcome === Outcome.NotSent) return this.#end(io, NEVER_SENT)
-    if (task.outcome === Outcome.Failed) this.#tell(io, 'answer not delivered', CUT)
-    if (task.outcome !== Outcome.Answered) return this.#end(io, CUT)
-    const sense = decodeSense(task.sense)
-    const verdict = judge(task.status, sense)
-    // Good, or as good, and not all of the data: the array has failed, not the path.
-    if (verdict.status === OK) {
-      const reads = task.direction === Direction.Read
-      const whole = reads ? task.received === task.length : task.residual === 0 || task.length === 0
-      if (whole && task.lends) io.buffers = task.buffers
-      if (whole && sense !== undefined) this.#tell(io, verdict.text, OK, sense)
-      // The target does not say that anything is missing: it was lost on the way.
-      const status = whole ? OK : reads && task.residual === 0 ? CUT : Errno.EIO
-      if (!whole) this.#tell(io, 'too little data', status, sense)
-      return status === CUT ? this.#end(io, CUT) : this.#answered(io, status)
-    }
-    // Without a command for it there is no cache either, unless it says so.
-    const { tellsCache, limits } = this.#review.disk
-    if (io.op === IoOp.Flush && verdict.status === Errno.EOPNOTSUPP && !(tellsCache && limits.writeCache)) {
-      return this.#answered(io, this.#tellsWriteLost(io) ? Errno.EIO : OK)
-    }
-    const tries = (this.#tries.get(io) ?? 0) + 1
-    if (io.op === IoOp.Flush && (verdict.news & News.WriteLost) !== 0) this.#doomed.add(io)
-    this.#review.hear(verdict.news, task.sense)
-    if (verdict.action === Action.Retry && tries <= MAX_RETRIES && this.#open) {
-      if (!isNews(verdict, sense)) this.#tell(io, verdict.text, ELSEWHERE, sense)
-      this.#tries.set(io, tries)
-      this.submit(io)
-    } else if (verdict.action === Action.RetryLater && tries <= MAX_PAUSES && this.#open) {
-      this.#tell(io, verdict.text, ELSEWHERE, sense)
-      this.#tries.set(io, tries)
-      const pause = Math.min(FIRST_PAUSE * 2 ** tries, LONGEST_PAUSE)
-      this.#pauses.set(
-        io,
-        this.#host.clock.after(pause, () => {
-          this.#pauses.delete(io)
-          this.submit(io)
-        }),
-      )
-    } else {
-      this.#tell(io, verdict.text, verdict.status, sense)
-      this.#answered(io, verdict.status)
-    }
-  }
-
-  /** A command for an Io failed; `status` says what becomes of the Io. */
-  #tell({ op, offset }: Io, kind: string, status: IoStatus, sense?: Sense): void {
-    const block = op === IoOp.Flush ? undefined : offset / this.limits.blockSize
-    this.#failed({ kind, severity: severityOf(status), what: opName(op), block, sense }, status)
+    if (this.#failure !== undefined || this.#closed !== undefined) this.#io.refuse(io)
+    else this.#io.submit(io)
   }
 
   #failed(failed: Failed, status: IoStatus): void {
@@ -366,55 +226,9 @@ export class IscsiPath implements Path {
     this.#joining = false
   }
 
-  #answered(io: Io, status: IoStatus): void {
-    if (this.#review.doubts) this.#doubted.set(io, status)
-    else this.#end(io, status)
-  }
-
   /** An acknowledged write to the volume has failed: every flush under way may be for it, and must not succeed. */
   failFlushes(): void {
-    const sent = this.#session.tasksOf(this).map(({ io }) => io)
-    for (const io of [...sent, ...this.#held, ...this.#pauses.keys()]) {
-      if (io?.op === IoOp.Flush) this.#doomed.add(io)
-    }
-    for (const [io, status] of this.#doubted) {
-      if (io.op === IoOp.Flush && status === OK) this.#doubted.set(io, Errno.EIO)
-    }
-  }
-
-  #tellsWriteLost(io: Io): boolean {
-    const doomed = this.#doomed.delete(io)
-    return this.#host.takeWriteLost(this.volume) || doomed
-  }
-
-  #end(io: Io, status: IoStatus): void {
-    this.#tries.delete(io)
-    this.#doomed.delete(io)
-    io.done(io, status)
-  }
-
-  #refuse(io: Io): void {
-    this.#refused.push(io)
-    if (this.#refused.length > 1) return
-    this.#host.clock.defer(() => {
-      const status = this.#closed === undefined ? NEVER_SENT : CLOSED
-      for (const each of this.#refused.splice(0)) this.#end(each, status)
-    })
-  }
-
-  #startRange(io: Io): void {
-    this.#jobs++
-    const review = this.#review
-    void runRange(io, review, (command) => sendRange(this.#commands, review, command)).then((status) => {
-      this.#quiet = false
-      this.#end(io, status)
-      this.#jobEnded()
-    })
-  }
-
-  #jobEnded(): void {
-    this.#jobs--
-    if (this.#jobs === 0) this.#onIdle?.()
+    this.#io.failFlushes()
   }
 
   #call(command: ScsiCommand, timeout: number, signal?: AbortSignal): Promise<ScsiAnswer> {
@@ -459,15 +273,6 @@ export class IscsiPath implements Path {
     this.#review.hear(News.Identity | News.Capacity)
   }
 
-  /** Ends what was in doubt and sends what was held. */
-  #goOn(): void {
-    const doubted = [...this.#doubted]
-    this.#doubted.clear()
-    const held = this.#held.splice(0)
-    for (const [io, status] of doubted) this.#end(io, status)
-    for (const io of held) this.submit(io)
-  }
-
   #fail(failure: BlockError): void {
     if (!this.#open) return
     this.#failure = failure
@@ -479,8 +284,8 @@ export class IscsiPath implements Path {
     }
     // After those that were refused meanwhile.
     const afterJobs = (): void => this.#host.clock.defer(sayDown)
-    if (this.#jobs === 0) afterJobs()
-    else this.#onIdle = afterJobs
+    if (this.#io.hasJobs) this.#io.onIdle(afterJobs)
+    else afterJobs()
   }
 
   /** Ends every Io in flight, also those that wait. */
@@ -490,15 +295,8 @@ export class IscsiPath implements Path {
     this.#poll.stop()
     this.#troubles.stop()
     this.#ending.abort(this.#closedError())
-    const session = this.#session
-    const clean = session.detach(session.tasksOf(this))
-    if (!clean) session.drop(new BlockError('CONNECT_FAILED', 'a path closed while its data was still being sent'))
-    for (const timer of this.#pauses.values()) timer.cancel()
-    for (const io of [...this.#pauses.keys(), ...this.#held.splice(0)]) this.#end(io, NEVER_SENT)
-    this.#pauses.clear()
-    const doubted = [...this.#doubted.keys()]
-    this.#doubted.clear()
-    for (const io of doubted) this.#end(io, CUT)
+    detachAll(this.#session, this)
+    this.#io.cut()
   }
 
   close(options: SignalOptions = {}): Promise<void> {
@@ -518,28 +316,11 @@ export class IscsiPath implements Path {
 
   async #close(): Promise<void> {
     this.#cutAll()
-    if (this.#jobs > 0) {
-      await new Promise<void>((resolve) => {
-        this.#onIdle = resolve
-      })
-    }
-    await this.#abortAll()
+    if (this.#io.hasJobs) await new Promise<void>((resolve) => this.#io.onIdle(resolve))
+    await abortAll(this.#session, this, this.#lun, this.#host.resets === true)
     await this.#fenced()
     this.#session.listeners.delete(this.#listener)
     this.#nexus.release()
     this.#host.gone(this)
-  }
-
-  async #abortAll(): Promise<void> {
-    const session = this.#session
-    if (session.error !== undefined) return
-    if (
-      !(await session.abort(this)) &&
-      !(this.#host.resets === true && (await session.abortByReset(this, this.#lun)))
-    ) {
-      session.drop(new BlockError('TIMED_OUT', 'the target did not say that aborted commands have ended'))
-    }
-    // Nothing depends on it.
-    else void session.abortReads(this)
   }
 }
