@@ -6,3 +6,17 @@
  */
 
 export { get16, get24, get32, get64, put16, put24, put32, put64 } from './bytes.ts'
+export type { ConnectionSource, Endpoint, WireShared } from './connection.ts'
+export { Connection } from './connection.ts'
+export { crc32c } from './crc32c.ts'
+export { errorWords } from './error-words.ts'
+export type { FakeWireOptions, FakeWiresOptions } from './fake-wire.ts'
+export { createFakeWires, FakeWire } from './fake-wire.ts'
+export type { InputSlab } from './input.ts'
+export { InputPool, letGo } from './input.ts'
+export { get16le, get32le, get64le, put16le, put32le, put64le } from './little-endian.ts'
+export type { OutboxSocket } from './outbox.ts'
+export { Outbox } from './outbox.ts'
+export type { OutboxSlab } from './outbox-pool.ts'
+export { OutboxPool } from './outbox-pool.ts'
+export type { Wire, WireSink } from './wire.ts'

@@ -1,6 +1,5 @@
-import type { ScsiAnswer } from '@blockbraid/core'
 import { BlockError } from '@blockbraid/core'
-import type { ScsiCommand } from '@blockbraid/target-iscsi'
+import type { ScsiAnswer, ScsiCommand } from '@blockbraid/target-iscsi'
 import { pathOf } from '../control/path-ids.ts'
 import { parseHex, toHex } from '../control/scsi.ts'
 import type { ScsiRequest, ScsiWords } from '../scsi/request.ts'

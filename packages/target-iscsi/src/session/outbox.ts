@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import type { Clock } from '@blockbraid/core'
-import { crc32c } from '../login/crc32c.ts'
+import { crc32c } from '@blockbraid/wire'
 import { HEADER_LENGTH, padding } from '../pdu/opcode.ts'
 
 /** What is needed of a socket. */
