@@ -2,8 +2,8 @@ import { type Addon, addon } from './addon.ts'
 import { needFd, needFunction, needInteger } from './arguments.ts'
 import { check } from './errors.ts'
 
-/** What a {@link SocketStream} is polled for, and what it is then. */
-export const StreamEvent = { Readable: 1, Writable: 2 } as const
+/** What a {@link SocketStream} is polled for, and what it is then; `Stopped`: in error, and not polled any more: a read tells which. */
+export const StreamEvent = { Readable: 1, Writable: 2, Stopped: 4 } as const
 
 /** Options of {@link SocketStream}. */
 export interface SocketStreamOptions {
@@ -32,7 +32,7 @@ export class SocketStream {
     this.#handle = check('poll', this.#native.streamOpen(fd, keepAlive, onEvents))
   }
 
-  /** Asks for events, {@link StreamEvent} or'ed; 0 for none, as in the beginning. Hung up or in error, it is readable. */
+  /** Asks for `Readable` and `Writable`, or'ed; 0 for none, as in the beginning. What is hung up is readable. */
   poll(events: number): number {
     return this.#native.streamPoll(this.#handle, events)
   }

@@ -13,7 +13,7 @@ import {
   watchReadable,
 } from '../src/index.ts'
 
-const { Readable, Writable } = StreamEvent
+const { Readable, Stopped, Writable } = StreamEvent
 const EAGAIN = 11
 const EPIPE = 32
 const open: (() => void)[] = []
@@ -144,17 +144,16 @@ it('gives its descriptor back, for a stream of Node', async () => {
 })
 
 describe('over TCP', () => {
-  it('tells of a reset as of something to read', async () => {
+  it('tells of a reset once, and a read says what it is', async () => {
     const [fd, client] = await tcp()
     const results: number[] = []
-    const one = stream(fd, () => {
-      results.push(one.receive(Buffer.alloc(1), 0, 1))
-      one.close()
+    const one = stream(fd, (events) => {
+      results.push(events, one.receive(Buffer.alloc(1), 0, 1))
     })
     one.poll(Readable)
     await once(client, 'connect')
     client.resetAndDestroy()
-    await expect.poll(() => results).toEqual([-104])
+    await expect.poll(() => results).toEqual([Readable | Stopped, -104])
   })
 
   it('ends by RST where it is told to', async () => {

@@ -16,6 +16,9 @@
 /* IOV_MAX of Linux. */
 #define MAX_PIECES 1024
 
+/* Beside libuv's: it polls no more. */
+#define STOPPED 4
+
 struct stream {
   struct instance *instance;
   napi_env env;
@@ -34,8 +37,8 @@ static void on_event(void *poll, int status, int events) {
   napi_value receiver;
   napi_value error;
   if (napi_open_handle_scope(env, &scope) != napi_ok) return;
-  /* libuv has stopped to poll what is in error: a read tells which. */
-  napi_value argument = number(env, status < 0 ? UV_READABLE : events);
+  /* libuv stops to poll what is in error. */
+  napi_value argument = number(env, status < 0 ? UV_READABLE | STOPPED : events);
   /* The callback may close the stream: nothing of it is touched afterwards. */
   if (napi_get_reference_value(env, stream->callback, &callback) == napi_ok && callback != NULL &&
       napi_get_global(env, &receiver) == napi_ok &&

@@ -1,13 +1,13 @@
+import type { IscsiArray, IscsiArrayOptions } from '@blockbraid/array-iscsi'
+import { createIscsiArray } from '@blockbraid/array-iscsi'
 import type { BlockDevice, Host, IoStatus, PathInfo, Target, VolumeId } from '@blockbraid/core'
 import { Io, NO_BUFFERS, systemHost } from '@blockbraid/core'
 import type { MemoryArray, MemoryOptions, MemoryTarget } from '@blockbraid/target-memory'
 import { memory } from '@blockbraid/target-memory'
-import type { IscsiArray, IscsiArrayOptions } from '@blockbraid/testkit'
-import { createIscsiArray } from '@blockbraid/testkit'
 import { afterEach } from 'vitest'
 import type { IscsiOptions } from '../../src/index.ts'
 import { iscsi } from '../../src/index.ts'
-import type { IscsiPath } from '../../src/target/path.ts'
+import type { IscsiPath } from '../../src/target/path/path.ts'
 
 /** An array whose logical units stand on devices of their own, whatever the session. */
 export interface Bed {
