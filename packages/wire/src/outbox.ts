@@ -104,7 +104,16 @@ export class Outbox {
     this.#pieceBytes = 0
     this.#start = this.#end
     this.#retire()
+    this.#trim()
     this.#release()
+  }
+
+  /** Gives back the slabs of which the socket was given nothing: only what it has still leaves. */
+  #trim(): void {
+    const last = this.#full.findIndex(({ upTo }) => upTo >= this.#given)
+    if (last === -1) return
+    this.#full[last]!.upTo = this.#given
+    for (const slab of this.#full.splice(last + 1)) this.#pool.give(slab)
   }
 
   #schedule(): void {
