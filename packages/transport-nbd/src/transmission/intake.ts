@@ -22,7 +22,7 @@ export interface IntakeOwner {
 // after which a look ends, and bytes that may wait for room because of them.
 const LOOK = 100
 const PER_LOOK = 65536
-const MAX_BACKLOG = 3 * 2 ** 20
+const MAX_BACKLOG = 4 * 2 ** 20
 
 /** What a client sends on its way into a parser: where the session stalls, it waits, and the wire is hardly read. */
 export class Intake {
@@ -110,7 +110,7 @@ export class Intake {
   readonly #onLook = (): void => {
     this.#nextLook = undefined
     if (!this.#paused || this.#ended || this.#owner.over) return
-    if (this.#backlog.bytes < MAX_BACKLOG && this.#owner.mayWait(PER_LOOK)) {
+    if (this.#backlog.bytes + PER_LOOK <= MAX_BACKLOG && this.#owner.mayWait(PER_LOOK)) {
       this.#look = PER_LOOK
       this.#wire.resume()
     }
