@@ -25,11 +25,11 @@ import {
 import type { Command } from './command.ts'
 import type { Fault } from './fault.ts'
 import { judge } from './fault.ts'
+import { FaultTroubles } from './fault-troubles.ts'
 import type { Journal } from './journal.ts'
-import type { Mapping } from './mapping.ts'
+import type { Connected, Mapping } from './mapping.ts'
 import type { Pacer } from './pacer.ts'
 import { Ring } from './ring.ts'
-import { Troubles } from './troubles.ts'
 
 const CUT: IoStatus = Errno.EIO | PATH_ERROR
 const NEVER_SENT: IoStatus = Errno.EIO | PATH_ERROR | NOT_EXECUTED
@@ -67,7 +67,7 @@ export interface PathParts {
 export const NEVER: Promise<never> = new Promise<never>(() => {})
 
 /** A connection to a volume through a port: both its ends, the host's queue and what it has sent to the array. */
-export class MemoryPath implements Path {
+export class MemoryPath implements Path, Connected {
   readonly id: string
   readonly connection: number
   readonly fenceToken: string
@@ -88,7 +88,7 @@ export class MemoryPath implements Path {
   #access: Access
   /** What it tells before the next command is executed. */
   #news: string | undefined
-  readonly #troubles: Troubles
+  readonly #troubles: FaultTroubles
   #faults: readonly Fault[] = []
   #plain = false
   #scheduled = false
@@ -110,7 +110,7 @@ export class MemoryPath implements Path {
     this.#moments = host.journal === null ? null : new Ring()
     this.#access = mapping.access
     this.#limits = mapping.limits(host.maxTransfer)
-    this.#troubles = new Troubles(
+    this.#troubles = new FaultTroubles(
       host.host.clock,
       `LUN ${mapping.lun} through port ${mapping.port.number}`,
       (trouble) =>
@@ -209,10 +209,6 @@ export class MemoryPath implements Path {
     this.#host.forget(this)
   }
 
-  /**
-   * The path ends by itself. What it has sent stays in the array; what was on its way there has arrived
-   * (`arrives`), or is lost with it, as when its volume is unmapped.
-   */
   fail(failure: BlockError, arrives: boolean): void {
     if (!this.#open) return
     this.#failure = failure
@@ -232,7 +228,6 @@ export class MemoryPath implements Path {
     while (this.#next() !== undefined);
   }
 
-  /** What ends `command` before it is executed, or OK. */
   judge(command: Command): IoStatus {
     if (!this.mapping.takesIo) return NO_ACCESS
     if (this.mapping.isProtected && changesData(command.op)) return Errno.EROFS
@@ -242,7 +237,6 @@ export class MemoryPath implements Path {
     return status
   }
 
-  /** The array has nothing to do with `command` any more. */
   forget(command: Command): void {
     const last = this.#commands.pop()!
     if (last === command) return
@@ -250,7 +244,6 @@ export class MemoryPath implements Path {
     this.#commands[command.place] = last
   }
 
-  /** Looks again at everything that decides whether commands may be executed at once. */
   refresh(): void {
     const { port, takesIo, isProtected } = this.mapping
     this.#faults = this.#host.faultsOf(this.mapping)
@@ -263,7 +256,6 @@ export class MemoryPath implements Path {
     this.#emitter.emit('access', this.#access)
   }
 
-  /** The cache was lost: the path tells so with its next command, or before. */
   cacheLost(news: string): void {
     if (this.#open) this.#news = news
   }
