@@ -41,6 +41,7 @@ export default defineConfig({
         resolve: { alias: sources },
         test: { name: 'unit', include: ['packages/*/test/**/*.test.ts'], testTimeout: 30_000, env },
       },
+      { test: { name: 'walls', include: ['test/walls/**/*.test.ts'], testTimeout: 30_000 } },
       // An installation and a build from nothing.
       { test: { name: 'install', include: ['test/install/**/*.test.ts'], testTimeout: 600_000, hookTimeout: 60_000 } },
       { test: { name: 'docs', include: ['test/docs/**/*.test.ts'], testTimeout: 60_000, env } },

@@ -17,6 +17,11 @@ export const suites: readonly Suite[] = [
   { name: 'lint', about: 'style and common faults (Biome)', commands: [['biome', 'check', '.']] },
   { name: 'types', about: 'strict TypeScript over sources, tests, examples', commands: [['tsc', '-p', '.']] },
   {
+    name: 'walls',
+    about: 'who may import whom, and no files in a circle (dependency-cruiser)',
+    commands: [['vitest', 'run', '--project', 'walls']],
+  },
+  {
     name: 'unit',
     about: 'unit, wire and compliance tests of every package',
     needs: ['openssl'],

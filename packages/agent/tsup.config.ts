@@ -1,7 +1,7 @@
 import { defineConfig } from 'tsup'
 
 export default defineConfig({
-  entry: ['src/index.ts', 'src/cli.ts', 'src/watchdog-thread.ts'],
+  entry: ['src/index.ts', 'src/cli.ts', 'src/watchdog/watchdog-thread.ts'],
   format: 'esm',
   target: 'node22',
   dts: { entry: 'src/index.ts' },

@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { Errno } from '@blockbraid/core'
+import { sendScsi } from '@blockbraid/target-iscsi'
 import { expect, it } from 'vitest'
 import { openFolder } from './support/bed.ts'
 import { blockbraid, ls, startBlockbraid } from './support/cli.ts'
@@ -28,7 +29,7 @@ function reserveOut(action: number, type: number, key: number, next = 0): [Uint8
 /** Sends a command through every path: what is registered is the path, not the host. */
 async function onEveryPath({ pair }: IscsiBed, [cdb, data]: [Uint8Array, Uint8Array]): Promise<number[]> {
   const answers: number[] = []
-  for (const { id } of pair.paths) answers.push((await pair.user.scsi(cdb, data, { path: id })).status)
+  for (const { id } of pair.paths) answers.push((await sendScsi(pair.user, cdb, data, { path: id })).status)
   return answers
 }
 
@@ -58,26 +59,26 @@ itWithTgt(
     const register = reserveOut(6, 0, 0, 0x1111)
     expect(await onEveryPath(one, register)).toEqual([GOOD, GOOD])
     const reserve = reserveOut(1, WRITE_EXCLUSIVE_REGISTRANTS_ONLY, 0x1111)
-    expect((await one.pair.user.scsi(...reserve)).status).toBe(GOOD)
+    expect((await sendScsi(one.pair.user, ...reserve)).status).toBe(GOOD)
     await fio(one.uri, one.folder.path, [...verifiedMix, '--size=8M'])
 
     const refused = { code: 'IO_FAILED', errno: Errno.EBADE }
     await expect(two.pair.user.write(0, Buffer.alloc(4096))).rejects.toMatchObject(refused)
     await two.pair.user.read(0, 4096)
     expect(two.pair.paths.map(({ state, failures }) => [state, failures])).toEqual(Array(2).fill(['up', 0]))
-    expect((await two.pair.user.scsi(...reserve)).status).toBe(CONFLICT)
+    expect((await sendScsi(two.pair.user, ...reserve)).status).toBe(CONFLICT)
     expect(await writeByQemu(tgt, target, 9)).toBe(false)
     expect(allAre(await two.pair.user.read(0, 4096), 9)).toBe(false)
 
     // The second host takes the first one's place.
     expect(await onEveryPath(two, reserveOut(6, 0, 0, 0x2222))).toEqual([GOOD, GOOD])
     const preempt = reserveOut(4, WRITE_EXCLUSIVE_REGISTRANTS_ONLY, 0x2222, 0x1111)
-    expect((await two.pair.user.scsi(...preempt)).status).toBe(GOOD)
+    expect((await sendScsi(two.pair.user, ...preempt)).status).toBe(GOOD)
     await two.pair.user.write(0, Buffer.alloc(4096, 2))
     await expect(one.pair.user.write(0, Buffer.alloc(4096, 1))).rejects.toMatchObject(refused)
     expect((await one.pair.user.read(0, 4096))[0]).toBe(2)
     // Neither end of a pair can flush against a reservation that is not its own.
-    expect((await two.pair.user.scsi(...reserveOut(3, 0, 0x2222))).status).toBe(GOOD)
+    expect((await sendScsi(two.pair.user, ...reserveOut(3, 0, 0x2222))).status).toBe(GOOD)
     await one.pair.user.write(0, Buffer.alloc(4096, 1))
   },
 )
@@ -89,7 +90,7 @@ itWithTgt('a path that is not registered beside one that is costs no error, and 
   await using one = await host(tgt, 'one')
   const [first, second] = one.pair.paths
   for (const command of [reserveOut(6, 0, 0, 0x1111), reserveOut(1, WRITE_EXCLUSIVE_REGISTRANTS_ONLY, 0x1111)]) {
-    expect((await one.pair.user.scsi(...command, { path: first!.id })).status).toBe(GOOD)
+    expect((await sendScsi(one.pair.user, ...command, { path: first!.id })).status).toBe(GOOD)
   }
   for (let n = 0; n < 20; n++) await one.pair.user.write(4096 * n, Buffer.alloc(4096, n))
   expect(one.pair.paths.find(({ id }) => id === second!.id)).toMatchObject({
@@ -105,7 +106,9 @@ itWithTgt('a path that is not registered beside one that is costs no error, and 
     registerKey: '0x2222',
   })
   await expect.poll(() => states(two.pair), patient).toEqual(['up', 'up'])
-  expect((await two.pair.user.scsi(...reserveOut(6, 0, 0, 0x2222), { path: two.pair.paths[0]!.id })).status).toBe(GOOD)
+  expect((await sendScsi(two.pair.user, ...reserveOut(6, 0, 0, 0x2222), { path: two.pair.paths[0]!.id })).status).toBe(
+    GOOD,
+  )
   await two.pair.failPath(two.pair.paths[1]!.id)
   two.pair.restorePath(two.pair.paths[1]!.id)
   await expect.poll(() => states(two.pair), patient).toEqual(['up', 'up'])

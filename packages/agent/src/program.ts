@@ -12,8 +12,8 @@ import { failPath, ls, pairAgain, prove, rescan, restorePath, stats } from './co
 import { top } from './commands/top.ts'
 import { up } from './commands/up.ts'
 import { defaultType, forms, reservationTypes } from './scsi/forms.ts'
-import type { Terminal } from './terminal.ts'
-import { UsageError } from './terminal.ts'
+import type { Terminal } from './terminal/terminal.ts'
+import { UsageError } from './terminal/terminal.ts'
 
 /** Exit codes of the command. */
 export const ExitCode = { done: 0, failed: 1, usage: 2 } as const

@@ -1,5 +1,5 @@
-import type { SignalOptions } from './device.ts'
 import { BlockError } from './errors.ts'
+import type { SignalOptions } from './signal.ts'
 
 /** A `close` that runs once; any later call joins it, and may hurry it with a signal of its own. */
 export interface Closing {

@@ -1,12 +1,7 @@
+import type { DeviceCommandOptions } from './commands.ts'
 import type { Io } from './io.ts'
 import type { IoSource } from './io-source.ts'
-import type { ScsiAnswer, ScsiOptions } from './scsi.ts'
-
-/** Options of control calls. */
-export interface SignalOptions {
-  /** Ends the call early with an ABORTED error; `close` then stops waiting, and what is in flight ends early. */
-  signal?: AbortSignal | undefined
-}
+import type { SignalOptions } from './signal.ts'
 
 /** What a device can do and how large it is. A device replaces the object when something changes. */
 export interface DeviceLimits {
@@ -78,10 +73,16 @@ export interface BlockDevice {
    */
   extents?(offset: number, length: number, options?: SignalOptions): Promise<readonly Extent[]>
   /**
-   * Sends a SCSI command of 6 to 260 bytes, where the device is one of SCSI. `data` is what to send, or how
-   * many bytes to receive. Every status is an answer. Rejects with ABORTED, TIMED_OUT (it may have run),
-   * CLOSED, NOT_SUPPORTED, and with IO_FAILED where the path failed before an answer, so that it is not
-   * known whether the command ran.
+   * Sends a command of a protocol that its paths speak; a plugin of that protocol has typed functions for it, such as
+   * `sendScsi` of `@blockbraid/target-iscsi`. `data` is what to send, or how many bytes to receive. Every status is an
+   * answer. Rejects with ABORTED, TIMED_OUT (it may have run), CLOSED, NOT_SUPPORTED where no path speaks `protocol`,
+   * NO_PATH where none is up, and with IO_FAILED where the path failed before an answer, so that it is not known
+   * whether the command ran.
    */
-  scsi?(cdb: Uint8Array, data?: Uint8Array | number, options?: ScsiOptions): Promise<ScsiAnswer>
+  sendCommand?(
+    protocol: string,
+    command: unknown,
+    data?: Uint8Array | number,
+    options?: DeviceCommandOptions,
+  ): Promise<unknown>
 }

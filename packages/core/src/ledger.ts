@@ -1,4 +1,4 @@
-import type { SignalOptions } from './device.ts'
+import type { SignalOptions } from './signal.ts'
 import type { VolumeId } from './volume-id.ts'
 
 /** A run of bytes: `[offset, length]`. */

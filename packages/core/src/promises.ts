@@ -1,7 +1,8 @@
-import type { BlockDevice, SignalOptions } from './device.ts'
+import type { BlockDevice } from './device.ts'
 import { BlockError } from './errors.ts'
 import { Io, type IoOp, NO_BUFFERS, opName } from './io.ts'
 import { IoSource } from './io-source.ts'
+import type { SignalOptions } from './signal.ts'
 import type { IoStatus } from './status.ts'
 import { OK } from './status.ts'
 

@@ -1,5 +1,7 @@
-import type { BlockDevice, DeviceLimits, SignalOptions } from './device.ts'
+import type { CommandSet } from './commands.ts'
+import type { BlockDevice, DeviceLimits } from './device.ts'
 import type { Events } from './events.ts'
+import type { SignalOptions } from './signal.ts'
 import type { VolumeId } from './volume-id.ts'
 
 /**
@@ -78,6 +80,8 @@ export interface Path extends BlockDevice {
    * unexecuted, another path may do.
    */
   readonly reservesAlone?: boolean
+  /** What it takes beside I/O, where its protocol has commands; left out: nothing. */
+  readonly commands?: CommandSet
   /** Asks the array to make this path's port optimized (explicit ALUA). */
   activate?(options?: SignalOptions): Promise<void>
   /** Reads its limits again, now, since another path to the volume has told others: what has changed is told by `limits`. */

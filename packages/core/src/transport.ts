@@ -1,5 +1,6 @@
-import type { BlockDevice, DeviceLimits, SignalOptions } from './device.ts'
+import type { BlockDevice, DeviceLimits } from './device.ts'
 import type { Events } from './events.ts'
+import type { SignalOptions } from './signal.ts'
 
 /** Events of an {@link Attachment}. */
 export interface AttachmentEvents {

@@ -2,7 +2,9 @@ import type { Clock } from './clock.ts'
 import { systemClock } from './clock.ts'
 import type { Closing } from './closing.ts'
 import { closing, orAborted } from './closing.ts'
-import type { BlockDevice, DeviceLimits, Extent, SignalOptions } from './device.ts'
+import type { DeviceCommandOptions } from './commands.ts'
+import { checkCommandOptions, protocolName } from './commands.ts'
+import type { BlockDevice, DeviceLimits, Extent } from './device.ts'
 import type { CompositeFactory } from './emulate.ts'
 import { compositeFactory, RANGE_PIECE } from './emulate.ts'
 import { BlockError } from './errors.ts'
@@ -11,8 +13,7 @@ import { changesData, IoFlag, IoOp, rangeErrno } from './io.ts'
 import { IoSource } from './io-source.ts'
 import type { ReadOptions, WriteOptions, ZeroOptions } from './promises.ts'
 import { promiseIo } from './promises.ts'
-import type { DeviceScsiOptions, ScsiAnswer } from './scsi.ts'
-import { checkScsi } from './scsi.ts'
+import type { SignalOptions } from './signal.ts'
 import { Errno, OK } from './status.ts'
 
 /**
@@ -33,12 +34,16 @@ export interface UserDevice extends BlockDevice, AsyncDisposable {
   /** Makes a range read as zeroes. */
   writeZeroes(offset: number, length: number, options?: ZeroOptions): Promise<void>
   /**
-   * Sends a SCSI command through a usable path, or through any that is up where none is usable. It moves to
-   * another path when the answer says that it did not run, and when a path failed before it answered if the
-   * command is idempotent; else it rejects with IO_FAILED then. NOT_SUPPORTED where no path takes SCSI commands,
-   * NO_PATH where none is up.
+   * Sends a command of a protocol through a usable path that speaks it, or through any that is up where none is usable.
+   * It moves to another path when the answer says that it did not run, and when a path failed before it answered if the
+   * command may be repeated; else it rejects with IO_FAILED then. See {@link BlockDevice.sendCommand}.
    */
-  scsi(cdb: Uint8Array, data?: Uint8Array | number, options?: DeviceScsiOptions): Promise<ScsiAnswer>
+  sendCommand(
+    protocol: string,
+    command: unknown,
+    data?: Uint8Array | number,
+    options?: DeviceCommandOptions,
+  ): Promise<unknown>
 }
 
 /**
@@ -195,13 +200,20 @@ class FrontDevice implements UserDevice {
     await promiseIo(this, IoOp.WriteZeroes, flags, offset, length, [], options)
   }
 
-  async scsi(cdb: Uint8Array, data: Uint8Array | number = 0, options: DeviceScsiOptions = {}): Promise<ScsiAnswer> {
-    checkScsi(cdb, data, options.timeout)
+  async sendCommand(
+    protocol: string,
+    command: unknown,
+    data: Uint8Array | number = 0,
+    options: DeviceCommandOptions = {},
+  ): Promise<unknown> {
+    checkCommandOptions(options)
     if (this.#closing.begun) throw new BlockError('CLOSED', 'the device is closed')
-    if (this.#device.scsi === undefined) throw new BlockError('NOT_SUPPORTED', 'this device takes no SCSI commands')
+    if (this.#device.sendCommand === undefined) {
+      throw new BlockError('NOT_SUPPORTED', `this device takes no ${protocolName(protocol)} commands`)
+    }
     const ended = this.#ended.signal
     const signal = options.signal === undefined ? ended : AbortSignal.any([options.signal, ended])
-    return orAborted(this.#device.scsi(cdb, data, { ...options, signal }), signal)
+    return orAborted(this.#device.sendCommand(protocol, command, data, { ...options, signal }), signal)
   }
 
   close(options?: SignalOptions): Promise<void> {

@@ -1,10 +1,10 @@
 import type { Clock } from './clock.ts'
 import { systemClock } from './clock.ts'
-import type { BlockDevice, DeviceLimits, Extent, SignalOptions } from './device.ts'
+import type { BlockDevice, DeviceLimits, Extent } from './device.ts'
 import { changesData, Io, IoFlag, IoOp, NO_BUFFERS } from './io.ts'
 import { IoSource } from './io-source.ts'
 import { promiseIo } from './promises.ts'
-import type { ScsiAnswer, ScsiOptions } from './scsi.ts'
+import type { SignalOptions } from './signal.ts'
 import type { IoStatus } from './status.ts'
 import { NOT_EXECUTED, OK } from './status.ts'
 
@@ -22,7 +22,7 @@ export function writeThrough(device: BlockDevice, clock: Clock = systemClock): B
 class WriteThrough implements BlockDevice {
   readonly abandon?: (source: IoSource) => void
   readonly extents?: (offset: number, length: number, options?: SignalOptions) => Promise<readonly Extent[]>
-  readonly scsi?: (cdb: Uint8Array, data?: Uint8Array | number, options?: ScsiOptions) => Promise<ScsiAnswer>
+  readonly sendCommand?: NonNullable<BlockDevice['sendCommand']>
   readonly #device: BlockDevice
   readonly #clock: Clock
   readonly #idle: Change[] = []
@@ -36,7 +36,7 @@ class WriteThrough implements BlockDevice {
     this.#limits = uncached(device.limits)
     if (device.abandon !== undefined) this.abandon = device.abandon.bind(device)
     if (device.extents !== undefined) this.extents = device.extents.bind(device)
-    if (device.scsi !== undefined) this.scsi = device.scsi.bind(device)
+    if (device.sendCommand !== undefined) this.sendCommand = device.sendCommand.bind(device)
   }
 
   get limits(): DeviceLimits {

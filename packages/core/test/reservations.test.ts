@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { Errno, IoOp } from '../src/index.ts'
 import { FakeTarget, LOST, open, send } from './support/rig.ts'
+import { look, ok, reserve, toyCommands } from './support/toy-commands.ts'
 
 const CONFLICT = Errno.EBADE
 
@@ -8,7 +9,7 @@ async function reserved(count: number) {
   const target = new FakeTarget(count)
   target.prepare = (path) => {
     path.reservesAlone = true
-    path.scsi = async () => ({ status: 0, sense: new Uint8Array(0), data: new Uint8Array(0), residual: 0 })
+    path.commands = toyCommands(async () => ok)
   }
   return open(count, {}, target)
 }
@@ -74,7 +75,9 @@ describe('a reservation that lets some paths in', () => {
     const { device, host } = rig
     for (let n = 0; n < 4; n++) expect(await write(rig, [1])).toBe(0)
     expect(device.state).toBe('degraded')
-    await host.clock.runUntil(device.scsi(new Uint8Array([0x5f, 6, 0, 0, 0, 0, 0, 0, 24, 0]), new Uint8Array(24)))
+    await host.clock.runUntil(device.sendCommand('toy', look))
+    expect(device.state).toBe('degraded')
+    await host.clock.runUntil(device.sendCommand('toy', reserve))
     expect(device.state).toBe('active')
     for (let n = 0; n < 4; n++) expect(await write(rig, [0, 1])).toBe(0)
     expect(seenBy(rig)[0]).toBeGreaterThan(2)

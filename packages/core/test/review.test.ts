@@ -14,6 +14,7 @@ import {
   writeThrough,
 } from '../src/index.ts'
 import { FakeTarget, LIMITS, LOST, open, send, VOLUME, virtualHost } from './support/rig.ts'
+import { change, toyCommands } from './support/toy-commands.ts'
 
 const brief = { multipath: { noPathTimeout: 1000, ioTimeout: 0, reconnectDelay: 1, reconnectDelayMax: 1 } }
 
@@ -277,16 +278,16 @@ it('a cache that was lost between two processes is told to every client that com
   expect(await askFor(rig, one, IoOp.Flush)).toBe(OK)
 })
 
-it('a SCSI command that writes, on a path that fails with it, does not come after a later write', async () => {
+it('a command that writes, on a path that fails with it, does not come after a later write', async () => {
   const target = new FakeTarget(2)
   let lose = (_error: Error): void => {}
   target.prepare = (path) => {
-    if (path.id === 'fake:0') path.scsi = () => new Promise((_resolve, reject) => (lose = reject))
+    if (path.id === 'fake:0') path.commands = toyCommands(() => new Promise((_resolve, reject) => (lose = reject)))
   }
   const { device, host } = await open(2, brief, target)
   let prove = (): void => {}
   target.path(0).fence = new Promise((resolve) => (prove = resolve))
-  const answer = device.scsi!(Uint8Array.of(0x2a, 0, 0, 0, 0, 0, 0, 0, 1, 0), new Uint8Array(512)).catch(String)
+  const answer = device.sendCommand!('toy', change, new Uint8Array(512)).catch(String)
   await host.clock.advance(1)
   target.path(0).events.emit('down', new Error('silent'))
   lose(new BlockError('IO_FAILED', 'the connection was lost'))
@@ -297,6 +298,7 @@ it('a SCSI command that writes, on a path that fails with it, does not come afte
   target.path(1).complete()
   expect([write.status, read.status]).toEqual([undefined, OK])
   expect(device.guards).toMatchObject([{ offset: 0, length: LIMITS.size, reads: false, path: 'fake:0' }])
+  expect(device.guards[0]?.reason).toContain('a TOY command that changes data had no answer and may still come')
   prove()
   await host.clock.advance(1)
   target.path(1).complete()

@@ -142,12 +142,7 @@ describe('a device that is written through', () => {
     const gone: IoSource[] = []
     device.abandon = (source) => void gone.push(source)
     device.extents = async (offset) => [{ length: offset, hole: true, zero: true }]
-    device.scsi = async (cdb) => ({
-      status: cdb.length,
-      sense: new Uint8Array(0),
-      data: new Uint8Array(0),
-      residual: 0,
-    })
+    device.sendCommand = async (protocol, command) => [protocol, command]
     const through = writeThrough(device)
     const source = new IoSource(1)
     const sent = send(through, IoOp.Write, 0, 512)
@@ -161,10 +156,10 @@ describe('a device that is written through', () => {
     through.abandon?.(source)
     expect(gone).toEqual([source])
     expect(await through.extents?.(7, 512)).toEqual([{ length: 7, hole: true, zero: true }])
-    expect((await through.scsi?.(new Uint8Array(6)))?.status).toBe(6)
+    expect(await through.sendCommand?.('toy', 6)).toEqual(['toy', 6])
     await through.close()
     expect(device.seen.at(-1)).toBe('close')
-    expect(writeThrough(new CachedDevice()).scsi).toBeUndefined()
+    expect(writeThrough(new CachedDevice()).sendCommand).toBeUndefined()
   })
 })
 

@@ -18,6 +18,8 @@ export {
   setTargetPortGroups,
   testUnitReady,
 } from './scsi/cdb.ts'
+export type { ScsiAnswer, ScsiCommandSet } from './scsi/command-set.ts'
+export { scsiCommands } from './scsi/command-set.ts'
 export type { Designator } from './scsi/designators.ts'
 export { Association, CodeSet, DesignatorType } from './scsi/designators.ts'
 export { volumeIdOf } from './scsi/identity.ts'
@@ -32,6 +34,8 @@ export type { PortGroup, PortGroups } from './scsi/ports.ts'
 export { decodePortGroups } from './scsi/ports.ts'
 export * from './scsi/reservations.ts'
 export * from './scsi/reserve.ts'
+export type { ScsiTaker } from './scsi/send.ts'
+export { sendScsi } from './scsi/send.ts'
 export type { Sense } from './scsi/sense.ts'
 export { decodeSense, describeSense } from './scsi/sense.ts'
 export type { StatusRow, Verdict } from './scsi/status.ts'

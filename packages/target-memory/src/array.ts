@@ -8,7 +8,7 @@ import { resolveFault } from './fault.ts'
 import { arrayMark, connectionOf, fenceToken } from './fence-token.ts'
 import { Journal } from './journal.ts'
 import { lostWrites } from './lost-writes.ts'
-import type { Mapping } from './mapping.ts'
+import type { Connected, Mapping } from './mapping.ts'
 import type { MemoryArrayOptions, ResolvedArray, VolumeChanges, VolumeOptions } from './options.ts'
 import {
   duration,
@@ -142,7 +142,8 @@ export class SimulatedArray implements MemoryArray, PathHost {
     if (lun !== undefined) integer('lun', lun, 0, 65_535)
     const ports = this.#topology.portsOf(port)
     for (const one of ports) {
-      if (lun !== undefined && one.mappings.has(lun)) throw wrong('lun', lun, `free on port ${one.number}`)
+      if (lun === undefined || this.#topology.mappingAt(one, lun) === undefined) continue
+      throw wrong('lun', lun, `free on port ${one.number}`)
     }
     for (const one of ports) this.#topology.map(mapped, one, lun)
     this.#changed(`${mapped.id} was mapped`)
@@ -150,11 +151,10 @@ export class SimulatedArray implements MemoryArray, PathHost {
 
   unmap(volume: VolumeRef, port: number | 'all'): void {
     const unmapped = this.#topology.volume(volume)
-    for (const one of this.#topology.portsOf(port)) {
-      for (const mapping of one.mappings.values()) {
-        if (mapping.volume !== unmapped) continue
-        this.#end(mapping, new BlockError('NOT_FOUND', `${unmapped.id} was unmapped from port ${one.number}`))
-      }
+    for (const mapping of this.#topology.mappings(this.#topology.portsOf(port))) {
+      if (mapping.volume !== unmapped) continue
+      const { number } = mapping.port
+      this.#end(mapping, new BlockError('NOT_FOUND', `${unmapped.id} was unmapped from port ${number}`))
     }
     this.#changed(`${unmapped.id} was unmapped`)
   }
@@ -162,7 +162,7 @@ export class SimulatedArray implements MemoryArray, PathHost {
   reuseLun(port: number, lun: number, volume: VolumeRef): void {
     const one = this.#topology.port(port)
     const next = this.#topology.volume(volume)
-    const old = one.mappings.get(lun)
+    const old = this.#topology.mappingAt(one, lun)
     if (old === undefined) throw wrong('lun', lun, `in use on port ${port}`)
     this.#end(old, new BlockError('IDENTITY_CHANGED', `lun ${lun} of port ${port} is ${next.id} now`))
     this.#topology.map(next, one, lun)
@@ -172,13 +172,11 @@ export class SimulatedArray implements MemoryArray, PathHost {
   setAccess(volume: VolumeRef | 'all', where: Where, access: Access): void {
     if (!ACCESSES.includes(access)) throw wrong('access', access, ACCESSES.join(', '))
     const only = volume === 'all' ? undefined : this.#topology.volume(volume)
-    const mappings: Mapping[] = []
-    for (const port of this.#topology.portsAt(where)) {
-      for (const mapping of port.mappings.values()) {
-        if (only === undefined || mapping.volume === only) mappings.push(mapping)
-      }
-    }
-    this.#setAccess(mappings, () => access)
+    const mappings = this.#topology.mappings(this.#topology.portsAt(where))
+    this.#setAccess(
+      mappings.filter((mapping) => only === undefined || mapping.volume === only),
+      () => access,
+    )
   }
 
   /** Explicit ALUA: the path's controller becomes optimized; those that were so become what it was. */
@@ -196,7 +194,7 @@ export class SimulatedArray implements MemoryArray, PathHost {
     const one = this.#topology.port(port)
     one.up = false
     const failure = new BlockError('CONNECT_FAILED', `port ${port} of ${this.name} is down`)
-    for (const mapping of one.mappings.values()) for (const path of mapping.paths) path.fail(failure, true)
+    for (const path of this.#topology.paths([one])) path.fail(failure, true)
     one.notify()
   }
 
@@ -252,7 +250,7 @@ export class SimulatedArray implements MemoryArray, PathHost {
     for (const port of this.#topology.ports) {
       port.up = false
       port.hung = false
-      for (const mapping of port.mappings.values()) for (const path of mapping.paths) path.fail(failure, false)
+      for (const path of this.#topology.paths([port])) path.fail(failure, false)
       port.abort()
       port.notify()
     }
@@ -317,9 +315,13 @@ export class SimulatedArray implements MemoryArray, PathHost {
 
   /** What is mapped, as any port tells of all; undefined where no port answers. */
   mappings(): Mapping[] | undefined {
-    const { ports } = this.#topology
-    if (!ports.some(({ up, hung }) => up && !hung)) return undefined
-    return ports.flatMap(({ mappings }) => [...mappings.values()])
+    const answers = this.#topology.ports.some(({ up, hung }) => up && !hung)
+    return answers ? this.#topology.mappings() : undefined
+  }
+
+  /** What is mapped at a LUN of a port, if anything is. */
+  mappingAt(port: Port, lun: number): Mapping | undefined {
+    return this.#topology.mappingAt(port, lun)
   }
 
   /** The port of that number, if there is one. */
@@ -374,7 +376,7 @@ export class SimulatedArray implements MemoryArray, PathHost {
     path.leave()
   }
 
-  #pathsOf(volume: Volume): MemoryPath[] {
+  #pathsOf(volume: Volume): Connected[] {
     return this.#topology.mappingsOf(volume).flatMap(({ paths }) => [...paths])
   }
 
@@ -399,7 +401,7 @@ export class SimulatedArray implements MemoryArray, PathHost {
   }
 
   #end(mapping: Mapping, failure: BlockError): void {
-    mapping.port.mappings.delete(mapping.lun)
+    this.#topology.unmap(mapping)
     for (const path of mapping.paths) {
       path.fail(failure, false)
       mapping.port.abort(path)

@@ -1,6 +1,6 @@
-import type { Io } from '@blockbraid/core'
+import type { Io, IoStatus } from '@blockbraid/core'
 import { IoOp, NO_BUFFERS } from '@blockbraid/core'
-import type { MemoryPath } from './path.ts'
+import type { Volume } from './volume.ts'
 
 /** A copy of `views`, which add up to `length`. */
 export function joined(views: readonly Uint8Array[], length: number): Uint8Array {
@@ -13,9 +13,21 @@ export function joined(views: readonly Uint8Array[], length: number): Uint8Array
   return bytes
 }
 
+/** Whom a command comes from, as its port sees it. */
+export interface Sender {
+  readonly connection: number
+  readonly mapping: { readonly volume: Volume }
+  /** Called before its command is executed, which it may abort. */
+  tellNews(): void
+  /** What ends `command` before it is executed, or OK. */
+  judge(command: Command): IoStatus
+  /** The port has nothing to do with `command` any more. */
+  forget(command: Command): void
+}
+
 /** A command inside the array. It may outlive its Io: then it is executed, and nobody hears the answer. */
 export class Command {
-  path: MemoryPath | null = null
+  path: Sender | null = null
   io: Io | null = null
   op: IoOp = IoOp.Read
   flags = 0

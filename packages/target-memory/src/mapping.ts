@@ -1,14 +1,30 @@
-import type { Access, DeviceLimits } from '@blockbraid/core'
-import type { MemoryPath } from './path.ts'
+import type { Access, BlockError, DeviceLimits } from '@blockbraid/core'
+import type { Sender } from './command.ts'
 import type { Port } from './port.ts'
 import type { Volume } from './volume.ts'
+
+/** A path, as its array sees it. */
+export interface Connected extends Sender {
+  readonly mapping: Mapping
+  /** Looks again at everything that decides whether commands may be executed at once. */
+  refresh(): void
+  accessChanged(): void
+  limitsChanged(): void
+  /** The cache was lost: the path tells so with its next command, or before. */
+  cacheLost(news: string): void
+  /**
+   * The path ends by itself. What it has sent stays in the array; what was on its way there has arrived
+   * (`arrives`), or is lost with it, as when its volume is unmapped.
+   */
+  fail(failure: BlockError, arrives: boolean): void
+}
 
 /** A volume at a LUN of a port, and the paths that were connected to it. */
 export class Mapping {
   readonly port: Port
   readonly lun: number
   readonly volume: Volume
-  readonly paths = new Set<MemoryPath>()
+  readonly paths = new Set<Connected>()
   /** By host, how many lost caches of the volume it has heard of here (SAM-5 §5.14: each nexus is told). */
   readonly #heard = new Map<string, number>()
   access: Access = 'optimized'

@@ -26,7 +26,7 @@ import type { Command } from './command.ts'
 import type { Fault } from './fault.ts'
 import { judge } from './fault.ts'
 import type { Journal } from './journal.ts'
-import type { Mapping } from './mapping.ts'
+import type { Connected, Mapping } from './mapping.ts'
 import type { Pacer } from './pacer.ts'
 import { Ring } from './ring.ts'
 import { Troubles } from './troubles.ts'
@@ -67,7 +67,7 @@ export interface PathParts {
 export const NEVER: Promise<never> = new Promise<never>(() => {})
 
 /** A connection to a volume through a port: both its ends, the host's queue and what it has sent to the array. */
-export class MemoryPath implements Path {
+export class MemoryPath implements Path, Connected {
   readonly id: string
   readonly connection: number
   readonly fenceToken: string
@@ -209,10 +209,6 @@ export class MemoryPath implements Path {
     this.#host.forget(this)
   }
 
-  /**
-   * The path ends by itself. What it has sent stays in the array; what was on its way there has arrived
-   * (`arrives`), or is lost with it, as when its volume is unmapped.
-   */
   fail(failure: BlockError, arrives: boolean): void {
     if (!this.#open) return
     this.#failure = failure
@@ -232,7 +228,6 @@ export class MemoryPath implements Path {
     while (this.#next() !== undefined);
   }
 
-  /** What ends `command` before it is executed, or OK. */
   judge(command: Command): IoStatus {
     if (!this.mapping.takesIo) return NO_ACCESS
     if (this.mapping.isProtected && changesData(command.op)) return Errno.EROFS
@@ -242,7 +237,6 @@ export class MemoryPath implements Path {
     return status
   }
 
-  /** The array has nothing to do with `command` any more. */
   forget(command: Command): void {
     const last = this.#commands.pop()!
     if (last === command) return
@@ -250,7 +244,6 @@ export class MemoryPath implements Path {
     this.#commands[command.place] = last
   }
 
-  /** Looks again at everything that decides whether commands may be executed at once. */
   refresh(): void {
     const { port, takesIo, isProtected } = this.mapping
     this.#faults = this.#host.faultsOf(this.mapping)
@@ -263,7 +256,6 @@ export class MemoryPath implements Path {
     this.#emitter.emit('access', this.#access)
   }
 
-  /** The cache was lost: the path tells so with its next command, or before. */
   cacheLost(news: string): void {
     if (this.#open) this.#news = news
   }

@@ -1,10 +1,9 @@
 import type { Clock, IoStatus, Timer } from '@blockbraid/core'
 import { abortable, changesData, IoOp, NO_BUFFERS, OK } from '@blockbraid/core'
+import type { Sender } from './command.ts'
 import { Command, CommandHeap } from './command.ts'
 import type { Journal } from './journal.ts'
-import type { Mapping } from './mapping.ts'
 import type { ResolvedPort } from './options.ts'
-import type { MemoryPath } from './path.ts'
 import { Ring } from './ring.ts'
 
 /**
@@ -15,8 +14,6 @@ export class Port {
   readonly number: number
   readonly controller: number
   readonly queueDepth: number
-  /** Volumes by their LUN. */
-  readonly mappings = new Map<number, Mapping>()
   /** Whether the link is there. */
   up = true
   /** Whether it executes and answers nothing. */
@@ -102,7 +99,7 @@ export class Port {
   }
 
   /** Ends what `path` has left here, or everybody: it is never executed. */
-  abort(path?: MemoryPath): void {
+  abort(path?: Sender): void {
     const drop = (command: Command): boolean => {
       if (path !== undefined && command.path !== path) return false
       command.path!.forget(command)

@@ -87,7 +87,7 @@ class ArrayTarget implements MemoryTarget {
       await this.#mustBeOpen()
     }
     if (!port.up) throw new BlockError('CONNECT_FAILED', `port ${number} of ${this.array.name} is down`)
-    const mapping = port.mappings.get(lun)
+    const mapping = this.array.mappingAt(port, lun)
     if (mapping === undefined) throw new BlockError('CONNECT_FAILED', `port ${number} has no volume at lun ${lun}`)
     if (mapping.volume.id !== info.volume) {
       throw new BlockError('IDENTITY_CHANGED', `${info.id} leads to ${mapping.volume.id} and not to ${info.volume}`)

@@ -1,7 +1,7 @@
+import type { Connected } from './mapping.ts'
 import { Mapping } from './mapping.ts'
 import type { ResolvedVolume } from './options.ts'
 import { integer, wrong } from './options.ts'
-import type { MemoryPath } from './path.ts'
 import type { Port } from './port.ts'
 import type { PortStatus, VolumeRef, VolumeStatus, Where } from './types.ts'
 import { Volume } from './volume.ts'
@@ -12,11 +12,14 @@ export class Topology {
   readonly volumes: Volume[] = []
   readonly #array: string
   readonly #controllers: number
+  /** Volumes by their LUN. */
+  readonly #luns: ReadonlyMap<Port, Map<number, Mapping>>
 
   constructor(array: string, controllers: number, ports: readonly Port[]) {
     this.#array = array
     this.#controllers = controllers
     this.ports = ports
+    this.#luns = new Map(ports.map((port) => [port, new Map()]))
   }
 
   /** Adds a volume and maps it to every port. */
@@ -28,9 +31,14 @@ export class Topology {
 
   /** Maps a volume, by default at the lowest LUN that is free. */
   map(volume: Volume, port: Port, lun?: number): void {
+    const luns = this.#luns.get(port)!
     let free = 0
-    while (lun === undefined && port.mappings.has(free)) free++
-    port.mappings.set(lun ?? free, new Mapping(port, lun ?? free, volume))
+    while (lun === undefined && luns.has(free)) free++
+    luns.set(lun ?? free, new Mapping(port, lun ?? free, volume))
+  }
+
+  unmap(mapping: Mapping): void {
+    this.#luns.get(mapping.port)!.delete(mapping.lun)
   }
 
   volume(ref: VolumeRef): Volume {
@@ -58,12 +66,22 @@ export class Topology {
     return this.ports.filter((port) => port.controller === controller)
   }
 
-  mappingsOf(volume: Volume): Mapping[] {
-    return this.ports.flatMap(({ mappings }) => [...mappings.values()].filter((mapping) => mapping.volume === volume))
+  mappingAt(port: Port, lun: number): Mapping | undefined {
+    return this.#luns.get(port)!.get(lun)
   }
 
-  *paths(): Generator<MemoryPath> {
-    for (const { mappings } of this.ports) for (const { paths } of mappings.values()) yield* paths
+  /** What is mapped to these ports, by default to all. */
+  mappings(ports: readonly Port[] = this.ports): Mapping[] {
+    return ports.flatMap((port) => [...this.#luns.get(port)!.values()])
+  }
+
+  mappingsOf(volume: Volume): Mapping[] {
+    return this.mappings().filter((mapping) => mapping.volume === volume)
+  }
+
+  /** The paths to these ports, by default to all. */
+  paths(ports?: readonly Port[]): Connected[] {
+    return this.mappings(ports).flatMap(({ paths }) => [...paths])
   }
 
   volumeStatus(): VolumeStatus[] {
@@ -77,8 +95,9 @@ export class Topology {
   }
 
   portStatus(): PortStatus[] {
-    return this.ports.map(({ number, controller, up, hung, slow, commands, mappings }) => {
-      const all = [...mappings.values()]
+    return this.ports.map((port) => {
+      const { number, controller, up, hung, slow, commands } = port
+      const all = this.mappings([port])
       const luns = all.map(({ lun, volume, access }) => ({ lun, volume: volume.id, access }))
       const paths = all.reduce((sum, mapping) => sum + mapping.paths.size, 0)
       return { number, controller, up, hung, slow, commands, paths, luns }

@@ -1,6 +1,6 @@
 /**
  * Compliance suites for plugin authors, broken plugins that the suites must catch, doubles, virtual time,
- * test data, an NBD client, a simulated iSCSI array, and a chaos proxy.
+ * test data, an NBD client, and a chaos proxy.
  * @packageDocumentation
  */
 export { createChaosProxy } from './chaos/proxy.ts'
@@ -22,31 +22,7 @@ export { collect } from './harness/collect.ts'
 export type { Mutant, MutantReport } from './harness/mutant.ts'
 export { runMutants } from './harness/mutant.ts'
 export type { SuiteClock, SuiteRunner, SuiteTiming } from './harness/runner.ts'
-export { createIscsiArray } from './iscsi/array.ts'
-export { hostile } from './iscsi/faults/hostile.ts'
-export type {
-  CommandRule,
-  FaultMatch,
-  IscsiFault,
-  IscsiFaults,
-  LoginRule,
-  TaskManagementRule,
-  WireAction,
-  WireRule,
-} from './iscsi/faults/types.ts'
-export type { ChapAlgorithm, IscsiChap } from './iscsi/login/chap.ts'
-export type { IscsiArrayOfOptions } from './iscsi/of-target.ts'
-export { iscsiArrayOf } from './iscsi/of-target.ts'
-export type { IscsiArrayOptions, IscsiLunOptions, IscsiPortalOptions, OpenLun } from './iscsi/options.ts'
-export type {
-  IscsiArray,
-  IscsiCounters,
-  IscsiLogEntry,
-  IscsiMessage,
-  IscsiPortal,
-  IscsiSession,
-} from './iscsi/types.ts'
-export type { PduName } from './iscsi/wire/opcodes.ts'
+export type { TransportClient } from './harness/transport-client.ts'
 export type { MinimalArray } from './minimal/array.ts'
 export { createMinimalArray } from './minimal/array.ts'
 export { createMinimalDevice } from './minimal/device.ts'
@@ -74,14 +50,14 @@ export { createSharedLedger } from './simulation/shared-ledger.ts'
 export { bytesPerCall } from './suites/allocation.ts'
 export { deviceSuite } from './suites/device.ts'
 export type { DeviceCapabilities, DeviceSuiteOptions } from './suites/device-scope.ts'
-export type { PathCapabilities, PathFaults, PathSuiteOptions } from './suites/path.ts'
 export { pathSuite } from './suites/path.ts'
+export type { PathCapabilities, PathFaults, PathSuiteOptions } from './suites/path-scope.ts'
 export type { SelectorCapabilities, SelectorSuiteOptions, TestView } from './suites/selector.ts'
 export { createViews, selectorSuite } from './suites/selector.ts'
 export type { TargetCapabilities, TargetContents, TargetSuiteOptions } from './suites/target.ts'
 export { targetSuite } from './suites/target.ts'
-export type { TransportCapabilities, TransportClient, TransportSuiteOptions } from './suites/transport.ts'
 export { transportSuite } from './suites/transport.ts'
+export type { TransportCapabilities, TransportSuiteOptions } from './suites/transport-scope.ts'
 export type { KillableHost } from './time/killable-host.ts'
 export { killableHost } from './time/killable-host.ts'
 export { createRandom, randomInt } from './time/random.ts'

@@ -4,6 +4,7 @@
  * @packageDocumentation
  */
 
+export type { NbdAttachment, NbdTransport } from './attachment.ts'
 export type { NbdExportStats } from './export.ts'
 export type { NbdKernelOptions } from './kernel/options.ts'
 export type { NbdOptions, NbdTlsOptions } from './options.ts'
@@ -14,4 +15,4 @@ export {
   type NbdServer,
   type NbdServerStats,
 } from './server.ts'
-export { type NbdAttachment, type NbdTransport, type NbdTransportOptions, nbd as default, nbd } from './transport.ts'
+export { type NbdTransportOptions, nbd as default, nbd } from './transport.ts'

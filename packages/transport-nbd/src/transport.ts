@@ -1,6 +1,5 @@
 import { EventEmitter } from 'node:events'
 import type {
-  Attachment,
   AttachmentEvents,
   AttachOptions,
   BlockDevice,
@@ -9,10 +8,9 @@ import type {
   Host,
   KernelNode,
   SignalOptions,
-  Transport,
 } from '@blockbraid/core'
 import { BlockError, systemHost } from '@blockbraid/core'
-import type { NbdExportStats } from './export.ts'
+import type { NbdAttachment, NbdTransport } from './attachment.ts'
 import { KernelTransport } from './kernel/kernel-transport.ts'
 import { linuxKernel } from './kernel/linux-kernel.ts'
 import type { NbdKernel } from './kernel/nbd-kernel.ts'
@@ -23,22 +21,8 @@ import { checkOptions } from './options.ts'
 import type { NbdServer } from './server.ts'
 import { createNbdServer } from './server.ts'
 
-/** An attachment that also tells its counters. */
-export interface NbdAttachment extends Attachment {
-  /** Why it is an export and no kernel node, where `kernel` is `auto`. */
-  readonly fallback?: BlockError
-  /** Counters since it was attached. */
-  stats(): NbdExportStats
-}
-
 /** Options of the transport: an NBD server's, those of kernel nodes, or both. */
 export interface NbdTransportOptions extends NbdOptions, NbdKernelOptions {}
-
-/** A transport whose attachments are exports of one NBD server, or kernel nodes. */
-export interface NbdTransport extends Transport {
-  /** Adds an export, or makes a node or takes one over, named `options.name`. */
-  attach(device: BlockDevice, options: AttachOptions): Promise<NbdAttachment>
-}
 
 class NbdExports implements NbdTransport {
   readonly name = 'nbd'

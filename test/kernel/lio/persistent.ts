@@ -1,4 +1,5 @@
-import type { Path, ScsiAnswer } from '@blockbraid/core'
+import type { ScsiAnswer, ScsiTaker } from '@blockbraid/target-iscsi'
+import { sendScsi } from '@blockbraid/target-iscsi'
 
 // PERSISTENT RESERVE OUT service actions and types (SPC-4 §6.16, tables 222 and 212).
 export const Register = 0x00
@@ -21,12 +22,9 @@ export interface Keys {
   readonly other?: number
 }
 
-/** The path of whoever it is sent through. */
-export type ScsiPath = Pick<Path, 'scsi'>
-
 /** Sends PERSISTENT RESERVE OUT. Written out by hand, so that it does not rest on what is tested. */
 export async function reserveOut(
-  path: ScsiPath,
+  path: ScsiTaker,
   action: number,
   type: number,
   { own = 0, other = 0 }: Keys,
@@ -41,19 +39,19 @@ export async function reserveOut(
 }
 
 /** Keys that are registered, one for each nexus. */
-export async function readKeys(path: ScsiPath): Promise<number[]> {
+export async function readKeys(path: ScsiTaker): Promise<number[]> {
   const { data } = await reserveIn(path, 0x00)
   return Array.from({ length: data.readUInt32BE(4) / 8 }, (_, at) => Number(data.readBigUInt64BE(8 + at * 8)))
 }
 
 /** Key and type of the reservation; undefined where there is none. */
-export async function readReservation(path: ScsiPath): Promise<{ key: number; type: number } | undefined> {
+export async function readReservation(path: ScsiTaker): Promise<{ key: number; type: number } | undefined> {
   const { data } = await reserveIn(path, 0x01)
   if (data.readUInt32BE(4) === 0) return undefined
   return { key: Number(data.readBigUInt64BE(8)), type: data.readUInt8(21) & 0xf }
 }
 
-async function reserveIn(path: ScsiPath, action: number): Promise<{ data: Buffer }> {
+async function reserveIn(path: ScsiTaker, action: number): Promise<{ data: Buffer }> {
   const cdb = Buffer.alloc(10)
   cdb.set([0x5e, action])
   cdb.writeUInt16BE(4096, 7)
@@ -63,10 +61,9 @@ async function reserveIn(path: ScsiPath, action: number): Promise<{ data: Buffer
 }
 
 /** Sends a command again after a unit attention, which only tells news. */
-async function send(path: ScsiPath, cdb: Uint8Array, data: Uint8Array | number): Promise<ScsiAnswer> {
-  if (path.scsi === undefined) throw new Error('the path has no pass-through')
+async function send(path: ScsiTaker, cdb: Uint8Array, data: Uint8Array | number): Promise<ScsiAnswer> {
   for (let tries = 0; ; tries++) {
-    const answer = await path.scsi(cdb, data)
+    const answer = await sendScsi(path, cdb, data)
     if (senseOf(answer)?.key !== 6 || tries === 8) return answer
   }
 }

@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createHostAgent } from '@blockbraid/core'
 import { roundRobin } from '@blockbraid/policy-round-robin'
+import { sendScsi } from '@blockbraid/target-iscsi'
 import { until, within } from '../guest/wait.ts'
 import { openBed } from '../lio/bed.ts'
 import { createTransport, MIB, nodesInUse } from './bed.ts'
@@ -54,7 +55,7 @@ test('mission 1, 10, 17: a filesystem over iSCSI, a portal cut under fio verify;
     await tool('e2fsck', '-fn', node)
     // mission 12: SCSI commands go beside the node.
     const INQUIRY = [0x12, 0, 0, 0, 96, 0]
-    const { status, data } = await pair.user.scsi(Uint8Array.from(INQUIRY), 96)
+    const { status, data } = await sendScsi(pair.user, Uint8Array.from(INQUIRY), 96)
     assert.equal(status, 0)
     assert.match(Buffer.from(data).toString('latin1'), /LIO-ORG/)
   } finally {

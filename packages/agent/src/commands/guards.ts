@@ -1,8 +1,9 @@
-import type { Listing, ReleasedGuards } from '../control/snapshot.ts'
-import { wrap } from '../format/facts.ts'
 import { describeGuard, formatGuards } from '../format/guards.ts'
-import type { Terminal } from '../terminal.ts'
-import { print, UsageError } from '../terminal.ts'
+import type { ReleasedGuards } from '../snapshot/guards.ts'
+import type { Listing } from '../snapshot/listing.ts'
+import type { Terminal } from '../terminal/terminal.ts'
+import { print, UsageError } from '../terminal/terminal.ts'
+import { wrap } from '../text/facts.ts'
 import type { RemoteOptions } from './remote.ts'
 import { ask, noPair } from './remote.ts'
 

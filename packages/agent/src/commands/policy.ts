@@ -1,8 +1,8 @@
 import { resolve } from 'node:path'
 import { isScalar, parseDocument } from 'yaml'
 import type { PolicyResult } from '../control/policy.ts'
-import type { Terminal } from '../terminal.ts'
-import { print, UsageError } from '../terminal.ts'
+import type { Terminal } from '../terminal/terminal.ts'
+import { print, UsageError } from '../terminal/terminal.ts'
 import type { RemoteOptions } from './remote.ts'
 import { ask } from './remote.ts'
 

@@ -1,5 +1,18 @@
 import type { UserDevice } from '@blockbraid/core'
-import type { Arguments, ScsiResult } from './protocol.ts'
+import { sendScsi as send } from '@blockbraid/target-iscsi'
+import type { Arguments } from './protocol.ts'
+
+/** What a SCSI command was answered; bytes are hex digits. */
+export interface ScsiResult {
+  /** Status byte; 0 is GOOD. */
+  readonly status: number
+  /** Sense data; an empty text where there is none. */
+  readonly sense: string
+  /** What was received. */
+  readonly data: string
+  /** Bytes asked for or offered that were not transferred. */
+  readonly residual: number
+}
 
 /** Bytes; what a reply has room for twice, as hex digits. */
 const MAX_RECEIVED = 16 * 1024 * 1024
@@ -7,11 +20,11 @@ const MAX_RECEIVED = 16 * 1024 * 1024
 /** Sends the SCSI command of a request; throws a TypeError that names a wrong field. */
 export async function sendScsi(
   device: UserDevice,
-  { cdb, in: receive, out: send, path }: Arguments<'scsi'>,
+  { cdb, in: receive, out, path }: Arguments<'scsi'>,
 ): Promise<ScsiResult> {
-  if (receive !== undefined && send !== undefined) throw new TypeError('in and out: a command has one of them only')
-  const data = send === undefined ? parseCount(receive ?? '0') : parseHex('out', send)
-  const answer = await device.scsi(parseHex('cdb', cdb), data, path === undefined ? {} : { path })
+  if (receive !== undefined && out !== undefined) throw new TypeError('in and out: a command has one of them only')
+  const data = out === undefined ? parseCount(receive ?? '0') : parseHex('out', out)
+  const answer = await send(device, parseHex('cdb', cdb), data, path === undefined ? {} : { path })
   const { status, residual } = answer
   return { status, sense: toHex(answer.sense), data: toHex(answer.data), residual }
 }

@@ -1,4 +1,4 @@
-import type { ScsiAnswer } from '@blockbraid/core'
+import type { ScsiAnswer } from '@blockbraid/target-iscsi'
 import { decodeSense, describeSense, judge, ScsiStatus } from '@blockbraid/target-iscsi'
 
 /** Whether a command did what it was sent for. */

@@ -1,5 +1,5 @@
-import type { Listing } from '../control/snapshot.ts'
-import { shorten } from '../format/table.ts'
+import type { Listing } from '../snapshot/listing.ts'
+import { shorten } from '../text/table.ts'
 import type { Key } from './keys.ts'
 import type { Loads } from './picture.ts'
 import { pairLines, summaryLine, titleLine } from './picture.ts'

@@ -10,7 +10,8 @@ interface DefaultIdentity {
 
 /**
  * Identities that target software makes of what every installation has, so that equal ones say nothing across storage
- * systems. Which are made of what stands in the sources that are named.
+ * systems. Which are made of what stands in the sources that are named. They are known here and not to the targets: one
+ * that did not know them, of whatever protocol, would join the disks of strangers.
  */
 const defaults: readonly DefaultIdentity[] = [
   // tgt, usr/spc.c, spc_lu_init and update_vpd_83: the T10 id "IET     TTTTLLLL" of target id and LUN; an NAA 6 made of

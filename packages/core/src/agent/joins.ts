@@ -1,5 +1,5 @@
 import { BlockError } from '../errors.ts'
-import type { PathSource } from '../multipath/path-slot.ts'
+import type { PathSource } from '../multipath/path-source.ts'
 import type { VolumeId } from '../volume-id.ts'
 import { madeByDefault } from './default-identities.ts'
 import type { JoinRules, OfferedPath } from './join-rules.ts'

@@ -2,7 +2,7 @@ import type { Clock, Timer } from '../clock.ts'
 import { orAborted } from '../closing.ts'
 import { BlockError } from '../errors.ts'
 import type { Path } from '../target.ts'
-import type { PathSource } from './path-slot.ts'
+import type { PathSource } from './path-source.ts'
 
 /** An open path, and its end where that came before anybody else listened. */
 export interface Connection {

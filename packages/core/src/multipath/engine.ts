@@ -476,9 +476,9 @@ export class Engine {
     if (this.#guards.endWhole(io)) this.#letGo()
   }
 
-  /** Holds all changes until a failed path is fenced. */
-  guardAll(slot: PathSlot, size: number): void {
-    this.#guards.overAll(slot, size, this.#clock.now())
+  /** Holds all changes until a failed path is fenced; `why` is for people. */
+  guardAll(slot: PathSlot, size: number, why: string): void {
+    this.#guards.overAll(slot, size, this.#clock.now(), why)
   }
 
   /** Holds what overlaps a range in which somebody else may still have changes in flight. */

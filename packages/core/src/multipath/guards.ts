@@ -191,11 +191,11 @@ export class Guards {
     attempt.guard = null
   }
 
-  /** Puts a guard up over the whole volume, for a SCSI command that a failed path may still execute. */
-  overAll(slot: PathSlot, size: number, now: number): void {
+  /** Puts a guard up over the whole volume, for a command that a failed path may still execute. */
+  overAll(slot: PathSlot, size: number, now: number, why: string): void {
     this.#beCareful()
     const range = { from: 0, end: size, order: ++this.#order }
-    this.#put(slot, range, false, now, 'a SCSI command that changes data had no answer and may still come')
+    this.#put(slot, range, false, now, why)
   }
 
   /** Puts a guard up for what somebody else owes a proof for; `over` is called when it has come. */

@@ -2,7 +2,9 @@ import type { Host } from '../clock.ts'
 import { delay, systemHost } from '../clock.ts'
 import type { Closing } from '../closing.ts'
 import { closing, orAborted } from '../closing.ts'
-import type { BlockDevice, DeviceLimits, Extent, SignalOptions } from '../device.ts'
+import type { DeviceCommandOptions } from '../commands.ts'
+import { COMMAND_TIMEOUT, protocolName } from '../commands.ts'
+import type { BlockDevice, DeviceLimits, Extent } from '../device.ts'
 import type { Emitter } from '../emitter.ts'
 import { createEmitter } from '../emitter.ts'
 import { BlockError } from '../errors.ts'
@@ -12,8 +14,7 @@ import type { IoSource } from '../io-source.ts'
 import type { ByteRun, Ledger } from '../ledger.ts'
 import type { DeviceState, GuardStatus, PairEvents, PathStatus } from '../pair.ts'
 import type { PathSelector } from '../policy.ts'
-import type { DeviceScsiOptions, ScsiAnswer } from '../scsi.ts'
-import { changesReservations, SCSI_TIMEOUT } from '../scsi.ts'
+import type { SignalOptions } from '../signal.ts'
 import { Errno } from '../status.ts'
 import type { Path, PathTrouble } from '../target.ts'
 import type { VolumeId } from '../volume-id.ts'
@@ -26,10 +27,12 @@ import { misfit } from './misfit.ts'
 import { narrowFront } from './narrow-front.ts'
 import type { MultipathOptions, ResolvedOptions } from './options.ts'
 import { resolveOptions } from './options.ts'
+import type { PassThroughOwner } from './pass-through.ts'
 import { anyRoute, oneRoute, passThrough } from './pass-through.ts'
 import type { PathEntry } from './path-entry.ts'
-import type { PathSource, SlotOwner } from './path-slot.ts'
+import type { SlotOwner } from './path-slot.ts'
 import { PathSlot } from './path-slot.ts'
+import type { PathSource } from './path-source.ts'
 import { NO_ANSWER } from './troubles.ts'
 import { activatable, bestTier, standsBack } from './usable.ts'
 import { WriteHold } from './write-hold.ts'
@@ -99,8 +102,13 @@ export interface MultipathDevice extends BlockDevice {
   failPath(id: string): Promise<void>
   /** Lets a path that was taken out connect again, and makes one that waits try at once. */
   restorePath(id: string): void
-  /** Sends a SCSI command as {@link UserDevice.scsi} says; the arguments are not checked. */
-  scsi(cdb: Uint8Array, data?: Uint8Array | number, options?: DeviceScsiOptions): Promise<ScsiAnswer>
+  /** Sends a command as {@link UserDevice.sendCommand} says; the options are not checked. */
+  sendCommand(
+    protocol: string,
+    command: unknown,
+    data?: Uint8Array | number,
+    options?: DeviceCommandOptions,
+  ): Promise<unknown>
 }
 
 // How long the other paths are waited for once the first is up, milliseconds.
@@ -480,18 +488,21 @@ class Multipath implements MultipathDevice, SlotOwner {
     return [{ length, hole: false, zero: false }]
   }
 
-  async scsi(
-    cdb: Uint8Array,
+  async sendCommand(
+    protocol: string,
+    command: unknown,
     data: Uint8Array | number = 0,
-    { timeout = SCSI_TIMEOUT, signal, path }: DeviceScsiOptions = {},
-  ): Promise<ScsiAnswer> {
+    { timeout = COMMAND_TIMEOUT, signal, path }: DeviceCommandOptions = {},
+  ): Promise<unknown> {
     if (this.#closing.begun) throw new BlockError('CLOSED', 'the device is closed')
     const signals = signal === undefined ? [this.#ended.signal] : [signal, this.#ended.signal]
-    const route = path === undefined ? anyRoute(this.volume, () => this.#upSlots()) : oneRoute(this.#slot(path))
-    const onUnproven = (lost: Path): void => this.#guardAll(lost)
-    const answer = await passThrough(route, cdb, data, { timeout, signals, onUnproven }, this.host.clock)
-    if (changesReservations(cdb) && answer.status === 0) this.#forgetReservations()
-    return answer
+    const route =
+      path === undefined ? anyRoute(this.volume, protocol, () => this.#upSlots()) : oneRoute(this.#slot(path), protocol)
+    const owner: PassThroughOwner = {
+      unproven: (lost) => this.#guardAll(lost, protocolName(protocol)),
+      reservationsChanged: () => this.#forgetReservations(),
+    }
+    return passThrough(route, { command, data, timeout, signals }, owner, this.host.clock)
   }
 
   #forgetReservations(): void {
@@ -500,11 +511,15 @@ class Multipath implements MultipathDevice, SlotOwner {
   }
 
   // What a command has in its parameters is not known here.
-  #guardAll(path: Path): void {
+  #guardAll(path: Path, name: string): void {
     const slot = this.#slots.find(({ entry }) => entry.path === path)
     if (slot === undefined) return
-    slot.fail('a SCSI command had no answer', NO_ANSWER)
-    this.#engine.guardAll(slot, this.limits.size)
+    slot.fail(`a ${name} command had no answer`, NO_ANSWER)
+    this.#engine.guardAll(
+      slot,
+      this.limits.size,
+      `a ${name} command that changes data had no answer and may still come`,
+    )
     slot.drained()
   }
 

@@ -7,8 +7,7 @@ import type { ByteRun, Ledger } from '../ledger.ts'
 import type { PathState, PathStatus } from '../pair.ts'
 import type { IoStatus } from '../status.ts'
 import { describeStatus } from '../status.ts'
-import type { Access, Path, PathInfo, PathTrouble, Target } from '../target.ts'
-import type { VolumeId } from '../volume-id.ts'
+import type { Access, Path, PathTrouble } from '../target.ts'
 import { AttemptList } from './attempt.ts'
 import type { Connection } from './connect.ts'
 import { abandon, connectOnce } from './connect.ts'
@@ -16,20 +15,9 @@ import { Exclusion } from './exclusion.ts'
 import type { ResolvedOptions } from './options.ts'
 import { PathEntry } from './path-entry.ts'
 import { PathRecord } from './path-record.ts'
+import type { PathSource } from './path-source.ts'
 import { kindOfFailure, Troubles } from './troubles.ts'
 import { readsOne, Trust } from './trust.ts'
-
-/** A path that a device may use: where it leads, and through which target. */
-export interface PathSource {
-  /** Opens it. */
-  readonly target: Target
-  /** As the target listed it. */
-  readonly info: PathInfo
-  /** Identity of the device, where it is known under another one than the path tells. */
-  readonly volume?: VolumeId
-  /** Somebody says that it leads to this volume: its product and serial number may differ from those of other paths. */
-  readonly vouched?: boolean
-}
 
 /** What a slot tells its device. */
 export interface SlotOwner {

@@ -1,4 +1,5 @@
 import type {
+  CommandSet,
   DeviceLimits,
   Emitter,
   Io,
@@ -47,7 +48,7 @@ export class FakePath implements Path {
   reservesAlone?: boolean
   activate?: () => Promise<void>
   extents?: NonNullable<Path['extents']>
-  scsi?: NonNullable<Path['scsi']>
+  commands?: CommandSet
 
   constructor(id: string, volume: VolumeId, limits: DeviceLimits) {
     this.id = id

@@ -1,14 +1,15 @@
 import type { Clock, Timer } from '@blockbraid/core'
 import { BlockError, NO_BUFFERS } from '@blockbraid/core'
+import type { Wire } from '@blockbraid/wire'
 import type { LoginResult } from '../login/login.ts'
 import { requestHeader } from '../pdu/encode.ts'
 import { NO_TAG, Response } from '../pdu/opcode.ts'
 import type { PduParser, PduSink } from '../pdu/parser.ts'
 import { DataMode } from '../pdu/parser.ts'
+import { PduWriter } from '../pdu/writer.ts'
 import { get32 } from '../scsi/bytes.ts'
 import type { SendRequest } from './ask-session.ts'
 import { askLogout, askText } from './ask-session.ts'
-import type { Wire } from './connection.ts'
 import { dataInFault, readyFault } from './faults.ts'
 import type { KeepAliveOptions } from './keep-alive.ts'
 import { KeepAlive } from './keep-alive.ts'
@@ -21,6 +22,7 @@ import type { Task } from './task.ts'
 import { Direction, Outcome, TaskState, TaskTable } from './task.ts'
 import { abortOrphans, resetLun } from './task-management.ts'
 import { Wakeful } from './wakeful.ts'
+import { wireEnd } from './wire-end.ts'
 
 /** Listens to a {@link Session}. */
 export interface SessionListener {
@@ -84,7 +86,9 @@ export class Session implements PduSink {
     this.#parser = parser
     this.#options = options
     this.#requests = new Requests(options.clock)
-    this.#sender = new Sender(connection.outbox, negotiated)
+    const writer = new PduWriter(connection.outbox)
+    writer.useDigests(negotiated.headerDigest, negotiated.dataDigest)
+    this.#sender = new Sender(writer, negotiated)
     this.#notices = new Notices({
       clock: options.clock,
       maxRecvDataSegmentLength: options.maxRecvDataSegmentLength,
@@ -113,7 +117,6 @@ export class Session implements PduSink {
     )
     parser.useDigests(negotiated.headerDigest, negotiated.dataDigest)
     parser.maxData = options.maxRecvDataSegmentLength
-    connection.outbox.useDigests(negotiated.headerDigest, negotiated.dataDigest)
     connection.sink = {
       bytes: (chunk, start, end) => {
         this.#keepAlive.heard()
@@ -122,7 +125,8 @@ export class Session implements PduSink {
         if (this.#lanes.waiting > 0) this.#pump()
         if (this.#tasks.busy === 1) this.#wakeful.sent()
       },
-      ended: (error) => this.drop(this.explain(error)),
+      finished: () => this.drop(this.explain(wireEnd())),
+      closed: (error) => this.drop(this.explain(wireEnd(error))),
     }
   }
 
@@ -175,9 +179,9 @@ export class Session implements PduSink {
     let clean = true
     if (tasks.some((task) => task.state === TaskState.Waiting))
       this.#lanes.remove(tasks.filter(({ state }) => state === TaskState.Waiting))
-    const { flushed } = this.#connection.outbox
+    const { left } = this.#connection.outbox
     for (const task of tasks) {
-      if (task.state === TaskState.Sent && task.direction === Direction.Write && task.sentUpTo > flushed) clean = false
+      if (task.state === TaskState.Sent && task.direction === Direction.Write && task.sentUpTo > left) clean = false
     }
     for (const task of tasks) {
       if (task.state === TaskState.Sent) this.#orphan(task)
@@ -391,7 +395,7 @@ export class Session implements PduSink {
     this.answers++
     if (((task.cmdSn - this.#answeredSn) | 0) > 0) this.#answeredSn = task.cmdSn
     if (task.state === TaskState.Orphan) return this.#forget(task, task.tag)
-    if (task.direction === Direction.Write && task.sentUpTo > this.#connection.outbox.flushed) {
+    if (task.direction === Direction.Write && task.sentUpTo > this.#connection.outbox.left) {
       this.#early.push(task)
       this.#earlyTimer ??= this.#options.clock.after(EARLY_WAIT, this.#endEarly)
       return

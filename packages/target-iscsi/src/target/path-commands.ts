@@ -1,7 +1,9 @@
-import type { Clock, IoStatus, ScsiAnswer, ScsiOptions } from '@blockbraid/core'
+import type { Clock, CommandOptions, IoStatus } from '@blockbraid/core'
 import { BlockError, Errno, OK, PATH_ERROR } from '@blockbraid/core'
 import type { ScsiCommand } from '../scsi/cdb.ts'
 import { setTargetPortGroups } from '../scsi/cdb.ts'
+import type { ScsiAnswer } from '../scsi/command-set.ts'
+import { checkScsi } from '../scsi/send.ts'
 import { decodeSense } from '../scsi/sense.ts'
 import { Action, isNews, judge, News, ScsiStatus } from '../scsi/status.ts'
 import type { Review } from './review.ts'
@@ -24,9 +26,9 @@ export interface CommandHost {
 export const CUT: IoStatus = Errno.EIO | PATH_ERROR
 
 const MAX_CDB = 16
+const MOST_DATA = 0x100_0000
 const MODE_SELECT_6 = 0x15
 const MODE_SELECT_10 = 0x55
-const LARGEST_CDB = 260
 const RANGE_PAUSE = 250
 /** How often a command is sent again at once. */
 export const MAX_RETRIES = 5
@@ -70,13 +72,11 @@ export async function sendByHand(
   review: Review,
   cdb: Uint8Array,
   data: Uint8Array | number,
-  { signal, timeout = 30_000 }: ScsiOptions,
+  { signal, timeout = 30_000 }: CommandOptions,
 ): Promise<ScsiAnswer> {
   if (!path.isOpen()) throw path.closedError()
-  if (!(cdb instanceof Uint8Array) || cdb.length < 6 || cdb.length > LARGEST_CDB) {
-    throw new TypeError(`cdb has ${cdb?.length} bytes; it must be a Uint8Array of 6 to ${LARGEST_CDB}`)
-  }
-  if (typeof data === 'number' && !(Number.isInteger(data) && data >= 0 && data <= 0x100_0000)) {
+  checkScsi(cdb, data)
+  if (typeof data === 'number' && data > MOST_DATA) {
     throw new TypeError(`data is ${data}; it must be bytes to send, or how many to receive, at most 16 MiB`)
   }
   if (cdb.length > MAX_CDB) {

@@ -6,8 +6,6 @@ import type {
   IoStatus,
   Path,
   PathEvents,
-  ScsiAnswer,
-  ScsiOptions,
   SignalOptions,
   Timer,
   VolumeId,
@@ -28,6 +26,8 @@ import {
 } from '@blockbraid/core'
 import type { ScsiCommand } from '../scsi/cdb.ts'
 import { putReadWrite, putSyncCache, READ, WRITE } from '../scsi/cdb.ts'
+import type { ScsiAnswer, ScsiCommandSet } from '../scsi/command-set.ts'
+import { scsiCommands } from '../scsi/command-set.ts'
 import type { Lun } from '../scsi/lun.ts'
 import type { Sense } from '../scsi/sense.ts'
 import { decodeSense } from '../scsi/sense.ts'
@@ -88,6 +88,7 @@ export class IscsiPath implements Path {
   readonly wasReset: boolean
   // A registration is that of one I_T nexus (SPC-5 §5.14).
   readonly reservesAlone = true
+  readonly commands: ScsiCommandSet
   readonly activate?: (options?: SignalOptions) => Promise<void>
   readonly #emitter = createEmitter<PathEvents>()
   readonly #host: PathHost
@@ -169,6 +170,7 @@ export class IscsiPath implements Path {
       opened,
     )
     this.#review = review
+    this.commands = scsiCommands((cdb, data, options) => sendByHand(this.#commands, review, cdb, data, options))
     if ((opened.identity.inquiry.tpgs & EXPLICIT_ACCESS) !== 0) {
       this.activate = ({ signal } = {}) => activate(this.#commands, review, id, taskTimeout, signal)
     }
@@ -419,10 +421,6 @@ export class IscsiPath implements Path {
     const { clock } = this.#host
     const both = signal === undefined ? this.#ending.signal : AbortSignal.any([signal, this.#ending.signal])
     return call(this.#session, this, this.#lun, command, { clock, timeout, changes: true, signal: both })
-  }
-
-  scsi(cdb: Uint8Array, data: Uint8Array | number = 0, options: ScsiOptions = {}): Promise<ScsiAnswer> {
-    return sendByHand(this.#commands, this.#review, cdb, data, options)
   }
 
   /**

@@ -1,6 +1,7 @@
 import type { BlockDevice, DeviceLimits, Path } from '@blockbraid/core'
 import { Errno, IoFlag, IoOp, OK } from '@blockbraid/core'
 import { describe, expect, test, vi } from 'vitest'
+import { sendScsi } from '../../src/scsi/send.ts'
 import type { Bed, BedOptions } from './bed.ts'
 import { BLOCK, bed, run } from './bed.ts'
 
@@ -71,7 +72,7 @@ describe('a unit attention of a reset in a living session', () => {
 
   test.each([
     ['a discovery', (made: Bed) => made.target.discover()],
-    ['a command of a user', (_: Bed, path: Path) => path.scsi!(new Uint8Array(6))],
+    ['a command of a user', (_: Bed, path: Path) => sendScsi(path, new Uint8Array(6))],
     ['a trim', (_: Bed, path: Path) => run(path, { op: IoOp.Trim, length: BLOCK })],
     [
       'an async message',
@@ -291,7 +292,7 @@ describe('a write cache that is switched at run time', () => {
         return [good]
       },
     })
-    expect((await path.scsi(new Uint8Array([0x15, 0x10, 0, 0, 0, 0]))).status).toBe(0)
+    expect((await sendScsi(path, new Uint8Array([0x15, 0x10, 0, 0, 0, 0]))).status).toBe(0)
     await vi.waitUntil(() => (array.counters.commands[0x5a] ?? 0) > before)
   })
 })

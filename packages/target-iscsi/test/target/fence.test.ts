@@ -2,6 +2,7 @@ import type { Path } from '@blockbraid/core'
 import { Errno, IoOp, OK, PATH_ERROR } from '@blockbraid/core'
 import { hanging } from '@blockbraid/testkit'
 import { expect, test } from 'vitest'
+import { sendScsi } from '../../src/scsi/send.ts'
 import type { IscsiPath } from '../../src/target/path.ts'
 import type { Bed, BedOptions } from './bed.ts'
 import { afterwards, BLOCK, bed, isPending, run } from './bed.ts'
@@ -156,15 +157,19 @@ test('commands by hand that time out are aborted before the path closes', async 
   const cdb = Buffer.alloc(10)
   cdb[0] = 0x2a
   cdb[8] = 1
-  await expect(path.scsi(cdb, Buffer.alloc(BLOCK, 3), { timeout: 100 })).rejects.toMatchObject({ code: 'TIMED_OUT' })
-  await expect(path.scsi(cdb, Buffer.alloc(BLOCK, 3), { signal: AbortSignal.timeout(100) })).rejects.toMatchObject({
-    code: 'ABORTED',
+  await expect(sendScsi(path, cdb, Buffer.alloc(BLOCK, 3), { timeout: 100 })).rejects.toMatchObject({
+    code: 'TIMED_OUT',
   })
+  await expect(sendScsi(path, cdb, Buffer.alloc(BLOCK, 3), { signal: AbortSignal.timeout(100) })).rejects.toMatchObject(
+    {
+      code: 'ABORTED',
+    },
+  )
   const closed = path.close()
   made.release()
   await closed
   expect(made.array.counters.aborts).toBeGreaterThanOrEqual(1)
-  await expect(path.scsi(cdb, Buffer.alloc(BLOCK))).rejects.toMatchObject({ code: 'CLOSED' })
+  await expect(sendScsi(path, cdb, Buffer.alloc(BLOCK))).rejects.toMatchObject({ code: 'CLOSED' })
 })
 
 test('a path that went down says so to commands by hand', async () => {
@@ -174,7 +179,7 @@ test('a path that went down says so to commands by hand', async () => {
   const cdb = Buffer.alloc(10)
   cdb[0] = 0x28
   cdb[8] = 1
-  const answer = path.scsi(cdb, BLOCK)
+  const answer = sendScsi(path, cdb, BLOCK)
   answer.catch(() => {})
   await inFlight(made)
   const down = goDown(path)

@@ -3,6 +3,7 @@ import { errnoOf, IoOp, isPathError, OK } from '@blockbraid/core'
 import { hanging } from '@blockbraid/testkit'
 import { describe, expect, test } from 'vitest'
 import * as cdb from '../../src/scsi/cdb.ts'
+import { sendScsi } from '../../src/scsi/send.ts'
 import type { IscsiPath } from '../../src/target/path.ts'
 import type { Bed, BedOptions } from './bed.ts'
 import { BLOCK, bed, run } from './bed.ts'
@@ -131,7 +132,7 @@ describe('a LUN that leads to another volume now', () => {
     const down = downOf(path)
     await remap(made)
     // Two unit attentions are queued: inquiry data changed, reported LUNs changed.
-    await Promise.allSettled([1, 2].map(() => path.scsi(cdb.testUnitReady().cdb)))
+    await Promise.allSettled([1, 2].map(() => sendScsi(path, cdb.testUnitReady().cdb)))
     await isLost(made, path, await write(path), down)
   })
 

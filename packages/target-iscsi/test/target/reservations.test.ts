@@ -10,6 +10,7 @@ import {
   ReserveIn,
   ReserveOut,
 } from '../../src/scsi/reserve.ts'
+import { sendScsi } from '../../src/scsi/send.ts'
 import type { IscsiOptions } from '../../src/target/options.ts'
 import type { IscsiPath } from '../../src/target/path.ts'
 import type { Bed } from './bed.ts'
@@ -21,7 +22,7 @@ const THEIRS = '0xb2'
 async function out(path: IscsiPath, action: number, options: ReserveOutOptions): Promise<number> {
   const { cdb, data } = persistentReserveOut(action, options)
   for (;;) {
-    const { status } = await path.scsi(cdb, data)
+    const { status } = await sendScsi(path, cdb, data)
     if (status !== 2) return status
   }
 }
@@ -29,7 +30,7 @@ async function out(path: IscsiPath, action: number, options: ReserveOutOptions):
 async function read(path: IscsiPath, action: number): Promise<Uint8Array> {
   const { cdb, data } = persistentReserveIn(action)
   for (;;) {
-    const answer = await path.scsi(cdb, data)
+    const answer = await sendScsi(path, cdb, data)
     if (answer.status === 0) return answer.data
   }
 }
@@ -114,7 +115,7 @@ describe('two paths of one host, one of them registered', () => {
       persistentReserveOut(ReserveOut.RegisterAndIgnore, { serviceKey: MINE }),
       persistentReserveOut(ReserveOut.Reserve, { key: MINE, ...shared }),
     ]) {
-      expect((await device.scsi(cdb, data, { path })).status).toBe(0)
+      expect((await sendScsi(device, cdb, data, { path })).status).toBe(0)
     }
   }
 

@@ -17,8 +17,8 @@ function forwardDevice(device: BlockDevice, changes: Partial<BlockDevice>): Bloc
   if (extents !== undefined) Object.defineProperty(front, 'extents', { value: extents, enumerable: true })
   const abandon = changes.abandon ?? device.abandon?.bind(device)
   if (abandon !== undefined) Object.defineProperty(front, 'abandon', { value: abandon, enumerable: true })
-  const scsi = changes.scsi ?? device.scsi?.bind(device)
-  if (scsi !== undefined) Object.defineProperty(front, 'scsi', { value: scsi, enumerable: true })
+  const sendCommand = changes.sendCommand ?? device.sendCommand?.bind(device)
+  if (sendCommand !== undefined) Object.defineProperty(front, 'sendCommand', { value: sendCommand, enumerable: true })
   return front
 }
 
@@ -33,6 +33,8 @@ function forwardPath(path: Path, changes: Partial<Path>): Path {
   if (fenceToken !== undefined) Object.defineProperty(front, 'fenceToken', { value: fenceToken, enumerable: true })
   const wasReset = changes.wasReset ?? path.wasReset
   if (wasReset !== undefined) Object.defineProperty(front, 'wasReset', { value: wasReset, enumerable: true })
+  const commands = changes.commands ?? path.commands
+  if (commands !== undefined) Object.defineProperty(front, 'commands', { value: commands, enumerable: true })
   const activate = changes.activate ?? path.activate?.bind(path)
   if (activate !== undefined) front.activate = activate
   return front

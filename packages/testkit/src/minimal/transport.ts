@@ -1,6 +1,6 @@
 import type { BlockDevice, SignalOptions, Transport } from '@blockbraid/core'
 import { BlockError, Errno, errnoOf, Io, IoFlag, IoOp, NO_BUFFERS } from '@blockbraid/core'
-import type { TransportClient } from '../suites/transport.ts'
+import type { TransportClient } from '../harness/transport-client.ts'
 import { createEmitter } from './emitter.ts'
 
 interface Export {

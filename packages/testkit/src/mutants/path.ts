@@ -4,7 +4,7 @@ import { forward } from '../doubles/forward.ts'
 import type { Mutant } from '../harness/mutant.ts'
 import type { Emitter } from '../minimal/emitter.ts'
 import { createEmitter } from '../minimal/emitter.ts'
-import type { PathFaults, PathSuiteOptions } from '../suites/path.ts'
+import type { PathFaults, PathSuiteOptions } from '../suites/path-scope.ts'
 
 function withSound(faults: PathFaults, sound: (path: Path) => Path): PathFaults {
   const changed: PathFaults = {

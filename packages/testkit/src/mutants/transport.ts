@@ -2,7 +2,7 @@ import type { Attachment, BlockDevice, Io, IoDone, Transport } from '@blockbraid
 import { Errno, Io as IoClass, IoFlag, IoOp, NO_BUFFERS, OK } from '@blockbraid/core'
 import { forward } from '../doubles/forward.ts'
 import type { Mutant } from '../harness/mutant.ts'
-import type { TransportSuiteOptions } from '../suites/transport.ts'
+import type { TransportSuiteOptions } from '../suites/transport-scope.ts'
 
 function mutant(
   breaks: string,

@@ -16,7 +16,7 @@ import {
   turns,
   write,
 } from '../harness/scope.ts'
-import type { PathCapabilities, PathScope } from './path.ts'
+import type { PathCapabilities, PathScope } from './path-scope.ts'
 
 type PathCase = SuiteCase<PathCapabilities, PathScope>
 

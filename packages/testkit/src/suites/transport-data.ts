@@ -5,8 +5,8 @@ import { recording } from '../doubles/recording.ts'
 import type { SuiteCase } from '../harness/runner.ts'
 import { awaiting, check, sameBytes } from '../harness/scope.ts'
 import { createRandom, randomInt } from '../time/random.ts'
-import type { TransportCapabilities, TransportScope } from './transport.ts'
-import { failsWith } from './transport.ts'
+import type { TransportCapabilities, TransportScope } from './transport-scope.ts'
+import { failsWith } from './transport-scope.ts'
 
 type TransportCase = SuiteCase<TransportCapabilities, TransportScope>
 

@@ -2,7 +2,7 @@ import { pattern } from '../data/pattern.ts'
 import { hanging } from '../doubles/hanging.ts'
 import type { SuiteCase } from '../harness/runner.ts'
 import { awaiting, check, read, rejectedWith, sameBytes, turns } from '../harness/scope.ts'
-import type { TransportCapabilities, TransportScope } from './transport.ts'
+import type { TransportCapabilities, TransportScope } from './transport-scope.ts'
 
 type TransportCase = SuiteCase<TransportCapabilities, TransportScope>
 
