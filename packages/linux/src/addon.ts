@@ -37,6 +37,7 @@ export interface Addon {
   watch(fd: number, callback: () => void): number
   watchClose(handle: number): void
   watchRef(handle: number, on: boolean): void
+  stayAwake(microseconds: number): void
   socketPair(bufferSize: number): [number, number] | number
   closeFd(fd: number): number
   peerPid(fd: number): number

@@ -4,7 +4,7 @@ import { createSecureContext } from 'node:tls'
 import type { BlockDevice, Host, SignalOptions } from '@blockbraid/core'
 import { BlockError, messageOf, systemHost } from '@blockbraid/core'
 import type { DetachableWire, WireListener } from '@blockbraid/wire'
-import { InputPool, InputWindow, OutboxPool } from '@blockbraid/wire'
+import { InputPool, InputWindow, OutboxPool, Wakeful } from '@blockbraid/wire'
 import type { ConnectionContext, ConnectionTls } from './connection.ts'
 import { Connection } from './connection.ts'
 import type { NbdExportStats } from './export.ts'
@@ -13,7 +13,7 @@ import { openListener } from './listener.ts'
 import type { NbdOptions, NbdTlsOptions, ServerSettings } from './options.ts'
 import { checkOptions } from './options.ts'
 import { MAX_PAYLOAD, MAX_STRING } from './protocol.ts'
-import { LatencyPoll } from './transmission/latency-poll.ts'
+import { QUICK_CLIENT } from './transmission/context.ts'
 import { ServerMemory } from './transmission/memory.ts'
 import { RequestPool } from './transmission/request.ts'
 import { exportUri } from './uri.ts'
@@ -133,7 +133,7 @@ class Server implements NbdServer {
       requests: new RequestPool(SPARE_REQUESTS),
       inputs: new InputPool(SPARE_INPUTS),
       outputs: new OutboxPool(SPARE_OUTPUTS),
-      poll: new LatencyPoll(host.clock),
+      wakeful: new Wakeful(host.clock, QUICK_CLIENT),
       maxRequests: settings.maxRequests,
       maxInflightBytes: settings.maxInflightBytes,
       memory: new ServerMemory(host.clock, memoryOf(settings), settings.maxConnections),

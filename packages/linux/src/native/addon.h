@@ -34,6 +34,8 @@ struct instance {
   /* uv handles not closed yet: the environment waits for them. */
   uint32_t closing;
   bool ended;
+  /* NULL before its first use. */
+  struct awake *awake;
 };
 
 /* A new handle, or -1 without memory. */
@@ -88,6 +90,12 @@ void watcher_end(struct instance *self, struct slot *slot);
 napi_value watch(napi_env env, napi_callback_info info);
 napi_value watch_close(napi_env env, napi_callback_info info);
 napi_value watch_ref(napi_env env, napi_callback_info info);
+
+/* awake.c */
+
+bool awake_available(void);
+void awake_end(struct instance *self);
+napi_value stay_awake(napi_env env, napi_callback_info info);
 
 /* fds.c */
 

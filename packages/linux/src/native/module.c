@@ -12,6 +12,7 @@ static const napi_property_descriptor exported[] = {
   EXPORT("watch", watch),
   EXPORT("watchClose", watch_close),
   EXPORT("watchRef", watch_ref),
+  EXPORT("stayAwake", stay_awake),
   EXPORT("socketPair", socket_pair),
   EXPORT("closeFd", close_fd),
   EXPORT("closeHandle", close_handle),
@@ -42,6 +43,7 @@ static void end(napi_async_cleanup_hook_handle cleanup, void *data) {
   struct instance *self = data;
   (void)cleanup;
   self->ended = true;
+  awake_end(self);
   for (uint32_t i = 0; i < self->capacity; i++) {
     if (self->slots[i].kind == KIND_WATCHER) watcher_end(self, &self->slots[i]);
     else if (self->slots[i].kind == KIND_STREAM) stream_end(self, &self->slots[i]);
@@ -57,8 +59,8 @@ static void end(napi_async_cleanup_hook_handle cleanup, void *data) {
 }
 
 NAPI_MODULE_INIT() {
-  if (!poll_available()) {
-    napi_throw_error(env, "ERR_NO_LIBUV", "this runtime does not offer the poll handles of libuv 1");
+  if (!poll_available() || !awake_available()) {
+    napi_throw_error(env, "ERR_NO_LIBUV", "this runtime does not offer the handles of libuv 1");
     return NULL;
   }
   struct instance *self = calloc(1, sizeof *self);

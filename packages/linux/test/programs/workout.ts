@@ -15,6 +15,7 @@ import {
   SocketStream,
   StreamEvent,
   socketPair,
+  stayAwake,
   watchReadable,
 } from '../../src/index.ts'
 import { fill, NOP, openRing, READ, ringProblem } from '../ring-bed.ts'
@@ -76,6 +77,11 @@ if (ringProblem === undefined) {
   ring.close()
   memory.unmap()
 }
+stayAwake(0)
+for (const microseconds of [1, 500, 200, 0, 100]) {
+  stayAwake(microseconds)
+  await new Promise((resolve) => setTimeout(resolve, 1))
+}
 for (let i = 0; i < 3; i++) {
   gc()
   await new Promise(setImmediate)
@@ -93,5 +99,6 @@ if (isMainThread) {
   for (const fd of socketPair()) new SocketStream(fd, () => {}).poll(StreamEvent.Readable)
   if (ringProblem === undefined) new Ring({ entries: 8 }, () => {})
   await openGenericNetlink('nlctrl')
+  stayAwake(10_000)
   process.exit()
 }

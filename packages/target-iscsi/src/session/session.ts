@@ -1,6 +1,7 @@
 import type { Clock, Timer } from '@blockbraid/core'
 import { BlockError, NO_BUFFERS } from '@blockbraid/core'
 import type { Wire } from '@blockbraid/wire'
+import { Wakeful } from '@blockbraid/wire'
 import type { LoginResult } from '../login/login.ts'
 import { requestHeader } from '../pdu/encode.ts'
 import { NO_TAG, Response } from '../pdu/opcode.ts'
@@ -21,7 +22,6 @@ import { Sender } from './sender.ts'
 import type { Task } from './task.ts'
 import { Direction, Outcome, TaskState, TaskTable } from './task.ts'
 import { abortOrphans, resetLun } from './task-management.ts'
-import { Wakeful } from './wakeful.ts'
 import { wireEnd } from './wire-end.ts'
 
 /** Listens to a {@link Session}. */
@@ -41,6 +41,8 @@ export interface SessionOptions {
   readonly maxRecvDataSegmentLength: number
 }
 
+// µs. A quick target answers a lone command well within this.
+const QUICK = 120
 const RESPONSE_COMPLETED = 0
 const STATUS_BIT = 0x01
 const UNDERFLOW = 0x02
@@ -108,7 +110,7 @@ export class Session implements PduSink {
       drop: (error) => this.drop(error),
       ended: (error) => this.drop(this.explain(error)),
     })
-    this.#wakeful = new Wakeful(options.clock)
+    this.#wakeful = new Wakeful(options.clock, QUICK)
     this.#keepAlive = new KeepAlive(
       options.clock,
       options.keepAlive,
@@ -123,7 +125,7 @@ export class Session implements PduSink {
         this.#wakeful.heard()
         parser.push(chunk, start, end)
         if (this.#lanes.waiting > 0) this.#pump()
-        if (this.#tasks.busy === 1) this.#wakeful.sent()
+        if (this.#tasks.busy === 1) this.#wakeful.waiting()
       },
       finished: () => this.drop(this.explain(wireEnd())),
       closed: (error) => this.drop(this.explain(wireEnd(error))),
@@ -156,7 +158,7 @@ export class Session implements PduSink {
     const lanes = this.#lanes
     const lane = lanes.of(task)
     if (this.usable && lanes.waiting === 0 && lanes.mayGo(lane, this.#sender.room)) {
-      if (this.#tasks.busy === 1) this.#wakeful.sent()
+      if (this.#tasks.busy === 1) this.#wakeful.waiting()
       lanes.began(lane)
       return this.#sender.transmit(task)
     }

@@ -1,8 +1,7 @@
 import type { AttachOptions, BlockDevice, DetachOptions, Host, KernelNode } from '@blockbraid/core'
 import { BlockError, throwIfAborted } from '@blockbraid/core'
-import { InputPool, InputWindow, OutboxPool } from '@blockbraid/wire'
+import { InputPool, InputWindow, OutboxPool, Wakeful } from '@blockbraid/wire'
 import type { NbdAttachment, NbdTransport } from '../attachment.ts'
-import { LatencyPoll } from '../transmission/latency-poll.ts'
 import { RequestPool } from '../transmission/request.ts'
 import type { NodeMaker } from './attach.ts'
 import { serveNode } from './attach.ts'
@@ -37,7 +36,7 @@ export class KernelTransport implements NbdTransport {
       inputs,
       window: new InputWindow(inputs),
       outputs: new OutboxPool(SPARE_OUTPUTS),
-      poll: new LatencyPoll(host.clock),
+      wakeful: new Wakeful(host.clock, QUICK_CLIENT),
       // The kernel has 128 requests a connection; one that is not read would not tell that it is dead.
       maxRequests: Number.POSITIVE_INFINITY,
       maxInflightBytes: Number.POSITIVE_INFINITY,

@@ -95,7 +95,7 @@ export class Session implements RequestSink, IntakeOwner, WorkOwner, ExportUser,
     if (this.over) return
     this.#answers = 0
     this.#received += end - start
-    this.#context.poll.arrived()
+    this.#context.wakeful.heard()
     this.#atHand = chunk.buffer
     this.#intake.bytes(chunk, start, end)
     this.#atHand = null
@@ -277,7 +277,7 @@ export class Session implements RequestSink, IntakeOwner, WorkOwner, ExportUser,
     if (this.#closed) return
     this.#wire.outbox.flush()
     this.#share?.holds(this.#held())
-    if (this.#answers === 1 && this.#inflight === 0) this.#context.poll.waiting()
+    if (this.#answers === 1 && this.#inflight === 0) this.#context.wakeful.waiting()
     if ((this.#ending || this.#target.detaching) && this.#atRest()) this.finish()
     this.#intake.resume()
   }

@@ -2,10 +2,9 @@ import { Socket } from 'node:net'
 import type { Io } from '@blockbraid/core'
 import { systemHost } from '@blockbraid/core'
 import { socketPair } from '@blockbraid/linux'
-import { InputPool, InputWindow, OutboxPool } from '@blockbraid/wire'
+import { InputPool, InputWindow, OutboxPool, Wakeful } from '@blockbraid/wire'
 import { expect, it } from 'vitest'
 import { NodeLinks } from '../../src/kernel/node-links.ts'
-import { LatencyPoll } from '../../src/transmission/latency-poll.ts'
 import { RequestPool } from '../../src/transmission/request.ts'
 import { Client } from '../support/client.ts'
 import { TestDevice } from '../support/device.ts'
@@ -50,9 +49,9 @@ it('keeps the payload of each write until it is done, however the stream is cut'
   const requests = new RequestPool(64)
   const outputs = new OutboxPool(4)
   const window = new InputWindow(inputs)
-  const poll = new LatencyPoll(systemHost.clock)
+  const wakeful = new Wakeful(systemHost.clock, 50)
   const limits = { maxRequests: Number.POSITIVE_INFINITY, maxInflightBytes: Number.POSITIVE_INFINITY }
-  const context = { host: systemHost, requests, outputs, poll, inputs, window, ...limits }
+  const context = { host: systemHost, requests, outputs, wakeful, inputs, window, ...limits }
   const links = new NodeLinks({ kernel: { socketPair }, context, device, name: 'x' }, false)
   const { socket } = links.add()
   const client = new Client(new Socket({ fd: socket, readable: true, writable: true }))

@@ -1,11 +1,10 @@
 import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import type { BlockDevice } from '@blockbraid/core'
-import { InputPool, OutboxPool, Connection as SocketWire } from '@blockbraid/wire'
+import { InputPool, OutboxPool, Connection as SocketWire, Wakeful } from '@blockbraid/wire'
 import type { ConnectionContext } from '../../src/connection.ts'
 import { Connection } from '../../src/connection.ts'
 import { Export } from '../../src/export.ts'
-import { LatencyPoll } from '../../src/transmission/latency-poll.ts'
 import { RequestPool } from '../../src/transmission/request.ts'
 import { manualHost } from './clock.ts'
 
@@ -85,7 +84,7 @@ export function bench(devices: Record<string, BlockDevice>, limits: Partial<Conn
     requests,
     inputs: new InputPool(4),
     outputs: slabs,
-    poll: new LatencyPoll(host.clock),
+    wakeful: new Wakeful(host.clock, 50),
     maxRequests: 128,
     maxInflightBytes: 2 ** 26,
     handshakeTimeout: 10_000,
