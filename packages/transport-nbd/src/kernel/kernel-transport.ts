@@ -2,6 +2,7 @@ import type { AttachOptions, BlockDevice, DetachOptions, Host, KernelNode } from
 import { BlockError, throwIfAborted } from '@blockbraid/core'
 import { InputPool, InputWindow, OutboxPool, Wakeful } from '@blockbraid/wire'
 import type { NbdAttachment, NbdTransport } from '../attachment.ts'
+import { QUICK_CLIENT } from '../transmission/context.ts'
 import { RequestPool } from '../transmission/request.ts'
 import type { NodeMaker } from './attach.ts'
 import { serveNode } from './attach.ts'
