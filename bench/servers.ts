@@ -2,10 +2,15 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { nodeWith } from './checkout.ts'
 
-/** A server under test: where fio finds it, and how it ends. */
+/** A server under test: where clients find it, and how it ends. */
 export interface Contender {
   readonly name: string
+  /** Path of its unix socket. */
+  readonly socket: string
+  readonly exportName: string
+  /** Both, as fio takes them. */
   readonly uri: string
   /** Process id of the server. */
   readonly pid: number
@@ -20,10 +25,13 @@ export function pinned(command: readonly string[]): ChildProcess {
   return spawn('taskset', ['-c', SERVER_CORE, ...command], { stdio: ['pipe', 'ignore', 'inherit'] })
 }
 
-// Clock ticks of /proc/PID/stat per second, the same on every Linux that Node runs on.
-const TICKS = 100
+/** Clock ticks of /proc per second, the same on every Linux that Node runs on. */
+export const TICKS = 100
 
-/** CPU time that a process has used, in user and in kernel, seconds. */
+/**
+ * CPU time that a process has used, in user and in kernel, seconds: also by threads that have ended, as nbdkit's do
+ * with their connection (/proc/PID/task/TID/schedstat is finer, and forgets those).
+ */
 export function cpuSeconds(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
   return (Number(fields[11]) + Number(fields[12])) / TICKS
@@ -53,29 +61,31 @@ export async function startServer(
   const child = pinned(command)
   await listening(socket)
   // taskset becomes the command, so that this is the server itself.
-  return {
-    name,
-    pid: child.pid as number,
-    uri: `nbd+unix:///${exportName}?socket=${socket}`,
-    stop: () => stopChild(child),
-  }
+  const stop = (): Promise<void> => stopChild(child)
+  return { name, socket, exportName, uri: uriOf(socket, exportName), pid: child.pid as number, stop }
 }
 
+function uriOf(socket: string, exportName: string): string {
+  return `nbd+unix:///${exportName}?socket=${socket}`
+}
+
+/** The names of blockbraid's exports; those of another checkout have `, before` behind them. */
+export const OURS = { multipath: 'blockbraid', simple: 'simple replies', native: 'native path' }
+/** What stands behind the names of another checkout's contenders. */
+export const BEFORE = ', before'
+
 /** blockbraid with its simulated array; the others are the same server through other exports. */
-export async function blockbraid(folder: string, size: string): Promise<Contender[]> {
-  const socket = join(folder, 'blockbraid.sock')
-  const multipath = await startServer('blockbraid', socket, 'multipath', [
-    process.execPath,
-    'bench/serve.ts',
-    socket,
-    size,
-  ])
-  const other = (name: string, uri: string): Contender => ({ ...multipath, name, uri, stop: async () => {} })
-  return [
-    multipath,
-    other('simple replies', `nbd+unix:///multipath?socket=${socket}.simple`),
-    other('native path', `nbd+unix:///native?socket=${socket}`),
-  ]
+export async function blockbraid(folder: string, size: string, checkout?: string): Promise<Contender[]> {
+  const suffix = checkout === undefined ? '' : BEFORE
+  const socket = join(folder, `blockbraid${checkout === undefined ? '' : '-before'}.sock`)
+  const command = [...nodeWith(checkout), 'bench/serve.ts', socket, size]
+  const multipath = await startServer(OURS.multipath + suffix, socket, 'multipath', command)
+  const other = (name: string, socket: string, exportName: string): Contender => {
+    const uri = uriOf(socket, exportName)
+    return { ...multipath, name: name + suffix, socket, exportName, uri, stop: async () => {} }
+  }
+  const all = [multipath, other(OURS.simple, `${socket}.simple`, 'multipath')]
+  return checkout === undefined ? [...all, other(OURS.native, socket, 'native')] : all
 }
 
 /** qemu-nbd over a raw file in memory. */

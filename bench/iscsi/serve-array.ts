@@ -1,8 +1,9 @@
 // A simulated array with one volume whose reads give the same bytes and whose writes go nowhere. Prints its portal
 // and its name, ends with its standard input.
+
+import { createIscsiArray } from '@blockbraid/array-iscsi'
 import type { BlockDevice, Io } from '@blockbraid/core'
 import { IoOp } from '@blockbraid/core'
-import { createIscsiArray } from '@blockbraid/testkit'
 import { nullDevice } from '../null-device.ts'
 
 const DEPTH = 1024

@@ -2,9 +2,11 @@
 
 import { writeFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { IscsiArray } from '@blockbraid/array-iscsi'
+import { iscsiArrayOf } from '@blockbraid/array-iscsi'
 import { memory } from '@blockbraid/target-memory'
-import type { IscsiArray, NbdClient } from '@blockbraid/testkit'
-import { connectNbd, iscsiArrayOf } from '@blockbraid/testkit'
+import type { NbdClient } from '@blockbraid/testkit'
+import { connectNbd } from '@blockbraid/testkit'
 import { expect, it } from 'vitest'
 import type { Folder } from './support/bed.ts'
 import { openFolder } from './support/bed.ts'

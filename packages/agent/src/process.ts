@@ -1,7 +1,7 @@
 import { fstatSync } from 'node:fs'
 import { main } from './program.ts'
-import { openScreen } from './top/screen.ts'
-import { watchLoop } from './watchdog.ts'
+import { openScreen } from './terminal/screen.ts'
+import { watchLoop } from './watchdog/watchdog.ts'
 
 /** Runs the command in this process: its arguments, streams and signals. */
 export async function run(): Promise<void> {

@@ -7,7 +7,7 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { loadConfig, parseConfig } from '../src/config/load.ts'
 import { parseDuration, parseSize } from '../src/config/units.ts'
 import { runAgent } from '../src/index.ts'
-import { loadPolicy, loadTarget, loadTransport } from '../src/plugins.ts'
+import { loadPolicy, loadTarget, loadTransport } from '../src/plugins/plugins.ts'
 
 const env = { CHAP_SECRET: 'hunter2hunter2', PORT: '10810', READ_ONLY: 'true', EMPTY: '' }
 const parse = (text: string) => parseConfig(text, 'bb.yaml', env)

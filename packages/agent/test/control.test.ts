@@ -11,7 +11,7 @@ import { meantId } from '../src/control/path-ids.ts'
 import { decodeReply, decodeRequest, encodeRequest, MAX_REQUEST } from '../src/control/protocol.ts'
 import type { ControlServer, Handler } from '../src/control/server.ts'
 import { serveControl } from '../src/control/server.ts'
-import { shorten } from '../src/format/table.ts'
+import { shorten } from '../src/text/table.ts'
 
 let folder: string
 let path: string

@@ -1,9 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { IscsiArray } from '@blockbraid/array-iscsi'
+import { iscsiArrayOf } from '@blockbraid/array-iscsi'
 import { memory } from '@blockbraid/target-memory'
-import type { IscsiArray } from '@blockbraid/testkit'
-import { iscsiArrayOf } from '@blockbraid/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { run } from './fixtures/terminal.ts'
 

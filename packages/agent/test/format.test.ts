@@ -1,12 +1,14 @@
 import { describe, expect, it } from 'vitest'
-import type { GuardListing, Listing, PairListing, PathListing, Stats } from '../src/control/snapshot.ts'
-import { formatCount, formatMicroseconds, formatSize } from '../src/format/amounts.ts'
 import { formatGuards } from '../src/format/guards.ts'
 import { formatListing, rateKey, ratesBetween } from '../src/format/listing.ts'
 import { formatNodes } from '../src/format/nodes.ts'
 import { formatStats } from '../src/format/stats.ts'
-import { formatTable, shorten, shortenAlike } from '../src/format/table.ts'
 import { formatVolumes, groupByVolume } from '../src/format/volumes.ts'
+import type { GuardListing } from '../src/snapshot/guards.ts'
+import type { Listing, PairListing, PathListing } from '../src/snapshot/listing.ts'
+import type { Stats } from '../src/snapshot/stats.ts'
+import { formatCount, formatMicroseconds, formatSize } from '../src/text/amounts.ts'
+import { formatTable, shorten, shortenAlike } from '../src/text/table.ts'
 
 const path = (port: number, change: Partial<PathListing> = {}): PathListing => ({
   id: `memory:array0/port${port}/lun0`,

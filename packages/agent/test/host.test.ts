@@ -6,8 +6,8 @@ import { checkNodes } from '../src/config/check-nodes.ts'
 import type { Source, Step } from '../src/config/source.ts'
 import type { ProcessCalls } from '../src/nodes/protect.ts'
 import { protectProcess } from '../src/nodes/protect.ts'
+import { tellReady } from '../src/nodes/ready.ts'
 import { swapsOnNode } from '../src/nodes/swap.ts'
-import { tellReady } from '../src/ready.ts'
 
 let folder: string
 beforeEach(async () => {

@@ -4,7 +4,7 @@ import { memory } from '@blockbraid/target-memory'
 import { virtualHost } from '@blockbraid/testkit'
 import { describe, expect, it } from 'vitest'
 import { createLog } from '../src/log/log.ts'
-import { reportEvents } from '../src/notices.ts'
+import { reportEvents } from '../src/pairs/notices.ts'
 
 const transport: Transport = {
   name: 'none',

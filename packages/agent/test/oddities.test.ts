@@ -1,10 +1,11 @@
 import type { BlockDevicePair, DeviceLimits, PathStatus } from '@blockbraid/core'
 import { createVirtualClock } from '@blockbraid/testkit'
 import { expect, it } from 'vitest'
-import { countPairs, listPairs } from '../src/control/snapshot.ts'
-import { describeLimitChange } from '../src/format/limit-changes.ts'
 import { formatListing } from '../src/format/listing.ts'
 import { formatStats } from '../src/format/stats.ts'
+import { describeLimitChange } from '../src/pairs/limit-changes.ts'
+import { listPairs } from '../src/snapshot/listing.ts'
+import { countPairs } from '../src/snapshot/stats.ts'
 
 const limits: DeviceLimits = {
   size: 64 * 2 ** 20,

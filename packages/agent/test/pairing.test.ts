@@ -1,9 +1,9 @@
 import type { DeviceInfo } from '@blockbraid/core'
 import { describe, expect, it } from 'vitest'
 import type { DeviceConfig } from '../src/config/config.ts'
-import type { OtherNode, Present } from '../src/pairing.ts'
-import { notFound, planPairs } from '../src/pairing.ts'
-import { fillInAll } from '../src/placeholders.ts'
+import { fillInAll } from '../src/config/placeholders.ts'
+import { notFound, planPairs } from '../src/plan/pairing.ts'
+import type { OtherNode, Present } from '../src/plan/plan.ts'
 import type { NameRecord } from '../src/state/name-record.ts'
 
 const multipath = (id: DeviceInfo['volume'], more: Partial<DeviceInfo> = {}): DeviceInfo => ({

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { systemHost } from '@blockbraid/core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { loadPolicy, loadTarget, loadTransport } from '../src/plugins.ts'
+import { loadPolicy, loadTarget, loadTransport } from '../src/plugins/plugins.ts'
 
 let folder: string
 const files: Readonly<Record<string, string>> = {

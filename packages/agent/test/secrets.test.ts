@@ -9,7 +9,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { parseConfig } from '../src/config/load.ts'
 import { hiderOf } from '../src/config/secrets.ts'
 import { runAgent } from '../src/index.ts'
-import { loadTarget } from '../src/plugins.ts'
+import { loadTarget } from '../src/plugins/plugins.ts'
 import type { InProcess } from './fixtures/terminal.ts'
 import { begin, run } from './fixtures/terminal.ts'
 

@@ -2,7 +2,7 @@ import { chmod, chown, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/pr
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { strangerAt } from '../src/strangers.ts'
+import { strangerAt } from '../src/files/strangers.ts'
 import { begin } from './fixtures/terminal.ts'
 
 const LONG = { timeout: 15_000 }

@@ -1,6 +1,6 @@
 /**
  * Compliance suites for plugin authors, broken plugins that the suites must catch, doubles, virtual time,
- * test data, an NBD client, a simulated iSCSI array, and a chaos proxy.
+ * test data, an NBD client, and a chaos proxy.
  * @packageDocumentation
  */
 export { createChaosProxy } from './chaos/proxy.ts'
@@ -23,31 +23,6 @@ export type { Mutant, MutantReport } from './harness/mutant.ts'
 export { runMutants } from './harness/mutant.ts'
 export type { SuiteClock, SuiteRunner, SuiteTiming } from './harness/runner.ts'
 export type { TransportClient } from './harness/transport-client.ts'
-export { createIscsiArray } from './iscsi/array.ts'
-export { hostile } from './iscsi/faults/hostile.ts'
-export type {
-  CommandRule,
-  FaultMatch,
-  IscsiFault,
-  IscsiFaults,
-  LoginRule,
-  TaskManagementRule,
-  WireAction,
-  WireRule,
-} from './iscsi/faults/types.ts'
-export type { ChapAlgorithm, IscsiChap } from './iscsi/login/chap.ts'
-export type { IscsiArrayOfOptions } from './iscsi/of-target.ts'
-export { iscsiArrayOf } from './iscsi/of-target.ts'
-export type { IscsiArrayOptions, IscsiLunOptions, IscsiPortalOptions, OpenLun } from './iscsi/options.ts'
-export type {
-  IscsiArray,
-  IscsiCounters,
-  IscsiLogEntry,
-  IscsiMessage,
-  IscsiPortal,
-  IscsiSession,
-} from './iscsi/types.ts'
-export type { PduName } from './iscsi/wire/opcodes.ts'
 export type { MinimalArray } from './minimal/array.ts'
 export { createMinimalArray } from './minimal/array.ts'
 export { createMinimalDevice } from './minimal/device.ts'

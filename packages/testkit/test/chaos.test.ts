@@ -4,7 +4,7 @@ import { connect, createServer } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { ChaosProxy } from '../src/index.ts'
 import { createChaosProxy, virtualHost } from '../src/index.ts'
-import { until } from './iscsi-beds.ts'
+import { until } from './until.ts'
 
 const open: AsyncDisposable[] = []
 const clients: Socket[] = []

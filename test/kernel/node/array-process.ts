@@ -1,8 +1,9 @@
 // A simulated iSCSI array in a process of its own, so that it outlives agents: see array.ts.
+
+import type { IscsiArray } from '@blockbraid/array-iscsi'
+import { iscsiArrayOf } from '@blockbraid/array-iscsi'
 import type { MemoryArray, MemoryOptions } from '@blockbraid/target-memory'
 import { memory } from '@blockbraid/target-memory'
-import type { IscsiArray } from '@blockbraid/testkit'
-import { iscsiArrayOf } from '@blockbraid/testkit'
 import { SlowWrite, slowArrayOf } from './slow-array.ts'
 
 /** What it is started with. */

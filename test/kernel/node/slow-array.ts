@@ -1,9 +1,11 @@
 // An array whose storage is slow, and that goes on with what it has begun when a login ends its session, as tgt does.
+
+import type { IscsiArray, IscsiArrayOptions } from '@blockbraid/array-iscsi'
+import { createIscsiArray } from '@blockbraid/array-iscsi'
 import type { BlockDevice, Io } from '@blockbraid/core'
 import { IoOp } from '@blockbraid/core'
 import type { MemoryTarget } from '@blockbraid/target-memory'
-import type { IscsiArray, IscsiArrayOptions } from '@blockbraid/testkit'
-import { createIscsiArray, forward } from '@blockbraid/testkit'
+import { forward } from '@blockbraid/testkit'
 
 /** One write that the storage takes its time for. */
 export class SlowWrite {

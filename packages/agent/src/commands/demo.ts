@@ -1,7 +1,7 @@
 import type { DemoResult } from '../demo/demo.ts'
 import { runDemo } from '../demo/demo.ts'
-import { formatTable } from '../format/table.ts'
-import type { Terminal } from '../terminal.ts'
+import type { Terminal } from '../terminal/terminal.ts'
+import { formatTable } from '../text/table.ts'
 
 const columns = [
   { title: 'pair' },

@@ -2,9 +2,10 @@ import type { DiscoveryNote } from '@blockbraid/core'
 import { messageOf, systemHost } from '@blockbraid/core'
 import { hiderOf } from '../config/secrets.ts'
 import { formatVolumes, groupByVolume } from '../format/volumes.ts'
-import { loadModule, loadTarget } from '../plugins.ts'
-import type { Terminal } from '../terminal.ts'
-import { print, UsageError } from '../terminal.ts'
+import { loadModule } from '../plugins/modules.ts'
+import { loadTarget } from '../plugins/plugins.ts'
+import type { Terminal } from '../terminal/terminal.ts'
+import { print, UsageError } from '../terminal/terminal.ts'
 
 /** Target plugin by scheme of an address. */
 const schemes: Readonly<Record<string, string>> = { memory: 'memory', iscsi: 'iscsi', 'nvme-tcp': 'nvmeof' }

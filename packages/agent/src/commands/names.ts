@@ -1,13 +1,13 @@
 import { join, resolve } from 'node:path'
 import { BlockError, messageOf } from '@blockbraid/core'
 import { callControl } from '../control/client.ts'
-import type { Listing } from '../control/snapshot.ts'
 import { formatNames } from '../format/names.ts'
+import type { Listing } from '../snapshot/listing.ts'
 import { defaultStateFolder } from '../state/folder.ts'
 import type { NameRecord } from '../state/name-record.ts'
 import { changeNames, NAMES_FILE, readNames } from '../state/names-file.ts'
-import type { Terminal } from '../terminal.ts'
-import { print } from '../terminal.ts'
+import type { Terminal } from '../terminal/terminal.ts'
+import { print } from '../terminal/terminal.ts'
 
 /** Options of `blockbraid names` and of `names forget`. */
 export interface NamesOptions {
@@ -60,7 +60,7 @@ async function refuseUp({ interrupted }: Terminal, { name, control }: NameRecord
   if (control === '') return
   let listing: Listing
   try {
-    listing = (await callControl(control, { op: 'ls' }, { timeout: LIST_TIME, signal: interrupted })) as Listing
+    listing = await callControl(control, { op: 'ls' }, { timeout: LIST_TIME, signal: interrupted })
   } catch (error) {
     // No agent, no pair.
     if (BlockError.is(error) && error.code === 'NOT_FOUND') return

@@ -1,7 +1,7 @@
 import { formatNodes } from '../format/nodes.ts'
 import { withHostNodes } from '../nodes/host-nodes.ts'
-import type { Terminal } from '../terminal.ts'
-import { print } from '../terminal.ts'
+import type { Terminal } from '../terminal/terminal.ts'
+import { print } from '../terminal/terminal.ts'
 
 /** `blockbraid nodes`: kernel nodes on this host; needs no agent. */
 export async function nodes(terminal: Terminal, options: { json?: boolean }): Promise<void> {

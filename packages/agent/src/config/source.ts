@@ -1,6 +1,6 @@
 import type { Document, Node } from 'yaml'
 import { isMap, isScalar, LineCounter, parseDocument, visit } from 'yaml'
-import { placeholders } from '../placeholders.ts'
+import { placeholders } from './placeholders.ts'
 
 /** A mistake in a config file. The message begins with `file:line:column`. */
 export class ConfigError extends Error {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BlockError } from '@blockbraid/core'
+import type { Answer } from './answers.ts'
 import type { Conversation } from './conversation.ts'
 import { converse } from './conversation.ts'
 import type { Request } from './protocol.ts'
@@ -23,16 +24,20 @@ const HELLO_EVERY = 1000
  * PROTOCOL for what the agent refused. It is asked nothing before it has said that it lives: what it was asked
  * while it hung it would do later, when nobody expects it.
  */
-export async function callControl(path: string, request: Request, options: CallOptions = {}): Promise<unknown> {
+export async function callControl<Asked extends Request>(
+  path: string,
+  request: Asked,
+  options: CallOptions = {},
+): Promise<Answer<Asked['op']>> {
   const { timeout, signal } = options
   const conversation = converse(path, signal)
   const over = new AbortController()
   try {
     const alive = await hello(path, conversation, Math.min(HELLO_TIME, timeout ?? HELLO_TIME))
-    if (request.op === 'hello') return alive
+    if (request.op === 'hello') return alive as Answer<Asked['op']>
     const silent = untilSilent(path, over.signal)
     silent.catch(() => {})
-    return await Promise.race([conversation.ask(request, timeout), silent])
+    return (await Promise.race([conversation.ask(request, timeout), silent])) as Answer<Asked['op']>
   } finally {
     over.abort()
     conversation.close()

@@ -1,37 +1,94 @@
 import { messageOf } from '@blockbraid/core'
-import type { Hider } from '../config/secrets.ts'
-import type { ControlledAgent } from '../running.ts'
-import { listMissing } from './missing.ts'
+import { makeAgain } from '../pairs/again.ts'
+import { findPair } from '../running/find.ts'
+import { handOver } from '../running/hand-over.ts'
+import { rescan } from '../running/rescan.ts'
+import type { Running } from '../running/running.ts'
+import type { TakeDownMode } from '../running/take-down.ts'
+import { takeDown } from '../running/take-down.ts'
+import type { ReleasedGuards } from '../snapshot/guards.ts'
+import { listGuards } from '../snapshot/guards.ts'
+import type { Listing } from '../snapshot/listing.ts'
+import { listPairs } from '../snapshot/listing.ts'
+import { listMissing } from '../snapshot/missing.ts'
+import { countPairs } from '../snapshot/stats.ts'
+import type { Answer } from './answers.ts'
 import { pathOf } from './path-ids.ts'
 import { exchangePolicy } from './policy.ts'
-import type { Request } from './protocol.ts'
+import type { Arguments, Operation, Request } from './protocol.ts'
 import { prove } from './prove.ts'
 import { sendScsi } from './scsi.ts'
 import type { ControlServer } from './server.ts'
 import { serveControl } from './server.ts'
-import type { ReleasedGuards } from './snapshot.ts'
-import { countPairs, listGuards, listPairs } from './snapshot.ts'
+
+/** What answers each operation. */
+type Handlers = {
+  readonly [Name in Operation]: (running: Running, request: Arguments<Name>) => Answer<Name> | Promise<Answer<Name>>
+}
 
 /** Serves the commands that talk to a running agent. */
-export function serveAgent(path: string, running: ControlledAgent, hider: Hider): Promise<ControlServer> {
+export function serveAgent(path: string, running: Running): Promise<ControlServer> {
+  const { hider } = running
   return serveControl(path, async (request) => {
     try {
-      return await handle(running, request, hider)
+      return await handle(running, request)
     } catch (error) {
       throw new Error(hider.hide(messageOf(error)), { cause: hider.cause(error) })
     }
   })
 }
 
-function modeOf(text: string | undefined): 'clean' | 'force' {
-  if (text === undefined || text === 'clean') return 'clean'
-  if (text === 'force') return 'force'
-  throw new TypeError(`mode is "${text.slice(0, 40)}"; it must be clean or force`)
+function handle<Name extends Operation>(
+  running: Running,
+  request: Request<Name>,
+): Answer<Name> | Promise<Answer<Name>> {
+  return handlers[request.op](running, request)
 }
 
-function releaseGuards(running: ControlledAgent, name: string, hider: Hider): ReleasedGuards {
-  const pair = running.find(name)
-  const before = listGuards(pair.guards, running.host.clock, Date.now(), hider.hide)
+const handlers: Handlers = {
+  hello: () => ({ pid: process.pid }),
+  ls: list,
+  stats: ({ agent, hider }) => countPairs(agent.pairs, hider.hide),
+  rescan,
+  policy: exchangePolicy,
+  async 'path-fail'(running, request) {
+    const pair = findPair(running, request.pair)
+    const path = pathOf(pair, request.path)
+    await pair.failPath(path)
+    return { path }
+  },
+  'path-restore'(running, request) {
+    const pair = findPair(running, request.pair)
+    const path = pathOf(pair, request.path)
+    pair.restorePath(path)
+    return { path }
+  },
+  'release-guards': releaseGuards,
+  down: (running, { pair, mode }) => takeDown(running, pair, modeOf(mode)),
+  async pair(running, { pair }) {
+    return { node: (await makeAgain(running, pair)).kernel.node }
+  },
+  'hand-over': handOver,
+  scsi(running, request) {
+    const pair = findPair(running, request.pair)
+    const { path } = request
+    return sendScsi(pair.user, path === undefined ? request : { ...request, path: pathOf(pair, path) })
+  },
+  prove,
+}
+
+function list({ agent, failures, hider, host }: Running): Listing {
+  const { clock } = host
+  const wall = Date.now()
+  return {
+    ...listPairs(agent.pairs, clock, wall, hider.hide),
+    ...listMissing(agent.missing, [...failures.values()], clock.now(), wall, hider.hide),
+  }
+}
+
+function releaseGuards(running: Running, { pair: name }: Arguments<'release-guards'>): ReleasedGuards {
+  const pair = findPair(running, name)
+  const before = listGuards(pair.guards, running.host.clock, Date.now(), running.hider.hide)
   pair.releaseGuards()
   // What stands for I/O in flight stays.
   const after = new Set(pair.guards.map(({ offset, length, path }) => `${offset} ${length} ${path}`))
@@ -39,47 +96,8 @@ function releaseGuards(running: ControlledAgent, name: string, hider: Hider): Re
   return { pair: pair.id, released }
 }
 
-async function handle(running: ControlledAgent, request: Request, hider: Hider): Promise<unknown> {
-  switch (request.op) {
-    case 'hello':
-      return { pid: process.pid }
-    case 'ls':
-      return {
-        ...listPairs(running.agent.pairs, running.host.clock, Date.now(), hider.hide),
-        ...listMissing(running, Date.now(), hider.hide),
-      }
-    case 'stats':
-      return countPairs(running.agent.pairs, hider.hide)
-    case 'rescan':
-      return running.rescan()
-    case 'policy':
-      return exchangePolicy(running, request)
-    case 'path-fail': {
-      const pair = running.find(request.pair)
-      const path = pathOf(pair, request.path)
-      await pair.failPath(path)
-      return { path }
-    }
-    case 'path-restore': {
-      const pair = running.find(request.pair)
-      const path = pathOf(pair, request.path)
-      pair.restorePath(path)
-      return { path }
-    }
-    case 'release-guards':
-      return releaseGuards(running, request.pair, hider)
-    case 'down':
-      return running.takeDown(request.pair, modeOf(request.mode))
-    case 'pair':
-      return { node: await running.pairAgain(request.pair) }
-    case 'hand-over':
-      return running.handOver()
-    case 'prove':
-      return prove(running, request)
-    case 'scsi': {
-      const pair = running.find(request.pair)
-      const { path } = request
-      return sendScsi(pair.user, path === undefined ? request : { ...request, path: pathOf(pair, path) })
-    }
-  }
+function modeOf(text: string | undefined): TakeDownMode {
+  if (text === undefined || text === 'clean') return 'clean'
+  if (text === 'force') return 'force'
+  throw new TypeError(`mode is "${text.slice(0, 40)}"; it must be clean or force`)
 }

@@ -1,5 +1,6 @@
 import { checkPolicy } from '../config/validate.ts'
-import type { RunningAgent } from '../run.ts'
+import type { Running } from '../running/running.ts'
+import { setPolicy } from '../running/set-policy.ts'
 import type { Arguments } from './protocol.ts'
 
 /** What the exchange of a policy is answered. */
@@ -10,11 +11,11 @@ export interface PolicyResult {
 
 /** Exchanges the policy of a pair. Throws a TypeError where its options are wrong. */
 export async function exchangePolicy(
-  running: RunningAgent,
+  running: Running,
   { pair, use, options: text = '{}' }: Arguments<'policy'>,
 ): Promise<PolicyResult> {
   const options = parseOptions(text)
-  const fault = await running.setPolicy(pair, { use, options: checkPolicy(use, options) })
+  const fault = await setPolicy(running, pair, { use, options: checkPolicy(use, options) })
   return fault === undefined ? {} : { fault }
 }
 

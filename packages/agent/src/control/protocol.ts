@@ -29,7 +29,7 @@ export const operations = {
   'path-fail': ['pair', 'path'],
   /** Lets a path connect again, named the same way; answers with its id. */
   'path-restore': ['pair', 'path'],
-  /** Takes down what guards ranges of a pair; answers with {@link ReleasedGuards}. */
+  /** Takes down what guards ranges of a pair; answers with ReleasedGuards. */
   'release-guards': ['pair'],
   /**
    * Ends a pair; answers with whether it was `stalled`, so that waiting I/O failed, and with what may be lost, as `loss`.
@@ -38,11 +38,11 @@ export const operations = {
   down: ['pair', 'mode?'],
   /** Makes a pair again that was taken down, lost, or could not be made; answers with its `node`. */
   pair: ['pair'],
-  /** Leaves every kernel node for the next agent and ends the process; answers with a {@link HandOverResult}. */
+  /** Leaves every kernel node for the next agent and ends the process; answers with a HandOverResult. */
   'hand-over': [],
   /**
    * Sends a SCSI command: `cdb` and `out`, what to send, in hex digits; `in`: how many bytes to receive;
-   * `path`: through that path alone. Answers with a {@link ScsiResult}.
+   * `path`: through that path alone. Answers with a ScsiResult.
    */
   scsi: ['pair', 'cdb', 'in?', 'out?', 'path?'],
   /**
@@ -62,43 +62,13 @@ export type Arguments<Name extends Operation> = {
   readonly [Key in (typeof operations)[Name][number] as Key extends `${infer Plain}?` ? Plain : never]?: string
 }
 
-/** A request that was understood. */
-export type Request = {
-  readonly [Name in Operation]: {
+/** A request of an operation; of any, where none is named. */
+export type Request<Name extends Operation = Operation> = {
+  readonly [Each in Name]: {
     /** What to do. */
-    readonly op: Name
-  } & Arguments<Name>
-}[Operation]
-
-/** A pair of an agent that handed over. */
-export interface HandedOver {
-  /** Name of the pair. */
-  readonly name: string
-  /** What applications opened. */
-  readonly node: string
-}
-
-/** What an agent that handed over has left. */
-export interface HandOverResult {
-  /** Process that ends now. */
-  readonly pid: number
-  /** Kernel nodes that stay, by the name of their pair. */
-  readonly nodes: readonly HandedOver[]
-  /** Exports that ended. */
-  readonly exports: readonly HandedOver[]
-}
-
-/** What a SCSI command was answered; bytes are hex digits. */
-export interface ScsiResult {
-  /** Status byte; 0 is GOOD. */
-  readonly status: number
-  /** Sense data; an empty text where there is none. */
-  readonly sense: string
-  /** What was received. */
-  readonly data: string
-  /** Bytes asked for or offered that were not transferred. */
-  readonly residual: number
-}
+    readonly op: Each
+  } & Arguments<Each>
+}[Name]
 
 /** A reply: what was asked for, or why not. */
 export type Reply =

@@ -1,6 +1,6 @@
 import type { HostAgent, NamedDevice, Proof, UserDevice } from '@blockbraid/core'
 import { BlockError, proveSame } from '@blockbraid/core'
-import type { RunningAgent } from '../run.ts'
+import type { Running } from '../running/running.ts'
 import { meantId } from './path-ids.ts'
 import type { Arguments } from './protocol.ts'
 
@@ -15,7 +15,7 @@ export interface ProveResult extends Proof {
  * written and a pair has one of the paths.
  */
 export async function prove(
-  { agent, host }: RunningAgent,
+  { agent, host }: Pick<Running, 'agent' | 'host'>,
   { devices, write }: Arguments<'prove'>,
 ): Promise<ProveResult> {
   const paths = [...new Set(devices.split('\n').flatMap((name) => pathsOf(agent, name)))]

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Host, HostAgent, Target } from '@blockbraid/core'
+import type { HostAgent, Target } from '@blockbraid/core'
 import { BlockError, createHostAgent } from '@blockbraid/core'
-import type { Config } from '../config/config.ts'
 import type { Hider } from '../config/secrets.ts'
-import { loadScout } from '../plugins.ts'
-import type { PairListing } from './snapshot.ts'
+import { loadScout } from '../plugins/plugins.ts'
+import type { Running } from '../running/running.ts'
+import type { PairListing } from '../snapshot/listing.ts'
 
 /** How long what is missing is looked for, milliseconds. */
 const LOOK_TIME = 10_000
@@ -19,9 +19,7 @@ const CLOSE_TIME = 1000
  */
 export async function checkReach(
   served: readonly PairListing[],
-  config: Config,
-  host: Host,
-  hider: Hider,
+  { config, host, hider }: Pick<Running, 'config' | 'host' | 'hider'>,
   signal: AbortSignal,
 ): Promise<void> {
   const wanted = served.filter(({ paths }) => paths.some(({ state }) => state === 'up'))

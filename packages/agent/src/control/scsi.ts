@@ -1,6 +1,18 @@
 import type { UserDevice } from '@blockbraid/core'
 import { sendScsi as send } from '@blockbraid/target-iscsi'
-import type { Arguments, ScsiResult } from './protocol.ts'
+import type { Arguments } from './protocol.ts'
+
+/** What a SCSI command was answered; bytes are hex digits. */
+export interface ScsiResult {
+  /** Status byte; 0 is GOOD. */
+  readonly status: number
+  /** Sense data; an empty text where there is none. */
+  readonly sense: string
+  /** What was received. */
+  readonly data: string
+  /** Bytes asked for or offered that were not transferred. */
+  readonly residual: number
+}
 
 /** Bytes; what a reply has room for twice, as hex digits. */
 const MAX_RECEIVED = 16 * 1024 * 1024

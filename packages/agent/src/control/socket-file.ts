@@ -1,7 +1,8 @@
-import { chmod, link, lstat, mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
+import { chmod, link, lstat, mkdtemp, rename, rm } from 'node:fs/promises'
 import type { Server } from 'node:net'
 import { dirname, join } from 'node:path'
-import { BlockError, messageOf } from '@blockbraid/core'
+import { BlockError } from '@blockbraid/core'
+import { folderError, makeFolder } from '../files/socket-folder.ts'
 import { callControl } from './client.ts'
 import { refuseForeign } from './path.ts'
 
@@ -9,26 +10,6 @@ import { refuseForeign } from './path.ts'
 const MAX_PATH = 107
 // Of `/.bb-XXXXXX/s`, where it is bound first.
 const OWN_NAME = 13
-
-/** Makes the folder of a socket, open to this user only, where it is not there. */
-export async function makeFolder(path: string): Promise<void> {
-  const folder = dirname(path)
-  try {
-    await mkdir(folder, { recursive: true, mode: 0o700 })
-  } catch (error) {
-    throw folderError(`cannot make the folder ${folder} for the socket ${path}`, error)
-  }
-}
-
-function folderError(what: string, error: unknown): BlockError {
-  const { code } = error as NodeJS.ErrnoException
-  if (code === 'EACCES' || code === 'EPERM') return new BlockError('DENIED', `${what}: not allowed`, { cause: error })
-  if (code === 'EROFS')
-    return new BlockError('DENIED', `${what}: it would be on a read-only filesystem`, { cause: error })
-  if (code === 'ENOTDIR' || code === 'EEXIST')
-    return new BlockError('IN_USE', `${what}: a file is in its way`, { cause: error })
-  return new BlockError('NOT_FOUND', `${what}: ${messageOf(error)}`, { cause: error })
-}
 
 /**
  * Makes `server` listen on a unix socket of mode 0600. A socket left by a dead process is replaced; one
@@ -88,7 +69,7 @@ async function refuseLive(path: string): Promise<number | undefined> {
     throw new BlockError('IN_USE', `${path} is there and is not a socket: remove it or name another`)
   let pid: unknown
   try {
-    pid = ((await callControl(path, { op: 'hello' })) as { pid?: unknown }).pid
+    pid = (await callControl(path, { op: 'hello' })).pid
   } catch (error) {
     if (BlockError.is(error) && error.code === 'NOT_FOUND') return stats.ino
     if (BlockError.is(error) && error.code === 'TIMED_OUT')

@@ -1,10 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BlockError, messageOf } from '@blockbraid/core'
+import type { PairListing } from '../snapshot/listing.ts'
 import { callControl } from './client.ts'
 import { refuseForeign } from './path.ts'
-import type { HandOverResult } from './protocol.ts'
-import type { Listing, PairListing } from './snapshot.ts'
 
 /** How long an agent may take to leave its nodes, milliseconds. */
 const LEAVE_TIME = 30_000
@@ -34,7 +33,7 @@ export async function takeOver(path: string, { report, check, signal }: TakeOver
     throw new BlockError(error.code, text, { cause: error })
   })
   try {
-    const left = (await callControl(path, { op: 'hand-over' }, { timeout: LEAVE_TIME, signal })) as HandOverResult
+    const left = await callControl(path, { op: 'hand-over' }, { timeout: LEAVE_TIME, signal })
     report(`the agent with pid ${pid} left ${left.nodes.length} kernel ${left.nodes.length === 1 ? 'node' : 'nodes'}`)
     for (const { name, node } of left.exports)
       report(`${name}: an export cannot be handed over: clients of ${node} have to reconnect`)
@@ -49,7 +48,7 @@ export async function takeOver(path: string, { report, check, signal }: TakeOver
 /** The pairs of the agent; none where it ends just now. */
 async function servedBy(path: string, pid: number, signal: AbortSignal | undefined): Promise<readonly PairListing[]> {
   try {
-    return ((await callControl(path, { op: 'ls' }, { timeout: LEAVE_TIME, signal })) as Listing).pairs
+    return (await callControl(path, { op: 'ls' }, { timeout: LEAVE_TIME, signal })).pairs
   } catch (error) {
     if (isGone(error)) return []
     throw explain(path, pid, error)
@@ -62,7 +61,7 @@ function isGone(error: unknown): boolean {
 
 async function pidOf(path: string, signal: AbortSignal | undefined): Promise<number | undefined> {
   try {
-    return ((await callControl(path, { op: 'hello' }, { signal })) as { pid: number }).pid
+    return (await callControl(path, { op: 'hello' }, { signal })).pid
   } catch (error) {
     if (BlockError.is(error) && error.code === 'NOT_FOUND') return undefined
     if (BlockError.is(error) && error.code === 'TIMED_OUT')

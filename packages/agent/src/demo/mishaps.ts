@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { MemoryArray } from '@blockbraid/target-memory'
-import type { RunningAgent } from '../run.ts'
+import type { RunningAgent } from '../agent/running-agent.ts'
 
 /** The port that is cut and stays so. */
 export const CUT_PORT = 1

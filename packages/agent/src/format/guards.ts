@@ -1,7 +1,8 @@
-import type { GuardListing, PairListing } from '../control/snapshot.ts'
-import { formatAge, formatSize } from './amounts.ts'
-import { wrap } from './facts.ts'
-import { printable, shorten } from './table.ts'
+import type { GuardListing } from '../snapshot/guards.ts'
+import type { PairListing } from '../snapshot/listing.ts'
+import { formatAge, formatSize } from '../text/amounts.ts'
+import { wrap } from '../text/facts.ts'
+import { printable, shorten } from '../text/table.ts'
 
 const SHOWN = 3
 // Of a path's id, characters.

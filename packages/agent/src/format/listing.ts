@@ -1,10 +1,11 @@
-import type { Listing, MissingListing, PairListing } from '../control/snapshot.ts'
 import { isKernelNode } from '../nodes/kernel-node.ts'
-import { formatAge, formatCount, formatMicroseconds, formatSize } from './amounts.ts'
-import { wrap } from './facts.ts'
+import type { Listing, PairListing } from '../snapshot/listing.ts'
+import type { MissingListing } from '../snapshot/missing.ts'
+import { formatAge, formatCount, formatMicroseconds, formatSize } from '../text/amounts.ts'
+import { wrap } from '../text/facts.ts'
+import { printable, shorten, shortenAlike } from '../text/table.ts'
 import { summarizeGuards } from './guards.ts'
 import { oddities } from './oddities.ts'
-import { printable, shorten, shortenAlike } from './table.ts'
 
 /** I/Os a second by pair name and path id; empty where it is not known. */
 export type Rates = ReadonlyMap<string, number>

@@ -1,6 +1,6 @@
 import type { NameRecord } from '../state/name-record.ts'
 import { dayOf } from '../state/name-record.ts'
-import { formatTable } from './table.ts'
+import { formatTable } from '../text/table.ts'
 
 const columns = [
   { title: 'name' },

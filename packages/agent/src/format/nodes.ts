@@ -1,6 +1,6 @@
 import type { KernelNode } from '@blockbraid/core'
-import { facts } from './facts.ts'
-import { formatTable, shortenAlike } from './table.ts'
+import { facts } from '../text/facts.ts'
+import { formatTable, shortenAlike } from '../text/table.ts'
 
 const columns = [{ title: 'node' }, { title: 'name' }, { title: 'state' }, { title: 'volume', elastic: true }] as const
 

@@ -1,5 +1,5 @@
-import type { LimitsListing, PairListing } from '../control/snapshot.ts'
-import { formatCount, formatSize } from './amounts.ts'
+import type { LimitsListing, Oddities } from '../snapshot/limits.ts'
+import { formatCount, formatSize } from '../text/amounts.ts'
 
 /** What of the limits is out of the ordinary, in words. */
 function limitWords({ readOnly, writeCache, fua, trim, writeZeroes, maxTransfer }: LimitsListing): string[] {
@@ -14,11 +14,7 @@ function limitWords({ readOnly, writeCache, fua, trim, writeZeroes, maxTransfer 
 }
 
 /** What of a pair is out of the ordinary, a sentence each. */
-export function oddities({
-  limits = {},
-  policyFaults = 0,
-  behind,
-}: Pick<PairListing, 'limits' | 'policyFaults' | 'behind'>): string[] {
+export function oddities({ limits = {}, policyFaults = 0, behind }: Oddities): string[] {
   const words = limitWords(limits)
   return [
     ...(words.length === 0 ? [] : [`limits: ${words.join(', ')}`]),

@@ -1,6 +1,6 @@
-import type { Listing, PathListing } from '../control/snapshot.ts'
-import { formatSize } from './amounts.ts'
-import { formatTable, shortenAlike } from './table.ts'
+import type { Listing, PathListing } from '../snapshot/listing.ts'
+import { formatSize } from '../text/amounts.ts'
+import { formatTable, shortenAlike } from '../text/table.ts'
 
 const columns = [
   { title: '' },

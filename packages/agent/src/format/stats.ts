@@ -1,8 +1,8 @@
-import type { PathStats, Stats } from '../control/snapshot.ts'
-import { formatCount, formatMicroseconds, formatSize } from './amounts.ts'
-import { wrap } from './facts.ts'
+import type { PathStats, Stats } from '../snapshot/stats.ts'
+import { formatCount, formatMicroseconds, formatSize } from '../text/amounts.ts'
+import { wrap } from '../text/facts.ts'
+import { formatTable, printable } from '../text/table.ts'
 import { oddities } from './oddities.ts'
-import { formatTable, printable } from './table.ts'
 
 const columns = [
   { title: 'path', elastic: true },

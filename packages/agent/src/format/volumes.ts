@@ -1,7 +1,7 @@
 import type { OfferedPath, PathInfo } from '@blockbraid/core'
 import { joinPaths, joinRules } from '@blockbraid/core'
-import { formatSize } from './amounts.ts'
-import { formatTable, printable } from './table.ts'
+import { formatSize } from '../text/amounts.ts'
+import { formatTable, printable } from '../text/table.ts'
 
 /** What `discover --json` prints. */
 export interface Volumes {

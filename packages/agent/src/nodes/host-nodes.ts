@@ -1,7 +1,7 @@
 import type { KernelNode, Transport } from '@blockbraid/core'
 import { BlockError, messageOf, systemHost } from '@blockbraid/core'
 import type { PluginUse } from '../config/config.ts'
-import { loadTransport } from '../plugins.ts'
+import { loadTransport } from '../plugins/plugins.ts'
 
 /** A kernel node of blockbraid, and the transport that can remove it. */
 export interface HostNode {

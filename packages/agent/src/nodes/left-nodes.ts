@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { KernelNode } from '@blockbraid/core'
 import type { Config, DeviceConfig, PluginUse } from '../config/config.ts'
-import type { CreateTransport } from '../transports.ts'
+import type { CreateTransport } from '../plugins/plugins.ts'
 
 /** Kernel nodes that this process does not serve, of the transports that a config names. */
 export async function leftNodes(

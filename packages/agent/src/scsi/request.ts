@@ -1,5 +1,5 @@
 import type { ScsiAnswer, ScsiCommand } from '@blockbraid/target-iscsi'
-import { UsageError } from '../terminal.ts'
+import { UsageError } from '../terminal/terminal.ts'
 
 /** Sends a command; what comes back may be an error status. */
 export type Send = (command: ScsiCommand) => Promise<ScsiAnswer>

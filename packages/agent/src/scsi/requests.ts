@@ -11,8 +11,8 @@ import {
   vpdLength,
 } from '@blockbraid/target-iscsi'
 import { parseCount, parseHex } from '../control/scsi.ts'
-import { dump } from '../format/facts.ts'
-import { UsageError } from '../terminal.ts'
+import { UsageError } from '../terminal/terminal.ts'
+import { dump } from '../text/facts.ts'
 import type { ScsiRequest, ScsiWords } from './request.ts'
 import { growing, refuseRest, simple } from './request.ts'
 import { parseReservation } from './reservations.ts'

@@ -9,9 +9,9 @@ import {
   ReserveIn,
   ReserveOut,
 } from '@blockbraid/target-iscsi'
-import { facts } from '../format/facts.ts'
-import { formatTable } from '../format/table.ts'
-import { UsageError } from '../terminal.ts'
+import { UsageError } from '../terminal/terminal.ts'
+import { facts } from '../text/facts.ts'
+import { formatTable } from '../text/table.ts'
 import { defaultType, reservationTypes } from './forms.ts'
 import type { ScsiRequest, ScsiWords } from './request.ts'
 import { growing, refuseRest } from './request.ts'

@@ -10,8 +10,8 @@ import type {
   Vpd,
 } from '@blockbraid/target-iscsi'
 import { Association, deviceTypeName } from '@blockbraid/target-iscsi'
-import { formatSize } from '../format/amounts.ts'
-import { dump, facts } from '../format/facts.ts'
+import { formatSize } from '../text/amounts.ts'
+import { dump, facts } from '../text/facts.ts'
 
 type Facts = (readonly [name: string, value: string])[]
 

@@ -1,4 +1,4 @@
-import type { Listing, PathListing } from '../control/snapshot.ts'
+import type { Listing, PathListing } from '../snapshot/listing.ts'
 
 /** What a pair, or one of its paths, does at present. */
 export interface Load {

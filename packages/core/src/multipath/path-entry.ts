@@ -2,7 +2,54 @@ import type { BlockDevice } from '../device.ts'
 import type { PathView } from '../policy.ts'
 import type { Access, Path } from '../target.ts'
 import { LATENCY_BUCKETS } from './latency.ts'
-import { viewOf } from './path-view.ts'
+
+/** The entry behind a view that core made; null for everything else, whatever it is. */
+export let entryOf: (value: unknown) => PathEntry | null
+
+/** What policies hold of a path: it reads the path's numbers, and leads nowhere else. */
+class EntryView implements PathView {
+  readonly #entry: PathEntry
+
+  constructor(entry: PathEntry) {
+    this.#entry = entry
+    Object.freeze(this)
+  }
+
+  static {
+    entryOf = (value) => (typeof value === 'object' && value !== null && #entry in value ? value.#entry : null)
+    // Else every view would lead to what makes views.
+    Object.defineProperty(EntryView.prototype, 'constructor', { value: Object })
+    Object.freeze(EntryView.prototype)
+  }
+
+  get id(): string {
+    return this.#entry.id
+  }
+
+  get access(): Access {
+    return this.#entry.access
+  }
+
+  get weight(): number {
+    return this.#entry.weight
+  }
+
+  get queueDepth(): number {
+    return this.#entry.queueDepth
+  }
+
+  get inflight(): number {
+    return this.#entry.inflight
+  }
+
+  get inflightBytes(): number {
+    return this.#entry.inflightBytes
+  }
+
+  get latency(): number {
+    return this.#entry.latency
+  }
+}
 
 /** A path's numbers: those that policies see through its view, and the counters that operators see. */
 export class PathEntry {
@@ -25,7 +72,7 @@ export class PathEntry {
   retries = 0
   failures = 0
   /** What policies get of it. */
-  readonly view: PathView = viewOf(this)
+  readonly view: PathView = new EntryView(this)
   readonly histogram: Float64Array = new Float64Array(LATENCY_BUCKETS)
 
   constructor(id: string, weight: number) {

@@ -3,7 +3,7 @@ import type { Io } from '../io.ts'
 import type { IoView, PathSelector, PathView } from '../policy.ts'
 import { viewOfCurrent } from './io-view.ts'
 import type { PathEntry } from './path-entry.ts'
-import { entryOf } from './path-view.ts'
+import { entryOf } from './path-entry.ts'
 
 /**
  * The policy of a device and the wall around it: what it is given it cannot write, and what it does wrong is

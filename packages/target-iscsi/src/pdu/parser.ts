@@ -1,4 +1,4 @@
-import { crc32c } from '../login/crc32c.ts'
+import { crc32c } from '@blockbraid/wire'
 import { HEADER_LENGTH, padding } from './opcode.ts'
 
 /** What becomes of a PDU's data segment. */

@@ -1,6 +1,6 @@
 import { createRandom } from '@blockbraid/testkit'
+import { crc32c } from '@blockbraid/wire'
 import { expect, test } from 'vitest'
-import { crc32c } from '../../src/login/crc32c.ts'
 import { HEADER_LENGTH, padding } from '../../src/pdu/opcode.ts'
 import { DataMode, PduParser, type PduSink } from '../../src/pdu/parser.ts'
 

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
+import { hostile, iscsiArrayOf } from '@blockbraid/array-iscsi'
 import { BlockError, Errno, Io, IoOp, PATH_ERROR } from '@blockbraid/core'
 import { memory } from '@blockbraid/target-memory'
-import { hostile, iscsiArrayOf } from '@blockbraid/testkit'
 import { expect, onTestFinished, test } from 'vitest'
 import type { IscsiOptions } from '../../src/index.ts'
 import { iscsi } from '../../src/index.ts'

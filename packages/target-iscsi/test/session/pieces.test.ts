@@ -1,5 +1,5 @@
+import { crc32c } from '@blockbraid/wire'
 import { expect, test } from 'vitest'
-import { crc32c } from '../../src/login/crc32c.ts'
 import { padding } from '../../src/pdu/opcode.ts'
 import type { Task } from '../../src/session/task.ts'
 import { Direction } from '../../src/session/task.ts'

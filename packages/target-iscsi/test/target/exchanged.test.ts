@@ -1,6 +1,6 @@
+import { createIscsiArray } from '@blockbraid/array-iscsi'
 import type { BlockDevice, Path } from '@blockbraid/core'
 import { memory } from '@blockbraid/target-memory'
-import { createIscsiArray } from '@blockbraid/testkit'
 import { expect, test } from 'vitest'
 import { iscsi } from '../../src/index.ts'
 

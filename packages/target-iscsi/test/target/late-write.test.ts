@@ -1,6 +1,7 @@
+import type { IscsiArray } from '@blockbraid/array-iscsi'
 import type { MultipathDevice, Target } from '@blockbraid/core'
 import { IoOp, OK, openMultipath } from '@blockbraid/core'
-import type { ChaosProxy, IscsiArray } from '@blockbraid/testkit'
+import type { ChaosProxy } from '@blockbraid/testkit'
 import { createChaosProxy, forward } from '@blockbraid/testkit'
 import { expect, test } from 'vitest'
 import type { Bed, BedOptions } from './bed.ts'

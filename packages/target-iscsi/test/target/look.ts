@@ -1,5 +1,5 @@
+import type { IscsiArray } from '@blockbraid/array-iscsi'
 import type { DiscoveryNote, PathInfo, Target } from '@blockbraid/core'
-import type { IscsiArray } from '@blockbraid/testkit'
 
 /** What a look at a target has found, and what it says of the rest. */
 export interface Look {

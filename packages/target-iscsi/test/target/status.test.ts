@@ -1,5 +1,5 @@
+import type { CommandRule } from '@blockbraid/array-iscsi'
 import { IoOp, OK } from '@blockbraid/core'
-import type { CommandRule } from '@blockbraid/testkit'
 import { describe, expect, test } from 'vitest'
 import type { StatusRow } from '../../src/scsi/status.ts'
 import { Action, judge, ScsiStatus, statusTable } from '../../src/scsi/status.ts'

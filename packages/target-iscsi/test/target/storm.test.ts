@@ -1,6 +1,6 @@
+import type { IscsiArray } from '@blockbraid/array-iscsi'
 import type { MultipathDevice } from '@blockbraid/core'
 import { IoOp, OK, openMultipath } from '@blockbraid/core'
-import type { IscsiArray } from '@blockbraid/testkit'
 import { expect, test } from 'vitest'
 import type { BedOptions } from './bed.ts'
 import { afterwards, BLOCK, bed, run } from './bed.ts'

@@ -1,6 +1,6 @@
+import type { IscsiArray, IscsiPortalOptions } from '@blockbraid/array-iscsi'
+import { createIscsiArray } from '@blockbraid/array-iscsi'
 import type { PathInfo, VolumeId } from '@blockbraid/core'
-import type { IscsiArray, IscsiPortalOptions } from '@blockbraid/testkit'
-import { createIscsiArray } from '@blockbraid/testkit'
 import { describe, expect, test } from 'vitest'
 import type { IscsiOptions } from '../../src/index.ts'
 import { iscsi } from '../../src/index.ts'

@@ -1,0 +1,100 @@
+import type { BlockDevicePair, PathStatus } from '@blockbraid/core'
+import type { Log } from '../log/log.ts'
+import { placeOf } from '../plugins/plugin-files.ts'
+import { describeLimitChange } from './limit-changes.ts'
+import { reportStanding } from './standing.ts'
+
+type Flap = ReturnType<Log['flap']>
+
+/** Tells people what happens to a pair. */
+export function reportEvents(pair: BlockDevicePair, log: Log): void {
+  const { id } = pair
+  reportStanding(pair, log)
+  pair.events.on('path', pathNotices(id, log))
+  const stalls = log.flap(id, 'stalled and resumed')
+  pair.events.on('stalled', () =>
+    stalls.set(true, 'stalled: no usable path, I/O waits', 'error', {
+      key: 'stalled',
+      name: id,
+      many: 'pairs are stalled',
+    }),
+  )
+  pair.events.on('resumed', ({ expired }) => {
+    const lost = expired === 0 ? '' : `; ${expired} I/Os had ended with EIO`
+    const crowd = { key: `resumed ${lost}`, name: id, many: 'pairs have resumed' }
+    stalls.set(false, `resumed${lost}`, lost === '' ? 'info' : 'warning', crowd)
+  })
+  pair.events.on('trouble', ({ kind, text, severity, count }) =>
+    log.repeat(`${id}: ${text}`, {
+      topic: `${id}: ${kind}`,
+      severity,
+      count,
+      crowd: { key: `trouble ${kind}`, name: id, many: `troubles of this kind, ${kind},` },
+    }),
+  )
+  pair.events.on('resized', ({ size }) =>
+    log.repeat(`${id}: now has ${size} bytes`, { topic: `${id}: size`, severity: 'info' }),
+  )
+  pair.events.on('limits', ({ before, limits, path }) => {
+    const text = describeLimitChange(before, limits)
+    if (text === '') return
+    const isProtected = limits.readOnly && !before.readOnly
+    const why = isProtected ? protectedBy(pair, path) : changedBy(path)
+    const severity = isProtected ? 'warning' : 'info'
+    log.repeat(`${id}: ${text}${why}`, { topic: `${id}: limits`, severity, atOnce: 3 })
+  })
+  const say = (topic: string, text: string): void =>
+    log.repeat(`${id}: ${text}`, { topic: `${id}: ${topic}`, severity: 'error' })
+  pair.events.on('policyFault', (error) => {
+    const place = placeOf(error.cause)
+    say('policy', `policy: ${error.message}${place === undefined ? '' : ` (${place})`}`)
+  })
+  pair.events.on('cacheLost', ({ reason }) =>
+    say('cache', `${reason}; what was not flushed may be lost: the next flush of each client fails`),
+  )
+  pair.events.on('resizeFailed', (error) => say('node', `${pair.kernel.node} keeps its size: ${error.message}`))
+  pair.events.on('limitsFailed', (error) => say('node', `${pair.kernel.node} keeps its limits: ${error.message}`))
+  pair.events.on('lost', (error) => say('lost', `lost: ${error.message}`))
+}
+
+function protectedBy({ paths }: BlockDevicePair, path: string): string {
+  const tells = paths.some(({ id, state }) => id === path && state === 'up')
+  return tells ? `: path ${path} says write protected` : ': no path that is left takes changes'
+}
+
+function changedBy(path: string): string {
+  return path === '' ? '' : ` (path ${path})`
+}
+
+function pathNotices(pair: string, log: Log): (path: PathStatus) => void {
+  const flaps = new Map<string, Flap>()
+  // Whether each path that is down was taken out by somebody, who need not be told how bad that is.
+  const lost = new Map<string, boolean>()
+  const flapOf = (id: string): Flap => {
+    const known = flaps.get(id) ?? log.flap(pair, `path ${id} went down and came up`)
+    flaps.set(id, known)
+    return known
+  }
+  return ({ id, state, reason, address }) => {
+    if (state === 'connecting') return
+    if (state === 'up') {
+      const byHand = lost.get(id)
+      if (byHand === undefined) return
+      lost.delete(id)
+      const text = `path ${id} is up again`
+      if (byHand) return flapOf(id).set(false, text)
+      const crowd = { key: `up ${address}`, name: pair, many: `paths through ${address} are up again` }
+      return flapOf(id).set(false, text, 'info', crowd)
+    }
+    if (lost.has(id)) return
+    const byHand = state === 'disabled' || reason === BY_HAND
+    lost.set(id, byHand)
+    const text = `path ${id} is down${reason === '' ? '' : `: ${reason}`}`
+    if (byHand) return flapOf(id).set(true, text)
+    const crowd = { key: `down ${address}`, name: pair, many: `paths through ${address} are down` }
+    flapOf(id).set(true, text, 'warning', crowd)
+  }
+}
+
+/** What core gives as the reason of `failPath`. */
+const BY_HAND = 'taken out by hand'

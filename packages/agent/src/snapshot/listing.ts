@@ -1,0 +1,111 @@
+import type { BlockDevicePair, Clock } from '@blockbraid/core'
+import { dateOf } from './date.ts'
+import type { GuardListing } from './guards.ts'
+import { listGuards } from './guards.ts'
+import type { Oddities } from './limits.ts'
+import { listOddities } from './limits.ts'
+import type { MissingListing } from './missing.ts'
+
+/** What `ls --json` prints of a path. */
+export interface PathListing {
+  /** Path id, such as `memory:array0/port0/lun0`. */
+  readonly id: string
+  /** Name of its target. */
+  readonly target: string
+  /** Where it leads, for people. */
+  readonly address: string
+  /** Null until the path was up once. */
+  readonly access: string | null
+  /** `connecting`, `up`, `fencing`, `waiting` or `disabled`. */
+  readonly state: string
+  /** I/Os in flight. */
+  readonly inflight: number
+  /** I/Os done since the path was added, failed ones included. */
+  readonly ios: number
+  /** Bytes read and written with success. */
+  readonly bytes: number
+  /** I/Os ended with an error. */
+  readonly errors: number
+  /** Moving average, whole microseconds. */
+  readonly latencyUs: number
+  /** ISO date of the last change of state. */
+  readonly since: string
+  /** Why the path is not up; of one that is up why it takes no I/O, or what went wrong within the last minute, or an empty text. */
+  readonly reason: string
+}
+
+/** What `ls --json` prints of a pair. */
+export interface PairListing extends Oddities {
+  /** Name of the pair and of its export. */
+  readonly name: string
+  /** Identity of the volume. */
+  readonly volume: string
+  /** Bytes. */
+  readonly size: number
+  /** Bytes. */
+  readonly blockSize: number
+  /** Name of the policy; an empty text where there is none. */
+  readonly policy: string
+  /** `active`, `degraded`, `stalled`, `lost` (its node was taken away) or `closed`. */
+  readonly state: string
+  /** Where applications find it. */
+  readonly node: string
+  /** Whether the node is one that another process had left behind. */
+  readonly tookOver: boolean
+  /** I/Os that wait for a usable path. */
+  readonly parked: number
+  /** Ranges that wait for a proof; left out where there are none. */
+  readonly guards?: readonly GuardListing[]
+  /** Its paths. */
+  readonly paths: readonly PathListing[]
+}
+
+/** What `ls --json` prints. */
+export interface Listing {
+  /** Every pair that is up. */
+  readonly pairs: readonly PairListing[]
+  /** What should be there and is looked for again and again; left out where nothing is missing. */
+  readonly missing?: readonly MissingListing[]
+}
+
+/**
+ * The listing of pairs; `wall` is the time of day in milliseconds, to date what `clock` dated. `hide`
+ * takes secrets out of the words of targets.
+ */
+export function listPairs(
+  pairs: readonly BlockDevicePair[],
+  clock: Clock,
+  wall: number,
+  hide: (text: string) => string,
+): Listing {
+  const now = clock.now()
+  return {
+    pairs: pairs.map((pair) => ({
+      name: pair.id,
+      volume: pair.volume,
+      size: pair.user.limits.size,
+      blockSize: pair.user.limits.blockSize,
+      policy: pair.policy,
+      state: pair.state,
+      node: pair.kernel.node,
+      tookOver: pair.kernel.tookOver ?? false,
+      parked: pair.parked,
+      ...listOddities(pair, hide),
+      ...(pair.guards.length === 0 ? {} : { guards: listGuards(pair.guards, clock, wall, hide) }),
+      paths: pair.paths.map((path) => ({
+        id: path.id,
+        target: path.target,
+        address: path.address,
+        access: path.access ?? null,
+        state: path.state,
+        inflight: path.inflight,
+        ios: path.ios,
+        bytes: path.bytes,
+        errors: path.errors,
+        latencyUs: Math.round(path.latency),
+        since: dateOf(path.since, now, wall),
+        reason: hide(path.reason),
+      })),
+    })),
+  }
+}

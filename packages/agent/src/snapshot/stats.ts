@@ -1,0 +1,92 @@
+import type { BlockDevicePair, PathStatus } from '@blockbraid/core'
+import { latencyPercentile } from '@blockbraid/core'
+import type { Oddities } from './limits.ts'
+import { listOddities } from './limits.ts'
+
+/** What `stats --json` prints of a path. Percentiles are upper limits of histogram buckets. */
+export interface PathStats {
+  /** Path id. */
+  readonly id: string
+  /** As in {@link PathListing.state}. */
+  readonly state: string
+  /** I/Os in flight. */
+  readonly inflight: number
+  /** I/Os done, failed ones included. */
+  readonly ios: number
+  /** Bytes read and written with success. */
+  readonly bytes: number
+  /** I/Os ended with an error. */
+  readonly errors: number
+  /** I/Os that left this path for another after a path error. */
+  readonly retries: number
+  /** Times the path went down. */
+  readonly failures: number
+  /** Moving average, whole microseconds. */
+  readonly latencyUs: number
+  /** Half of the I/Os took less, microseconds. */
+  readonly p50Us: number
+  /** 99 of 100 I/Os took less, microseconds. */
+  readonly p99Us: number
+  /** What went wrong, counted by kind, such as `medium error`; left out where nothing did. */
+  readonly troubles?: Readonly<Record<string, number>>
+}
+
+/** What `stats --json` prints of a pair. */
+export interface PairStats extends Oddities {
+  /** Name of the pair. */
+  readonly name: string
+  /** Name of the policy; an empty text where there is none. */
+  readonly policy: string
+  /** As in {@link PairListing.state}. */
+  readonly state: string
+  /** I/Os that wait for a usable path. */
+  readonly parked: number
+  /** I/Os that wait for room on a usable path. */
+  readonly queued: number
+  /** How many ranges wait for a proof; left out where none does. */
+  readonly guards?: number
+  /** Its paths. */
+  readonly paths: readonly PathStats[]
+}
+
+/** What `stats --json` prints. */
+export interface Stats {
+  /** Every pair that is up. */
+  readonly pairs: readonly PairStats[]
+}
+
+/** Counters and latency percentiles of pairs; `hide` takes secrets out of the words of targets. */
+export function countPairs(pairs: readonly BlockDevicePair[], hide: (text: string) => string): Stats {
+  return {
+    pairs: pairs.map((pair) => ({
+      name: pair.id,
+      policy: pair.policy,
+      state: pair.state,
+      parked: pair.parked,
+      queued: pair.queued,
+      ...listOddities(pair, hide),
+      ...(pair.guards.length === 0 ? {} : { guards: pair.guards.length }),
+      paths: pair.paths.map((path) => countPath(path, hide)),
+    })),
+  }
+}
+
+function countPath(path: PathStatus, hide: (text: string) => string): PathStats {
+  const { id, state, inflight, ios, bytes, errors, retries, failures, latencyHistogram, troubles } = path
+  return {
+    id,
+    state,
+    inflight,
+    ios,
+    bytes,
+    errors,
+    retries,
+    failures,
+    latencyUs: Math.round(path.latency),
+    p50Us: latencyPercentile(latencyHistogram, 0.5),
+    p99Us: latencyPercentile(latencyHistogram, 0.99),
+    ...(troubles !== undefined && {
+      troubles: Object.fromEntries(Object.entries(troubles).map(([kind, count]) => [hide(kind), count])),
+    }),
+  }
+}
