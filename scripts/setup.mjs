@@ -67,19 +67,30 @@ function build() {
     name.startsWith('packages/'),
   )
   const common = hash(['tsup.config.ts', 'tsconfig.base.json', 'package-lock.json'])
-  let upstream = common
+  const made = new Map()
   for (const folder of folders) {
     // The native part looks by itself whether it is up to date.
     if (existsSync(join(folder, 'scripts', 'install.js'))) run('node', [join('scripts', 'install.js')], folder)
-    const wanted = hash([...sources(folder), join(folder, 'package.json')], upstream)
-    // Every package's declarations come from core's: a change there builds all.
-    if (folder === 'packages/core') upstream = wanted
+    const { name, needs } = manifest(folder)
+    const behind = needs.find((need) => !made.has(need))
+    if (behind !== undefined) throw new Error(`${folder} needs ${behind}, which must stand before it in "workspaces"`)
+    // Declarations come from those of what a package needs: a change there builds it too.
+    const upstream = needs.map((need) => made.get(need)).join()
+    const wanted = hash([...sources(folder), join(folder, 'package.json')], common + upstream)
+    made.set(name, wanted)
     const stamp = join('node_modules', `.blockbraid-${basename(folder)}`)
     if (existsSync(join(folder, 'dist')) && existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) continue
     say(`build ${folder}`)
     run(join(root, 'node_modules', '.bin', 'tsup'), ['--silent'], folder)
     writeFileSync(stamp, wanted)
   }
+}
+
+/** The name of a package, and the names of those of ours that its sources need. */
+function manifest(folder) {
+  const { name, dependencies, peerDependencies } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
+  const needs = Object.keys({ ...dependencies, ...peerDependencies }).filter((need) => need.startsWith('@blockbraid/'))
+  return { name, needs }
 }
 
 function manifests() {
