@@ -54,7 +54,7 @@ export class SimulatedIscsiArray implements IscsiArray {
       portals: () => this.portals,
     })
     this.portals = settings.portals.map(
-      (portal, number) => new Portal(number, portal, () => this.#connectionHost(number)),
+      (portal, number) => new Portal(number, portal, host.clock, () => this.#connectionHost(number)),
     )
   }
 
@@ -224,6 +224,7 @@ export class SimulatedIscsiArray implements IscsiArray {
       admit: (login, connection) => logins.admit(login, connection, this.portals[number]!),
       violation: (text) => records.violation(text),
       closed: (connection) => {
+        this.portals[number]!.open.delete(connection)
         if (connection.session !== undefined) void logins.lost(connection.session)
       },
       tapFor: (connection) => faults.tapFor(connection),

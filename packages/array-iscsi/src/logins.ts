@@ -114,13 +114,13 @@ export class Logins {
   }
 
   async #enter(login: TargetLogin, connection: Connection, portal: TargetPort): Promise<Session> {
-    if (connection.closed) throw new BlockError('CLOSED', 'the connection is gone')
+    if (connection.over) throw new BlockError('CLOSED', 'the connection is gone')
     this.#tsih = (this.#tsih % 0xffff) + 1
     const { initiatorName, isid, cid, discovery } = login
     const session = new Session(
       { initiatorName, isid, tsih: this.#tsih, cid, discovery, portal: portal.number, portalGroup: portal.group },
       login.agreed,
-      connection.out,
+      connection,
       this.#host,
       login.cmdSn,
       login.statSn,
@@ -142,7 +142,7 @@ export class Logins {
     const failure = found.find((one) => one.status === 'rejected')
     // A port where nothing answers is as good as down; one unit that is gone just now is no reason.
     if (failure !== undefined && found.every((one) => one.status === 'rejected')) throw failure.reason
-    if (connection.closed) throw new BlockError('CLOSED', 'the connection is gone')
+    if (connection.over) throw new BlockError('CLOSED', 'the connection is gone')
     for (const nexus of session.nexuses.values()) {
       const name = `${nexus.name} ${nexus.mapping.unit.volume}`
       const attention = this.#known.has(name) ? Attention.nexusLoss : Attention.powerOn
@@ -155,6 +155,6 @@ export class Logins {
   #down(session: Session, nexus: Nexus, error: Error): void {
     const gone = BlockError.is(error) && (error.code === 'NOT_FOUND' || error.code === 'IDENTITY_CHANGED')
     if (gone) this.detach(session, nexus)
-    else this.#host.drop(session)
+    else session.drop()
   }
 }

@@ -1,10 +1,14 @@
-import { once } from 'node:events'
-import type { AddressInfo, Server, Socket } from 'node:net'
-import { createServer } from 'node:net'
+import type { Clock } from '@blockbraid/core'
+import type { Wire, WireListener } from '@blockbraid/wire'
+import { InputPool, InputWindow, listenForWires, OutboxPool } from '@blockbraid/wire'
+import type { IscsiPortalOptions } from './options.ts'
 import type { TargetPort } from './scsi/unit.ts'
 import type { ConnectionHost } from './session/connection.ts'
 import { Connection } from './session/connection.ts'
 import type { IscsiPortal } from './types.ts'
+
+/** Slabs that a portal keeps for the next burst. */
+const SPARE = 8
 
 /** An address that listens, and its connections. */
 export class Portal implements IscsiPortal, TargetPort {
@@ -13,19 +17,23 @@ export class Portal implements IscsiPortal, TargetPort {
   readonly group: number
   readonly open = new Set<Connection>()
   port: number
-  readonly #server: Server
   #advertised: string | undefined
   readonly #hostFor: () => ConnectionHost
+  readonly #clock: Clock
+  readonly #inputs = new InputPool(SPARE)
+  readonly #window = new InputWindow(this.#inputs)
+  readonly #outputs = new OutboxPool(SPARE)
+  #listener: WireListener | undefined
   #dark = false
 
   /** `hostFor` gives what a new connection needs. */
-  constructor(number: number, options: { host: string; port: number; group: number }, hostFor: () => ConnectionHost) {
+  constructor(number: number, options: Required<IscsiPortalOptions>, clock: Clock, hostFor: () => ConnectionHost) {
     this.number = number
     this.host = options.host
     this.port = options.port
     this.group = options.group
     this.#hostFor = hostFor
-    this.#server = createServer((socket) => this.#accept(socket))
+    this.#clock = clock
   }
 
   get address(): string {
@@ -49,18 +57,27 @@ export class Portal implements IscsiPortal, TargetPort {
   }
 
   async down(): Promise<void> {
-    if (!this.#server.listening) return
-    const closed = once(this.#server, 'close')
-    this.#server.close()
+    const closed = this.#listener?.close()
+    this.#listener = undefined
     this.cut()
     await closed
   }
 
   async up(): Promise<void> {
-    if (this.#server.listening) return
-    this.#server.listen({ host: this.host, port: this.port })
-    await once(this.#server, 'listening')
-    this.port = (this.#server.address() as AddressInfo).port
+    if (this.#listener !== undefined) return
+    this.#listener = await listenForWires(
+      { host: this.host, port: this.port },
+      {
+        clock: this.#clock,
+        inputs: this.#inputs,
+        outputs: this.#outputs,
+        window: this.#window,
+        maxConnections: Number.POSITIVE_INFINITY,
+        keepAlive: 0,
+        accept: (wire) => this.#accept(wire),
+      },
+    )
+    this.port = this.#listener.port
   }
 
   blackhole(on: boolean): void {
@@ -68,10 +85,9 @@ export class Portal implements IscsiPortal, TargetPort {
     for (const connection of this.open) connection.setDark(on)
   }
 
-  #accept(socket: Socket): void {
-    const connection = new Connection(this.#hostFor(), socket)
+  #accept(wire: Wire): void {
+    const connection = new Connection(this.#hostFor(), wire)
     this.open.add(connection)
-    socket.on('close', () => this.open.delete(connection))
     if (this.#dark) connection.setDark(true)
   }
 }

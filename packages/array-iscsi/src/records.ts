@@ -1,5 +1,5 @@
 import type { Task } from './scsi/task.ts'
-import type { Session } from './session/session.ts'
+import type { SessionIdentity } from './session/host.ts'
 import type { IscsiCounters, IscsiLogEntry } from './types.ts'
 
 /** The most violations and log entries that are kept. */
@@ -32,9 +32,9 @@ export class Records implements IscsiCounters {
     if (this.violations.length < MOST) this.violations.push(text)
   }
 
-  record(session: Session, task: Task): void {
+  record(identity: SessionIdentity, task: Task): void {
     if (this.log.length === MOST) return
-    const { initiatorName, tsih, portal } = session.identity
+    const { initiatorName, tsih, portal } = identity
     this.log.push({
       initiatorName,
       tsih,

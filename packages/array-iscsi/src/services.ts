@@ -6,6 +6,7 @@ import type { ArraySettings } from './options.ts'
 import type { Records } from './records.ts'
 import type { Task } from './scsi/task.ts'
 import type { Mapping, Unit } from './scsi/unit.ts'
+import type { SessionHooks, SessionIdentity } from './session/host.ts'
 import type { Session } from './session/session.ts'
 import type { Units } from './units.ts'
 
@@ -54,7 +55,7 @@ export class Services implements LoginsHost {
     this.logins = new Logins(this)
   }
 
-  get hooks() {
+  get hooks(): SessionHooks {
     return this.#faults.hooks
   }
 
@@ -62,8 +63,8 @@ export class Services implements LoginsHost {
     return this.#units.of(portal).values()
   }
 
-  luns(session: Session): readonly number[] {
-    const luns = [...session.nexuses.keys()].sort((a, b) => a - b)
+  luns(mapped: Iterable<number>): readonly number[] {
+    const luns = [...mapped].sort((a, b) => a - b)
     if (this.#faults.phantomLuns === 0) return luns
     const phantoms = Array.from({ length: this.#faults.phantomLuns }, (_, lun) => lun)
     return [...new Set([...luns, ...phantoms])]
@@ -92,9 +93,9 @@ export class Services implements LoginsHost {
     await Promise.all(ended)
   }
 
-  taskManagementVerdict(session: Session, action: number): number {
+  taskManagementVerdict(portal: number, action: number): number {
     this.records.taskManagement++
-    return this.#faults.managementVerdict(session.identity.portal, action)
+    return this.#faults.managementVerdict(portal, action)
   }
 
   count(opcode: number): void {
@@ -105,8 +106,8 @@ export class Services implements LoginsHost {
     this.records.aborts += tasks
   }
 
-  record(session: Session, task: Task): void {
-    if (this.keepsCdb) this.records.record(session, task)
+  record(identity: SessionIdentity, task: Task): void {
+    if (this.keepsCdb) this.records.record(identity, task)
   }
 
   violation(text: string): void {
@@ -129,12 +130,7 @@ export class Services implements LoginsHost {
     this.#host.clock.after(0, callback)
   }
 
-  drop(session: Session): void {
-    this.logins.connectionOf(session)?.destroy()
-  }
-
-  finish(session: Session): void {
+  loggedOut(): void {
     this.records.logouts++
-    this.logins.connectionOf(session)?.finish()
   }
 }

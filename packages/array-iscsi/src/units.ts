@@ -47,7 +47,6 @@ export class Units {
       descriptorSense: this.#descriptorSense,
       unmapZeroes: options.unmapZeroes ?? true,
       designators: options.designators === undefined ? undefined : Buffer.from(options.designators),
-      softwareProtected: false,
     }
     this.#units.set(options.volume, unit)
     return unit

@@ -1,4 +1,4 @@
-import { put16, put32 } from './pdu/bytes.ts'
+import { put16, put32 } from '@blockbraid/wire'
 import { FINAL, NO_TAG, PduOpcode } from './pdu/opcodes.ts'
 import { lunWord } from './scsi/lun.ts'
 import { check, encodeSense } from './scsi/outcome.ts'

@@ -37,10 +37,23 @@ export interface Addon {
   watch(fd: number, callback: () => void): number
   watchClose(handle: number): void
   watchRef(handle: number, on: boolean): void
+  stayAwake(microseconds: number): void
   socketPair(bufferSize: number): [number, number] | number
   closeFd(fd: number): number
   peerPid(fd: number): number
   closeHandle(handle: number): void
+  listenTcp(host: string, port: number, backlog: number): number
+  listenUnix(path: string, backlog: number): number
+  acceptSocket(fd: number): number
+  localPort(fd: number): number
+  streamOpen(fd: number, keepAlive: number, callback: (events: number) => void): number
+  streamPoll(stream: number, events: number): number
+  streamReceive(stream: number, bytes: Uint8Array, start: number, end: number): number
+  streamSend(stream: number, bytes: Uint8Array, start: number, end: number): number
+  streamSendViews(stream: number, views: readonly Uint8Array[], from: number, to: number): number
+  streamShutdown(stream: number): number
+  streamClose(stream: number, reset: boolean): void
+  streamRelease(stream: number): number
   ioctl(fd: number, request: number, argument: Uint8Array | number): Promise<number> | number
   netlinkOpen(): number
   netlinkRequest(handle: number, message: Uint8Array, timeout: number): Promise<Buffer | number> | number

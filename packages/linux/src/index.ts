@@ -1,5 +1,5 @@
 /**
- * Linux system calls for block transports: mapped memory, io_uring, generic netlink, ioctl, socket pairs.
+ * Linux system calls for block transports: mapped memory, io_uring, generic netlink, ioctl, sockets.
  * The native part is loaded at the first use.
  *
  * @packageDocumentation
@@ -7,6 +7,7 @@
 
 export type { NetlinkAttribute, ParsedAttribute } from './attributes.ts'
 export { nested, parseAttributes, text, u8, u32, u64 } from './attributes.ts'
+export { stayAwake } from './awake.ts'
 export type { LinuxErrorOptions } from './errors.ts'
 export { LinuxError } from './errors.ts'
 export { closeFd, ioctl, peerPid, socketPair } from './fds.ts'
@@ -38,5 +39,8 @@ export { openGenericNetlink } from './netlink.ts'
 export { lockMemory, setIoFlusher } from './process.ts'
 export type { RingOptions } from './ring.ts'
 export { Ring } from './ring.ts'
+export { acceptSocket, listenTcp, listenUnix, localPort } from './sockets.ts'
+export type { SocketStreamOptions } from './stream.ts'
+export { SocketStream, StreamEvent } from './stream.ts'
 export type { Watcher } from './watcher.ts'
 export { watchReadable } from './watcher.ts'

@@ -25,11 +25,11 @@ import {
 import type { Command } from './command.ts'
 import type { Fault } from './fault.ts'
 import { judge } from './fault.ts'
+import { FaultTroubles } from './fault-troubles.ts'
 import type { Journal } from './journal.ts'
 import type { Connected, Mapping } from './mapping.ts'
 import type { Pacer } from './pacer.ts'
 import { Ring } from './ring.ts'
-import { Troubles } from './troubles.ts'
 
 const CUT: IoStatus = Errno.EIO | PATH_ERROR
 const NEVER_SENT: IoStatus = Errno.EIO | PATH_ERROR | NOT_EXECUTED
@@ -88,7 +88,7 @@ export class MemoryPath implements Path, Connected {
   #access: Access
   /** What it tells before the next command is executed. */
   #news: string | undefined
-  readonly #troubles: Troubles
+  readonly #troubles: FaultTroubles
   #faults: readonly Fault[] = []
   #plain = false
   #scheduled = false
@@ -110,7 +110,7 @@ export class MemoryPath implements Path, Connected {
     this.#moments = host.journal === null ? null : new Ring()
     this.#access = mapping.access
     this.#limits = mapping.limits(host.maxTransfer)
-    this.#troubles = new Troubles(
+    this.#troubles = new FaultTroubles(
       host.host.clock,
       `LUN ${mapping.lun} through port ${mapping.port.number}`,
       (trouble) =>

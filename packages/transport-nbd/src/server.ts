@@ -5,6 +5,7 @@ import type { TlsOptions } from 'node:tls'
 import { createSecureContext } from 'node:tls'
 import type { BlockDevice, Host, SignalOptions } from '@blockbraid/core'
 import { BlockError, messageOf, systemHost } from '@blockbraid/core'
+import { Wakeful } from '@blockbraid/wire'
 import type { ConnectionContext, ConnectionTls } from './connection.ts'
 import { Connection } from './connection.ts'
 import type { NbdExportStats } from './export.ts'
@@ -13,10 +14,10 @@ import { openListener } from './listener.ts'
 import type { NbdOptions, NbdTlsOptions, ServerSettings } from './options.ts'
 import { checkOptions } from './options.ts'
 import { MAX_PAYLOAD, MAX_STRING } from './protocol.ts'
-import { LatencyPoll } from './transmission/latency-poll.ts'
 import { ServerMemory } from './transmission/memory.ts'
 import { SlabPool } from './transmission/output.ts'
 import { RequestPool } from './transmission/request.ts'
+import { QUICK_CLIENT } from './transmission/session.ts'
 import { exportUri } from './uri.ts'
 
 /** How to add an export. */
@@ -131,7 +132,7 @@ class Server implements NbdServer {
       host,
       requests: new RequestPool(SPARE_REQUESTS),
       slabs: new SlabPool(SPARE_SLABS),
-      poll: new LatencyPoll(host.clock),
+      wakeful: new Wakeful(host.clock, QUICK_CLIENT),
       maxRequests: settings.maxRequests,
       maxInflightBytes: settings.maxInflightBytes,
       memory: new ServerMemory(host.clock, memoryOf(settings), settings.maxConnections),

@@ -6,7 +6,7 @@ import type { InputPool, InputSlab } from './input.ts'
 import { Outbox } from './outbox.ts'
 import type { OutboxPool } from './outbox-pool.ts'
 import { Reader } from './reader.ts'
-import type { Wire, WireSink } from './wire.ts'
+import type { DetachableWire, WireSink } from './wire.ts'
 
 /** Where to connect, and from where. */
 export interface Endpoint {
@@ -31,7 +31,7 @@ export type ConnectionSource = Endpoint | { readonly fd: number } | { readonly s
 const UNCOUNTED: InputSlab = { bytes: Buffer.alloc(0), pool: null, users: 0 }
 
 /** A socket that is read into pooled memory; where it was there before, into memory of Node's. */
-export class Connection implements Wire {
+export class Connection implements DetachableWire {
   readonly outbox: Outbox
   sink: WireSink | null = null
   /** For what a wire does not know: TLS over it, addresses, keep-alive. */
@@ -127,6 +127,18 @@ export class Connection implements Wire {
       // Not TCP.
       this.socket.destroy()
     }
+  }
+
+  detach(): Socket {
+    const { socket } = this
+    this.sink = null
+    this.outbox.drop()
+    socket.pause()
+    socket.off('data', this.#onData)
+    socket.off('end', this.#onEnd)
+    socket.off('error', this.#onError)
+    socket.off('close', this.#onClose)
+    return socket
   }
 
   #makeSocket(source: Endpoint | { readonly fd: number }, reader: Reader): Socket {

@@ -21,6 +21,9 @@ export interface FakeWiresOptions extends FakeWireOptions {
   readonly latency?: number
 }
 
+// One for all: a slab for each would cost more than what most tests send.
+const outputs = new OutboxPool(4)
+
 // What nobody keeps is overwritten, so that a sink that keeps it all the same reads nonsense.
 const OVERWRITTEN = 0xdb
 // Bytes of a sink begin in the midst of a chunk, as those of a slab do.
@@ -62,7 +65,7 @@ export class FakeWire implements Wire {
     this.#clock = clock
     this.#random = options.random
     this.#out = new FakePipe(clock, this.#otherEnd, latency, options.window ?? Number.POSITIVE_INFINITY)
-    this.outbox = new Outbox(this.#out, new OutboxPool(1), clock)
+    this.outbox = new Outbox(this.#out, outputs, clock)
   }
 
   /** Joins two, each the other end of the other. */

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import type { InputSlab } from './input.ts'
 import type { Outbox } from './outbox.ts'
 
@@ -31,4 +32,10 @@ export interface Wire {
   destroy(): void
   /** Ends it at once by RST where it is TCP, so that the other end knows that nothing more is read. */
   reset(): void
+}
+
+/** A wire over a socket that something else can take over, as TLS does. */
+export interface DetachableWire extends Wire {
+  /** Ends the wire, and gives its socket, paused. Bytes that were not read by then come through the socket; what has not left is lost. */
+  detach(): Socket
 }

@@ -1,30 +1,6 @@
-import type { AddressInfo, Server, Socket } from 'node:net'
-import { createServer } from 'node:net'
-import { systemHost } from '@blockbraid/core'
 import { expect, onTestFinished, test } from 'vitest'
-import type { WireSink } from '../src/index.ts'
-import { Connection, InputPool, OutboxPool } from '../src/index.ts'
-
-const shared = { clock: systemHost.clock, inputs: new InputPool(4), outputs: new OutboxPool(4) }
-
-/** Listens until the test has ended; `accept` gets each socket. */
-async function listen(accept: (socket: Socket) => void): Promise<{ host: string; port: number }> {
-  const server: Server = createServer({ allowHalfOpen: true }, accept)
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  onTestFinished(() => void server.close())
-  return { host: '127.0.0.1', port: (server.address() as AddressInfo).port }
-}
-
-/** Says what came, as text. */
-function log(): WireSink & { readonly said: string[] } {
-  const said: string[] = []
-  return {
-    said,
-    bytes: (chunk, start, end) => void said.push(chunk.toString('latin1', start, end)),
-    finished: () => void said.push('finished'),
-    closed: (error) => void said.push(`closed ${(error as { code?: string } | undefined)?.code ?? 'in order'}`),
-  }
-}
+import { Connection } from '../src/index.ts'
+import { listen, log, shared } from './support.ts'
 
 function say(wire: Connection, text: string): void {
   const at = wire.outbox.reserve(text.length)
@@ -50,4 +26,31 @@ test('what one end says the other one hears, and FIN comes behind it', async () 
   say(wire, 'hello')
   wire.end()
   await expect.poll(() => server.said).toEqual(['hello', 'finished', 'closed in order'])
+})
+
+test('a name with several addresses: the bytes of the one that answers are the ones that are read', async () => {
+  const { lookup } = await import('node:dns')
+  const { port } = await listen((socket) => void socket.write('0123456789'))
+  const dns = (await import('node:dns')).default
+  dns.lookup = ((_name: string, options: { all?: boolean }, callback: (...args: unknown[]) => void) => {
+    if (options.all === true)
+      callback(null, [
+        { address: '::1', family: 6 },
+        { address: '127.0.0.1', family: 4 },
+      ])
+    else callback(null, '127.0.0.1', 4)
+  }) as unknown as typeof lookup
+  onTestFinished(() => {
+    dns.lookup = lookup
+  })
+  const connection = new Connection({ host: 'array.test', port }, shared)
+  let read = ''
+  connection.sink = {
+    bytes: (chunk, start, end) => (read += chunk.toString('latin1', start, end)),
+    finished() {},
+    closed() {},
+  }
+  await connection.opened()
+  await expect.poll(() => read).toBe('0123456789')
+  connection.destroy()
 })

@@ -1,18 +1,8 @@
 import { createRandom, createVirtualClock, randomInt, virtualHost } from '@blockbraid/testkit'
 import { expect, test } from 'vitest'
-import type { FakeWiresOptions, InputSlab, Wire, WireSink } from '../src/index.ts'
+import type { FakeWiresOptions, InputSlab, Wire } from '../src/index.ts'
 import { createFakeWires, FakeWire, letGo } from '../src/index.ts'
-
-/** Says what came, as text, and when. */
-function log(): WireSink & { readonly said: string[] } {
-  const said: string[] = []
-  return {
-    said,
-    bytes: (chunk, start, end) => void said.push(chunk.toString('latin1', start, end)),
-    finished: () => void said.push('finished'),
-    closed: (error) => void said.push(`closed ${(error as { code?: string } | undefined)?.code ?? 'in order'}`),
-  }
-}
+import { log } from './support.ts'
 
 function pair(options: FakeWiresOptions = {}) {
   const clock = createVirtualClock(3)

@@ -1,12 +1,10 @@
 import { BlockError, messageOf } from '@blockbraid/core'
 import type { HostNode } from '../nodes/host-nodes.ts'
 import { withHostNodes } from '../nodes/host-nodes.ts'
-import type { ClosedPair } from '../pairs/close-pair.ts'
-import type { Listing } from '../snapshot/listing.ts'
 import type { Terminal } from '../terminal/terminal.ts'
 import { print } from '../terminal/terminal.ts'
-import type { RemoteOptions } from './remote.ts'
-import { ask } from './remote.ts'
+import type { RemoteOptions } from './ask.ts'
+import { ask, noPairIn } from './ask.ts'
 
 /** Options of `blockbraid down`. */
 export interface DownOptions extends RemoteOptions {
@@ -43,11 +41,10 @@ async function pairOf(
 ): Promise<{ pair?: string; problem: string }> {
   try {
     const limit = options.force ? { timeout: LIST_TIME } : {}
-    const { pairs } = await ask<Listing>(terminal, options, { op: 'ls' }, limit)
+    const { pairs } = await ask(terminal, options, { op: 'ls' }, limit)
     const pair = pairs.find((one) => one.name === name || one.node === name)
     if (pair !== undefined) return { pair: pair.name, problem: '' }
-    const names = pairs.map((one) => one.name).join(', ')
-    return { problem: `there is no pair ${name}; ${names === '' ? 'no pair is up' : `up are ${names}`}` }
+    return { problem: noPairIn(name, pairs) }
   } catch (error) {
     const absent = BlockError.is(error) && error.code === 'NOT_FOUND'
     if (!absent && !(options.force && isPassable(error))) throw error
@@ -63,7 +60,7 @@ function isPassable(error: unknown): boolean {
 async function endPair(terminal: Terminal, options: DownOptions, pair: string): Promise<void> {
   const request = { op: 'down', pair, ...(options.force ? { mode: 'force' } : {}) } as const
   const limit = options.force ? { timeout: FORCE_TIME } : {}
-  const closed = await ask<ClosedPair>(terminal, options, request, limit)
+  const closed = await ask(terminal, options, request, limit)
   print(terminal, options.json, { pair, down: true, ...closed }, ({ stalled, loss }) => [
     stalled ? `${pair} is down; no path was usable: I/O that waited has failed` : `${pair} is down`,
     ...(loss === undefined ? [] : [loss]),

@@ -60,7 +60,7 @@ async function refuseUp({ interrupted }: Terminal, { name, control }: NameRecord
   if (control === '') return
   let listing: Listing
   try {
-    listing = (await callControl(control, { op: 'ls' }, { timeout: LIST_TIME, signal: interrupted })) as Listing
+    listing = await callControl(control, { op: 'ls' }, { timeout: LIST_TIME, signal: interrupted })
   } catch (error) {
     // No agent, no pair.
     if (BlockError.is(error) && error.code === 'NOT_FOUND') return

@@ -1,10 +1,9 @@
 import { resolve } from 'node:path'
 import { isScalar, parseDocument } from 'yaml'
-import type { PolicyResult } from '../control/policy.ts'
 import type { Terminal } from '../terminal/terminal.ts'
 import { print, UsageError } from '../terminal/terminal.ts'
-import type { RemoteOptions } from './remote.ts'
-import { ask } from './remote.ts'
+import type { RemoteOptions } from './ask.ts'
+import { ask } from './ask.ts'
 
 /** Options of `blockbraid policy`. */
 export interface PolicyCommandOptions extends RemoteOptions {
@@ -23,7 +22,7 @@ export async function policy(
   // A file is meant from here, not from the agent's folder.
   const use = /^\.{1,2}\//.test(name) ? resolve(terminal.folder, name) : name
   const given = option.length === 0 ? {} : { options: JSON.stringify(Object.fromEntries(option.map(parseOption))) }
-  const { fault } = await ask<PolicyResult>(terminal, options, { op: 'policy', pair, use, ...given })
+  const { fault } = await ask(terminal, options, { op: 'policy', pair, use, ...given })
   const result = { pair, policy: name, ...(fault === undefined ? {} : { fault }) }
   if (fault === undefined || options.json) print(terminal, options.json, result, () => [`${pair} now uses ${name}`])
   if (fault !== undefined) throw new Error(`${pair} now uses ${name}, which fails: ${fault}`)

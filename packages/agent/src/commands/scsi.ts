@@ -1,15 +1,13 @@
 import { BlockError } from '@blockbraid/core'
 import type { ScsiAnswer, ScsiCommand } from '@blockbraid/target-iscsi'
 import { pathOf } from '../control/path-ids.ts'
-import type { ScsiResult } from '../control/scsi.ts'
 import { parseHex, toHex } from '../control/scsi.ts'
 import type { ScsiRequest, ScsiWords } from '../scsi/request.ts'
 import { parseRequest } from '../scsi/requests.ts'
 import { describeAnswer, succeeded } from '../scsi/status.ts'
-import type { Listing } from '../snapshot/listing.ts'
 import type { Terminal } from '../terminal/terminal.ts'
-import type { RemoteOptions } from './remote.ts'
-import { ask } from './remote.ts'
+import type { RemoteOptions } from './ask.ts'
+import { ask } from './ask.ts'
 
 /** Options of `blockbraid scsi`. */
 export interface ScsiCommandOptions extends RemoteOptions, ScsiWords {
@@ -50,7 +48,7 @@ async function pathsFor(
   request: ScsiRequest,
 ): Promise<(string | undefined)[]> {
   if (options.path === undefined && !request.everyPath) return [undefined]
-  const { pairs } = await ask<Listing>(terminal, options, { op: 'ls' })
+  const { pairs } = await ask(terminal, options, { op: 'ls' })
   const found = pairs.find(({ name }) => name === pair)
   // The agent says best which pairs there are.
   if (found === undefined) return [options.path]
@@ -67,7 +65,7 @@ async function sendCommand(
   path: string | undefined,
   { cdb, data }: ScsiCommand,
 ): Promise<ScsiAnswer> {
-  const result = await ask<ScsiResult>(terminal, options, {
+  const result = await ask(terminal, options, {
     op: 'scsi',
     pair,
     cdb: toHex(cdb),

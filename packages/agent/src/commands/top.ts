@@ -7,8 +7,8 @@ import { keysOf } from '../top/keys.ts'
 import type { Loads } from '../top/picture.ts'
 import { loadsBetween } from '../top/rates.ts'
 import { createView } from '../top/view.ts'
-import type { RemoteOptions } from './remote.ts'
-import { ask } from './remote.ts'
+import type { RemoteOptions } from './ask.ts'
+import { ask } from './ask.ts'
 
 /** Between two pictures, milliseconds. */
 const INTERVAL = 1000
@@ -17,7 +17,7 @@ const INTERVAL = 1000
 export async function top(terminal: Terminal, options: RemoteOptions): Promise<void> {
   const { openScreen } = terminal
   // Before the screen is taken: where no agent runs, that is all that is said.
-  const listing = await ask<Listing>(terminal, options, { op: 'ls' })
+  const listing = await ask(terminal, options, { op: 'ls' })
   if (options.json || openScreen === undefined) return printAgain(terminal, options, listing)
   await watch(terminal, options, listing, openScreen)
 }
@@ -34,7 +34,7 @@ async function printAgain(terminal: Terminal, options: RemoteOptions, first: Lis
     }
     await sleep(INTERVAL, undefined, { signal: terminal.interrupted }).catch(() => undefined)
     if (terminal.interrupted.aborted) return
-    const listing = await ask<Listing>(terminal, options, { op: 'ls' })
+    const listing = await ask(terminal, options, { op: 'ls' })
     const now = performance.now()
     rates = ratesBetween(before, listing, (now - started) / 1000)
     before = listing
@@ -72,7 +72,7 @@ async function watch(
       redraw()
       await sleep(INTERVAL, undefined, { signal: ended }).catch(() => undefined)
       if (ended.aborted) return
-      const later = await ask<Listing>({ ...terminal, interrupted: ended }, options, { op: 'ls' })
+      const later = await ask({ ...terminal, interrupted: ended }, options, { op: 'ls' })
       const now = performance.now()
       loads = loadsBetween(listing, later, (now - started) / 1000)
       listing = later

@@ -3,10 +3,12 @@ import { formatCount, formatMicroseconds, formatRate } from '../text/amounts.ts'
 import { printable, shorten, shortenAlike } from '../text/table.ts'
 import type { Load } from './rates.ts'
 import { loadKey } from './rates.ts'
-import type { Order } from './view.ts'
 
 /** Loads by pair and path; see `loadsBetween`. */
 export type Loads = ReadonlyMap<string, Load>
+
+/** What pairs are sorted by. */
+export type Order = 'name' | 'iops' | 'rate' | 'latency' | 'errors'
 
 /** How a picture is to be. */
 export interface PictureOptions {

@@ -1,11 +1,8 @@
 import type { Listing } from '../snapshot/listing.ts'
 import { shorten } from '../text/table.ts'
 import type { Key } from './keys.ts'
-import type { Loads } from './picture.ts'
+import type { Loads, Order } from './picture.ts'
 import { pairLines, summaryLine, titleLine } from './picture.ts'
-
-/** What pairs are sorted by. */
-export type Order = 'name' | 'iops' | 'rate' | 'latency' | 'errors'
 
 /** What `top` shows of what it knows, and what keys have changed of that. */
 export interface View {

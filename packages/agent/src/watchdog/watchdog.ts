@@ -20,7 +20,7 @@ const LIMIT = 2000
 export function watchLoop(secrets: unknown): () => void {
   // Whoever looks with a debugger makes it stand still on purpose.
   if (process.execArgv.some((text) => text.startsWith('--inspect'))) return () => {}
-  // The file stands beside this one in src/ and in dist/.
+  // The file stands beside this one, in src/watchdog/ and in dist/.
   const file = new URL(import.meta.url.endsWith('.ts') ? 'watchdog-thread.ts' : 'watchdog-thread.js', import.meta.url)
   const worker = new Worker(fileURLToPath(file), {
     workerData: { limit: LIMIT, secrets } satisfies WatchdogOptions,

@@ -1,14 +1,10 @@
 import type { Host } from '@blockbraid/core'
 import type { PduName } from '../pdu/opcodes.ts'
 import { PduOpcode } from '../pdu/opcodes.ts'
-import type { OutputTap } from '../pdu/output.ts'
+import type { Output, OutputTap } from '../pdu/output.ts'
 import { lunOfPdu } from '../scsi/lun.ts'
-import type { Outcome } from '../scsi/outcome.ts'
 import type { Task } from '../scsi/task.ts'
-import type { Connection } from '../session/connection.ts'
-import { solicit } from '../session/data-out.ts'
-import type { IncomingAction } from '../session/host.ts'
-import type { Session } from '../session/session.ts'
+import type { IncomingAction, SessionHooks } from '../session/host.ts'
 import { Rules } from './rules.ts'
 import { Shuffle } from './shuffle.ts'
 import type { CommandRule, IscsiFault, IscsiFaults, LoginRule, TaskManagementRule, WireRule } from './types.ts'
@@ -30,21 +26,30 @@ const withLun: ReadonlySet<number> = new Set([
   PduOpcode.r2t,
 ])
 
-/** LUN that a PDU is for; -1: none. */
-function lunOf(opcode: number, bytes: Uint8Array, at: number, session: Session | undefined): number {
-  if (withLun.has(opcode)) return lunOfPdu(bytes, at)
-  const answers = opcode === PduOpcode.dataIn || opcode === PduOpcode.scsiResponse
-  return answers ? (session?.answeringLun ?? -1) : -1
+/** Whether a PDU is one that a rule is for; `answering`: LUN of the task that is answered now. */
+function fits(rule: WireRule, bytes: Uint8Array, at: number, answering: number): boolean {
+  const opcode = bytes[at]! & 0x3f
+  if (!opcodesOf(rule.pdu).includes(opcode)) return false
+  if (rule.lun === undefined) return true
+  if (withLun.has(opcode)) return rule.lun === lunOfPdu(bytes, at)
+  return (opcode === PduOpcode.dataIn || opcode === PduOpcode.scsiResponse) && rule.lun === answering
+}
+
+/** A connection, as rules for what it sends see it. */
+export interface TappedConnection {
+  readonly portal: number
+  readonly out: Output
+  /** LUN of the task that is answered now; -1: none. */
+  readonly answeringLun: number
+  /** Ends it when all that was sent is out. */
+  finish(): void
 }
 
 /** The rules in force, and what they do. */
 export class Faults implements IscsiFaults {
   phantomLuns = 0
   /** What sessions ask; null while no rule is there for it. */
-  readonly hooks: {
-    incoming: ((session: Session, bytes: Uint8Array, at: number) => IncomingAction) | null
-    command: ((task: Task) => boolean) | null
-  } = { incoming: null, command: null }
+  readonly hooks: { -readonly [Hook in keyof SessionHooks]: SessionHooks[Hook] } = { incoming: null, command: null }
   readonly #host: Host
   readonly #wire: Rules<WireRule>
   readonly #commands: Rules<CommandRule>
@@ -115,47 +120,27 @@ export class Faults implements IscsiFaults {
   }
 
   /** What stands before a connection's output, where a rule is for it. */
-  tapFor(connection: Connection): OutputTap | undefined {
+  tapFor(connection: TappedConnection): OutputTap | undefined {
     const rules = this.#wire.all.filter(({ options }) => !opcodesOf(options.pdu).every(isIncoming))
     if (rules.length === 0) return undefined
     const shuffle = new Shuffle(connection.out, this.#host)
     return (pdu) => this.#outgoing(connection, shuffle, pdu)
   }
 
-  #fits(rule: WireRule, bytes: Uint8Array, at: number, session: Session | undefined): boolean {
-    const opcode = bytes[at]! & 0x3f
-    if (!opcodesOf(rule.pdu).includes(opcode)) return false
-    return rule.lun === undefined || rule.lun === lunOf(opcode, bytes, at, session)
-  }
-
-  readonly #onIncoming = (session: Session, bytes: Uint8Array, at: number): IncomingAction => {
-    const rule = this.#wire.find(session.identity.portal, (one) => this.#fits(one, bytes, at, session))
+  readonly #onIncoming = (portal: number, bytes: Uint8Array, at: number): IncomingAction => {
+    const rule = this.#wire.find(portal, (one) => fits(one, bytes, at, -1))
     if (rule === undefined) return 'pass'
     return 'cut' in rule ? 'cut' : 'drop'
   }
 
-  readonly #onCommand = (task: Task): boolean => {
-    const session = task.session!
-    const rule = this.#commands.find(session.identity.portal, ({ lun, opcode }) => {
-      const fits = lun === undefined || task.nexus?.mapping.lun === lun
-      return fits && (opcode === undefined || opcode === task.opcode)
+  readonly #onCommand = (portal: number, task: Task): CommandRule | undefined =>
+    this.#commands.find(portal, ({ lun, opcode }) => {
+      const there = lun === undefined || task.nexus?.mapping.lun === lun
+      return there && (opcode === undefined || opcode === task.opcode)
     })
-    if (rule === undefined) return false
-    if (rule.hangs === true) return true
-    const outcome: Outcome = (rule.status << 24) | (rule.sense ?? 0)
-    if (rule.early === undefined || rule.early === false) {
-      if (outcome === 0) return false
-      task.refused = outcome
-      session.goOn(task)
-      return true
-    }
-    if (rule.early === 'r2t' && !task.unsolicited && task.received < task.take) solicit(session, task)
-    session.end(task, outcome)
-    return true
-  }
 
-  #outgoing(connection: Connection, shuffle: Shuffle, pdu: Buffer): void {
-    const rule = this.#wire.find(connection.portal, (one) => this.#fits(one, pdu, 0, connection.session))
+  #outgoing(connection: TappedConnection, shuffle: Shuffle, pdu: Buffer): void {
+    const rule = this.#wire.find(connection.portal, (one) => fits(one, pdu, 0, connection.answeringLun))
     const { out } = connection
     if (rule === undefined) shuffle.pass(pdu)
     else if ('delay' in rule) this.#host.clock.after(rule.delay, () => out.raw(pdu))

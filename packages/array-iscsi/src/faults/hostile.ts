@@ -1,4 +1,4 @@
-import { get24, get32, put24, put32 } from '../pdu/bytes.ts'
+import { get24, get32, put24, put32 } from '@blockbraid/wire'
 import { BHS } from '../pdu/opcodes.ts'
 
 /** What a PDU is replaced by. @inline */

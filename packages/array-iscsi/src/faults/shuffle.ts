@@ -1,6 +1,5 @@
 import type { Host } from '@blockbraid/core'
-import { get32, put32 } from '../pdu/bytes.ts'
-import { crc32c, putDigest } from '../pdu/crc32c.ts'
+import { crc32c, get32, put32, put32le } from '@blockbraid/wire'
 import { BHS, PduOpcode } from '../pdu/opcodes.ts'
 import type { Output } from '../pdu/output.ts'
 
@@ -56,7 +55,7 @@ export class Shuffle {
       if (queue.length === 0) queues.splice(at, 1)
       if (numbered(pdu)) {
         put32(pdu, 24, numbers.shift()!)
-        if (this.#out.headerDigest) putDigest(pdu, BHS, crc32c(pdu, 0, 0, BHS))
+        if (this.#out.headerDigest) put32le(pdu, BHS, crc32c(pdu, 0, 0, BHS))
       }
       this.#out.raw(pdu)
     }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { get16, get32, put16, put32 } from '../pdu/bytes.ts'
+import { get16, get32, put16, put32 } from '@blockbraid/wire'
 import { BHS, PduOpcode } from '../pdu/opcodes.ts'
 import { encodeText, MAX_TEXT, parseText } from '../pdu/text.ts'
 import type { ChapAlgorithm, IscsiChap } from './chap.ts'

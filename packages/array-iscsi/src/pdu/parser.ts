@@ -1,5 +1,4 @@
-import { get24 } from './bytes.ts'
-import { crc32c, getDigest } from './crc32c.ts'
+import { crc32c, get24, get32le } from '@blockbraid/wire'
 import { BHS } from './opcodes.ts'
 
 const HEADER = 0
@@ -17,7 +16,7 @@ export interface PduSink {
    * `length` bytes comes in any number of pieces, and `pduEnd`.
    */
   pduHeader(bytes: Buffer, at: number, length: number): boolean
-  /** A piece of the data segment. */
+  /** A piece of the data segment: it stays as it is until this returns, or for as long as its connection is told to hold it. */
   pduData(view: Buffer): void
   /** The PDU is complete. `intact`: its data digest is right. */
   pduEnd(intact: boolean): void
@@ -48,10 +47,9 @@ export class PduParser {
     this.maxData = maxData
   }
 
-  /** Takes what came from the socket; views of it are handed on. */
-  push(chunk: Buffer): void {
-    let at = 0
-    const end = chunk.length
+  /** Takes the bytes of `chunk` from `start` to `end`; views of them are handed on. */
+  push(chunk: Buffer, start: number, end: number): void {
+    let at = start
     while (at < end) {
       if (this.#state === HEADER) {
         if (this.#gathered === 0 && end - at >= BHS) {
@@ -62,9 +60,9 @@ export class PduParser {
             continue
           }
         }
-        at = this.#gather(chunk, at)
-      } else if (this.#state === DATA) at = this.#data(chunk, at)
-      else if (this.#state === PADDING) at = this.#trailer(chunk, at)
+        at = this.#gather(chunk, at, end)
+      } else if (this.#state === DATA) at = this.#data(chunk, at, end)
+      else if (this.#state === PADDING) at = this.#trailer(chunk, at, end)
       else return
     }
   }
@@ -78,9 +76,9 @@ export class PduParser {
     return BHS + bytes[at + 4]! * 4 + (this.headerDigest ? 4 : 0)
   }
 
-  #gather(chunk: Buffer, at: number): number {
+  #gather(chunk: Buffer, at: number, end: number): number {
     const wanted = this.#gathered < BHS ? BHS : this.#headerSize(this.#scratch, 0)
-    const count = Math.min(wanted - this.#gathered, chunk.length - at)
+    const count = Math.min(wanted - this.#gathered, end - at)
     chunk.copy(this.#scratch, this.#gathered, at, at + count)
     this.#gathered += count
     if (this.#gathered >= BHS) {
@@ -94,7 +92,7 @@ export class PduParser {
   }
 
   #header(bytes: Buffer, at: number, size: number): void {
-    if (this.headerDigest && crc32c(bytes, 0, at, at + size - 4) !== getDigest(bytes, at + size - 4)) {
+    if (this.headerDigest && crc32c(bytes, 0, at, at + size - 4) !== get32le(bytes, at + size - 4)) {
       return this.#break('a header with a wrong digest')
     }
     const length = get24(bytes, at + 5)
@@ -109,8 +107,8 @@ export class PduParser {
     } else this.sink.pduEnd(true)
   }
 
-  #data(chunk: Buffer, at: number): number {
-    const count = Math.min(this.#left, chunk.length - at)
+  #data(chunk: Buffer, at: number, end: number): number {
+    const count = Math.min(this.#left, end - at)
     const view = chunk.subarray(at, at + count)
     if (this.dataDigest) this.#crc = crc32c(view, this.#crc)
     this.#left -= count
@@ -122,8 +120,8 @@ export class PduParser {
     return at + count
   }
 
-  #trailer(chunk: Buffer, at: number): number {
-    const count = Math.min(this.#padding - this.#gathered, chunk.length - at)
+  #trailer(chunk: Buffer, at: number, end: number): number {
+    const count = Math.min(this.#padding - this.#gathered, end - at)
     chunk.copy(this.#scratch, this.#gathered, at, at + count)
     this.#gathered += count
     if (this.#gathered < this.#padding) return at + count
@@ -131,7 +129,7 @@ export class PduParser {
     if (!this.dataDigest) this.#end(true)
     else {
       const pad = this.#padding - 4
-      this.#end(crc32c(this.#scratch, this.#crc, 0, pad) === getDigest(this.#scratch, pad))
+      this.#end(crc32c(this.#scratch, this.#crc, 0, pad) === get32le(this.#scratch, pad))
     }
     return at + count
   }

@@ -1,5 +1,5 @@
 import type { Access } from '@blockbraid/core'
-import { get16, get32, put16, put32 } from '../pdu/bytes.ts'
+import { get16, get32, put16, put32 } from '@blockbraid/wire'
 import type { CommandResult } from './entry.ts'
 import { Attention, Check, GOOD } from './outcome.ts'
 import type { Task } from './task.ts'

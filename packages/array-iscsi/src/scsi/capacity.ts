@@ -1,4 +1,4 @@
-import { get32, get64, put32, put64 } from '../pdu/bytes.ts'
+import { get32, get64, put32, put64 } from '@blockbraid/wire'
 import type { CommandResult } from './entry.ts'
 import { Check } from './outcome.ts'
 import type { Task } from './task.ts'

@@ -1,5 +1,5 @@
 import { IoFlag, IoOp, OK } from '@blockbraid/core'
-import { get16, get32, get64 } from '../pdu/bytes.ts'
+import { get16, get32, get64 } from '@blockbraid/wire'
 import type { CommandResult } from './entry.ts'
 import { Check, GOOD } from './outcome.ts'
 import { outcomeOf, perform } from './status.ts'

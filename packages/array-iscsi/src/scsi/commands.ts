@@ -1,6 +1,6 @@
 import type { Io, IoStatus } from '@blockbraid/core'
 import { IoFlag, IoOp, NO_BUFFERS, OK } from '@blockbraid/core'
-import { get16, get32, get64 } from '../pdu/bytes.ts'
+import { get16, get32, get64 } from '@blockbraid/wire'
 import { reportTargetPortGroups, setTargetPortGroups } from './alua.ts'
 import { getLbaStatus, readCapacity10, readCapacity16 } from './capacity.ts'
 import { syncCache, unmap, writeSame } from './changes.ts'
@@ -118,10 +118,10 @@ export function admit(task: Task): Outcome {
   }
   const { unit } = nexus.mapping
   const writes = transfer ? task.io.op === IoOp.Write : entry!.changes === true
-  if (unit.reservations.held && entry?.anyReservation !== true && !unit.reservations.allows(nexus, writes)) {
+  if (unit.reservations.held && entry?.anyReservation !== true && !unit.reservations.allows(nexus.name, writes)) {
     return statusOnly(Status.reservationConflict)
   }
-  if (writes && (nexus.limits.readOnly || unit.softwareProtected)) return Check.writeProtected
+  if (writes && nexus.limits.readOnly) return Check.writeProtected
   return transfer ? admitTransfer(task, nexus) : GOOD
 }
 
@@ -182,7 +182,7 @@ function lostPath(task: Task): void {
   const session = task.session!
   const nexus = task.nexus!
   const settle = (): void => {
-    if (!nexus.gone) session.host.drop(session)
+    if (!nexus.gone) session.drop()
     session.end(task, Check.noSuchUnit)
   }
   if (session.live && !nexus.gone) session.host.later(settle)

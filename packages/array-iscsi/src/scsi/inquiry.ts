@@ -1,4 +1,4 @@
-import { get16, get32, put16, put32 } from '../pdu/bytes.ts'
+import { get16, get32, put16, put32 } from '@blockbraid/wire'
 import type { CommandResult } from './entry.ts'
 import { lunWord } from './lun.ts'
 import { Attention, Check } from './outcome.ts'
@@ -51,7 +51,7 @@ export function reportLuns(task: Task): CommandResult {
   const length = get32(cdb, 6)
   if (length < 16 || (select > 2 && select !== 0x10 && select !== 0x11)) return Check.invalidField
   nexus?.clear(Attention.lunsChanged)
-  const luns = select === 1 ? [] : session!.host.luns(session!)
+  const luns = select === 1 ? [] : session!.host.luns(session!.nexuses.keys())
   const data = Buffer.alloc(8 + 8 * luns.length)
   put32(data, 0, 8 * luns.length)
   for (const [n, lun] of luns.entries()) put32(data, 8 + 8 * n, lunWord(lun))

@@ -1,4 +1,4 @@
-import { get32 } from '../pdu/bytes.ts'
+import { get32 } from '@blockbraid/wire'
 
 /** Reads a LUN: peripheral, flat or extended flat addressing (SAM-5 §4.7); -1 for any other. */
 export function readLun(high: number, low: number): number {

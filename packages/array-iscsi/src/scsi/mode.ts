@@ -1,4 +1,4 @@
-import { get16, put16, put32, put64 } from '../pdu/bytes.ts'
+import { get16, put16, put32, put64 } from '@blockbraid/wire'
 import type { CommandResult } from './entry.ts'
 import type { Nexus } from './nexus.ts'
 import { Check, encodeSense, GOOD } from './outcome.ts'
@@ -11,10 +11,7 @@ function pageOf(page: number, nexus: Nexus, changeable: boolean): Buffer | undef
   data[1] = data.length - 2
   if (changeable) return data
   if (page === 0x08) data[2] = nexus.limits.writeCache ? 0x04 : 0
-  else {
-    data[2] = nexus.mapping.unit.descriptorSense ? 0x04 : 0
-    data[4] = nexus.mapping.unit.softwareProtected ? 0x08 : 0
-  }
+  else data[2] = nexus.mapping.unit.descriptorSense ? 0x04 : 0
   return data
 }
 
@@ -41,7 +38,7 @@ export function modeSense(task: Task): CommandResult {
     put32(descriptor, 4, limits.blockSize)
   }
   const body = Buffer.concat([descriptor, ...pages])
-  const specific = (limits.readOnly || nexus.mapping.unit.softwareProtected ? 0x80 : 0) | (limits.fua ? 0x10 : 0)
+  const specific = (limits.readOnly ? 0x80 : 0) | (limits.fua ? 0x10 : 0)
   const head = Buffer.alloc(wide ? 8 : 4)
   if (wide) {
     put16(head, 0, 6 + body.length)

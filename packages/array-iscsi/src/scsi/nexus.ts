@@ -1,10 +1,10 @@
 import type { Access, BlockDevice, DeviceLimits, Path } from '@blockbraid/core'
 import type { Outcome } from './outcome.ts'
 import { Attention, check } from './outcome.ts'
-import type { Mapping } from './unit.ts'
+import type { Mapping, UnitWatcher } from './unit.ts'
 
 /** A logical unit as one session sees it: its device, and what it has to be told. */
-export class Nexus {
+export class Nexus implements UnitWatcher {
   readonly mapping: Mapping
   readonly device: BlockDevice
   /** Name of the initiator port and the target port: what reservations are held by. */

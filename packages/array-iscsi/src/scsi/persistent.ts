@@ -1,4 +1,4 @@
-import { get16, put16, put32 } from '../pdu/bytes.ts'
+import { get16, put16, put32 } from '@blockbraid/wire'
 import type { CommandResult } from './entry.ts'
 import type { Nexus } from './nexus.ts'
 import type { Outcome } from './outcome.ts'

@@ -1,5 +1,3 @@
-import type { Nexus } from './nexus.ts'
-
 /** Types of persistent reservations (SPC-4 table 65). */
 export const ReservationType = {
   writeExclusive: 1,
@@ -57,9 +55,9 @@ export class Reservations {
   }
 
   /** Whether a nexus may run a command that reads, or `writes`. */
-  allows(nexus: Nexus, writes: boolean): boolean {
-    if (this.heldBy(nexus.name)) return true
-    if (this.forRegistrants && this.registrations.has(nexus.name)) return true
+  allows(name: string, writes: boolean): boolean {
+    if (this.heldBy(name)) return true
+    if (this.forRegistrants && this.registrations.has(name)) return true
     const onlyWrites =
       this.type === ReservationType.writeExclusive ||
       this.type === ReservationType.writeExclusiveRegistrants ||

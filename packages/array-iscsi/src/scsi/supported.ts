@@ -1,4 +1,4 @@
-import { get16, get32, put16, put32 } from '../pdu/bytes.ts'
+import { get16, get32, put16, put32 } from '@blockbraid/wire'
 import type { CommandResult } from './entry.ts'
 import { Check } from './outcome.ts'
 

@@ -1,8 +1,42 @@
 import { Io, NO_BUFFERS } from '@blockbraid/core'
-import type { Session } from '../session/session.ts'
+import type { InputSlab } from '@blockbraid/wire'
+import { letGo } from '@blockbraid/wire'
 import type { Nexus } from './nexus.ts'
 import type { Outcome } from './outcome.ts'
 import { GOOD } from './outcome.ts'
+import type { Unit } from './unit.ts'
+
+/** What commands need of their array. */
+export interface CommandHost {
+  readonly targetName: string
+  /** TPGS field of INQUIRY: 0 none, 1 implicit, 2 explicit, 3 both. */
+  readonly tpgs: number
+  /** What a session is told of that has these LUNs. */
+  luns(mapped: Iterable<number>): readonly number[]
+  /** Aborts every task of a unit that came through one of these nexuses; settles when they have ended. */
+  abortNexuses(unit: Unit, names: ReadonlySet<string>): Promise<void>
+  /** Calls back in a later turn of the event loop. */
+  later(callback: () => void): void
+}
+
+/** The session of a task, as its command and tasks of others see it. */
+export interface TaskSession {
+  readonly host: CommandHost
+  readonly nexuses: ReadonlyMap<number, Nexus>
+  readonly tasks: ReadonlyMap<number, Task>
+  /** Whether anything can be answered. */
+  readonly live: boolean
+  /** Its turn in the task set has come. */
+  execute(task: Task): void
+  /** A task ends with a status and without data. */
+  end(task: Task, outcome: Outcome): void
+  /** A task ends with GOOD and data. */
+  endWithData(task: Task, views: readonly Uint8Array[], length: number): void
+  /** Aborts a task; settles when the device has nothing of it any more. */
+  abort(task: Task): Promise<void>
+  /** Ends the connection at once: no answer would be right. */
+  drop(): void
+}
 
 /** A request for data that the initiator has not answered to its end. */
 export interface OpenR2T {
@@ -19,7 +53,7 @@ const NO_CDB = Buffer.alloc(16)
 /** One SCSI command from its PDU to its response; pooled. */
 export class Task {
   readonly io = new Io()
-  session: Session | null = null
+  session: TaskSession | null = null
   nexus: Nexus | null = null
   tag = 0
   lunHigh = 0
@@ -41,6 +75,8 @@ export class Task {
   take = 0
   received = 0
   views: Uint8Array[] = NO_BUFFERS
+  /** Memory that `views` are in. */
+  readonly slabs: InputSlab[] = []
   /** Unsolicited data is still coming. */
   unsolicited = false
   /** Number of the next unsolicited Data-Out. */
@@ -61,6 +97,10 @@ export class Task {
   /** Called when an aborted task has ended. */
   onEnd: (() => void)[] = []
 
+  execute(): void {
+    this.session!.execute(this)
+  }
+
   /** Makes it as new. */
   clear(): void {
     this.session = null
@@ -71,6 +111,7 @@ export class Task {
     this.take = 0
     this.received = 0
     this.views = NO_BUFFERS
+    while (this.slabs.length > 0) letGo(this.slabs.pop()!)
     this.unsolicited = false
     this.unsolicitedSn = 0
     this.solicited = 0

@@ -1,5 +1,4 @@
 import type { Access, BlockDevice, VolumeId } from '@blockbraid/core'
-import type { Nexus } from './nexus.ts'
 import type { Reservations } from './reservations.ts'
 import type { TaskSet } from './task-set.ts'
 
@@ -9,6 +8,16 @@ export interface TargetPort {
   readonly number: number
   /** Target port group, as ALUA and as iSCSI portal group tag. */
   readonly group: number
+}
+
+/** A session's view of a unit, for what others do that it has to be told of. */
+export interface UnitWatcher {
+  /** Name of the nexus, which reservations are held by. */
+  readonly name: string
+  /** Queues a unit attention: ASC << 8 | ASCQ. */
+  raise(attention: number): void
+  /** The access state changed at a port of the unit. */
+  accessChanged(): void
 }
 
 /** A logical unit: a volume, whatever the portals. */
@@ -23,7 +32,7 @@ export interface Unit {
   /** What it executes, of all sessions. */
   readonly taskSet: TaskSet
   /** Sessions that see it. */
-  readonly nexuses: Set<Nexus>
+  readonly nexuses: Set<UnitWatcher>
   /** Where it is mapped, by portal. */
   readonly mappings: Set<Mapping>
   /** Sense data in descriptor format. */
@@ -32,8 +41,6 @@ export interface Unit {
   readonly unmapZeroes: boolean
   /** Designation descriptors to tell instead of the one of `volume`. */
   readonly designators: Buffer | undefined
-  /** Write protection set by MODE SELECT. */
-  softwareProtected: boolean
 }
 
 /** A logical unit at a LUN of a portal. */

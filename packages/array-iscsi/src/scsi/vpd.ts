@@ -1,5 +1,5 @@
 import type { VolumeId } from '@blockbraid/core'
-import { put16, put32 } from '../pdu/bytes.ts'
+import { put16, put32 } from '@blockbraid/wire'
 import { MAX_UNMAP_BLOCKS, MAX_UNMAP_DESCRIPTORS } from './changes.ts'
 import type { Nexus } from './nexus.ts'
 

@@ -1,13 +1,15 @@
-import type { Socket } from 'node:net'
 import type { Timer } from '@blockbraid/core'
+import type { InputSlab, Wire, WireSink } from '@blockbraid/wire'
+import { put16, put32 } from '@blockbraid/wire'
 import type { LoginContext } from '../login/target-login.ts'
 import { TargetLogin } from '../login/target-login.ts'
-import { put16, put32 } from '../pdu/bytes.ts'
 import { BHS, PduOpcode, pduName } from '../pdu/opcodes.ts'
 import type { OutputTap } from '../pdu/output.ts'
 import { Output } from '../pdu/output.ts'
 import type { PduSink } from '../pdu/parser.ts'
 import { PduParser } from '../pdu/parser.ts'
+import type { SessionConnection } from './host.ts'
+import { SessionReceiver } from './receiver.ts'
 import type { Session } from './session.ts'
 
 /** Data of one PDU during a login (RFC 7143 §13.12: the default). */
@@ -29,41 +31,46 @@ export interface ConnectionHost extends LoginContext {
 }
 
 /** One TCP connection: first the login, then its session. */
-export class Connection implements PduSink {
+export class Connection implements WireSink, PduSink, SessionConnection {
   readonly out: Output
   readonly #host: ConnectionHost
-  readonly #socket: Socket
+  readonly #wire: Wire
   readonly #parser: PduParser
   readonly #login: TargetLogin
   readonly #bhs = Buffer.alloc(BHS)
   #data: Buffer[] = []
   #entering = false
-  #closed = false
+  #over = false
+  #dark = false
+  /** Its end waits for the light. */
+  #finishing = false
   #timer: Timer
   readonly #abort = new AbortController()
   session: Session | undefined
 
-  constructor(host: ConnectionHost, socket: Socket) {
+  constructor(host: ConnectionHost, wire: Wire) {
     this.#host = host
-    this.#socket = socket
-    this.out = new Output(socket)
+    this.#wire = wire
+    this.out = new Output(wire.outbox)
     this.#parser = new PduParser(this, LOGIN_DATA)
     this.#login = new TargetLogin(host)
     this.#timer = host.after(host.loginTimeout, () => this.destroy())
     this.out.setTap(host.tapFor(this))
-    socket.setNoDelay(true)
-    socket.on('data', (chunk: Buffer) => this.#parser.push(chunk))
-    socket.on('error', () => {})
-    socket.on('close', () => this.#end())
+    wire.sink = this
   }
 
-  get closed(): boolean {
-    return this.#closed
+  /** Whether it is over. */
+  get over(): boolean {
+    return this.#over
   }
 
   /** Fires when the connection ends. */
   get signal(): AbortSignal {
     return this.#abort.signal
+  }
+
+  get answeringLun(): number {
+    return this.session?.answeringLun ?? -1
   }
 
   get portal(): number {
@@ -73,23 +80,43 @@ export class Connection implements PduSink {
   /** Cuts the connection. */
   destroy(): void {
     this.#parser.stop()
-    this.#socket.destroy()
+    this.#wire.destroy()
     this.#end()
   }
 
   /** Ends the connection when what was written is out. */
   finish(): void {
     this.#parser.stop()
-    this.out.flush()
-    this.#socket.destroySoon()
+    this.#finishing = true
+    if (!this.#dark) this.#wire.end()
+  }
+
+  hold(): InputSlab {
+    return this.#wire.hold()
   }
 
   /** Nothing comes in or goes out; what would, waits. */
   setDark(dark: boolean): void {
-    if (this.#closed) return
+    if (this.#over || this.#dark === dark) return
+    this.#dark = dark
     this.out.setHeld(dark)
-    if (dark) this.#socket.pause()
-    else this.#socket.resume()
+    if (dark) return this.#wire.pause()
+    if (this.#finishing) this.#wire.end()
+    else this.#wire.resume()
+  }
+
+  // WireSink
+
+  bytes(chunk: Buffer, start: number, end: number): void {
+    this.#parser.push(chunk, start, end)
+  }
+
+  finished(): void {
+    this.finish()
+  }
+
+  closed(): void {
+    this.#end()
   }
 
   // PduSink, for the login
@@ -106,7 +133,7 @@ export class Connection implements PduSink {
   }
 
   pduData(view: Buffer): void {
-    this.#data.push(view)
+    this.#data.push(Buffer.from(view))
   }
 
   pduEnd(): void {
@@ -120,7 +147,7 @@ export class Connection implements PduSink {
     this.#entering = true
     this.#host.admit(this.#login, this).then(
       (session) => {
-        if (this.#closed) return void session.lose()
+        if (this.#over) return void session.lose()
         this.#timer.cancel()
         put16(answer.header, 14, session.identity.tsih)
         put32(answer.header, 28, session.window.expCmdSn)
@@ -145,7 +172,7 @@ export class Connection implements PduSink {
     this.#parser.headerDigest = agreed.headerDigest
     this.#parser.dataDigest = agreed.dataDigest
     this.#parser.maxData = this.#host.keys.maxRecvDataSegmentLength
-    this.#parser.sink = session
+    this.#parser.sink = new SessionReceiver(session)
   }
 
   #send(header: Buffer, data: Buffer): void {
@@ -155,8 +182,8 @@ export class Connection implements PduSink {
   }
 
   #end(): void {
-    if (this.#closed) return
-    this.#closed = true
+    if (this.#over) return
+    this.#over = true
     this.#timer.cancel()
     this.#abort.abort()
     this.#host.closed(this)

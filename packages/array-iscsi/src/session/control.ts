@@ -1,9 +1,20 @@
-import { get32, put32 } from '../pdu/bytes.ts'
+import { get32, put32 } from '@blockbraid/wire'
 import { FINAL, NO_TAG, PduOpcode, RejectReason } from '../pdu/opcodes.ts'
 import { encodeText, parseText } from '../pdu/text.ts'
 import { beginPdu, sendReject } from './replies.ts'
 import type { Session } from './session.ts'
 import { manageTasks } from './task-management.ts'
+
+/** Whether {@link handleControl} takes such a request. */
+export function isServed(opcode: number): boolean {
+  return (
+    opcode === PduOpcode.nopOut ||
+    opcode === PduOpcode.taskManagement ||
+    opcode === PduOpcode.text ||
+    opcode === PduOpcode.logout ||
+    opcode === PduOpcode.snack
+  )
+}
 
 /** Serves every request that is not a SCSI command or its data. */
 export function handleControl(session: Session, bhs: Buffer, data: Buffer): void {
@@ -24,7 +35,7 @@ export function handleControl(session: Session, bhs: Buffer, data: Buffer): void
 
 function nopOut(session: Session, bhs: Buffer, data: Buffer): void {
   const tag = get32(bhs, 16)
-  if (tag === NO_TAG) return session.host.pong(session)
+  if (tag === NO_TAG) return session.host.pong()
   const at = beginPdu(session, PduOpcode.nopIn, FINAL, tag, true)
   put32(session.out.bytes, at + 20, NO_TAG)
   const length = Math.min(data.length, session.agreed.maxSendDataSegmentLength)
@@ -90,6 +101,7 @@ function logout(session: Session, bhs: Buffer): void {
   void Promise.all(ended).then(() => {
     if (!session.live) return
     respond(0)
-    session.host.finish(session)
+    session.host.loggedOut()
+    session.finish()
   })
 }

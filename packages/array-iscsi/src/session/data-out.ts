@@ -1,4 +1,4 @@
-import { get32 } from '../pdu/bytes.ts'
+import { get32 } from '@blockbraid/wire'
 import { FINAL, NO_TAG } from '../pdu/opcodes.ts'
 import { Check } from '../scsi/outcome.ts'
 import type { Task } from '../scsi/task.ts'
@@ -20,7 +20,7 @@ export function solicit(session: Session, task: Task): void {
 }
 
 /** What is wrong with a Data-Out PDU of `length` bytes for `task`; empty where it fits (RFC 7143 §11.7). */
-export function dataOutFault(task: Task, bytes: Uint8Array, at: number, length: number): string {
+export function dataOutFault(session: Session, task: Task, bytes: Uint8Array, at: number, length: number): string {
   const tag = get32(bytes, at + 20)
   const dataSn = get32(bytes, at + 36)
   const offset = get32(bytes, at + 40)
@@ -29,7 +29,7 @@ export function dataOutFault(task: Task, bytes: Uint8Array, at: number, length: 
   if (tag === NO_TAG) {
     if (!task.unsolicited) return 'unsolicited data that was not announced'
     if (dataSn !== task.unsolicitedSn) return `DataSN ${dataSn} where ${task.unsolicitedSn} was due`
-    const most = Math.min(task.expected, task.session!.agreed.firstBurstLength)
+    const most = Math.min(task.expected, session.agreed.firstBurstLength)
     if (offset + length > most) return `unsolicited data to ${offset + length}, more than ${most}`
     if (offset + length === most && !final) return 'unsolicited data that goes on behind its end'
     return ''
@@ -43,11 +43,11 @@ export function dataOutFault(task: Task, bytes: Uint8Array, at: number, length: 
 }
 
 /** Accounts for a Data-Out PDU that fits, before its data comes. */
-export function countDataOut(task: Task, bytes: Uint8Array, at: number, length: number): void {
+export function countDataOut(session: Session, task: Task, bytes: Uint8Array, at: number, length: number): void {
   task.received += length
   if (get32(bytes, at + 20) === NO_TAG) {
     task.unsolicitedSn++
-    if ((bytes[at + 1]! & FINAL) !== 0) endUnsolicited(task)
+    if ((bytes[at + 1]! & FINAL) !== 0) endUnsolicited(session, task)
     return
   }
   const r2t = task.r2ts[0]!
@@ -57,13 +57,10 @@ export function countDataOut(task: Task, bytes: Uint8Array, at: number, length: 
 }
 
 // All that may go without being asked for must go, once any Data-Out does (RFC 7143 §11.4.7.2).
-function endUnsolicited(task: Task): void {
-  const session = task.session!
+function endUnsolicited(session: Session, task: Task): void {
   const due = Math.min(task.expected, session.agreed.firstBurstLength)
   task.unsolicited = false
   if (task.received === due) return
-  session.host.violation(
-    `${session.identity.initiatorName}: unsolicited data that ends at ${task.received}, not at ${due}`,
-  )
+  session.note(`unsolicited data that ends at ${task.received}, not at ${due}`)
   task.refused = Check.unsolicitedShort
 }

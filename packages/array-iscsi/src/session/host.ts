@@ -1,13 +1,43 @@
-import type { Task } from '../scsi/task.ts'
-import type { Unit } from '../scsi/unit.ts'
-import type { Session } from './session.ts'
+import type { InputSlab } from '@blockbraid/wire'
+import type { CommandRule } from '../faults/types.ts'
+import type { Output } from '../pdu/output.ts'
+import type { CommandHost, Task, TaskSession } from '../scsi/task.ts'
+
+/** What a session is, from its login. */
+export interface SessionIdentity {
+  readonly initiatorName: string
+  readonly isid: string
+  readonly tsih: number
+  readonly cid: number
+  readonly discovery: boolean
+  readonly portal: number
+  readonly portalGroup: number
+}
+
+/** The connection of a session. */
+export interface SessionConnection {
+  readonly out: Output
+  /** Keeps the bytes at hand until the slab is let go of. */
+  hold(): InputSlab
+  /** Ends it at once. */
+  destroy(): void
+  /** Ends it when all that was sent is out. */
+  finish(): void
+}
 
 /** What a rule says of a PDU that has come in. */
 export type IncomingAction = 'pass' | 'drop' | 'cut'
 
+/** Rules that are in force now, as sessions ask for them. */
+export interface SessionHooks {
+  /** Null while no rule is for PDUs that come in. */
+  readonly incoming: ((portal: number, bytes: Uint8Array, at: number) => IncomingAction) | null
+  /** Null while no rule is for commands; gives the one that takes care of a command. */
+  readonly command: ((portal: number, task: Task) => CommandRule | undefined) | null
+}
+
 /** What sessions need of their array. */
-export interface SessionHost {
-  readonly targetName: string
+export interface SessionHost extends CommandHost {
   /** Commands that a session may have unanswered. */
   readonly windowWidth: number
   /** Whether ended commands make room for new ones, as a session begins. */
@@ -18,29 +48,19 @@ export interface SessionHost {
   readonly earlyStatus: boolean
   /** Whether every command keeps a copy of its CDB. */
   readonly keepsCdb: boolean
-  /** TPGS field of INQUIRY: 0 none, 1 implicit, 2 explicit, 3 both. */
-  readonly tpgs: number
-  readonly hooks: {
-    /** Null while no rule is for PDUs that come in. */
-    readonly incoming: ((session: Session, bytes: Uint8Array, at: number) => IncomingAction) | null
-    /** Null while no rule is for commands; says whether a rule takes care of the command. */
-    readonly command: ((task: Task) => boolean) | null
-  }
+  readonly hooks: SessionHooks
   /** What a task management function is answered with, or -1: as it is. */
-  taskManagementVerdict(session: Session, action: number): number
-  /** LUNs that a session is told of. */
-  luns(session: Session): readonly number[]
+  taskManagementVerdict(portal: number, action: number): number
   /** Addresses for SendTargets: pairs of TargetName and TargetAddress. */
   targets(wanted: string): readonly (readonly [string, string])[]
-  /** Every live session with the same view of a unit. */
-  sessions(): Iterable<Session>
-  abortNexuses(unit: Unit, names: ReadonlySet<string>): Promise<void>
+  /** Every live session. */
+  sessions(): Iterable<TaskSession>
   /** Counts a command. */
   count(opcode: number): void
   /** Counts task management functions that end tasks. */
   countAborts(tasks: number): void
   /** Logs a command whose turn has come. */
-  record(session: Session, task: Task): void
+  record(identity: SessionIdentity, task: Task): void
   /** The initiator broke a rule of the protocol. */
   violation(text: string): void
   /** A command outside of the window was ignored. */
@@ -48,11 +68,7 @@ export interface SessionHost {
   /** Data of a task that is no more was thrown away. */
   stray(bytes: number): void
   /** A NOP-In that the array sent was answered. */
-  pong(session: Session): void
-  /** Calls back in a later turn of the event loop. */
-  later(callback: () => void): void
-  /** Ends the connection of a session at once. */
-  drop(session: Session): void
-  /** Ends the connection of a session when all that was sent is out. */
-  finish(session: Session): void
+  pong(): void
+  /** An initiator has logged out. */
+  loggedOut(): void
 }

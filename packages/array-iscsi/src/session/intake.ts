@@ -1,4 +1,4 @@
-import { get32 } from '../pdu/bytes.ts'
+import { get32 } from '@blockbraid/wire'
 import { FINAL, IMMEDIATE } from '../pdu/opcodes.ts'
 import { prepare } from '../scsi/commands.ts'
 import { lunOfPdu } from '../scsi/lun.ts'

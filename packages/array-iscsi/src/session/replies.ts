@@ -1,17 +1,28 @@
-import { put16, put32 } from '../pdu/bytes.ts'
+import { put16, put32 } from '@blockbraid/wire'
+import type { Agreed } from '../login/keys.ts'
 import { BHS, FINAL, NO_TAG, PduOpcode } from '../pdu/opcodes.ts'
 import type { Output } from '../pdu/output.ts'
 import type { Outcome } from '../scsi/outcome.ts'
 import { encodeSense, GOOD, Status } from '../scsi/outcome.ts'
 import type { OpenR2T, Task } from '../scsi/task.ts'
-import type { Session } from './session.ts'
+import type { CommandWindow } from './window.ts'
 
 const OVERFLOW = 0x04
 const UNDERFLOW = 0x02
 const WITH_STATUS = 0x01
 
+/** A session as far as it sends. */
+export interface Sender {
+  readonly out: Output
+  readonly window: CommandWindow
+  readonly agreed: Agreed
+  readonly host: { readonly collapse: boolean }
+  /** Number of the next status. */
+  statSn: number
+}
+
 /** Starts a PDU with what most have in common; its StatSN is used up where `numbered`. */
-export function beginPdu(session: Session, opcode: number, flags: number, tag: number, numbered: boolean): number {
+export function beginPdu(session: Sender, opcode: number, flags: number, tag: number, numbered: boolean): number {
   const { out, window } = session
   const at = out.begin()
   const bytes = out.bytes
@@ -33,7 +44,7 @@ function putResidual(out: Output, at: number, expected: number, actual: number):
 }
 
 /** The command ends without data to the initiator; `actual`: bytes the command itself moves. */
-export function sendResponse(session: Session, task: Task, outcome: Outcome, actual: number): void {
+export function sendResponse(session: Sender, task: Task, outcome: Outcome, actual: number): void {
   const { out } = session
   if (!task.immediate) session.window.ended()
   const at = beginPdu(session, PduOpcode.scsiResponse, FINAL, task.tag, true)
@@ -53,12 +64,12 @@ export function sendResponse(session: Session, task: Task, outcome: Outcome, act
 }
 
 /** The command ends with GOOD and `total` bytes of data, of which the initiator gets what it expects. */
-export function sendData(session: Session, task: Task, views: readonly Uint8Array[], total: number): void {
+export function sendData(session: Sender, task: Task, views: readonly Uint8Array[], total: number): void {
   const expected = task.reads ? task.expected : 0
   const length = total < expected ? total : expected
   if (length === 0) return sendResponse(session, task, GOOD, total)
   const { out, agreed } = session
-  const collapse = session.collapse
+  const { collapse } = session.host
   let inBurst = 0
   for (let offset = 0; offset < length; ) {
     const left = length - offset
@@ -83,7 +94,7 @@ export function sendData(session: Session, task: Task, views: readonly Uint8Arra
 }
 
 /** Asks for the data of a write. */
-export function sendR2T(session: Session, task: Task, r2t: OpenR2T): void {
+export function sendR2T(session: Sender, task: Task, r2t: OpenR2T): void {
   const { out } = session
   const at = beginPdu(session, PduOpcode.r2t, FINAL, task.tag, false)
   const bytes = out.bytes
@@ -97,7 +108,7 @@ export function sendR2T(session: Session, task: Task, r2t: OpenR2T): void {
 }
 
 /** Refuses a PDU: its header goes back with the reason. */
-export function sendReject(session: Session, reason: number, bhs: Uint8Array): void {
+export function sendReject(session: Sender, reason: number, bhs: Uint8Array): void {
   const { out } = session
   const at = beginPdu(session, PduOpcode.reject, FINAL, NO_TAG, true)
   out.bytes[at + 2] = reason

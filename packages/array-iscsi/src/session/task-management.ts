@@ -1,8 +1,8 @@
-import { get32, put32 } from '../pdu/bytes.ts'
+import { get32, put32 } from '@blockbraid/wire'
 import { FINAL, PduOpcode } from '../pdu/opcodes.ts'
 import { readLun } from '../scsi/lun.ts'
 import { Attention } from '../scsi/outcome.ts'
-import type { Task } from '../scsi/task.ts'
+import type { Task, TaskSession } from '../scsi/task.ts'
 import type { Unit } from '../scsi/unit.ts'
 import { beginPdu } from './replies.ts'
 import type { Session } from './session.ts'
@@ -30,7 +30,7 @@ const Response = {
 /** Serves a task management request; the response goes out when the tasks have ended. */
 export function manageTasks(session: Session, bhs: Buffer): void {
   const action = bhs[1]! & 0x7f
-  const forced = session.host.taskManagementVerdict(session, action)
+  const forced = session.host.taskManagementVerdict(session.identity.portal, action)
   if (forced >= 0) return respond(session, bhs, forced)
   const tasks = affected(session, bhs, action)
   if (typeof tasks === 'number') return respond(session, bhs, tasks)
@@ -70,7 +70,7 @@ function affected(session: Session, bhs: Buffer, action: number): Task[] | numbe
   return Response.notSupported
 }
 
-function tasksOf(sessions: Iterable<Session>, which: (unit: Unit | undefined) => boolean): Task[] {
+function tasksOf(sessions: Iterable<TaskSession>, which: (unit: Unit | undefined) => boolean): Task[] {
   const found: Task[] = []
   for (const session of sessions) {
     for (const task of session.tasks.values()) if (which(task.nexus?.mapping.unit)) found.push(task)

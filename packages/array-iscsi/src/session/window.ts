@@ -1,4 +1,4 @@
-import { serialBefore } from '../pdu/bytes.ts'
+import { serialBefore } from '../pdu/serial.ts'
 
 /** Which commands a session takes, and in which order they have their turn (RFC 7143 §4.2.2.1). */
 export class CommandWindow {

@@ -352,7 +352,7 @@ class Multipath implements MultipathDevice, SlotOwner {
   }
 
   get unflushed(): boolean {
-    return this.limits.writeCache && this.#engine.unflushed
+    return this.limits.writeCache && this.#engine.durability.unflushed
   }
 
   get hasUsable(): boolean {
@@ -385,7 +385,8 @@ class Multipath implements MultipathDevice, SlotOwner {
     const others = this.#slots.filter((other) => other !== slot && other.hears)
     if (inDoubt) doubt(others)
     else for (const other of others) other.tellsKnown = true
-    if (this.limits.writeCache && this.#engine.cacheLost()) this.#emit('cacheLost', { path: slot.entry.id, reason })
+    if (this.limits.writeCache && this.#engine.durability.cacheLost())
+      this.#emit('cacheLost', { path: slot.entry.id, reason })
   }
 
   slotTroubled(slot: PathSlot, trouble: PathTrouble): void {
@@ -401,12 +402,12 @@ class Multipath implements MultipathDevice, SlotOwner {
     const readOnly = this.#hold.update(this.#slots)
     const combined = readOnly === told.readOnly ? told : { ...told, readOnly }
     // Once something was lost, flushes come here for as long as the device lives: they are how clients are told.
-    const writeCache = this.#cache.update(combined.writeCache) || this.#engine.hasLost
+    const writeCache = this.#cache.update(combined.writeCache) || this.#engine.durability.hasLost
     this.limits = writeCache === combined.writeCache ? combined : { ...combined, writeCache }
     const isNew = this.#widest === undefined
     this.#widest = widen(this.#widest, this.limits)
-    if (writeCache && !hadCache) this.#engine.cacheOn()
-    if (hadFua && !this.limits.fua) this.#engine.fuaOff()
+    if (writeCache && !hadCache) this.#engine.durability.cacheOn()
+    if (hadFua && !this.limits.fua) this.#engine.durability.fuaOff()
     for (const entry of entries) this.#chooseFront(entry, entry.path as Path, this.#widest)
     const { limits } = this
     if (limits.readOnly && !before.readOnly) this.#engine.unpark()

@@ -8,7 +8,6 @@ import type { PathState, PathStatus } from '../pair.ts'
 import type { IoStatus } from '../status.ts'
 import { describeStatus } from '../status.ts'
 import type { Access, Path, PathTrouble } from '../target.ts'
-import { AttemptList } from './attempt.ts'
 import type { Connection } from './connect.ts'
 import { abandon, connectOnce } from './connect.ts'
 import { Exclusion } from './exclusion.ts'
@@ -49,8 +48,6 @@ export interface SlotOwner {
 export class PathSlot {
   readonly source: PathSource
   readonly entry: PathEntry
-  /** Attempts that change data and failed here: they wait for the fence. */
-  readonly held: AttemptList = new AttemptList()
   state: PathState = 'connecting'
   reason = ''
   since: number

@@ -11,7 +11,7 @@
 
 /* handles.c: what this environment (main thread or worker) holds, by number. */
 
-enum kind { KIND_FREE, KIND_MAPPING, KIND_WATCHER, KIND_FD };
+enum kind { KIND_FREE, KIND_MAPPING, KIND_WATCHER, KIND_STREAM, KIND_FD };
 
 struct slot {
   enum kind kind;
@@ -34,6 +34,8 @@ struct instance {
   /* uv handles not closed yet: the environment waits for them. */
   uint32_t closing;
   bool ended;
+  /* NULL before its first use. */
+  struct awake *awake;
 };
 
 /* A new handle, or -1 without memory. */
@@ -42,6 +44,8 @@ int64_t handle_add(struct instance *self, enum kind kind, void *object, int fd);
 struct slot *handle_find(struct instance *self, int64_t handle, enum kind kind);
 void handle_remove(struct instance *self, struct slot *slot);
 void instance_release(struct instance *self);
+/* A uv handle has closed: with the last one the environment that waits for them can end. */
+void instance_closed(struct instance *self);
 
 /* arguments.c: readers that throw a TypeError with the argument's name and return false. */
 
@@ -87,6 +91,12 @@ napi_value watch(napi_env env, napi_callback_info info);
 napi_value watch_close(napi_env env, napi_callback_info info);
 napi_value watch_ref(napi_env env, napi_callback_info info);
 
+/* awake.c */
+
+bool awake_available(void);
+void awake_end(struct instance *self);
+napi_value stay_awake(napi_env env, napi_callback_info info);
+
 /* fds.c */
 
 napi_value socket_pair(napi_env env, napi_callback_info info);
@@ -94,6 +104,25 @@ napi_value close_fd(napi_env env, napi_callback_info info);
 napi_value close_handle(napi_env env, napi_callback_info info);
 napi_value peer_pid(napi_env env, napi_callback_info info);
 napi_value control(napi_env env, napi_callback_info info);
+
+/* listen.c */
+
+napi_value listen_tcp(napi_env env, napi_callback_info info);
+napi_value listen_unix(napi_env env, napi_callback_info info);
+napi_value accept_socket(napi_env env, napi_callback_info info);
+napi_value local_port(napi_env env, napi_callback_info info);
+
+/* stream.c */
+
+void stream_end(struct instance *self, struct slot *slot);
+napi_value stream_open(napi_env env, napi_callback_info info);
+napi_value stream_poll(napi_env env, napi_callback_info info);
+napi_value stream_receive(napi_env env, napi_callback_info info);
+napi_value stream_send(napi_env env, napi_callback_info info);
+napi_value stream_send_views(napi_env env, napi_callback_info info);
+napi_value stream_shutdown(napi_env env, napi_callback_info info);
+napi_value stream_close(napi_env env, napi_callback_info info);
+napi_value stream_release(napi_env env, napi_callback_info info);
 
 /* netlink.c */
 

@@ -54,3 +54,10 @@ void instance_release(struct instance *self) {
   free(self->slots);
   free(self);
 }
+
+void instance_closed(struct instance *self) {
+  self->closing--;
+  if (self->closing > 0 || !self->ended) return;
+  napi_remove_async_cleanup_hook(self->cleanup);
+  instance_release(self);
+}

@@ -12,11 +12,24 @@ static const napi_property_descriptor exported[] = {
   EXPORT("watch", watch),
   EXPORT("watchClose", watch_close),
   EXPORT("watchRef", watch_ref),
+  EXPORT("stayAwake", stay_awake),
   EXPORT("socketPair", socket_pair),
   EXPORT("closeFd", close_fd),
   EXPORT("closeHandle", close_handle),
   EXPORT("peerPid", peer_pid),
   EXPORT("ioctl", control),
+  EXPORT("listenTcp", listen_tcp),
+  EXPORT("listenUnix", listen_unix),
+  EXPORT("acceptSocket", accept_socket),
+  EXPORT("localPort", local_port),
+  EXPORT("streamOpen", stream_open),
+  EXPORT("streamPoll", stream_poll),
+  EXPORT("streamReceive", stream_receive),
+  EXPORT("streamSend", stream_send),
+  EXPORT("streamSendViews", stream_send_views),
+  EXPORT("streamShutdown", stream_shutdown),
+  EXPORT("streamClose", stream_close),
+  EXPORT("streamRelease", stream_release),
   EXPORT("netlinkOpen", netlink_open),
   EXPORT("netlinkRequest", netlink_request),
   EXPORT("uringOpen", uring_open),
@@ -25,13 +38,15 @@ static const napi_property_descriptor exported[] = {
   EXPORT("lockMemory", lock_memory),
 };
 
-/* Watchers first: they poll the descriptors. Mappings are ended by V8, which lets go of every ArrayBuffer. */
+/* Watchers and streams first: they poll the descriptors. Mappings are ended by V8, which lets go of every ArrayBuffer. */
 static void end(napi_async_cleanup_hook_handle cleanup, void *data) {
   struct instance *self = data;
   (void)cleanup;
   self->ended = true;
+  awake_end(self);
   for (uint32_t i = 0; i < self->capacity; i++) {
     if (self->slots[i].kind == KIND_WATCHER) watcher_end(self, &self->slots[i]);
+    else if (self->slots[i].kind == KIND_STREAM) stream_end(self, &self->slots[i]);
   }
   for (uint32_t i = 0; i < self->capacity; i++) {
     if (self->slots[i].kind != KIND_FD) continue;
@@ -44,8 +59,8 @@ static void end(napi_async_cleanup_hook_handle cleanup, void *data) {
 }
 
 NAPI_MODULE_INIT() {
-  if (!poll_available()) {
-    napi_throw_error(env, "ERR_NO_LIBUV", "this runtime does not offer the poll handles of libuv 1");
+  if (!poll_available() || !awake_available()) {
+    napi_throw_error(env, "ERR_NO_LIBUV", "this runtime does not offer the handles of libuv 1");
     return NULL;
   }
   struct instance *self = calloc(1, sizeof *self);

@@ -1,27 +1,12 @@
-/* File descriptors in the event loop of Node. The headers of libuv do not come with Node-API; the functions
- * used here are exported by every node binary and fixed within libuv 1. What could differ is asked at run time. */
+/* File descriptors in the event loop of Node. */
 #define _GNU_SOURCE
 #include "addon.h"
+#include "uv.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#define UV_POLL 8
-#define UV_READABLE 1
-
-#define WEAK __attribute__((weak))
-WEAK extern size_t uv_handle_size(int type);
-WEAK extern const char *uv_handle_type_name(int type);
-WEAK extern void uv_handle_set_data(void *handle, void *data);
-WEAK extern void *uv_handle_get_data(const void *handle);
-WEAK extern int uv_poll_init(struct uv_loop_s *loop, void *handle, int fd);
-WEAK extern int uv_poll_start(void *handle, int events, void (*callback)(void *handle, int status, int events));
-WEAK extern int uv_poll_stop(void *handle);
-WEAK extern void uv_close(void *handle, void (*callback)(void *handle));
-WEAK extern void uv_ref(void *handle);
-WEAK extern void uv_unref(void *handle);
 
 struct watcher {
   struct instance *instance;
@@ -66,11 +51,7 @@ static void on_closed(void *poll) {
   struct instance *self = watcher->instance;
   free(poll);
   free(watcher);
-  self->closing--;
-  if (self->closing == 0 && self->ended) {
-    napi_remove_async_cleanup_hook(self->cleanup);
-    instance_release(self);
-  }
+  instance_closed(self);
 }
 
 void watcher_end(struct instance *self, struct slot *slot) {

@@ -74,6 +74,11 @@ for (let call = 0; call < count; call++) {
   const args = Array.from({ length: random(6) }, argument)
   // Requests that cannot do harm, were they to be taken.
   if (name === 'ioctl') args[1] = pick(['x', -1, 0x541b, 0x5401, 0.5])
+  // A socket file would stay.
+  if (name === 'listenUnix') args[0] = pick(['', 'x'.repeat(108), 'x'.repeat(300), 'a\0b', 5])
+  // It would close what it took over, be it this program's output.
+  if (name === 'streamOpen') args[0] = pick([-1, 0.5, 'x', file, 1e6, socketPair()[0]])
+  if (name === 'streamSendViews' && random(2) === 0) args[1] = pick([[message, detached], [message, 5], {}, 'x'])
   // Memory in abundance would be given.
   if ((name === 'mapMemory' || name === 'mapFile') && typeof args[0] === 'number' && args[0] > 1e9) args[0] = 65536
   try {

@@ -13,6 +13,7 @@ import {
   openGenericNetlink,
   Ring,
   socketPair,
+  stayAwake,
   type Watcher,
   watchReadable,
 } from '../../src/index.ts'
@@ -72,6 +73,7 @@ async function openEverything(): Promise<void> {
     open.push(ring)
   }
   if (how === 'end') for (const one of open) one.unref()
+  stayAwake(10_000)
   // Those of socketPair belong to the caller.
   closeFd(a)
   closeFd(b)

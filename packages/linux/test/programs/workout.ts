@@ -1,8 +1,23 @@
 // Started by asan.test.ts with --expose-gc: every part of the addon once or a few times, on the main thread and in a
 // worker that leaves everything open.
 import { readSync, writeSync } from 'node:fs'
+import { connect } from 'node:net'
 import { isMainThread, Worker } from 'node:worker_threads'
-import { closeFd, ioctl, mapMemory, openGenericNetlink, Ring, socketPair, watchReadable } from '../../src/index.ts'
+import {
+  acceptSocket,
+  closeFd,
+  ioctl,
+  listenTcp,
+  localPort,
+  mapMemory,
+  openGenericNetlink,
+  Ring,
+  SocketStream,
+  StreamEvent,
+  socketPair,
+  stayAwake,
+  watchReadable,
+} from '../../src/index.ts'
 import { fill, NOP, openRing, READ, ringProblem } from '../ring-bed.ts'
 
 declare const gc: () => void
@@ -25,6 +40,27 @@ await new Promise<void>((resolve) => {
 })
 await Promise.all([1, 2, 64, 20_000].map((length) => ioctl(a, 0x541b, Buffer.alloc(length))))
 await ioctl(a, 0x5401, Buffer.alloc(64)).catch(() => {})
+const listening = listenTcp('::', 0, 4)
+const client = connect(localPort(listening), '::1')
+await new Promise<void>((resolve) => {
+  const watcher = watchReadable(listening, () => {
+    watcher.close()
+    resolve()
+  })
+})
+const accepted = acceptSocket(listening) as number
+const views = Array.from({ length: 1500 }, (_, i) => new Uint8Array(i))
+const stream = new SocketStream(accepted, () => stream.poll(0), { keepAlive: 60 })
+stream.poll(StreamEvent.Readable | StreamEvent.Writable)
+stream.sendViews(views, 0, views.length)
+while (stream.send(new Uint8Array(65536), 1, 65535) > 0);
+stream.receive(new Uint8Array(10), 5, 10)
+stream.shutdown()
+await new Promise(setImmediate)
+new SocketStream(stream.release(), () => {}).close(true)
+stream.close()
+client.destroy()
+closeFd(listening)
 const netlink = await openGenericNetlink('nlctrl')
 await Promise.all([99, 100, 101].map((command) => netlink.request(command, []).catch(() => {})))
 netlink.close()
@@ -41,6 +77,11 @@ if (ringProblem === undefined) {
   ring.close()
   memory.unmap()
 }
+stayAwake(0)
+for (const microseconds of [1, 500, 200, 0, 100]) {
+  stayAwake(microseconds)
+  await new Promise((resolve) => setTimeout(resolve, 1))
+}
 for (let i = 0; i < 3; i++) {
   gc()
   await new Promise(setImmediate)
@@ -55,7 +96,9 @@ if (isMainThread) {
 } else {
   Object.assign(globalThis, { kept: mapMemory(1 << 20) })
   watchReadable(a, () => {})
+  for (const fd of socketPair()) new SocketStream(fd, () => {}).poll(StreamEvent.Readable)
   if (ringProblem === undefined) new Ring({ entries: 8 }, () => {})
   await openGenericNetlink('nlctrl')
+  stayAwake(10_000)
   process.exit()
 }

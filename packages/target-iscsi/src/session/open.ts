@@ -1,5 +1,7 @@
 import type { SignalOptions } from '@blockbraid/core'
 import { BlockError } from '@blockbraid/core'
+import type { Endpoint } from '@blockbraid/wire'
+import { Connection, InputPool, OutboxPool } from '@blockbraid/wire'
 import { parseTargetAddress, reachedFrom } from '../login/address.ts'
 import type { ChapAlgorithm } from '../login/chap.ts'
 import { nextOffer } from '../login/chap.ts'
@@ -8,10 +10,9 @@ import { Login } from '../login/login.ts'
 import { Response } from '../pdu/opcode.ts'
 import { DataMode, PduParser } from '../pdu/parser.ts'
 import { get32 } from '../scsi/bytes.ts'
-import type { Endpoint } from './connection.ts'
-import { Connection } from './connection.ts'
 import type { SessionOptions } from './session.ts'
 import { Session } from './session.ts'
+import { wireEnd } from './wire-end.ts'
 
 /** Where to log in, and how. */
 export interface OpenOptions extends SessionOptions {
@@ -30,6 +31,10 @@ export interface OpenOptions extends SessionOptions {
 const MAX_REDIRECTIONS = 4
 // Login PDUs are no longer than this, whatever is declared (RFC 7143 §13.12).
 const LOGIN_SEGMENT = 8192
+
+// Views of received data keep a whole slab alive: a larger one holds more memory for a single view.
+const inputs = new InputPool(4, 512 * 1024)
+const outputs = new OutboxPool(4)
 
 /**
  * Connects and logs in: one try, which follows redirections (RFC 7143 §11.13.5). Rejects with
@@ -120,7 +125,7 @@ async function loginOnce(
   signal: AbortSignal,
 ): Promise<Session | string> {
   signal.throwIfAborted()
-  const connection = new Connection(endpoint, options.clock)
+  const connection = new Connection(endpoint, { clock: options.clock, inputs, outputs })
   try {
     await connection.opened({ signal })
     return await exchange(options, login, connection, signal)
@@ -145,9 +150,11 @@ function exchange(
       connection.destroy()
       reject(error)
     }
+    const lost = (error: BlockError): void =>
+      fail(new BlockError('CONNECT_FAILED', `during login ${error.message}${login.hint}`, { cause: error.cause }))
     const take = (header: Buffer, data: Buffer): void => {
       const step = login.receive(header, data)
-      if (step.kind === 'send') return connection.outbox.raw(step.pdu)
+      if (step.kind === 'send') return connection.outbox.attach(step.pdu)
       settled()
       if (step.kind === 'moved') {
         parser.stop()
@@ -182,11 +189,11 @@ function exchange(
     )
     connection.sink = {
       bytes: (chunk, start, end) => parser.push(chunk, start, end),
-      ended: (error) =>
-        fail(new BlockError('CONNECT_FAILED', `during login ${error.message}${login.hint}`, { cause: error.cause })),
+      finished: () => lost(wireEnd()),
+      closed: (error) => lost(wireEnd(error)),
     }
     signal.addEventListener('abort', onAbort)
     if (signal.aborted) return onAbort()
-    connection.outbox.raw(login.start())
+    connection.outbox.attach(login.start())
   })
 }

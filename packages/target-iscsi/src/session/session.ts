@@ -1,14 +1,16 @@
 import type { Clock, Timer } from '@blockbraid/core'
 import { BlockError, NO_BUFFERS } from '@blockbraid/core'
+import type { Wire } from '@blockbraid/wire'
+import { Wakeful } from '@blockbraid/wire'
 import type { LoginResult } from '../login/login.ts'
 import { requestHeader } from '../pdu/encode.ts'
 import { NO_TAG, Response } from '../pdu/opcode.ts'
 import type { PduParser, PduSink } from '../pdu/parser.ts'
 import { DataMode } from '../pdu/parser.ts'
+import { PduWriter } from '../pdu/writer.ts'
 import { get32 } from '../scsi/bytes.ts'
 import type { SendRequest } from './ask-session.ts'
 import { askLogout, askText } from './ask-session.ts'
-import type { Wire } from './connection.ts'
 import { dataInFault, readyFault } from './faults.ts'
 import type { KeepAliveOptions } from './keep-alive.ts'
 import { KeepAlive } from './keep-alive.ts'
@@ -20,7 +22,7 @@ import { Sender } from './sender.ts'
 import type { Task } from './task.ts'
 import { Direction, Outcome, TaskState, TaskTable } from './task.ts'
 import { abortOrphans, resetLun } from './task-management.ts'
-import { Wakeful } from './wakeful.ts'
+import { wireEnd } from './wire-end.ts'
 
 /** Listens to a {@link Session}. */
 export interface SessionListener {
@@ -39,6 +41,8 @@ export interface SessionOptions {
   readonly maxRecvDataSegmentLength: number
 }
 
+// µs. A quick target answers a lone command well within this.
+const QUICK = 120
 const RESPONSE_COMPLETED = 0
 const STATUS_BIT = 0x01
 const UNDERFLOW = 0x02
@@ -84,7 +88,9 @@ export class Session implements PduSink {
     this.#parser = parser
     this.#options = options
     this.#requests = new Requests(options.clock)
-    this.#sender = new Sender(connection.outbox, negotiated)
+    const writer = new PduWriter(connection.outbox)
+    writer.useDigests(negotiated.headerDigest, negotiated.dataDigest)
+    this.#sender = new Sender(writer, negotiated)
     this.#notices = new Notices({
       clock: options.clock,
       maxRecvDataSegmentLength: options.maxRecvDataSegmentLength,
@@ -104,7 +110,7 @@ export class Session implements PduSink {
       drop: (error) => this.drop(error),
       ended: (error) => this.drop(this.explain(error)),
     })
-    this.#wakeful = new Wakeful(options.clock)
+    this.#wakeful = new Wakeful(options.clock, QUICK)
     this.#keepAlive = new KeepAlive(
       options.clock,
       options.keepAlive,
@@ -113,16 +119,16 @@ export class Session implements PduSink {
     )
     parser.useDigests(negotiated.headerDigest, negotiated.dataDigest)
     parser.maxData = options.maxRecvDataSegmentLength
-    connection.outbox.useDigests(negotiated.headerDigest, negotiated.dataDigest)
     connection.sink = {
       bytes: (chunk, start, end) => {
         this.#keepAlive.heard()
         this.#wakeful.heard()
         parser.push(chunk, start, end)
         if (this.#lanes.waiting > 0) this.#pump()
-        if (this.#tasks.busy === 1) this.#wakeful.sent()
+        if (this.#tasks.busy === 1) this.#wakeful.waiting()
       },
-      ended: (error) => this.drop(this.explain(error)),
+      finished: () => this.drop(this.explain(wireEnd())),
+      closed: (error) => this.drop(this.explain(wireEnd(error))),
     }
   }
 
@@ -152,7 +158,7 @@ export class Session implements PduSink {
     const lanes = this.#lanes
     const lane = lanes.of(task)
     if (this.usable && lanes.waiting === 0 && lanes.mayGo(lane, this.#sender.room)) {
-      if (this.#tasks.busy === 1) this.#wakeful.sent()
+      if (this.#tasks.busy === 1) this.#wakeful.waiting()
       lanes.began(lane)
       return this.#sender.transmit(task)
     }
@@ -175,9 +181,9 @@ export class Session implements PduSink {
     let clean = true
     if (tasks.some((task) => task.state === TaskState.Waiting))
       this.#lanes.remove(tasks.filter(({ state }) => state === TaskState.Waiting))
-    const { flushed } = this.#connection.outbox
+    const { left } = this.#connection.outbox
     for (const task of tasks) {
-      if (task.state === TaskState.Sent && task.direction === Direction.Write && task.sentUpTo > flushed) clean = false
+      if (task.state === TaskState.Sent && task.direction === Direction.Write && task.sentUpTo > left) clean = false
     }
     for (const task of tasks) {
       if (task.state === TaskState.Sent) this.#orphan(task)
@@ -391,7 +397,7 @@ export class Session implements PduSink {
     this.answers++
     if (((task.cmdSn - this.#answeredSn) | 0) > 0) this.#answeredSn = task.cmdSn
     if (task.state === TaskState.Orphan) return this.#forget(task, task.tag)
-    if (task.direction === Direction.Write && task.sentUpTo > this.#connection.outbox.flushed) {
+    if (task.direction === Direction.Write && task.sentUpTo > this.#connection.outbox.left) {
       this.#early.push(task)
       this.#earlyTimer ??= this.#options.clock.after(EARLY_WAIT, this.#endEarly)
       return

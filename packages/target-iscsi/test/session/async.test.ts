@@ -36,7 +36,7 @@ test('logout asked for: what is in flight ends, nothing is begun, then a logout,
   wire.receive(pdu({ opcode: 0x26, tag: logout?.header.readUInt32BE(16) ?? 0 }))
   await clock.advance(1)
   expect(state.lost?.message).toContain('asked for a logout')
-  expect(wire.destroyed).toBe(true)
+  expect(wire.closed).toBe(true)
   expect(clock.timers).toBe(0)
 })
 
@@ -136,10 +136,10 @@ test('a ping of the target is answered with its tag and LUN, outside of the wind
 
 test('pings of a target that does not read the answers do not fill the memory', async () => {
   const { wire, state } = fakeSession()
+  wire.window = 0
   for (let count = 0; count < 100 && state.lost === undefined; count++) {
     wire.receive(...Array.from({ length: 100 }, () => pdu({ opcode: NOP_IN, transferTag: 1 })))
     await turn()
-    wire.writableLength = wire.written.reduce((sum, { length }) => sum + length, 0)
   }
   expect(state.lost).toMatchObject({ code: 'PROTOCOL' })
 })

@@ -9,10 +9,9 @@ import { createChaosProxy, createVirtualClock } from '@blockbraid/testkit'
 import { expect, onTestFinished, test } from 'vitest'
 import type { IscsiOptions } from '../../src/index.ts'
 import { iscsi } from '../../src/index.ts'
-import { Connection } from '../../src/session/connection.ts'
 import { openSession } from '../../src/session/open.ts'
 import type { Session } from '../../src/session/session.ts'
-import { Nexus } from '../../src/target/nexus.ts'
+import { Nexus } from '../../src/target/nexus/nexus.ts'
 import { countingHost, scriptedTarget } from './hostile-target.ts'
 import { submit } from './submit.ts'
 import { fakeSession } from './support.ts'
@@ -294,32 +293,8 @@ test('called off in the very turn in which the login succeeds: the session does 
   expect(await tried).toMatchObject({ code: 'ABORTED' })
   await clock.advance(5000)
   expect(session.error).toMatchObject({ code: 'CLOSED' })
-  expect(wire.destroyed).toBe(true)
+  expect(wire.closed).toBe(true)
   expect(clock.timers).toBe(0)
-})
-
-test('a name with several addresses: the bytes of the one that answers are the ones that are read', async () => {
-  const { lookup } = await import('node:dns')
-  const target = await scriptedTarget({ accept: (socket) => void socket.write('0123456789') })
-  const port = Number(target.address.split(':')[1])
-  const dns = (await import('node:dns')).default
-  dns.lookup = ((_name: string, options: { all?: boolean }, callback: (...args: unknown[]) => void) => {
-    if (options.all === true)
-      callback(null, [
-        { address: '::1', family: 6 },
-        { address: '127.0.0.1', family: 4 },
-      ])
-    else callback(null, '127.0.0.1', 4)
-  }) as unknown as typeof lookup
-  onTestFinished(() => {
-    dns.lookup = lookup
-  })
-  const connection = new Connection({ host: 'array.test', port }, systemHost.clock)
-  let read = ''
-  connection.sink = { bytes: (chunk, start, end) => (read += chunk.toString('latin1', start, end)), ended() {} }
-  await connection.opened()
-  await expect.poll(() => read).toBe('0123456789')
-  connection.destroy()
 })
 
 const flips = ['up', 'down'] as const

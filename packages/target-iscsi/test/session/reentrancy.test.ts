@@ -53,7 +53,7 @@ test('a session dropped from inside of `done`: every other command ends once, no
   expect(first.ends).toMatchObject([{ outcome: Outcome.Answered }])
   for (const { ends } of others) expect(ends).toMatchObject([{ outcome: Outcome.Lost }])
   expect(state.lost?.message).toBe('gone')
-  expect(wire.destroyed).toBe(true)
+  expect(wire.closed).toBe(true)
 })
 
 test('commands detached from inside of `done` while the session ends are ended once', async () => {
@@ -67,7 +67,7 @@ test('commands detached from inside of `done` while the session ends are ended o
       done?.(task)
       session.detach(tasks)
     }
-  wire.writableLength = 100
+  wire.window = 0
   await turn()
   // Answered before all of the data has left: they wait for that.
   wire.receive(...writes.map(({ tag }) => pdu({ opcode: 0x21, tag })))
@@ -81,7 +81,7 @@ test('`lost` is told once, also when the connection ends while the logout that w
   session.listeners.add({ lost: ({ message }) => errors.push(message), event() {} })
   wire.receive(pdu({ opcode: 0x32, word36: 1 << 24, word40: 10 }))
   await expect.poll(() => wire.sent().some(({ header }) => header[0] === 0x46)).toBe(true)
-  wire.sink?.ended(gone())
+  wire.fail('ECONNRESET')
   await turn()
   expect(errors.length).toBe(1)
 })

@@ -1,9 +1,8 @@
 import { type BlockError, type Clock, systemHost } from '@blockbraid/core'
+import { FakeWire } from '@blockbraid/wire'
 import type { LoginResult } from '../../src/login/login.ts'
 import { HEADER_LENGTH, NO_TAG, padding } from '../../src/pdu/opcode.ts'
 import { PduParser } from '../../src/pdu/parser.ts'
-import type { ConnectionSink, Wire } from '../../src/session/connection.ts'
-import { Outbox } from '../../src/session/outbox.ts'
 import { Session } from '../../src/session/session.ts'
 
 export const agreed: LoginResult = {
@@ -26,46 +25,11 @@ export const agreed: LoginResult = {
   targetAlias: undefined,
 }
 
-/** A connection that keeps what was sent. */
-export class FakeWire implements Wire {
-  sink: ConnectionSink | null = null
-  destroyed = false
-  /** Bytes that the socket holds back, as one whose other side does not read. */
-  writableLength = 0
-  readonly written: Buffer[] = []
-  readonly outbox: Outbox
-
-  constructor(clock: Clock) {
-    this.outbox = new Outbox(
-      {
-        cork: () => {},
-        uncork: () => {},
-        write: (bytes: string | Uint8Array) => {
-          this.written.push(Buffer.from(bytes as Uint8Array))
-          return true
-        },
-        get writableLength() {
-          return wire.writableLength
-        },
-        get destroyed() {
-          return wire.destroyed
-        },
-      } as ConstructorParameters<typeof Outbox>[0],
-      clock,
-    )
-    const wire = this
-  }
-
-  retain(): void {}
-
-  destroy(): void {
-    this.sink = null
-    this.destroyed = true
-  }
-
+/** A connection whose other end is the test. */
+export class TestWire extends FakeWire {
   /** What was sent since the last call, as PDUs without digests. */
   sent(): { header: Buffer; data: Buffer }[] {
-    const bytes = Buffer.concat(this.written.splice(0))
+    const bytes = this.take()
     const pdus: { header: Buffer; data: Buffer }[] = []
     for (let at = 0; at < bytes.length; ) {
       const header = bytes.subarray(at, at + HEADER_LENGTH)
@@ -75,16 +39,11 @@ export class FakeWire implements Wire {
     }
     return pdus
   }
-
-  receive(...pdus: readonly Buffer[]): void {
-    const bytes = Buffer.concat(pdus)
-    this.sink?.bytes(bytes, 0, bytes.length)
-  }
 }
 
-/** A session on a {@link FakeWire}, and the error that it was lost with. */
+/** A session on a {@link TestWire}, and the error that it was lost with. */
 export function fakeSession(changes: Partial<LoginResult> = {}, clock: Clock = systemHost.clock) {
-  const wire = new FakeWire(clock)
+  const wire = new TestWire(clock)
   const nobody = { header: () => 0 as const, data() {}, end() {}, whole() {}, broken() {} }
   const parser = new PduParser(nobody, 8192)
   const session = new Session(

@@ -139,12 +139,12 @@ test('sense data comes with the status; a response of 1 is a failure to deliver'
 test('a status that comes before the data has left ends the write only when it has', async () => {
   const { wire, session } = fakeSession()
   const { ends, tag } = start(session, Direction.Write, [filled(2048)])
-  wire.writableLength = 100
+  wire.window = 0
   await turn()
   wire.receive(pdu({ opcode: RESPONSE, tag, status: 2 }))
   await new Promise((resolve) => setTimeout(resolve, 20))
   expect(ends).toEqual([])
-  wire.writableLength = 0
+  wire.window = Number.POSITIVE_INFINITY
   await expect.poll(() => ends.length).toBe(1)
   expect(ends[0]).toMatchObject({ outcome: Outcome.Answered, status: 2 })
 })
@@ -177,7 +177,7 @@ test('R2T for a detached write is not answered with the buffers of its caller', 
 test('detach tells of payload that has not left this process', async () => {
   const { wire, session } = fakeSession()
   const { task } = start(session, Direction.Write, [filled(2048)])
-  wire.writableLength = 1
+  wire.window = 0
   await turn()
   expect(session.detach([task])).toBe(false)
 })
@@ -190,11 +190,11 @@ test('a lost session ends what was sent as lost and what was not as not sent, an
   const read = start(session, Direction.Read, [Buffer.alloc(512)], reader)
   const waits = start(session, Direction.Write, [filled(512)], reader)
   await turn()
-  wire.sink?.ended(new (await import('@blockbraid/core')).BlockError('CONNECT_FAILED', 'gone'))
+  wire.fail('ECONNRESET')
   expect(write.ends).toMatchObject([{ outcome: Outcome.Lost }])
   expect(read.ends).toMatchObject([{ outcome: Outcome.Lost }])
   expect(waits.ends).toMatchObject([{ outcome: Outcome.NotSent }])
-  expect(state.lost?.message).toBe('gone')
+  expect(state.lost?.message).toBe('the connection was reset (ECONNRESET)')
   expect(session.unfenced.has(writer)).toBe(true)
   expect(session.unfenced.has(reader)).toBe(false)
   const late = start(session, Direction.None)

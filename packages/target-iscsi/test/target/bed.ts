@@ -7,7 +7,7 @@ import { memory } from '@blockbraid/target-memory'
 import { afterEach } from 'vitest'
 import type { IscsiOptions } from '../../src/index.ts'
 import { iscsi } from '../../src/index.ts'
-import type { IscsiPath } from '../../src/target/path.ts'
+import type { IscsiPath } from '../../src/target/path/path.ts'
 
 /** An array whose logical units stand on devices of their own, whatever the session. */
 export interface Bed {

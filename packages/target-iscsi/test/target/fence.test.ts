@@ -3,7 +3,7 @@ import { Errno, IoOp, OK, PATH_ERROR } from '@blockbraid/core'
 import { hanging } from '@blockbraid/testkit'
 import { expect, test } from 'vitest'
 import { sendScsi } from '../../src/scsi/send.ts'
-import type { IscsiPath } from '../../src/target/path.ts'
+import type { IscsiPath } from '../../src/target/path/path.ts'
 import type { Bed, BedOptions } from './bed.ts'
 import { afterwards, BLOCK, bed, isPending, run } from './bed.ts'
 

@@ -4,7 +4,7 @@ import { hanging } from '@blockbraid/testkit'
 import { describe, expect, test } from 'vitest'
 import * as cdb from '../../src/scsi/cdb.ts'
 import { sendScsi } from '../../src/scsi/send.ts'
-import type { IscsiPath } from '../../src/target/path.ts'
+import type { IscsiPath } from '../../src/target/path/path.ts'
 import type { Bed, BedOptions } from './bed.ts'
 import { BLOCK, bed, run } from './bed.ts'
 

@@ -4,7 +4,7 @@ import type { ChaosProxy, Hanging } from '@blockbraid/testkit'
 import { createChaosProxy, hanging } from '@blockbraid/testkit'
 import { describe, expect, test } from 'vitest'
 import type { IscsiOptions } from '../../src/index.ts'
-import type { IscsiPath } from '../../src/target/path.ts'
+import type { IscsiPath } from '../../src/target/path/path.ts'
 import type { Bed, BedOptions } from './bed.ts'
 import { afterwards, BLOCK, bed, isPending, run } from './bed.ts'
 

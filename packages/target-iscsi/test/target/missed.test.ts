@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { lunOf } from '../../src/scsi/lun.ts'
 import { News } from '../../src/scsi/status.ts'
-import { MissedNews } from '../../src/target/missed.ts'
+import { MissedNews } from '../../src/target/nexus/missed.ts'
 
 const LUN = lunOf(1)
 

@@ -11,8 +11,8 @@ import {
   ReserveOut,
 } from '../../src/scsi/reserve.ts'
 import { sendScsi } from '../../src/scsi/send.ts'
-import type { IscsiOptions } from '../../src/target/options.ts'
-import type { IscsiPath } from '../../src/target/path.ts'
+import type { IscsiOptions } from '../../src/target/options/options.ts'
+import type { IscsiPath } from '../../src/target/path/path.ts'
 import type { Bed } from './bed.ts'
 import { afterwards, BLOCK, bed, run } from './bed.ts'
 

@@ -5,10 +5,10 @@ import { networkInterfaces } from 'node:os'
 import { IoOp, OK } from '@blockbraid/core'
 import { describe, expect, test } from 'vitest'
 import { fromUrl, iscsi } from '../../src/index.ts'
-import { parsePathId } from '../../src/target/path-id.ts'
-import { parsePortal } from '../../src/target/portal.ts'
-import { ToldPortals } from '../../src/target/told.ts'
-import { Turns } from '../../src/target/turns.ts'
+import { Limiter } from '../../src/target/discovery/limiter.ts'
+import { ToldPortals } from '../../src/target/discovery/told.ts'
+import { parsePathId } from '../../src/target/place/path-id.ts'
+import { parsePortal } from '../../src/target/place/portal.ts'
 import { afterwards, BLOCK, bed, run } from './bed.ts'
 import { look, tell } from './look.ts'
 
@@ -135,7 +135,7 @@ test('what hangs gives its turn to the next', async () => {
       return { cancel() {} }
     },
   }
-  const turns = new Turns(clock, 2, 1000)
+  const turns = new Limiter(clock, 2, 1000)
   let begun = 0
   const hanging = () => new Promise<void>(() => begun++)
   for (let n = 0; n < 6; n++) void turns.run(hanging)

@@ -2,8 +2,8 @@ import type { PathTrouble } from '@blockbraid/core'
 import { Errno, Io, IoOp, OK } from '@blockbraid/core'
 import { createVirtualClock } from '@blockbraid/testkit'
 import { describe, expect, it } from 'vitest'
-import type { IscsiPath } from '../../src/target/path.ts'
-import { Troubles } from '../../src/target/troubles.ts'
+import { CommandTroubles } from '../../src/target/path/command-troubles.ts'
+import type { IscsiPath } from '../../src/target/path/path.ts'
 import type { Bed } from './bed.ts'
 import { BLOCK, bed, fastHost, run } from './bed.ts'
 
@@ -155,7 +155,7 @@ describe('a path tells', () => {
   it('a storm as one event at once and one every five seconds, with the count', async () => {
     const { clock } = { clock: createVirtualClock() }
     const told: PathTrouble[] = []
-    const troubles = new Troubles(clock, 'LUN 0', (trouble) => told.push(trouble))
+    const troubles = new CommandTroubles(clock, 'LUN 0', (trouble) => told.push(trouble))
     const fail = (kind: string, severity: PathTrouble['severity'], block: number): void =>
       troubles.add({ kind, severity, what: 'read', block, sense: undefined })
     for (let n = 0; n < 1000; n++) {
@@ -178,7 +178,7 @@ describe('a path tells', () => {
   it('what it had only counted when it ends, and nothing after that', async () => {
     const { clock } = { clock: createVirtualClock() }
     const told: PathTrouble[] = []
-    const troubles = new Troubles(clock, 'LUN 0', (trouble) => told.push(trouble))
+    const troubles = new CommandTroubles(clock, 'LUN 0', (trouble) => told.push(trouble))
     for (let n = 0; n < 3; n++) {
       troubles.add({ kind: 'busy', severity: 'warning', what: 'read', block: n, sense: undefined })
     }

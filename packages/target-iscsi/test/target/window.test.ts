@@ -6,9 +6,9 @@ import { describe, expect, test } from 'vitest'
 import { lunOf } from '../../src/scsi/lun.ts'
 import type { Session } from '../../src/session/session.ts'
 import { Task } from '../../src/session/task.ts'
-import { readIdentity, untoldDisk } from '../../src/target/disk.ts'
-import type { Nexus } from '../../src/target/nexus.ts'
-import { IscsiPath } from '../../src/target/path.ts'
+import type { Nexus } from '../../src/target/nexus/nexus.ts'
+import { IscsiPath } from '../../src/target/path/path.ts'
+import { readIdentity, untoldDisk } from '../../src/target/unit/disk.ts'
 
 const BLOCK = 512
 const BLOCKS = 2048

@@ -1,10 +1,11 @@
 import type { AttachOptions, BlockDevice, DetachOptions, Host, KernelNode } from '@blockbraid/core'
 import { BlockError, throwIfAborted } from '@blockbraid/core'
+import { Wakeful } from '@blockbraid/wire'
 import type { NbdAttachment, NbdTransport } from '../attachment.ts'
 import { InputPool } from '../transmission/input.ts'
-import { LatencyPoll } from '../transmission/latency-poll.ts'
 import { SlabPool } from '../transmission/output.ts'
 import { RequestPool } from '../transmission/request.ts'
+import { QUICK_CLIENT } from '../transmission/session.ts'
 import type { NodeMaker } from './attach.ts'
 import { serveNode } from './attach.ts'
 import { NodeAttachment } from './attachment.ts'
@@ -36,7 +37,7 @@ export class KernelTransport implements NbdTransport {
       requests: new RequestPool(SPARE_REQUESTS),
       slabs: new SlabPool(SPARE_SLABS),
       inputs: new InputPool(SPARE_INPUTS),
-      poll: new LatencyPoll(host.clock),
+      wakeful: new Wakeful(host.clock, QUICK_CLIENT),
       // The kernel has 128 requests a connection; one that is not read would not tell that it is dead.
       maxRequests: Number.POSITIVE_INFINITY,
       maxInflightBytes: Number.POSITIVE_INFINITY,

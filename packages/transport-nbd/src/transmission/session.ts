@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import type { Host, Timer } from '@blockbraid/core'
 import { BlockError, Errno, IoFlag, IoOp, IoSource, NO_BUFFERS } from '@blockbraid/core'
+import type { Wakeful } from '@blockbraid/wire'
 import type { Export, ExportUser } from '../export.ts'
 import { Command, CommandFlag, MAX_PAYLOAD, ReplyStyle } from '../protocol.ts'
 import { Backlog } from './backlog.ts'
@@ -8,7 +9,6 @@ import { blockStatus, MAX_STATUS_REPLY, statusPayloadLength } from './block-stat
 import type { Negotiated } from './commands.ts'
 import { allowedFlags, changesData, hasPayload, headerError, opOf, rangeError } from './commands.ts'
 import type { Input } from './input.ts'
-import type { LatencyPoll } from './latency-poll.ts'
 import type { MemoryShare, MemoryUser, ServerMemory } from './memory.ts'
 import type { SlabPool } from './output.ts'
 import { Output } from './output.ts'
@@ -17,12 +17,15 @@ import type { Request, RequestOwner, RequestPool } from './request.ts'
 import type { RequestSink } from './request-parser.ts'
 import { Payload, RequestParser } from './request-parser.ts'
 
+/** µs. A client that keeps one request in flight and is quick comes back well within this. */
+export const QUICK_CLIENT = 50
+
 /** What the connections of one server share. */
 export interface SessionContext {
   readonly host: Host
   readonly requests: RequestPool
   readonly slabs: SlabPool
-  readonly poll: LatencyPoll
+  readonly wakeful: Wakeful
   readonly maxRequests: number
   readonly maxInflightBytes: number
   /** Left out where clients are trusted with memory: the kernel. */
@@ -129,7 +132,7 @@ export class Session implements RequestSink, RequestOwner, ExportUser, MemoryUse
     if (this.#ending || this.#closed) return
     this.#answers = 0
     this.#received += chunk.length
-    this.#context.poll.arrived()
+    this.#context.wakeful.heard()
     if (this.#backlog.length > 0) {
       this.#backlog.push(chunk)
       this.#share?.holds(this.#held())
@@ -412,7 +415,7 @@ export class Session implements RequestSink, RequestOwner, ExportUser, MemoryUse
     this.#tickScheduled = false
     if (this.#closed) return
     this.#out.flush()
-    if (this.#answers === 1 && this.#inflight === 0) this.#context.poll.waiting()
+    if (this.#answers === 1 && this.#inflight === 0) this.#context.wakeful.waiting()
     if ((this.#ending || this.#target.detaching) && this.#atRest()) this.#finish()
     this.#resume()
   }

@@ -2,10 +2,10 @@ import { Socket } from 'node:net'
 import type { Io } from '@blockbraid/core'
 import { systemHost } from '@blockbraid/core'
 import { socketPair } from '@blockbraid/linux'
+import { Wakeful } from '@blockbraid/wire'
 import { describe, expect, it } from 'vitest'
 import { NodeLinks } from '../../src/kernel/node-links.ts'
 import { Input, InputPool, letGo } from '../../src/transmission/input.ts'
-import { LatencyPoll } from '../../src/transmission/latency-poll.ts'
 import { SlabPool } from '../../src/transmission/output.ts'
 import { RequestPool } from '../../src/transmission/request.ts'
 import { Client } from '../support/client.ts'
@@ -86,9 +86,9 @@ it('keeps the payload of each write until it is done, however the stream is cut'
   const inputs = new InputPool(4)
   const requests = new RequestPool(64)
   const slabs = new SlabPool(4)
-  const poll = new LatencyPoll(systemHost.clock)
+  const wakeful = new Wakeful(systemHost.clock, 50)
   const limits = { maxRequests: Number.POSITIVE_INFINITY, maxInflightBytes: Number.POSITIVE_INFINITY }
-  const context = { host: systemHost, requests, slabs, poll, inputs, ...limits }
+  const context = { host: systemHost, requests, slabs, wakeful, inputs, ...limits }
   const links = new NodeLinks({ kernel: { socketPair }, context, device, name: 'x' }, false)
   const { socket } = links.add()
   const client = new Client(new Socket({ fd: socket, readable: true, writable: true }))

@@ -1,10 +1,10 @@
 import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import type { BlockDevice } from '@blockbraid/core'
+import { Wakeful } from '@blockbraid/wire'
 import type { ConnectionContext } from '../../src/connection.ts'
 import { Connection } from '../../src/connection.ts'
 import { Export } from '../../src/export.ts'
-import { LatencyPoll } from '../../src/transmission/latency-poll.ts'
 import { SlabPool } from '../../src/transmission/output.ts'
 import { RequestPool } from '../../src/transmission/request.ts'
 import { manualHost } from './clock.ts'
@@ -84,7 +84,7 @@ export function bench(devices: Record<string, BlockDevice>, limits: Partial<Conn
     host,
     requests,
     slabs,
-    poll: new LatencyPoll(host.clock),
+    wakeful: new Wakeful(host.clock, 50),
     maxRequests: 128,
     maxInflightBytes: 2 ** 26,
     handshakeTimeout: 10_000,

@@ -1,0 +1,68 @@
+import type { Command, HelpConfiguration, OutputConfiguration } from 'commander'
+import { Help } from 'commander'
+import { defaultType, forms, reservationTypes } from '../scsi/forms.ts'
+import type { Terminal } from '../terminal/terminal.ts'
+
+/** Stands below the help of `discover`. */
+export const addressHelp = `
+Addresses:
+  memory:[name]?volumes=2&size=1GiB&ports=4        the simulated array
+  iscsi://[user[%secret]@]host[:3260]/[iqn[/lun]]  a secret that is left out is
+                                                   taken from ISCSI_CHAP_SECRET`
+
+/** Stands below the help of `top`. */
+export const topHelp = `
+Keys:
+  j k, arrows, PgUp PgDn, Home End   scroll
+  n i m l e                          sort by name, IOPS, MB/s, latency, errors
+  r p q                              reverse the order, show paths, quit`
+
+/** Stands below the help of `path`. */
+export const pathHelp = `
+A path is named by its id, or by any part of it that no other path of the pair has.`
+
+/** Stands below the help of `scsi`. */
+export function scsiHelp(): string {
+  const width = Math.max(...forms.map(([words]) => words.length)) + 2
+  const lines = forms.map(([words, what]) => `  ${words.padEnd(width)}${what}`)
+  return `\nWhat:\n${lines.join('\n')}\n\nTypes:\n${Object.keys(reservationTypes)
+    .map((name) => `  ${name}${name === defaultType ? ' (where none is named)' : ''}`)
+    .join('\n')}`
+}
+
+/** How help is set: all of the command's own fits one screen. */
+export function helpFor({ columns }: Terminal): HelpConfiguration {
+  return {
+    helpWidth: Math.min(columns, 80),
+    // What it is stands right below the usage: all of it fits one screen.
+    commandDescription: (command) => (command.parent === null ? '' : command.description()),
+    formatHelp: (command, helper) => {
+      const text = new Help().formatHelp.call(helper, command, helper)
+      return command.parent === null ? text.replace('\n\nCommands:', '\nCommands:') : text
+    },
+    commandUsage: (command) => {
+      const usage = new Help().commandUsage(command)
+      return command.parent === null ? `${usage}\n${command.description()}` : usage
+    },
+    subcommandTerm: termOf,
+  }
+}
+
+function termOf(command: Command): string {
+  const words = command.registeredArguments.map((argument) => `<${argument.name()}${argument.variadic ? '...' : ''}>`)
+  return [command.name(), ...words].join(' ')
+}
+
+/** Where help and wrong usage are told, and in which words. */
+export function outputTo(terminal: Terminal): OutputConfiguration {
+  return {
+    writeOut: (text) => terminal.out(text.trimEnd()),
+    writeErr: (text) =>
+      terminal.err(
+        text
+          .trimEnd()
+          .replace(/^error: /, 'blockbraid: ')
+          .replace('\n(', ' ('),
+      ),
+  }
+}

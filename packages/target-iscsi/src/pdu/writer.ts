@@ -1,0 +1,76 @@
+import type { Outbox } from '@blockbraid/wire'
+import { crc32c, put32le } from '@blockbraid/wire'
+import { HEADER_LENGTH, padding } from './opcode.ts'
+
+const DIGEST_LENGTH = 4
+
+/** Puts PDUs into an outbox, with padding and digests (RFC 7143 §11.2). */
+export class PduWriter {
+  readonly outbox: Outbox
+  #headerDigest = false
+  #dataDigest = false
+  #headLength = HEADER_LENGTH
+
+  constructor(outbox: Outbox) {
+    this.outbox = outbox
+  }
+
+  /** Digests hold from the next PDU on. */
+  useDigests(header: boolean, data: boolean): void {
+    this.#headerDigest = header
+    this.#dataDigest = data
+    this.#headLength = header ? HEADER_LENGTH + DIGEST_LENGTH : HEADER_LENGTH
+  }
+
+  /** Where `begin` lets the next header be written. */
+  get bytes(): Buffer {
+    return this.outbox.bytes
+  }
+
+  /** Makes room for a header and returns where in `bytes` it begins; all of its 48 bytes must be written. */
+  begin(): number {
+    return this.outbox.reserve(this.#headLength)
+  }
+
+  /** Ends a header without data. */
+  end(at: number): void {
+    if (!this.#headerDigest) return
+    const { bytes } = this.outbox
+    const end = at + HEADER_LENGTH
+    put32le(bytes, end, crc32c(bytes, 0, at, end))
+  }
+
+  /** Ends a header that is followed by `length` bytes of `views`, from byte `offset` of them on. */
+  endWith(at: number, views: readonly Uint8Array[], offset: number, length: number): void {
+    this.end(at)
+    const { outbox } = this
+    let crc = 0
+    let skip = offset
+    let left = length
+    for (let index = 0; left > 0; index++) {
+      const view = views[index] as Uint8Array
+      if (skip >= view.length) {
+        skip -= view.length
+        continue
+      }
+      const take = Math.min(left, view.length - skip)
+      const piece = take === view.length ? view : view.subarray(skip, skip + take)
+      outbox.attach(piece)
+      if (this.#dataDigest) crc = crc32c(piece, crc)
+      skip = 0
+      left -= take
+    }
+    this.#endData(padding(length), crc)
+  }
+
+  #endData(pad: number, crc: number): void {
+    const size = pad + (this.#dataDigest ? DIGEST_LENGTH : 0)
+    if (size === 0) return
+    const { outbox } = this
+    const at = outbox.reserve(size)
+    const { bytes } = outbox
+    const end = at + pad
+    bytes.fill(0, at, end)
+    if (this.#dataDigest) put32le(bytes, end, crc32c(bytes, crc, at, end))
+  }
+}

@@ -1,0 +1,22 @@
+import { LinuxError } from '@blockbraid/linux'
+import { listenByDescriptor } from './descriptor-listener.ts'
+import type { ListenAddress, ListenOptions, WireListener } from './listening.ts'
+import { listenByNet } from './net-listener.ts'
+
+let told = false
+
+/**
+ * Listens, on TCP as node:net does, or on a unix socket, whose file is left when it ends. Where the addon of
+ * `@blockbraid/linux` cannot be had, by node:net, which is slower: the process is warned once. Rejects with the system's
+ * errors, in node:net's words: EADDRINUSE, EADDRNOTAVAIL, EACCES, ENOTFOUND and so on.
+ */
+export async function listenForWires(where: ListenAddress, options: ListenOptions): Promise<WireListener> {
+  try {
+    return await listenByDescriptor(where, options)
+  } catch (error) {
+    if (!LinuxError.is(error) || error.code !== 'ERR_NO_ADDON') throw error
+    if (!told) process.emitWarning(`clients are served more slowly: ${error.message}`, { code: 'BLOCKBRAID_NO_ADDON' })
+    told = true
+    return listenByNet(where, options)
+  }
+}
