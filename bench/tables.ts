@@ -81,8 +81,8 @@ function goals({ times, simple, cpu }: NbdJob, results: Results): Goal[] {
 /** Prints all jobs as the tables of docs/performance.md. */
 export function printSummary(client: string, all: ReadonlyMap<NbdJob, Results>): void {
   const tables: readonly [string, Column, (value: number) => string, string][] = [
-    [`by ${client}, I/Os a second`, iopsOf, whole, 'times qemu-nbd'],
-    [`by ${client}, CPU of the server, µs per I/O`, cpuOf, (value) => value.toFixed(1), "of qemu-nbd's"],
+    [`${client}: I/Os a second`, iopsOf, whole, 'times qemu-nbd'],
+    [`${client}: CPU, µs per I/O`, cpuOf, (value) => value.toFixed(1), 'to qemu-nbd'],
   ]
   for (const [title, of, text, compared] of tables) {
     console.log(`\n| ${title} | blockbraid | qemu-nbd | nbdkit | ${compared} |`)
@@ -95,5 +95,5 @@ export function printSummary(client: string, all: ReadonlyMap<NbdJob, Results>):
       console.log(`| ${title} | ${cells.join(' | ')} | ${to(multipath)} (${to(simple)}) |`)
     }
   }
-  console.log('\nIn brackets: with simple replies.')
+  console.log('\nIn brackets: with simple replies. CPU is that of the server.')
 }
