@@ -21,7 +21,7 @@ const LARGE = 64 * 1024
  * between, and all of one turn is one write.
  */
 export class Outbox {
-  /** Where `reserve` made room. */
+  /** Where `reserve` made room: to be asked for after it, as it may be another slab than before. */
   bytes: Buffer = NOTHING
   /** Called when bytes have left that the socket had held back; perhaps more often. */
   onLeft: (() => void) | null = null
@@ -104,6 +104,13 @@ export class Outbox {
     this.#pieceBytes = 0
     this.#start = this.#end
     this.#retire()
+    const full = this.#full
+    const last = full.findIndex(({ upTo }) => upTo >= this.#given)
+    if (last !== -1) {
+      // Of those behind it the socket has nothing.
+      full[last]!.upTo = this.#given
+      for (const slab of full.splice(last + 1)) this.#pool.give(slab)
+    }
     this.#release()
   }
 
