@@ -18,8 +18,10 @@ export interface IscsiPortal {
   readonly group: number
   /** TCP connections to it. */
   readonly connections: number
-  /** Cuts every connection. */
+  /** Cuts every connection, by FIN where nothing is left unread. */
   cut(): void
+  /** Ends every connection by RST, as a host does that has crashed. */
+  reset(): void
   /** Cuts every connection, and refuses new ones until {@link up}. */
   down(): Promise<void>
   /** Listens again. */
@@ -58,8 +60,10 @@ export interface IscsiSession {
   readonly maxSendDataSegmentLength: number
   /** Commands that are not answered. */
   readonly inflight: number
-  /** Cuts its connection. */
+  /** Cuts its connection, by FIN where nothing is left unread. */
   cut(): void
+  /** Ends its connection by RST, as a host does that has crashed. */
+  reset(): void
   /** Nothing comes in and nothing goes out; what would, waits and is delivered when it ends. */
   blackhole(on: boolean): void
   /** Sends a NOP-In that asks for an answer; see {@link IscsiCounters.pongs}. */

@@ -43,6 +43,8 @@ export interface TappedConnection {
   readonly answeringLun: number
   /** Ends it when all that was sent is out. */
   finish(): void
+  /** Ends it by RST. */
+  reset(): void
 }
 
 /** The rules in force, and what they do. */
@@ -130,7 +132,8 @@ export class Faults implements IscsiFaults {
   readonly #onIncoming = (portal: number, bytes: Uint8Array, at: number): IncomingAction => {
     const rule = this.#wire.find(portal, (one) => fits(one, bytes, at, -1))
     if (rule === undefined) return 'pass'
-    return 'cut' in rule ? 'cut' : 'drop'
+    if (!('cut' in rule)) return 'drop'
+    return rule.reset === true ? 'reset' : 'cut'
   }
 
   readonly #onCommand = (portal: number, task: Task): CommandRule | undefined =>
@@ -146,7 +149,8 @@ export class Faults implements IscsiFaults {
     else if ('delay' in rule) this.#host.clock.after(rule.delay, () => out.raw(pdu))
     else if ('cut' in rule) {
       out.raw(pdu.subarray(0, rule.cut))
-      connection.finish()
+      if (rule.reset === true) connection.reset()
+      else connection.finish()
     } else if ('corrupt' in rule) {
       const at = rule.corrupt < 0 ? pdu.length + rule.corrupt : rule.corrupt
       if (at < pdu.length) pdu[at]! ^= 0x01

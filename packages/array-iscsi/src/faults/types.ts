@@ -36,6 +36,8 @@ export type WireAction =
   | {
       /** Bytes of the PDU that are sent before the end; without effect on one that comes in. */
       cut: number
+      /** By RST, which may overtake what was sent, instead of FIN. @defaultValue false */
+      reset?: boolean
     }
   /** Only those that go out: this byte is changed, counted from the end where negative. Digests are not put right. */
   | {
