@@ -55,10 +55,6 @@ export class PathSlot {
   ended = false
   /** Whether its path, which may not be up yet, is there to tell what the storage loses. */
   hears = false
-  /** Whether the next loss of a cache that its path tells of is one that another path has told of. */
-  tellsKnown = false
-  /** What `entry.ios` reaches only by an I/O that was sent since another path told what this one may tell, or not. */
-  doubt = 0
   /** Whether changes may go through it, or could when it was last up. */
   takesChanges = false
   /** Why it takes no I/O though it is up; an empty text where it does. */
