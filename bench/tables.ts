@@ -1,7 +1,7 @@
 import type { NbdJob } from './jobs.ts'
 import { BEFORE, OURS } from './servers.ts'
 import type { Goal } from './statistics.ts'
-import { median, ratio, verdict } from './statistics.ts'
+import { median, NOISE, ratio, verdict } from './statistics.ts'
 
 /** One run. */
 export interface Sample {
@@ -21,8 +21,6 @@ type Column = (sample: Sample) => number
 const iopsOf: Column = ({ iops }) => iops
 const cpuOf: Column = ({ cpu }) => cpu
 const STANDARD = 'qemu-nbd'
-// What two runs of the same build differ by on a machine that is not quite alone.
-const NOISE = 0.03
 
 const column = (results: Results, name: string, of: Column): number[] => (results.get(name) ?? []).map(of)
 const whole = (value: number): string => Math.round(value).toLocaleString('en-US')
