@@ -21,6 +21,8 @@ type Column = (sample: Sample) => number
 const iopsOf: Column = ({ iops }) => iops
 const cpuOf: Column = ({ cpu }) => cpu
 const STANDARD = 'qemu-nbd'
+// Of a run's time; what is left goes to its beginning and its end.
+const FULL = 0.95
 
 const column = (results: Results, name: string, of: Column): number[] => (results.get(name) ?? []).map(of)
 const whole = (value: number): string => Math.round(value).toLocaleString('en-US')
@@ -50,7 +52,14 @@ export function printJob(job: NbdJob, client: string, results: Results): void {
         share(samples.map(({ client }) => client)).padStart(7),
     )
   }
+  console.log(`  limit of ${OURS.multipath}: ${limitOf(results.get(OURS.multipath) ?? [])}`)
   for (const goal of goals(job, results)) console.log(verdict(goal))
+}
+
+/** Whose core had no time left. */
+function limitOf(samples: readonly Sample[]): string {
+  const full = (['server', 'client'] as const).filter((side) => median(samples.map((sample) => sample[side])) > FULL)
+  return full.length === 0 ? 'waiting for one another' : `the core of the ${full.join(' and that of the ')}`
 }
 
 function goals({ times, simple, cpu }: NbdJob, results: Results): Goal[] {
