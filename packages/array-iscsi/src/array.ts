@@ -1,9 +1,9 @@
 import type { Access, Host, VolumeId } from '@blockbraid/core'
 import { systemHost } from '@blockbraid/core'
+import { integer, integerIfGiven, oneOf, wrong } from './checks.ts'
 import { Faults } from './faults/faults.ts'
-import { LoginStatus } from './login/target-login.ts'
-import type { ArraySettings, IscsiArrayOptions, IscsiLunOptions } from './options.ts'
-import { resolveLun, resolveOptions, wrong } from './options.ts'
+import { LoginStatus } from './login/status.ts'
+import type { IscsiArrayOptions, IscsiLunOptions } from './options.ts'
 import { Portal } from './portal.ts'
 import { Records } from './records.ts'
 import { Attention } from './scsi/outcome.ts'
@@ -13,6 +13,8 @@ import { Services } from './services.ts'
 import type { ConnectionHost } from './session/connection.ts'
 import { sendWindow } from './session/control.ts'
 import type { Session } from './session/session.ts'
+import type { ArraySettings, LunPlace } from './settings.ts'
+import { ACCESS, checkDistinct, resolveLun, resolveOptions } from './settings.ts'
 import type { IscsiArray, IscsiCounters, IscsiLogEntry, IscsiSession } from './types.ts'
 import { openerOf, Units } from './units.ts'
 import { viewOf } from './view.ts'
@@ -23,7 +25,10 @@ import { viewOf } from './view.ts'
  */
 export async function createIscsiArray(options: IscsiArrayOptions, host: Host = systemHost): Promise<IscsiArray> {
   const array = new SimulatedIscsiArray(resolveOptions(options), host)
-  for (const [number, lun] of (options.luns ?? []).entries()) array.place({ lun: number, ...lun }, number)
+  const luns = options.luns ?? []
+  const places = luns.map((lun, number) => resolveLun(lun, `luns[${number}]`, number, array.portals.length))
+  checkDistinct(places)
+  for (const [number, lun] of luns.entries()) array.place(lun, places[number]!)
   await array.listen()
   return array
 }
@@ -46,7 +51,7 @@ export class SimulatedIscsiArray implements IscsiArray {
     this.#settings = settings
     this.#host = host
     this.#units = new Units(settings.portals.length, settings.descriptorSense)
-    this.faults = new Faults(host, () => this.#retap())
+    this.faults = new Faults(host, settings.portals.length, () => this.#retap())
     this.#services = new Services(settings, host, {
       units: this.#units,
       faults: this.faults,
@@ -91,7 +96,7 @@ export class SimulatedIscsiArray implements IscsiArray {
 
   /** The same at once; `told` settles when every session has it, or cannot get it. */
   put(options: IscsiLunOptions): { mappings: Mapping[]; told: Promise<unknown> } {
-    const mappings = this.place(options, 0)
+    const mappings = this.place(options, resolveLun(options, 'lun', 0, this.portals.length))
     const told: Promise<void>[] = []
     for (const session of this.#services.logins.live()) {
       const mapping = mappings.find(({ portal }) => portal.number === session.identity.portal)
@@ -102,6 +107,7 @@ export class SimulatedIscsiArray implements IscsiArray {
 
   async unmap(lun: number, portals: readonly number[] = this.portals.map(({ number }) => number)): Promise<void> {
     const { logins } = this.#services
+    for (const portal of portals) integer('portals', portal, 0, this.portals.length - 1)
     for (const portal of portals) {
       const mapping = this.#units.unmap(portal, lun)
       if (mapping === undefined) continue
@@ -114,6 +120,8 @@ export class SimulatedIscsiArray implements IscsiArray {
   }
 
   setAccess(where: { portal?: number; group?: number; volume?: VolumeId }, access: Access): void {
+    integerIfGiven('where.portal', where.portal, 0, this.portals.length - 1)
+    oneOf('access', access, ACCESS)
     this.#units.setAccess(
       (port, unit) =>
         (where.portal === undefined || where.portal === port.number) &&
@@ -162,15 +170,14 @@ export class SimulatedIscsiArray implements IscsiArray {
   }
 
   /** Puts a volume at a LUN; sessions do not hear of it. */
-  place(options: IscsiLunOptions, number: number): Mapping[] {
-    const { lun, portals } = resolveLun(options, number, this.portals.length)
+  place(options: IscsiLunOptions, { lun, portals, access }: LunPlace): Mapping[] {
     const unit = this.#units.unit(options)
     return portals.map((portal) => {
       const mapping: Mapping = {
         lun,
         unit,
         portal: this.portals[portal]!,
-        access: options.access ?? 'optimized',
+        access,
         ...openerOf(options, portal),
       }
       this.#units.map(mapping)

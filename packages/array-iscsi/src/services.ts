@@ -2,12 +2,12 @@ import type { Host } from '@blockbraid/core'
 import type { Faults } from './faults/faults.ts'
 import type { LoginsHost } from './logins.ts'
 import { Logins } from './logins.ts'
-import type { ArraySettings } from './options.ts'
 import type { Records } from './records.ts'
 import type { Task } from './scsi/task.ts'
 import type { Mapping, Unit } from './scsi/unit.ts'
 import type { SessionHooks, SessionIdentity } from './session/host.ts'
 import type { Session } from './session/session.ts'
+import type { ArraySettings } from './settings.ts'
 import type { Units } from './units.ts'
 
 /** A portal, as SendTargets tells of it. */

@@ -128,7 +128,7 @@ export interface IscsiLogEntry {
   readonly immediateBytes: number
 }
 
-/** A simulated array that speaks iSCSI. */
+/** A simulated array that speaks iSCSI. A wrong argument is a TypeError that names it. */
 export interface IscsiArray extends AsyncDisposable {
   /** Name of the target. */
   readonly name: string
@@ -144,9 +144,9 @@ export interface IscsiArray extends AsyncDisposable {
   readonly log: readonly IscsiLogEntry[]
   /** Faults to put in and take out. */
   readonly faults: IscsiFaults
-  /** Puts a volume at a LUN; every session hears of it by a unit attention. */
+  /** Puts a volume at a LUN, 0 where it does not say, in place of what is there; every session hears of it by a unit attention. */
   map(lun: IscsiLunOptions): Promise<void>
-  /** Takes a LUN away. */
+  /** Takes a LUN away, from some portals or from all. */
   unmap(lun: number, portals?: readonly number[]): Promise<void>
   /** Sets the access state of a volume, or of all, where its device has none of its own. */
   setAccess(where: { portal?: number; group?: number; volume?: VolumeId }, access: Access): void

@@ -1,22 +1,20 @@
 import type { Host } from '@blockbraid/core'
-import type { PduName } from '../pdu/opcodes.ts'
 import { PduOpcode } from '../pdu/opcodes.ts'
 import type { Output, OutputTap } from '../pdu/output.ts'
 import { lunOfPdu } from '../scsi/lun.ts'
 import type { Task } from '../scsi/task.ts'
 import type { IncomingAction, SessionHooks } from '../session/host.ts'
+import {
+  checkCommandRule,
+  checkLoginRule,
+  checkTaskManagementRule,
+  checkWireRule,
+  isIncoming,
+  opcodesOf,
+} from './checks.ts'
 import { Rules } from './rules.ts'
 import { Shuffle } from './shuffle.ts'
 import type { CommandRule, IscsiFault, IscsiFaults, LoginRule, TaskManagementRule, WireRule } from './types.ts'
-
-function opcodesOf(pdu: WireRule['pdu']): readonly number[] {
-  return (typeof pdu === 'string' ? [pdu] : pdu).map((name: PduName) => PduOpcode[name])
-}
-
-/** Whether PDUs of that kind come from initiators. */
-function isIncoming(opcode: number): boolean {
-  return opcode < 0x20
-}
 
 // PDUs that tell of a LUN; of the others, Data-In and responses belong to the task that is answered now.
 const withLun: ReadonlySet<number> = new Set([
@@ -53,14 +51,16 @@ export class Faults implements IscsiFaults {
   /** What sessions ask; null while no rule is there for it. */
   readonly hooks: { -readonly [Hook in keyof SessionHooks]: SessionHooks[Hook] } = { incoming: null, command: null }
   readonly #host: Host
+  readonly #portals: number
   readonly #wire: Rules<WireRule>
   readonly #commands: Rules<CommandRule>
   readonly #logins: Rules<LoginRule>
   readonly #management: Rules<TaskManagementRule>
 
   /** `changed` is called when connections have to look whether they need a tap. */
-  constructor(host: Host, changed: () => void) {
+  constructor(host: Host, portals: number, changed: () => void) {
     this.#host = host
+    this.#portals = portals
     this.#wire = new Rules(host.random, () => {
       const incoming = this.#wire.all.some(({ options }) => opcodesOf(options.pdu).some(isIncoming))
       this.hooks.incoming = incoming ? this.#onIncoming : null
@@ -74,26 +74,22 @@ export class Faults implements IscsiFaults {
   }
 
   wire(rule: WireRule): IscsiFault {
-    const opcodes = opcodesOf(rule.pdu)
-    const only = 'delay' in rule || 'corrupt' in rule || 'reorder' in rule || 'replace' in rule
-    if (opcodes.includes(undefined as never)) {
-      throw new TypeError(`rule.pdu is ${String(rule.pdu)}; known are ${Object.keys(PduOpcode).join(', ')}`)
-    }
-    if (only && opcodes.some(isIncoming)) {
-      throw new TypeError(`rule.pdu is ${String(rule.pdu)}; this action is for PDUs that the array sends`)
-    }
+    checkWireRule(rule, this.#portals)
     return this.#wire.add(rule)
   }
 
   command(rule: CommandRule): IscsiFault {
+    checkCommandRule(rule, this.#portals)
     return this.#commands.add(rule)
   }
 
   login(rule: LoginRule): IscsiFault {
+    checkLoginRule(rule, this.#portals)
     return this.#logins.add(rule)
   }
 
   taskManagement(rule: TaskManagementRule): IscsiFault {
+    checkTaskManagementRule(rule, this.#portals)
     return this.#management.add(rule)
   }
 

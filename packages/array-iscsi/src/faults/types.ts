@@ -99,9 +99,9 @@ export interface TaskManagementRule extends FaultMatch {
   response: number
 }
 
-/** Faults that can be put in and taken out at any time. */
+/** Faults that can be put in and taken out at any time. What makes no sense is a TypeError that names the field. */
 export interface IscsiFaults {
-  /** Adds a rule for PDUs; throws a TypeError for an unknown kind, or an action that does not fit its direction. */
+  /** Adds a rule for PDUs, with one action, which must fit their direction. */
   wire(rule: WireRule): IscsiFault
   /** Adds a rule for SCSI commands. */
   command(rule: CommandRule): IscsiFault
