@@ -30,15 +30,15 @@ import type { MultipathDevice, MultipathEvents } from './multipath-device.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { PassThroughOwner } from './pass-through.ts'
 import { anyRoute, oneRoute, passThrough } from './pass-through.ts'
-import type { SlotOwner } from './path-slot.ts'
 import { PathSlot } from './path-slot.ts'
 import type { PathSource } from './path-source.ts'
 import { forgetExclusions, mayLetOthersIn } from './reservations.ts'
+import type { SlotOwner } from './slot-owner.ts'
 import { NO_ANSWER } from './troubles.ts'
 import { bestTier, standsBack } from './usable.ts'
 
 /** All paths of one volume: the control side, around the {@link Engine}. */
-export class Multipath implements MultipathDevice, SlotOwner {
+export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
   readonly volume: VolumeId
   readonly host: Host
   readonly options: ResolvedOptions
