@@ -159,6 +159,7 @@ describe.each(['the addon', 'node:net'])('by %s', (by) => {
     await expect.poll(() => bed.wires.length).toBe(1)
     const socket = bed.wires[0]!.detach()
     socket.on('data', (chunk) => socket.end(`taken over: ${chunk}`))
+    socket.resume()
     expect(await echo(client, 'hello')).toBe('taken over: hello')
     await expect.poll(() => bed.listener.connections).toBe(0)
   })
