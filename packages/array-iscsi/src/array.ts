@@ -2,7 +2,6 @@ import type { Access, Host, VolumeId } from '@blockbraid/core'
 import { systemHost } from '@blockbraid/core'
 import { integer, integerIfGiven, oneOf, wrong } from './checks.ts'
 import { Faults } from './faults/faults.ts'
-import { LoginStatus } from './login/status.ts'
 import type { IscsiArrayOptions, IscsiLunOptions } from './options.ts'
 import { Portal } from './portal.ts'
 import { Records } from './records.ts'
@@ -10,7 +9,6 @@ import { Attention } from './scsi/outcome.ts'
 import { Reservations } from './scsi/reservations.ts'
 import type { Mapping, Unit } from './scsi/unit.ts'
 import { Services } from './services.ts'
-import type { ConnectionHost } from './session/connection.ts'
 import { sendWindow } from './session/control.ts'
 import type { Session } from './session/session.ts'
 import type { ArraySettings, LunPlace } from './settings.ts'
@@ -40,16 +38,12 @@ export class SimulatedIscsiArray implements IscsiArray {
   readonly faults: Faults
   /** What is left to end after sessions and portals. */
   onClose: () => Promise<void> = async () => {}
-  readonly #settings: ArraySettings
-  readonly #host: Host
   readonly #units: Units
   readonly #records = new Records()
   readonly #services: Services
 
   constructor(settings: ArraySettings, host: Host) {
     this.name = settings.name
-    this.#settings = settings
-    this.#host = host
     this.#units = new Units(settings.portals.length, settings.descriptorSense)
     this.faults = new Faults(host, settings.portals.length, () => this.#retap())
     this.#services = new Services(settings, host, {
@@ -58,9 +52,10 @@ export class SimulatedIscsiArray implements IscsiArray {
       records: this.#records,
       portals: () => this.portals,
     })
-    this.portals = settings.portals.map(
-      (portal, number) => new Portal(number, portal, host.clock, () => this.#connectionHost(number)),
-    )
+    this.portals = settings.portals.map((portal, number) => {
+      const made: Portal = new Portal(number, portal, host.clock, () => this.#services.connectionHost(made))
+      return made
+    })
   }
 
   /** Starts to listen at every portal. */
@@ -200,42 +195,6 @@ export class SimulatedIscsiArray implements IscsiArray {
     const nexus = await logins.attach(session, mapping, connection.signal).catch(() => undefined)
     if (old !== undefined && old.mapping.unit !== mapping.unit) nexus?.raise(Attention.inquiryChanged)
     lunsChanged(session)
-  }
-
-  #connectionHost(number: number): ConnectionHost {
-    this.#records.connections++
-    const settings = this.#settings
-    const { faults } = this
-    const { logins, records } = this.#services
-    return {
-      portal: number,
-      targetName: settings.name,
-      targetAlias: settings.alias,
-      portalGroup: settings.portals[number]!.group,
-      keys: settings.keys,
-      chap: settings.chap,
-      discoveryChap: settings.discoveryChap,
-      segment: settings.loginSegment,
-      loginTimeout: settings.loginTimeout,
-      endless: faults.loginRule(number, 'endless') !== undefined,
-      mute: faults.loginRule(number, 'mute') !== undefined,
-      after: (milliseconds, callback) => this.#host.clock.after(milliseconds, callback),
-      verdict: (login) => {
-        // One connection is all a session has: none can be added, and none replaced.
-        if (login.tsih !== 0) return { status: LoginStatus.sessionDoesNotExist }
-        const rule = faults.refusal(number, login.discovery)
-        if (rule === undefined) return { status: LoginStatus.success }
-        const status = rule.status ?? LoginStatus.serviceUnavailable
-        return rule.address === undefined ? { status } : { status, address: rule.address }
-      },
-      admit: (login, connection) => logins.admit(login, connection, this.portals[number]!),
-      violation: (text) => records.violation(text),
-      closed: (connection) => {
-        this.portals[number]!.open.delete(connection)
-        if (connection.session !== undefined) void logins.lost(connection.session)
-      },
-      tapFor: (connection) => faults.tapFor(connection),
-    }
   }
 
   #retap(): void {
