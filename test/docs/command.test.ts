@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { cp, mkdtemp, rm } from 'node:fs/promises'
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -16,6 +16,27 @@ describe('the command', () => {
       code: 1,
       stderr: 'blockbraid: needs Node 22.18 or newer; this is 20.20.2\n',
     })
+  })
+
+  it('has the thread that watches its event loop among the files that were built', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'bb-command-'))
+    try {
+      // Stands still for longer than is not told, and makes no policy.
+      const policy = 'export default () => { for (const end = Date.now() + 4000; Date.now() < end; ); }'
+      await writeFile(join(folder, 'policy.mjs'), policy)
+      await writeFile(
+        join(folder, 'blockbraid.yaml'),
+        `targets: [{ use: memory, volumes: [{ size: 1MiB }] }]
+devices: [{ volume: "*", name: disk, policy: ./policy.mjs, transport: { use: nbd, socket: ./nbd.sock } }]
+`,
+      )
+      await expect(run(process.execPath, [command, 'up', 'blockbraid.yaml'], { cwd: folder })).rejects.toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(/: the event loop has stood still for .*policy\.mjs:1/),
+      })
+    } finally {
+      await rm(folder, { recursive: true })
+    }
   })
 
   it('says that it is not built where it is not', async () => {
