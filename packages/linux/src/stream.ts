@@ -3,7 +3,14 @@ import { needFd, needFunction, needInteger } from './arguments.ts'
 import { check } from './errors.ts'
 
 /** What a {@link SocketStream} is polled for, and what it is then; `Stopped`: in error, and not polled any more: a read tells which. */
-export const StreamEvent = { Readable: 1, Writable: 2, Stopped: 4 } as const
+export const StreamEvent = {
+  /** There are bytes, or the other end has sent its last. */
+  Readable: 1,
+  /** There is room. */
+  Writable: 2,
+  /** It is in error. */
+  Stopped: 4,
+} as const
 
 /** Options of {@link SocketStream}. */
 export interface SocketStreamOptions {

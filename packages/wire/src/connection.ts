@@ -11,13 +11,17 @@ import type { DetachableWire, WireSink } from './wire.ts'
 
 /** Where to connect, and from where. */
 export interface Endpoint {
+  /** Address or name. */
   readonly host: string
+  /** TCP port. */
   readonly port: number
+  /** Address of this host to connect from. */
   readonly localAddress?: string | undefined
 }
 
 /** What the connections of a server or a target share. */
 export interface WireShared {
+  /** What their turns end by. */
   readonly clock: Clock
   /** What they are read into. */
   readonly inputs: InputPool
@@ -26,7 +30,16 @@ export interface WireShared {
 }
 
 /** What a {@link Connection} is made of: somewhere to connect to, an accepted descriptor, or a socket that is there. */
-export type ConnectionSource = Endpoint | { readonly fd: number } | { readonly socket: Socket }
+export type ConnectionSource =
+  | Endpoint
+  | {
+      /** A connected socket, which is taken over. */
+      readonly fd: number
+    }
+  | {
+      /** A connected socket of node:net or node:tls. */
+      readonly socket: Socket
+    }
 
 // Node gives a socket that is there memory of its own for each read: nobody counts who uses it.
 const UNCOUNTED: InputSlab = { bytes: Buffer.alloc(0), pool: null, users: 0 }

@@ -14,6 +14,7 @@ import type { DetachableWire, WireSink } from './wire.ts'
 
 /** What the wires of a server share. */
 export interface DescriptorShared {
+  /** What their turns end by. */
   readonly clock: Clock
   /** What all of them are read into. */
   readonly window: InputWindow

@@ -3,6 +3,7 @@ const SLAB_SIZE = 1024 * 1024
 
 /** Memory that a wire is read into. */
 export interface InputSlab {
+  /** All of it. */
   readonly bytes: Buffer
   /** Where it goes when nobody uses it; null where it is left to the garbage collector. */
   pool: InputPool | null

@@ -3,7 +3,17 @@ import type { InputWindow } from './input-window.ts'
 import type { DetachableWire } from './wire.ts'
 
 /** Where a {@link WireListener} listens. */
-export type ListenAddress = { readonly path: string } | { readonly host: string; readonly port: number }
+export type ListenAddress =
+  | {
+      /** Of a unix socket. */
+      readonly path: string
+    }
+  | {
+      /** Address or name. */
+      readonly host: string
+      /** TCP port; 0 lets the system choose. */
+      readonly port: number
+    }
 
 /** What a {@link WireListener} does. */
 export interface ListenOptions extends WireShared {

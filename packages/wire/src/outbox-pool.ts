@@ -7,6 +7,7 @@ export const NOTHING: Buffer = Buffer.alloc(0)
 
 /** Memory for what an outbox sends. */
 export interface OutboxSlab {
+  /** All of it. */
   readonly bytes: Buffer
   /** Where the last byte of it ends, as its outbox counts, once nothing more is written into it. */
   upTo: number

@@ -5,12 +5,15 @@ import { atTurnEnd } from './turn.ts'
 
 /** What an {@link Outbox} needs of a socket. */
 export interface OutboxSocket {
+  /** What is written from now on waits. */
   cork(): void
+  /** It goes, by one write. */
   uncork(): void
   /** Takes bytes that stay as they are until `left` is called, or `writableLength` no longer counts them. */
   write(bytes: Uint8Array, left?: () => void): boolean
   /** Bytes that it holds because the other end does not take them. */
   readonly writableLength: number
+  /** Whether it is over. */
   readonly destroyed: boolean
 }
 
