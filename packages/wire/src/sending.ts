@@ -3,7 +3,7 @@ import type { OutboxSocket } from './outbox.ts'
 
 const EAGAIN = 11
 
-/** Hears of a {@link Sending}. */
+/** Hears how sending over a socket goes. */
 export interface SendingOwner {
   /** Whether to be told when there is room again. */
   blocked(is: boolean): void
