@@ -1,6 +1,7 @@
 import type { Clock } from '@blockbraid/core'
 import type { OutboxPool, OutboxSlab } from './outbox-pool.ts'
 import { headOf, NOTHING } from './outbox-pool.ts'
+import { atTurnEnd } from './turn.ts'
 
 /** What an {@link Outbox} needs of a socket. */
 export interface OutboxSocket {
@@ -116,7 +117,7 @@ export class Outbox {
 
   #schedule(): void {
     this.#scheduled = true
-    this.#clock.defer(this.#onTurnEnd)
+    atTurnEnd(this.#clock, this.#onTurnEnd)
   }
 
   readonly #onTurnEnd = (): void => {

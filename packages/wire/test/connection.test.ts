@@ -1,23 +1,28 @@
 import type { AddressInfo, Socket } from 'node:net'
 import { createServer } from 'node:net'
+import type { SignalOptions } from '@blockbraid/core'
 import { socketPair } from '@blockbraid/linux'
 import { createRandom, randomInt } from '@blockbraid/testkit'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import type { InputSlab, WireShared } from '../src/index.ts'
-import { Connection, InputPool, letGo, OutboxPool } from '../src/index.ts'
+import type { Endpoint, InputSlab, OpenShared, Wire } from '../src/index.ts'
+import { Connection, DescriptorWire, InputPool, InputWindow, letGo, OutboxPool, openWire } from '../src/index.ts'
 import { listen, log, shared } from './support.ts'
 
-function say(wire: Connection, text: string): void {
+function say(wire: Wire, text: string): void {
   const at = wire.outbox.reserve(text.length)
   wire.outbox.bytes.write(text, at, 'latin1')
 }
 
-type Kind = 'opened, and one around the accepted socket' | 'two of descriptors'
-const kinds: readonly Kind[] = ['opened, and one around the accepted socket', 'two of descriptors']
+const kinds = [
+  'by node:net, and one around the accepted socket',
+  'two of descriptors',
+  'without a stream of Node',
+] as const
+type Kind = (typeof kinds)[number]
 
 /** Two ends, and what each hears; the first one is read into pooled memory. */
-async function pair(kind: Kind, memory: WireShared = shared) {
-  const ends = kind === 'two of descriptors' ? descriptors(memory) : await overTcp(memory)
+async function pair(kind: Kind, memory: OpenShared = shared) {
+  const ends = kind === 'two of descriptors' ? descriptors(memory) : await overTcp(kind, memory)
   onTestFinished(() => {
     for (const end of ends) end.destroy()
   })
@@ -29,22 +34,33 @@ async function pair(kind: Kind, memory: WireShared = shared) {
   return { one: ends[0], other: ends[1], heard: logs[0]!.said, said: logs[1]!.said }
 }
 
-function descriptors(memory: WireShared): [Connection, Connection] {
+function descriptors(memory: OpenShared): [Connection, Connection] {
   const [one, other] = socketPair()
   return [new Connection({ fd: one }, memory), new Connection({ fd: other }, memory)]
 }
 
-async function overTcp(memory: WireShared): Promise<[Connection, Connection]> {
+async function overTcp(kind: Kind, memory: OpenShared): Promise<[Wire, Connection]> {
   let accepted: (socket: Socket) => void = () => {}
   const socket = new Promise<Socket>((resolve) => {
     accepted = resolve
   })
-  const one = new Connection(await listen((made) => accepted(made)), memory)
-  await one.opened()
+  const there = await listen((made) => accepted(made))
+  let one: Wire
+  if (kind === 'without a stream of Node') {
+    one = await openWire(there, memory)
+    expect(one).toBeInstanceOf(DescriptorWire)
+  } else {
+    const connection = new Connection(there, memory)
+    await connection.opened()
+    one = connection
+  }
   return [one, new Connection({ socket: await socket }, memory)]
 }
 
-const freshMemory = (): WireShared => ({ ...shared, inputs: new InputPool(4), outputs: new OutboxPool(4) })
+function freshMemory(): OpenShared {
+  const inputs = new InputPool(4)
+  return { ...shared, inputs, window: new InputWindow(inputs), outputs: new OutboxPool(4) }
+}
 
 describe.each(kinds)('%s', (kind) => {
   test('what one end says the other one hears, both ways, and an end in order comes behind it', async () => {
@@ -62,12 +78,12 @@ describe.each(kinds)('%s', (kind) => {
 
   test('after the FIN of the other end, what is put in still leaves', async () => {
     const { one, other, heard, said } = await pair(kind)
-    one.socket.end()
-    await expect.poll(() => said).toEqual(['finished'])
-    say(other, 'answer')
-    await expect.poll(() => heard).toEqual(['answer'])
-    other.end()
-    await expect.poll(() => said.at(-1)).toBe('closed in order')
+    other.socket.end()
+    await expect.poll(() => heard).toEqual(['finished'])
+    say(one, 'answer')
+    await expect.poll(() => said).toEqual(['answer'])
+    one.end()
+    await expect.poll(() => [heard.at(-1), said.at(-1)]).toEqual(['closed in order', 'closed in order'])
   })
 
   test('while it is paused nothing is read, and what the other end says waits there; afterwards all of it comes', async () => {
@@ -159,49 +175,59 @@ describe.each(kinds)('%s', (kind) => {
     expect(Buffer.concat(seen).equals(Buffer.concat(parts))).toBe(true)
     expect(memory.inputs.outstanding).toBeLessThanOrEqual(1)
     one.destroy()
+    memory.window.close()
     await expect.poll(() => [memory.inputs.outstanding, memory.outputs.outstanding]).toEqual([0, 0])
   })
 
-  test('after much has come it is read into a small buffer again, as soon as there are only small pieces', async () => {
-    const memory = freshMemory()
-    const { one, other } = await pair(kind, memory)
-    const lengths: number[] = []
-    let got = 0
-    one.sink = {
-      ...log(),
-      bytes(chunk, start, end) {
-        lengths.push(chunk.length)
-        got += end - start
-      },
-    }
-    other.outbox.attach(Buffer.alloc(1 << 20))
-    await expect.poll(() => got).toBe(1 << 20)
-    expect(lengths.at(-1)).toBe(1 << 20)
-    for (let n = 1; n <= 10; n++) {
-      say(other, 'x')
-      await expect.poll(() => got).toBe((1 << 20) + n)
-    }
-    expect(lengths.at(-1)).toBe(4096)
-    expect(memory.inputs.outstanding).toBe(0)
-  })
+  const reads = kind === 'without a stream of Node' ? test.skip : test
+  reads(
+    'after much has come it is read into a small buffer again, as soon as there are only small pieces',
+    async () => {
+      const memory = freshMemory()
+      const { one, other } = await pair(kind, memory)
+      const lengths: number[] = []
+      let got = 0
+      one.sink = {
+        ...log(),
+        bytes(chunk, start, end) {
+          lengths.push(chunk.length)
+          got += end - start
+        },
+      }
+      other.outbox.attach(Buffer.alloc(1 << 20))
+      await expect.poll(() => got).toBe(1 << 20)
+      expect(lengths.at(-1)).toBe(1 << 20)
+      for (let n = 1; n <= 10; n++) {
+        say(other, 'x')
+        await expect.poll(() => got).toBe((1 << 20) + n)
+      }
+      expect(lengths.at(-1)).toBe(4096)
+      expect(memory.inputs.outstanding).toBe(0)
+    },
+  )
 })
 
-test('an end by RST: the other one hears of it as an error, and not of FIN', async () => {
-  const { one, heard, said } = await pair('opened, and one around the accepted socket')
+test.each([kinds[0], kinds[2]])('%s: an end by RST is an error at the other end, and no FIN', async (kind) => {
+  const { one, heard, said } = await pair(kind)
   one.reset()
   await expect.poll(() => said).toEqual(['closed ECONNRESET'])
   expect(heard).toEqual([])
 })
 
-test('where nobody listens: an error in words; and a signal ends the try', async () => {
+const ways: [string, (endpoint: Endpoint, options?: SignalOptions) => Promise<unknown>][] = [
+  ['by node:net', (endpoint, options) => new Connection(endpoint, shared).opened(options)],
+  ['without a stream of Node', (endpoint, options) => openWire(endpoint, shared, options)],
+]
+test.each(ways)('%s: where nobody listens, an error in words; and a signal ends the try', async (_way, open) => {
   const server = await listen(() => {})
   const port = await freePort()
-  await expect(new Connection({ host: '127.0.0.1', port }, shared).opened()).rejects.toMatchObject({
+  const refused = {
     code: 'CONNECT_FAILED',
     message: 'the connection was refused: nothing listens there (ECONNREFUSED)',
-  })
+  }
+  await expect(open({ host: '127.0.0.1', port })).rejects.toMatchObject(refused)
   const stop = new AbortController()
-  const tried = new Connection(server, shared).opened({ signal: stop.signal })
+  const tried = open(server, { signal: stop.signal })
   const reason = new Error('called off')
   stop.abort(reason)
   await expect(tried).rejects.toBe(reason)

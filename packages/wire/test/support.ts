@@ -3,9 +3,10 @@ import { createServer } from 'node:net'
 import { systemHost } from '@blockbraid/core'
 import { onTestFinished } from 'vitest'
 import type { WireSink } from '../src/index.ts'
-import { InputPool, OutboxPool } from '../src/index.ts'
+import { InputPool, InputWindow, OutboxPool } from '../src/index.ts'
 
-export const shared = { clock: systemHost.clock, inputs: new InputPool(4), outputs: new OutboxPool(4) }
+const inputs = new InputPool(4)
+export const shared = { clock: systemHost.clock, inputs, window: new InputWindow(inputs), outputs: new OutboxPool(4) }
 
 /** Listens until the test has ended; `accept` gets each socket. */
 export async function listen(accept: (socket: Socket) => void): Promise<{ host: string; port: number }> {
