@@ -7,6 +7,7 @@ import { Connection } from './connection.ts'
 import type { DescriptorShared } from './descriptor-wire.ts'
 import { DescriptorWire } from './descriptor-wire.ts'
 import { errorWords } from './error-words.ts'
+import { tellNoAddon } from './no-addon.ts'
 import type { Wire } from './wire.ts'
 
 /** What the wires that a target opens share. */
@@ -49,8 +50,9 @@ async function openByDescriptor(
     fd = connectTcp(host, port, localAddress)
   } catch (error) {
     if (!LinuxError.is(error)) throw error
-    if (error.code === 'ERR_NO_ADDON') return undefined
-    throw failed(error)
+    if (error.code !== 'ERR_NO_ADDON') throw failed(error)
+    tellNoAddon(error)
+    return undefined
   }
   const errno = await outcome(fd, signal)
   if (errno === 0) return new DescriptorWire(fd, shared)
