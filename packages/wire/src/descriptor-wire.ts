@@ -9,6 +9,7 @@ import { Outbox } from './outbox.ts'
 import type { OutboxPool } from './outbox-pool.ts'
 import type { SendingOwner } from './sending.ts'
 import { Sending } from './sending.ts'
+import { beginTurn, endTurn } from './turn.ts'
 import type { DetachableWire, WireSink } from './wire.ts'
 
 /** What the wires of a server share. */
@@ -114,6 +115,15 @@ export class DescriptorWire implements DetachableWire, SendingOwner {
   }
 
   readonly #onEvents = (events: number): void => {
+    beginTurn()
+    try {
+      this.#take(events)
+    } finally {
+      endTurn()
+    }
+  }
+
+  #take(events: number): void {
     const stopped = (events & StreamEvent.Stopped) !== 0
     if (stopped) this.#polled = 0
     if (stopped || (events & StreamEvent.Writable) !== 0) this.#sending.move()
