@@ -1,4 +1,4 @@
-import { LinuxError, stayAwake } from '@blockbraid/linux'
+import { LinuxError, shortSlices, stayAwake } from '@blockbraid/linux'
 import { tellNoAddon } from './no-addon.ts'
 
 /** What can be kept from sleeping. */
@@ -19,12 +19,22 @@ class ThisLoop implements EventLoop {
 function findWay(): EventLoop['stayAwake'] {
   try {
     stayAwake(0)
-    return stayAwake
   } catch (error) {
     if (!LinuxError.is(error) || error.code !== 'ERR_NO_ADDON') throw error
     tellNoAddon(error)
     const loop = new ImmediateLoop()
     return (microseconds) => loop.stayAwake(microseconds)
+  }
+  askForShortSlices()
+  return stayAwake
+}
+
+// For what sleeps because another process has the core: else it waits for the end of that one's slice, milliseconds.
+function askForShortSlices(): void {
+  try {
+    shortSlices()
+  } catch (error) {
+    if (!LinuxError.is(error)) throw error
   }
 }
 

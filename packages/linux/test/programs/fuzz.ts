@@ -10,7 +10,9 @@ let state = Number(process.argv[2])
 const count = Number(process.argv[3])
 const native = addon() as unknown as Record<keyof Addon, (...args: unknown[]) => unknown>
 // Not close: it would hit descriptors of Node itself. Not memory locks and the like: they last.
-const names = Object.keys(native).filter((name) => !['closeFd', 'lockMemory', 'setIoFlusher'].includes(name))
+const names = Object.keys(native).filter(
+  (name) => !['closeFd', 'shortSlices', 'lockMemory', 'setIoFlusher'].includes(name),
+)
 
 const [a, b] = socketPair()
 const file = openSync(import.meta.filename, 'r')
