@@ -42,6 +42,8 @@ export interface Addon {
   closeFd(fd: number): number
   peerPid(fd: number): number
   closeHandle(handle: number): void
+  connectTcp(host: string, port: number, from: string): number
+  socketError(fd: number): number
   listenTcp(host: string, port: number, backlog: number): number
   listenUnix(path: string, backlog: number): number
   acceptSocket(fd: number): number

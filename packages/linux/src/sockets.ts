@@ -5,6 +5,24 @@ import { check } from './errors.ts'
 const EAGAIN = 11
 
 /**
+ * A TCP socket that is being connected to a numeric address, from one of this host's where `from` is given; non-blocking,
+ * close-on-exec. It is writable once that has ended, and {@link socketError} tells how. The caller closes it. Throws
+ * LinuxError where that is known at once: ECONNREFUSED, ENETUNREACH, EADDRNOTAVAIL, EMFILE, EINVAL.
+ */
+export function connectTcp(host: string, port: number, from = ''): number {
+  if (typeof host !== 'string') throw wrong('host', host, 'a numeric address')
+  needInteger('port', port, 1, 65535)
+  if (typeof from !== 'string') throw wrong('from', from, 'a numeric address')
+  return check('connect', addon().connectTcp(host, port, from))
+}
+
+/** The errno that a socket has met since this was asked last; 0 for none (SO_ERROR). Throws LinuxError EBADF, ENOTSOCK. */
+export function socketError(fd: number): number {
+  needFd('fd', fd)
+  return check('getsockopt', addon().socketError(fd))
+}
+
+/**
  * A TCP socket that listens at a numeric address (SO_REUSEADDR; `::` takes IPv4 too), non-blocking, close-on-exec; port
  * 0 lets the system choose. The caller closes it. Throws LinuxError EADDRINUSE, EADDRNOTAVAIL, EACCES, EINVAL.
  */

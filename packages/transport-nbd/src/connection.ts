@@ -2,12 +2,14 @@ import type { Socket } from 'node:net'
 import type { TlsOptions } from 'node:tls'
 import { createServer } from 'node:tls'
 import type { Timer } from '@blockbraid/core'
+import type { DetachableWire, WireSink } from '@blockbraid/wire'
+import { Connection as SocketWire } from '@blockbraid/wire'
 import type { Export } from './export.ts'
 import type { ExportDirectory, HandshakeSink, TlsMode } from './handshake/handshake.ts'
 import { Handshake } from './handshake/handshake.ts'
 import { greeting } from './handshake/messages.ts'
 import type { Negotiated } from './transmission/commands.ts'
-import type { SessionContext } from './transmission/session.ts'
+import type { SessionContext } from './transmission/context.ts'
 import { Session } from './transmission/session.ts'
 
 /** TLS as the connections of one server use it. */
@@ -28,77 +30,82 @@ export interface ConnectionContext extends SessionContext {
 
 /** Bytes of replies to options that may wait for the client before the last reply, which may be of any length. */
 const MAX_UNSENT = 256 * 1024
+/** Bytes of them with which the client is not read. */
+const HIGH = 16 * 1024
 
 /** One client: first the handshake, perhaps TLS, then a session. */
-export class Connection implements HandshakeSink {
+export class Connection implements HandshakeSink, WireSink {
   readonly #context: ConnectionContext
-  readonly #handshake: Handshake
-  #socket: Socket
+  #wire: DetachableWire
+  /** While TLS begins over it, and beneath it. */
+  #plain: Socket | undefined
+  #handshake: Handshake | undefined
   #session: Session | undefined
   #timer: Timer | undefined
   #closed = false
   #aborted = false
-  #reason = ''
 
-  constructor(context: ConnectionContext, socket: Socket) {
+  constructor(context: ConnectionContext, wire: DetachableWire) {
     this.#context = context
-    this.#socket = socket
+    this.#wire = wire
     this.#handshake = new Handshake(this, context.exports, context.tls.mode, context.simpleReplies)
     this.#timer = context.host.clock.after(context.handshakeTimeout, () => this.destroy('handshake took too long'))
-    socket.setNoDelay(true)
-    // A client that vanished without a word is noticed within minutes.
-    socket.setKeepAlive(true, 60_000)
-    this.#listen(socket)
-    socket.write(greeting())
+    wire.sink = this
+    this.send(greeting())
   }
 
   /** Ends the connection at once. */
   destroy(reason: string): void {
     this.#end(reason)
-    this.#socket.destroy()
+    this.#plain?.destroy()
+    this.#wire.destroy()
   }
 
   // HandshakeSink
 
   send(bytes: Buffer): void {
     if (this.#closed) return
-    const socket = this.#socket
+    const wire = this.#wire
     // An option may only follow the last reply to the one before it: this client does not read.
-    if (socket.writableLength > MAX_UNSENT) {
+    if (this.#unsent > MAX_UNSENT) {
       this.destroy('replies not fetched')
       return
     }
-    if (socket.write(bytes) || this.#closed || socket.isPaused()) return
-    // A client that asks and does not read is not read either.
-    socket.pause()
-    socket.once('drain', () => {
-      // A session that has begun since may be paused for reasons of its own.
-      if (this.#session === undefined) this.#socket.resume()
-      else this.#session.drained()
-    })
+    wire.outbox.attach(bytes)
+    wire.outbox.flush()
+    if (this.#unsent <= HIGH) return
+    // A client that asks and does not read is not read either. A session that begins meanwhile sees to it that it is again.
+    wire.pause()
+    wire.outbox.onLeft = () => {
+      if (this.#unsent === 0) wire.resume()
+    }
   }
 
   abort(): void {
     this.#aborted = true
-    this.#socket.resume()
-    this.#socket.destroySoon()
+    this.#wire.resume()
+    this.#wire.end()
   }
 
   startTls(): void {
-    const plain = this.#socket
+    const { outbox } = this.#wire
     // What comes next is a TLS handshake and must wait for the TLSSocket.
-    plain.pause()
-    plain.removeAllListeners('data')
-    plain.write('', () => {
-      if (!this.#closed) this.#secure(plain)
-    })
+    this.#wire.pause()
+    const secure = (): void => {
+      if (this.#closed || this.#unsent > 0) return
+      outbox.onLeft = null
+      this.#secure(this.#wire.detach())
+    }
+    outbox.onLeft = secure
+    // Not from inside of what was read.
+    this.#context.host.clock.defer(secure)
   }
 
   enter(target: Export, negotiated: Negotiated): void {
     if (this.#closed) return
     this.#timer?.cancel()
     this.#timer = undefined
-    this.#session = new Session(this.#context, this.#socket, target, negotiated, (reason) => this.destroy(reason))
+    this.#session = new Session(this.#context, this.#wire, target, negotiated, (reason) => this.destroy(reason))
     if (target.detaching) this.#session.shutdown()
   }
 
@@ -106,53 +113,61 @@ export class Connection implements HandshakeSink {
     this.destroy(reason)
   }
 
-  #listen(socket: Socket): void {
-    socket.on('data', this.#onData)
-    socket.on('end', () => this.#onEnd())
-    socket.on('error', (error) => this.#end(error.message))
-    socket.on('close', () => this.#end(''))
+  // WireSink. One function for all phases, so that a phase can end in the middle of a chunk.
+
+  bytes(chunk: Buffer, start: number, end: number): void {
+    if (this.#session !== undefined) {
+      this.#session.bytes(chunk, start, end)
+      return
+    }
+    const handshake = this.#handshake
+    if (handshake === undefined || this.#aborted) return
+    const at = handshake.parse(chunk, start, end)
+    if (at === end || this.#closed || this.#aborted) return
+    // Cast: parse may have called enter.
+    const session = this.#session as Session | undefined
+    if (session !== undefined) session.bytes(chunk, at, end)
+    // Plain text behind STARTTLS must never be taken for something that came through TLS.
+    else this.destroy('data behind the end of the handshake')
+  }
+
+  finished(): void {
+    if (this.#session !== undefined) this.#session.end()
+    else this.destroy('closed during the handshake')
+  }
+
+  closed(error: Error | undefined): void {
+    this.#end(error?.message ?? '')
+  }
+
+  /** Bytes of replies that the client has not taken. */
+  get #unsent(): number {
+    const { outbox } = this.#wire
+    return outbox.position - outbox.left
   }
 
   #secure(plain: Socket): void {
+    const { host, inputs, outputs, tls } = this.#context
+    this.#plain = plain
+    plain.on('error', (error) => this.#end(error.message))
+    plain.on('close', () => this.#end(''))
     // A server of its own, which never listens: only node:tls's server checks clients' certificates.
-    const upgrade = createServer(this.#context.tls.options)
-    upgrade.on('secureConnection', (secure) => {
-      this.#socket = secure
-      this.#handshake.secured()
-      this.#listen(secure)
+    const upgrade = createServer(tls.options)
+    upgrade.on('secureConnection', (socket) => {
+      this.#wire = new SocketWire({ socket }, { clock: host.clock, inputs, outputs })
+      this.#wire.sink = this
+      this.#handshake?.secured()
     })
     upgrade.on('tlsClientError', (error) => this.destroy(`TLS: ${error.message}`))
     upgrade.emit('connection', plain)
   }
 
-  // One function for all phases, so that a phase can end in the middle of a chunk.
-  readonly #onData = (chunk: Buffer): void => {
-    if (this.#session !== undefined) {
-      this.#session.data(chunk)
-      return
-    }
-    if (this.#closed || this.#aborted) return
-    const used = this.#handshake.parse(chunk)
-    if (used === chunk.length || this.#closed || this.#aborted) return
-    // Cast: parse may have called enter.
-    const session = this.#session as Session | undefined
-    if (session !== undefined) session.data(chunk.subarray(used))
-    // Plain text behind STARTTLS must never be taken for something that came through TLS.
-    else this.destroy('data behind the end of the handshake')
-  }
-
-  #onEnd(): void {
-    if (this.#session !== undefined) this.#session.end()
-    else this.destroy('closed during the handshake')
-  }
-
   #end(reason: string): void {
     if (this.#closed) return
     this.#closed = true
-    this.#reason = reason
     this.#timer?.cancel()
-    this.#handshake.stop()
+    this.#handshake?.stop()
     this.#session?.closed()
-    this.#context.closed(this, this.#reason)
+    this.#context.closed(this, reason)
   }
 }

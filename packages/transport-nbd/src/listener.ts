@@ -1,18 +1,19 @@
-import { once } from 'node:events'
 import { chmod, link, lstat, rename, stat, unlink } from 'node:fs/promises'
-import type { Server } from 'node:net'
 import { connect } from 'node:net'
 import { dirname, join } from 'node:path'
 import { BlockError, messageOf } from '@blockbraid/core'
+import type { ListenOptions, WireListener } from '@blockbraid/wire'
+import { listenForWires } from '@blockbraid/wire'
 import type { ServerSettings } from './options.ts'
 
 function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : ''
 }
 
-async function listen(server: Server, where: { path: string } | { host: string; port: number }): Promise<void> {
-  server.listen(where)
-  await once(server, 'listening')
+/** A listener, and what removes its socket file. */
+export interface OpenListener {
+  readonly listener: WireListener
+  readonly release: () => Promise<void>
 }
 
 /** Whether somebody answers on a unix socket. */
@@ -56,41 +57,49 @@ function beside(path: string): string {
   return join(dirname(path), `.${process.pid.toString(36)}${(count++).toString(36)}`)
 }
 
-async function listenUnix(server: Server, path: string, mode: number): Promise<() => Promise<void>> {
-  // Asked for itself, as libuv reports a folder that is not there as EACCES.
+async function listenUnix(path: string, mode: number, options: ListenOptions): Promise<OpenListener> {
+  // Asked for itself, as node:net reports a folder that is not there as EACCES.
   await stat(dirname(path))
-  // Under a name of its own first: nobody connects before the mode is set, and what libuv unlinks when it
-  // closes is this name, never the file of a server that has come after us.
+  // Under a name of its own first: nobody connects before the mode is set, and what a listener of node:net unlinks
+  // when it closes is this name, never the file of a server that has come after us.
   const own = beside(path)
-  await listen(server, { path: own })
+  const listener = await listenForWires({ path: own }, options)
   try {
-    await chmod(own, mode)
     try {
-      await link(own, path)
-    } catch (error) {
-      if (codeOf(error) !== 'EEXIST') throw error
-      await removeStale(path)
-      await link(own, path)
+      await chmod(own, mode)
+      await putInPlace(own, path)
+    } finally {
+      await unlink(own)
     }
-  } finally {
-    await unlink(own)
+    const { ino, birthtimeMs } = await lstat(path)
+    const release = async (): Promise<void> => {
+      const file = await lstat(path).catch(() => undefined)
+      if (file?.ino === ino && file.birthtimeMs === birthtimeMs) await unlink(path).catch(() => {})
+    }
+    return { listener, release }
+  } catch (error) {
+    void listener.close()
+    throw error
   }
-  const { ino, birthtimeMs } = await lstat(path)
-  return async () => {
-    const file = await lstat(path).catch(() => undefined)
-    if (file?.ino === ino && file.birthtimeMs === birthtimeMs) await unlink(path).catch(() => {})
+}
+
+async function putInPlace(own: string, path: string): Promise<void> {
+  try {
+    await link(own, path)
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') throw error
+    await removeStale(path)
+    await link(own, path)
   }
 }
 
 /** Starts to listen. Rejects with IN_USE, DENIED, NOT_FOUND (no such folder or host), or IO_FAILED. */
-export async function openListener(server: Server, settings: ServerSettings): Promise<() => Promise<void>> {
+export async function openListener(settings: ServerSettings, options: ListenOptions): Promise<OpenListener> {
   const { socket, host, port } = settings
   try {
-    if (socket !== undefined) return await listenUnix(server, socket, settings.socketMode)
-    await listen(server, { host, port })
-    return async () => {}
+    if (socket !== undefined) return await listenUnix(socket, settings.socketMode, options)
+    return { listener: await listenForWires({ host, port }, options), release: async () => {} }
   } catch (error) {
-    server.close()
     if (BlockError.is(error)) throw error
     const where = socket ?? `${host}:${port}`
     const message = `cannot listen on ${where}: ${messageOf(error)}`

@@ -1,11 +1,10 @@
 import { channel } from 'node:diagnostics_channel'
-import type { AddressInfo, Socket } from 'node:net'
-import { createServer } from 'node:net'
 import type { TlsOptions } from 'node:tls'
 import { createSecureContext } from 'node:tls'
 import type { BlockDevice, Host, SignalOptions } from '@blockbraid/core'
 import { BlockError, messageOf, systemHost } from '@blockbraid/core'
-import { Wakeful } from '@blockbraid/wire'
+import type { DetachableWire, WireListener } from '@blockbraid/wire'
+import { InputPool, InputWindow, OutboxPool, Wakeful } from '@blockbraid/wire'
 import type { ConnectionContext, ConnectionTls } from './connection.ts'
 import { Connection } from './connection.ts'
 import type { NbdExportStats } from './export.ts'
@@ -14,10 +13,9 @@ import { openListener } from './listener.ts'
 import type { NbdOptions, NbdTlsOptions, ServerSettings } from './options.ts'
 import { checkOptions } from './options.ts'
 import { MAX_PAYLOAD, MAX_STRING } from './protocol.ts'
+import { QUICK_CLIENT } from './transmission/context.ts'
 import { ServerMemory } from './transmission/memory.ts'
-import { SlabPool } from './transmission/output.ts'
 import { RequestPool } from './transmission/request.ts'
-import { QUICK_CLIENT } from './transmission/session.ts'
 import { exportUri } from './uri.ts'
 
 /** How to add an export. */
@@ -68,9 +66,13 @@ export interface NbdServer extends AsyncDisposable {
   close(options?: SignalOptions): Promise<void>
 }
 
-// Free objects kept for reuse by all connections of a server: at most about 1 MB, and 4 MiB.
+// Free objects kept for reuse by all connections of a server: at most about 1 MB, 4 MiB and 16 MiB.
 const SPARE_REQUESTS = 4096
-const SPARE_SLABS = 16
+const SPARE_OUTPUTS = 16
+const SPARE_INPUTS = 16
+
+// Seconds: a client that vanished without a word is noticed within minutes.
+const KEEP_ALIVE = 60
 
 /** Bytes that all connections of a server may need together. */
 function memoryOf({ maxInflightBytes }: ServerSettings): number {
@@ -118,8 +120,7 @@ class Server implements NbdServer {
   readonly #leaving = new Set<Export>()
   readonly #connections = new Set<Connection>()
   readonly #context: ConnectionContext
-  readonly #listener = createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket))
-  #port = 0
+  #listener: WireListener | undefined
   /** Removes the socket file. */
   #release: () => Promise<void> = async () => {}
   #open = false
@@ -127,11 +128,11 @@ class Server implements NbdServer {
 
   constructor(settings: ServerSettings, host: Host) {
     this.#settings = settings
-    this.#listener.maxConnections = settings.maxConnections
     this.#context = {
       host,
       requests: new RequestPool(SPARE_REQUESTS),
-      slabs: new SlabPool(SPARE_SLABS),
+      inputs: new InputPool(SPARE_INPUTS),
+      outputs: new OutboxPool(SPARE_OUTPUTS),
       wakeful: new Wakeful(host.clock, QUICK_CLIENT),
       maxRequests: settings.maxRequests,
       maxInflightBytes: settings.maxInflightBytes,
@@ -148,14 +149,22 @@ class Server implements NbdServer {
   }
 
   get port(): number {
-    return this.#port
+    return this.#listener?.port ?? 0
   }
 
   async open(): Promise<void> {
-    this.#release = await openListener(this.#listener, this.#settings)
-    // Accepting can fail for want of file descriptors; the listener goes on when there are some again.
-    this.#listener.on('error', () => {})
-    if (this.#settings.socket === undefined) this.#port = (this.#listener.address() as AddressInfo).port
+    const { inputs, outputs, host } = this.#context
+    const { listener, release } = await openListener(this.#settings, {
+      clock: host.clock,
+      inputs,
+      outputs,
+      window: new InputWindow(inputs),
+      maxConnections: this.#settings.maxConnections,
+      keepAlive: KEEP_ALIVE,
+      accept: (wire) => this.#accept(wire),
+    })
+    this.#listener = listener
+    this.#release = release
     this.#open = true
   }
 
@@ -165,7 +174,7 @@ class Server implements NbdServer {
     checkText('description', description)
     if (this.#closing !== undefined) throw new BlockError('CLOSED', 'the NBD server is closed')
     if (this.#exports.has(name)) throw new BlockError('IN_USE', `an export named ${JSON.stringify(name)} exists`)
-    const uri = exportUri(this.#settings, this.#port, name)
+    const uri = exportUri(this.#settings, this.port, name)
     const target = new Export(device, name, description, this.#settings.readOnly || (options.readOnly ?? false))
     this.#exports.set(name, target)
     return {
@@ -187,7 +196,7 @@ class Server implements NbdServer {
     return {
       connections: this.#connections.size,
       requests: this.#context.requests.outstanding,
-      slabs: this.#context.slabs.outstanding,
+      slabs: this.#context.outputs.outstanding,
       exports: [...this.#exports.values()].map((target) => target.stats()),
     }
   }
@@ -205,7 +214,7 @@ class Server implements NbdServer {
   }
 
   async #shut(): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.#listener.close(() => resolve()))
+    const closed = this.#listener?.close()
     await this.#release()
     const targets = [...this.#exports.values(), ...this.#leaving]
     await Promise.all(targets.map((target) => this.#remove(target)))
@@ -220,13 +229,13 @@ class Server implements NbdServer {
     this.#leaving.delete(target)
   }
 
-  #accept(socket: Socket): void {
+  #accept(wire: DetachableWire): void {
     // The socket file gets its mode only after it is there: whoever came before that is sent away.
     if (!this.#open || this.#closing !== undefined) {
-      socket.destroy()
+      wire.destroy()
       return
     }
-    this.#connections.add(new Connection(this.#context, socket))
+    this.#connections.add(new Connection(this.#context, wire))
   }
 
   #directory(): ConnectionContext['exports'] {

@@ -6,6 +6,7 @@ import type { InputPool, InputSlab } from './input.ts'
 import { Outbox } from './outbox.ts'
 import type { OutboxPool } from './outbox-pool.ts'
 import { Reader } from './reader.ts'
+import { beginTurn, endTurn } from './turn.ts'
 import type { DetachableWire, WireSink } from './wire.ts'
 
 /** Where to connect, and from where. */
@@ -148,7 +149,7 @@ export class Connection implements DetachableWire {
       buffer: () => fresh as Uint8Array,
       callback: (count: number) => {
         const { start } = reader
-        this.sink?.bytes(reader.bytes, start, start + count)
+        this.#take(reader.bytes, start, start + count)
         fresh = reader.next(count)
         return true
       },
@@ -160,7 +161,16 @@ export class Connection implements DetachableWire {
   }
 
   readonly #onData = (chunk: Buffer): void => {
-    this.sink?.bytes(chunk, 0, chunk.length)
+    this.#take(chunk, 0, chunk.length)
+  }
+
+  #take(chunk: Buffer, start: number, end: number): void {
+    beginTurn()
+    try {
+      this.sink?.bytes(chunk, start, end)
+    } finally {
+      endTurn()
+    }
   }
 
   readonly #onEnd = (): void => {

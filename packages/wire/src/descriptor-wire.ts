@@ -9,6 +9,7 @@ import { Outbox } from './outbox.ts'
 import type { OutboxPool } from './outbox-pool.ts'
 import type { SendingOwner } from './sending.ts'
 import { Sending } from './sending.ts'
+import { beginTurn, endTurn } from './turn.ts'
 import type { DetachableWire, WireSink } from './wire.ts'
 
 /** What the wires of a server share. */
@@ -23,6 +24,8 @@ export interface DescriptorShared {
 }
 
 const EAGAIN = 11
+// In one turn. All that is there is read, so that an end behind it is seen when the sockets are looked at next.
+const MAX_READS = 32
 
 /** A wire over a connected socket of which there is only the descriptor. The addon of `@blockbraid/linux` must be there. */
 export class DescriptorWire implements DetachableWire, SendingOwner {
@@ -91,7 +94,8 @@ export class DescriptorWire implements DetachableWire, SendingOwner {
     this.#sending.destroy()
     this.outbox.drop()
     const socket = new Socket({ fd: this.#stream.release(), readable: true, writable: true, allowHalfOpen: true })
-    return socket.once('close', () => this.#shared.over?.())
+    socket.once('close', () => this.#shared.over?.())
+    return socket.pause()
   }
 
   // SendingOwner
@@ -112,6 +116,15 @@ export class DescriptorWire implements DetachableWire, SendingOwner {
   }
 
   readonly #onEvents = (events: number): void => {
+    beginTurn()
+    try {
+      this.#take(events)
+    } finally {
+      endTurn()
+    }
+  }
+
+  #take(events: number): void {
     const stopped = (events & StreamEvent.Stopped) !== 0
     if (stopped) this.#polled = 0
     if (stopped || (events & StreamEvent.Writable) !== 0) this.#sending.move()
@@ -121,20 +134,27 @@ export class DescriptorWire implements DetachableWire, SendingOwner {
   }
 
   #read(): void {
-    const { window } = this.#shared
-    const bytes = window.open()
-    const { start } = window
-    const size = Math.min(this.#size, bytes.length - start)
-    const count = this.#stream.receive(bytes, start, start + size)
-    if (count > 0) {
-      this.#size = count === size ? Math.min(size * 2, bytes.length) : ROOM
+    for (let reads = 0; reads < MAX_READS && !this.#paused && !this.#over; reads++) {
+      const { window } = this.#shared
+      const bytes = window.open()
+      const { start } = window
+      const size = Math.min(this.#size, bytes.length - start)
+      const count = this.#stream.receive(bytes, start, start + size)
+      if (count <= 0) return this.#nothingRead(count)
+      const filled = count === size
+      this.#size = filled ? size * 2 : ROOM
       this.sink?.bytes(bytes, start, start + count)
       window.pass(count)
-    } else if (count === 0) {
+      if (!filled) return
+    }
+  }
+
+  #nothingRead(result: number): void {
+    if (result === 0) {
       this.#finished = true
       this.#poll()
       this.sink?.finished()
-    } else if (count !== -EAGAIN) this.#close(systemError('read', -count))
+    } else if (result !== -EAGAIN) this.#close(systemError('read', -result))
   }
 
   #poll(): void {

@@ -2,8 +2,7 @@ import { LinuxError } from '@blockbraid/linux'
 import { listenByDescriptor } from './descriptor-listener.ts'
 import type { ListenAddress, ListenOptions, WireListener } from './listening.ts'
 import { listenByNet } from './net-listener.ts'
-
-let told = false
+import { tellNoAddon } from './no-addon.ts'
 
 /**
  * Listens, on TCP as node:net does, or on a unix socket, whose file is left when it ends. Where the addon of
@@ -15,8 +14,7 @@ export async function listenForWires(where: ListenAddress, options: ListenOption
     return await listenByDescriptor(where, options)
   } catch (error) {
     if (!LinuxError.is(error) || error.code !== 'ERR_NO_ADDON') throw error
-    if (!told) process.emitWarning(`clients are served more slowly: ${error.message}`, { code: 'BLOCKBRAID_NO_ADDON' })
-    told = true
+    tellNoAddon(error)
     return listenByNet(where, options)
   }
 }

@@ -1,6 +1,7 @@
 import type { Clock } from '@blockbraid/core'
 import type { OutboxPool, OutboxSlab } from './outbox-pool.ts'
 import { headOf, NOTHING } from './outbox-pool.ts'
+import { atTurnEnd } from './turn.ts'
 
 /** What an {@link Outbox} needs of a socket. */
 export interface OutboxSocket {
@@ -21,7 +22,7 @@ const LARGE = 64 * 1024
  * between, and all of one turn is one write.
  */
 export class Outbox {
-  /** Where `reserve` made room. */
+  /** Where `reserve` made room: to be asked for after it, as it may be another slab than before. */
   bytes: Buffer = NOTHING
   /** Called when bytes have left that the socket had held back; perhaps more often. */
   onLeft: (() => void) | null = null
@@ -104,12 +105,19 @@ export class Outbox {
     this.#pieceBytes = 0
     this.#start = this.#end
     this.#retire()
+    const full = this.#full
+    const last = full.findIndex(({ upTo }) => upTo >= this.#given)
+    if (last !== -1) {
+      // Of those behind it the socket has nothing.
+      full[last]!.upTo = this.#given
+      for (const slab of full.splice(last + 1)) this.#pool.give(slab)
+    }
     this.#release()
   }
 
   #schedule(): void {
     this.#scheduled = true
-    this.#clock.defer(this.#onTurnEnd)
+    atTurnEnd(this.#clock, this.#onTurnEnd)
   }
 
   readonly #onTurnEnd = (): void => {

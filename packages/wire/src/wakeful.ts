@@ -4,10 +4,11 @@ import type { EventLoop } from './event-loop.ts'
 import { eventLoop } from './event-loop.ts'
 
 // What came too late while it was waited for awake: another process had this core, as it will again as long as we
-// take more of it than our share, or the other end is slow. So many times as long none is waited for awake.
+// take more of it than our share, or the other end is slow. So many times as long none is waited for awake, and twice
+// as long as the last time where that was no longer ago.
 const RESTS = 16
-/** µs; more says nothing of the next answer. A time slice is shorter. */
-const LONGEST = 8000
+/** µs */
+const LONGEST_REST = 1_000_000
 
 /**
  * Keeps the event loop awake for a moment after something lone was sent, where the answer to the last one came as soon:
@@ -22,7 +23,8 @@ export class Wakeful {
   #since = -1
   #worth = false
   #awake = false
-  /** µs */
+  /** Both in µs. */
+  #rest = 0
   #restsUntil = 0
 
   /** `window`, µs: a quick answer comes well within it. */
@@ -52,6 +54,12 @@ export class Wakeful {
     if (!this.#awake) return
     this.#awake = false
     this.#loop!.stayAwake(0)
-    if (!this.#worth) this.#restsUntil = now + RESTS * Math.min(waited, LONGEST)
+    if (!this.#worth) this.#doze(now, waited)
+  }
+
+  #doze(now: number, waited: number): void {
+    const again = now - this.#restsUntil < this.#rest ? 2 * this.#rest : 0
+    this.#rest = Math.min(Math.max(RESTS * waited, again), LONGEST_REST)
+    this.#restsUntil = now + this.#rest
   }
 }

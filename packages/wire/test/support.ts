@@ -3,15 +3,23 @@ import { createServer } from 'node:net'
 import { systemHost } from '@blockbraid/core'
 import { onTestFinished } from 'vitest'
 import type { WireSink } from '../src/index.ts'
-import { InputPool, OutboxPool } from '../src/index.ts'
+import { InputPool, InputWindow, OutboxPool } from '../src/index.ts'
 
-export const shared = { clock: systemHost.clock, inputs: new InputPool(4), outputs: new OutboxPool(4) }
+const inputs = new InputPool(4)
+export const shared = { clock: systemHost.clock, inputs, window: new InputWindow(inputs), outputs: new OutboxPool(4) }
 
 /** Listens until the test has ended; `accept` gets each socket. */
 export async function listen(accept: (socket: Socket) => void): Promise<{ host: string; port: number }> {
-  const server: Server = createServer({ allowHalfOpen: true }, accept)
+  const sockets: Socket[] = []
+  const server: Server = createServer({ allowHalfOpen: true }, (socket) => {
+    sockets.push(socket)
+    accept(socket)
+  })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  onTestFinished(() => void server.close())
+  onTestFinished(async () => {
+    for (const socket of sockets) socket.destroy()
+    await new Promise((resolve) => server.close(resolve))
+  })
   return { host: '127.0.0.1', port: (server.address() as AddressInfo).port }
 }
 

@@ -50,14 +50,22 @@ it('rests for sixteen times as long as it waited in vain, however quick the answ
   expect(await ask(20)).toEqual([WINDOW, 0])
 })
 
-it('rests for no more than 128 ms', async () => {
+it('rests for twice as long where it waits in vain again soon after, for a second at most', async () => {
   const { ask, clock } = bed()
   await ask(20)
-  await ask(5_000_000)
+  for (const rest of [48, 96, 192, 384, 768, 1000, 1000]) {
+    expect(await ask(3000)).toEqual([WINDOW, 0])
+    await clock.advance(rest - 0.05)
+    expect(await ask(20)).toEqual([])
+    await clock.advance(0.05)
+    expect(await ask(20)).toEqual([WINDOW, 0])
+  }
+  // Longer ago than it rested.
+  await clock.advance(1000)
+  expect(await ask(20)).toEqual([WINDOW, 0])
+  expect(await ask(3000)).toEqual([WINDOW, 0])
+  await clock.advance(48)
   await ask(20)
-  await clock.advance(127)
-  expect(await ask(20)).toEqual([])
-  await clock.advance(1)
   expect(await ask(20)).toEqual([WINDOW, 0])
 })
 

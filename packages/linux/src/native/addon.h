@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 /* handles.c: what this environment (main thread or worker) holds, by number. */
 
@@ -50,6 +51,11 @@ void instance_closed(struct instance *self);
 /* arguments.c: readers that throw a TypeError with the argument's name and return false. */
 
 struct instance *begin(napi_env env, napi_callback_info info, size_t count, napi_value *arguments);
+/* Longer than any numeric address with a zone, and than sun_path. */
+#define MAX_NAME 256
+
+/* A string of at most MAX_NAME - 1 bytes without NUL. */
+bool read_name(napi_env env, napi_value value, const char *what, char name[MAX_NAME]);
 bool read_integer(napi_env env, napi_value value, const char *name, int64_t min, int64_t max, int64_t *out);
 bool read_fd(napi_env env, napi_value value, int *out);
 bool read_handle(napi_env env, napi_value value, int64_t *out);
@@ -104,6 +110,13 @@ napi_value close_fd(napi_env env, napi_callback_info info);
 napi_value close_handle(napi_env env, napi_callback_info info);
 napi_value peer_pid(napi_env env, napi_callback_info info);
 napi_value control(napi_env env, napi_callback_info info);
+
+/* connect.c */
+
+/* The address of a numeric host, and its length; 0 where it is none. */
+socklen_t numeric_address(const char *host, uint16_t port, struct sockaddr_storage *address);
+napi_value connect_tcp(napi_env env, napi_callback_info info);
+napi_value socket_error(napi_env env, napi_callback_info info);
 
 /* listen.c */
 

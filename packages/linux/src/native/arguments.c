@@ -2,6 +2,7 @@
 #include "addon.h"
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 
 napi_value wrong(napi_env env, const char *what) {
   napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", what);
@@ -23,6 +24,18 @@ struct instance *begin(napi_env env, napi_callback_info info, size_t count, napi
     return NULL;
   }
   return self;
+}
+
+bool read_name(napi_env env, napi_value value, const char *what, char name[MAX_NAME]) {
+  size_t length;
+  size_t whole;
+  if (napi_get_value_string_utf8(env, value, name, MAX_NAME, &length) != napi_ok ||
+      napi_get_value_string_utf8(env, value, NULL, 0, &whole) != napi_ok || whole != length ||
+      strlen(name) != length) {
+    wrong(env, what);
+    return false;
+  }
+  return true;
 }
 
 bool read_integer(napi_env env, napi_value value, const char *name, int64_t min, int64_t max, int64_t *out) {

@@ -3,29 +3,11 @@
 #include "addon.h"
 #include <errno.h>
 #include <limits.h>
-#include <netdb.h>
 #include <netinet/in.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-/* Longer than any numeric address with a zone, and than sun_path. */
-#define MAX_NAME 256
-
-/* A string of at most MAX_NAME - 1 bytes without NUL. */
-static bool read_name(napi_env env, napi_value value, const char *what, char name[MAX_NAME]) {
-  size_t length;
-  size_t whole;
-  if (napi_get_value_string_utf8(env, value, name, MAX_NAME, &length) != napi_ok ||
-      napi_get_value_string_utf8(env, value, NULL, 0, &whole) != napi_ok || whole != length ||
-      strlen(name) != length) {
-    wrong(env, what);
-    return false;
-  }
-  return true;
-}
 
 /* The listening descriptor, or a negative errno. */
 static int listen_at(const struct sockaddr *address, socklen_t length, int backlog) {
@@ -57,14 +39,10 @@ napi_value listen_tcp(napi_env env, napi_callback_info info) {
       !read_integer(env, arguments[2], "backlog", 1, INT_MAX, &backlog)) {
     return NULL;
   }
-  struct addrinfo hints = { .ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM };
-  struct addrinfo *found;
-  if (getaddrinfo(host, NULL, &hints, &found) != 0) return number(env, -EINVAL);
-  if (found->ai_family == AF_INET6) ((struct sockaddr_in6 *)found->ai_addr)->sin6_port = htons((uint16_t)port);
-  else ((struct sockaddr_in *)found->ai_addr)->sin_port = htons((uint16_t)port);
-  int fd = listen_at(found->ai_addr, found->ai_addrlen, (int)backlog);
-  freeaddrinfo(found);
-  return number(env, fd);
+  struct sockaddr_storage address;
+  socklen_t length = numeric_address(host, (uint16_t)port, &address);
+  if (length == 0) return number(env, -EINVAL);
+  return number(env, listen_at((struct sockaddr *)&address, length, (int)backlog));
 }
 
 /* listenUnix(path, backlog) */

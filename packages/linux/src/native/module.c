@@ -18,6 +18,8 @@ static const napi_property_descriptor exported[] = {
   EXPORT("closeHandle", close_handle),
   EXPORT("peerPid", peer_pid),
   EXPORT("ioctl", control),
+  EXPORT("connectTcp", connect_tcp),
+  EXPORT("socketError", socket_error),
   EXPORT("listenTcp", listen_tcp),
   EXPORT("listenUnix", listen_unix),
   EXPORT("acceptSocket", accept_socket),

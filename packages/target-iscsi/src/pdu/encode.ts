@@ -1,4 +1,4 @@
-import { put32 } from '../scsi/bytes.ts'
+import { put32 } from '@blockbraid/wire'
 import { HEADER_LENGTH, IMMEDIATE, NO_TAG, Request } from './opcode.ts'
 
 /** The bit of byte 1 that says that nothing of this sequence follows. */

@@ -1,5 +1,5 @@
 import { BlockError } from '@blockbraid/core'
-import { get16, get32, get64 } from './bytes.ts'
+import { get16, get32, get64 } from '@blockbraid/wire'
 
 /** Size of a logical unit, as READ CAPACITY tells it. */
 export interface Capacity {

@@ -1,4 +1,4 @@
-import { put16, put32, put64 } from './bytes.ts'
+import { put16, put32, put64 } from '@blockbraid/wire'
 
 /** A command with its data: bytes to send, or how many to receive at most (0: no data). */
 export interface ScsiCommand {

@@ -1,4 +1,5 @@
-import { get16, hex, printable } from './bytes.ts'
+import { get16 } from '@blockbraid/wire'
+import { hex, printable } from './bytes.ts'
 
 /** What a designator names (SPC-5). */
 export const Association = {

@@ -1,4 +1,4 @@
-import { get32 } from './bytes.ts'
+import { get32 } from '@blockbraid/wire'
 
 /** A logical unit number as the wire has it: eight bytes (SAM-5 §4.7). */
 export interface Lun {

@@ -1,5 +1,5 @@
 import { BlockError } from '@blockbraid/core'
-import { get32 } from './bytes.ts'
+import { get32 } from '@blockbraid/wire'
 import type { Lun } from './lun.ts'
 import { readLun } from './lun.ts'
 

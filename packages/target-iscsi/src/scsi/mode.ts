@@ -1,5 +1,5 @@
 import { BlockError } from '@blockbraid/core'
-import { get16 } from './bytes.ts'
+import { get16 } from '@blockbraid/wire'
 import { ModePageCode } from './cdb.ts'
 
 /** A mode page as sent. */

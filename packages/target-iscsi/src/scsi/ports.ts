@@ -1,6 +1,6 @@
 import type { Access } from '@blockbraid/core'
 import { BlockError } from '@blockbraid/core'
-import { get16, get32 } from './bytes.ts'
+import { get16, get32 } from '@blockbraid/wire'
 
 /** A target port group, as REPORT TARGET PORT GROUPS tells of it (SPC-5). */
 export interface PortGroup {

@@ -1,5 +1,6 @@
 import { BlockError } from '@blockbraid/core'
-import { get16, get32, hex, printable, slice } from './bytes.ts'
+import { get16, get32 } from '@blockbraid/wire'
+import { hex, printable, slice } from './bytes.ts'
 
 /** Registered keys; each is written `0x` and 16 hex digits. */
 export interface ReservationKeys {

@@ -1,4 +1,4 @@
-import { put32 } from './bytes.ts'
+import { put32 } from '@blockbraid/wire'
 import type { ScsiCommand } from './cdb.ts'
 import { checked, make } from './cdb.ts'
 

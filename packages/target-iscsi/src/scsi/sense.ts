@@ -1,4 +1,4 @@
-import { get32, get64 } from './bytes.ts'
+import { get32, get64 } from '@blockbraid/wire'
 
 /** Sense data (SPC-5), fixed or descriptor format. */
 export interface Sense {

@@ -1,5 +1,6 @@
 import { BlockError } from '@blockbraid/core'
-import { get16, get32, get64, printable, slice } from './bytes.ts'
+import { get16, get32, get64 } from '@blockbraid/wire'
+import { printable, slice } from './bytes.ts'
 import type { Designator } from './designators.ts'
 import { decodeDesignators } from './designators.ts'
 

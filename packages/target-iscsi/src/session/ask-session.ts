@@ -1,8 +1,8 @@
 import type { Clock } from '@blockbraid/core'
 import { BlockError } from '@blockbraid/core'
+import { get32, put32 } from '@blockbraid/wire'
 import { FINAL, TaskFunction } from '../pdu/encode.ts'
 import { NO_TAG, Request } from '../pdu/opcode.ts'
-import { get32, put32 } from '../scsi/bytes.ts'
 import type { RequestAnswer } from './requests.ts'
 
 /**

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '@blockbraid/core'
 import { BlockError } from '@blockbraid/core'
-import { get32 } from '../scsi/bytes.ts'
+import { get32 } from '@blockbraid/wire'
 
 /** What async messages ask of a session. */
 export interface NoticeHost {

@@ -1,7 +1,7 @@
 import type { SignalOptions } from '@blockbraid/core'
 import { BlockError } from '@blockbraid/core'
-import type { Endpoint } from '@blockbraid/wire'
-import { Connection, InputPool, OutboxPool } from '@blockbraid/wire'
+import type { Endpoint, Wire } from '@blockbraid/wire'
+import { get32, InputPool, InputWindow, OutboxPool, openWire } from '@blockbraid/wire'
 import { parseTargetAddress, reachedFrom } from '../login/address.ts'
 import type { ChapAlgorithm } from '../login/chap.ts'
 import { nextOffer } from '../login/chap.ts'
@@ -9,7 +9,6 @@ import type { LoginOptions } from '../login/login.ts'
 import { Login } from '../login/login.ts'
 import { Response } from '../pdu/opcode.ts'
 import { DataMode, PduParser } from '../pdu/parser.ts'
-import { get32 } from '../scsi/bytes.ts'
 import type { SessionOptions } from './session.ts'
 import { Session } from './session.ts'
 import { wireEnd } from './wire-end.ts'
@@ -34,6 +33,7 @@ const LOGIN_SEGMENT = 8192
 
 // Views of received data keep a whole slab alive: a larger one holds more memory for a single view.
 const inputs = new InputPool(4, 512 * 1024)
+const window = new InputWindow(inputs)
 const outputs = new OutboxPool(4)
 
 /**
@@ -125,9 +125,8 @@ async function loginOnce(
   signal: AbortSignal,
 ): Promise<Session | string> {
   signal.throwIfAborted()
-  const connection = new Connection(endpoint, { clock: options.clock, inputs, outputs })
+  const connection = await openWire(endpoint, { clock: options.clock, inputs, window, outputs }, { signal })
   try {
-    await connection.opened({ signal })
     return await exchange(options, login, connection, signal)
   } catch (error) {
     connection.destroy()
@@ -138,7 +137,7 @@ async function loginOnce(
 function exchange(
   options: OpenOptions,
   login: Login,
-  connection: Connection,
+  connection: Wire,
   signal: AbortSignal,
 ): Promise<Session | string> {
   return new Promise((resolve, reject) => {

@@ -1,4 +1,4 @@
-import { get32 } from '../bytes.ts'
+import { get32 } from '@blockbraid/wire'
 import type { Export } from '../export.ts'
 import {
   ALLOCATION_CONTEXT,
@@ -83,12 +83,12 @@ export class Handshake {
     this.#state = State.ClientFlags
   }
 
-  /** Takes bytes from the start and returns how many it used: all, unless the handshake ended among them. */
-  parse(chunk: Buffer): number {
-    let at = 0
-    while (at < chunk.length && this.#state !== State.Done && !this.#stopped) {
+  /** Takes bytes from `start` to `end` and returns where it stopped: at the end, unless the handshake ended among them. */
+  parse(chunk: Buffer, start: number, end: number): number {
+    let at = start
+    while (at < end && this.#state !== State.Done && !this.#stopped) {
       if (this.#state === State.Skip) {
-        const size = Math.min(this.#skip, chunk.length - at)
+        const size = Math.min(this.#skip, end - at)
         at += size
         this.#skip -= size
         if (this.#skip === 0) {
@@ -97,7 +97,7 @@ export class Handshake {
         }
         continue
       }
-      const size = Math.min(this.#buffer.length - this.#have, chunk.length - at)
+      const size = Math.min(this.#buffer.length - this.#have, end - at)
       chunk.copy(this.#buffer, this.#have, at, at + size)
       this.#have += size
       at += size

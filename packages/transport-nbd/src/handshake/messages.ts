@@ -1,4 +1,4 @@
-import { get16, get32, put16, put32, put64 } from '../bytes.ts'
+import { get16, get32, put16, put32, put64 } from '@blockbraid/wire'
 import type { Export } from '../export.ts'
 import { HandshakeFlag, Info, MAX_STRING, Magic, OptionReply } from '../protocol.ts'
 

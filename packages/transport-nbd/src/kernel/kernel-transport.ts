@@ -1,11 +1,9 @@
 import type { AttachOptions, BlockDevice, DetachOptions, Host, KernelNode } from '@blockbraid/core'
 import { BlockError, throwIfAborted } from '@blockbraid/core'
-import { Wakeful } from '@blockbraid/wire'
+import { InputPool, InputWindow, OutboxPool, Wakeful } from '@blockbraid/wire'
 import type { NbdAttachment, NbdTransport } from '../attachment.ts'
-import { InputPool } from '../transmission/input.ts'
-import { SlabPool } from '../transmission/output.ts'
+import { QUICK_CLIENT } from '../transmission/context.ts'
 import { RequestPool } from '../transmission/request.ts'
-import { QUICK_CLIENT } from '../transmission/session.ts'
 import type { NodeMaker } from './attach.ts'
 import { serveNode } from './attach.ts'
 import { NodeAttachment } from './attachment.ts'
@@ -15,7 +13,7 @@ import { dropNode, listNodes } from './nodes.ts'
 import type { KernelSettings } from './options.ts'
 
 const SPARE_REQUESTS = 4096
-const SPARE_SLABS = 16
+const SPARE_OUTPUTS = 16
 const SPARE_INPUTS = 16
 
 /** The transport whose attachments are kernel nodes. */
@@ -32,11 +30,13 @@ export class KernelTransport implements NbdTransport {
   #turn: Promise<unknown> = Promise.resolve()
 
   constructor(settings: KernelSettings, kernel: NbdKernel, host: Host) {
+    const inputs = new InputPool(SPARE_INPUTS)
     const context = {
       host,
       requests: new RequestPool(SPARE_REQUESTS),
-      slabs: new SlabPool(SPARE_SLABS),
-      inputs: new InputPool(SPARE_INPUTS),
+      inputs,
+      window: new InputWindow(inputs),
+      outputs: new OutboxPool(SPARE_OUTPUTS),
       wakeful: new Wakeful(host.clock, QUICK_CLIENT),
       // The kernel has 128 requests a connection; one that is not read would not tell that it is dead.
       maxRequests: Number.POSITIVE_INFINITY,

@@ -1,65 +1,50 @@
-import { Socket } from 'node:net'
-import type { SignalOptions } from '@blockbraid/core'
+import type { Clock, SignalOptions } from '@blockbraid/core'
+import type { InputWindow } from '@blockbraid/wire'
+import { DescriptorWire } from '@blockbraid/wire'
 import type { NbdExportStats } from '../export.ts'
 import { Export } from '../export.ts'
 import { ReplyStyle } from '../protocol.ts'
-import type { InputPool } from '../transmission/input.ts'
-import { Input } from '../transmission/input.ts'
-import type { SessionContext } from '../transmission/session.ts'
+import type { SessionContext } from '../transmission/context.ts'
 import { Session } from '../transmission/session.ts'
 import type { Gate } from './barrier.ts'
 import { ACCEPTED } from './flags.ts'
 
 /** What the connections of a transport share. */
 export interface LinkContext extends SessionContext {
-  readonly inputs: InputPool
+  readonly window: InputWindow
 }
 
 /** One connection between the kernel and a device: our end of a socket pair, in the transmission phase from the start. */
 export class KernelLink {
+  readonly #clock: Clock
   readonly #target: Export
-  readonly #socket: Socket
+  readonly #gate: Gate
+  readonly #wire: DescriptorWire
   readonly #session: Session
+  readonly #onClosed: (link: KernelLink) => void
   #closed = false
 
   /** `onClosed` is called once, when the kernel or we have closed it; Ios may still be in flight. */
   constructor(context: LinkContext, fd: number, gate: Gate, name: string, onClosed: (link: KernelLink) => void) {
+    const { host, window, outputs } = context
     this.#target = new Export(gate, name, '', false)
-    const input = new Input(context.inputs)
-    const socket = new Socket({
-      fd,
-      readable: true,
-      writable: true,
-      allowHalfOpen: true,
-      onread: {
-        buffer: () => input.room(),
-        callback: (size) => {
-          this.#session.data(input.received(size))
-          return true
-        },
-      },
-    })
-    this.#socket = socket
+    this.#clock = host.clock
+    this.#gate = gate
+    this.#onClosed = onClosed
+    this.#wire = new DescriptorWire(fd, { clock: host.clock, window, outputs })
     // The kernel's client knows no structured replies.
     const negotiated = { style: ReplyStyle.Simple, allocation: false, flags: ACCEPTED }
-    this.#session = new Session(context, socket, this.#target, negotiated, () => socket.destroy(), input)
-    const over = (): void => {
-      if (this.#closed) return
-      this.#closed = true
-      this.#session.closed()
-      gate.drop()
-      input.close()
-      onClosed(this)
+    const session = new Session(context, this.#wire, this.#target, negotiated, () => this.destroy(), false)
+    this.#session = session
+    this.#wire.sink = {
+      bytes: (chunk, start, end) => session.bytes(chunk, start, end),
+      // The kernel closes both directions or none: nobody is left to read a reply.
+      finished: () => {
+        this.#wire.destroy()
+        this.#over()
+      },
+      closed: () => this.#over(),
     }
-    // The kernel closes both directions or none: nobody is left to read a reply. The barrier's look comes before
-    // the news of the close.
-    socket.on('end', () => {
-      socket.destroy()
-      over()
-    })
-    socket.on('error', over)
-    socket.on('close', over)
-    socket.resume()
   }
 
   /** Whether the connection is over. */
@@ -72,9 +57,10 @@ export class KernelLink {
     return this.#session.left
   }
 
-  /** Closes the socket at once, without a word. */
+  /** Closes the socket at once, without a word; `onClosed` is called soon. */
   destroy(): void {
-    this.#socket.destroy()
+    this.#wire.destroy()
+    this.#clock.defer(() => this.#over())
   }
 
   /** Takes no more requests and closes when those in flight are answered. */
@@ -90,5 +76,13 @@ export class KernelLink {
   /** Counters. */
   stats(): NbdExportStats {
     return this.#target.stats()
+  }
+
+  #over(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#session.closed()
+    this.#gate.drop()
+    this.#onClosed(this)
   }
 }

@@ -3,49 +3,63 @@ import { hasPayload } from './commands.ts'
 import { saysGoodbye } from './goodbye.ts'
 import type { RequestParser } from './request-parser.ts'
 
-/** Chunks, or the rest of one, that a parser has not looked at yet. */
+// Crumbs must not cost a buffer each.
+const MAX_SPARE = 65536
+
+interface Part {
+  readonly memory: Buffer
+  used: number
+}
+
+/** Copies of what a parser has not looked at yet: where it came from, it is read into again. */
 export class Backlog {
-  /** Bytes of its chunks. */
+  /** Bytes of memory that it takes. */
   bytes = 0
-  #chunks: Buffer[] = []
+  #parts: Part[] = []
   /** Where the rest of the first begins. */
   #start = 0
 
-  /** How many chunks there are. */
-  get length(): number {
-    return this.#chunks.length
+  get isEmpty(): boolean {
+    return this.#parts.length === 0
   }
 
-  /** Adds a chunk; of the first, what is before `start` is done with. */
-  push(chunk: Buffer, start = 0): void {
-    if (this.#chunks.length === 0) this.#start = start
-    this.#chunks.push(chunk)
-    this.bytes += chunk.length
+  /** Adds bytes of `chunk`. */
+  push(chunk: Buffer, start: number, end: number): void {
+    const size = end - start
+    let part = this.#parts.at(-1)
+    if (part === undefined || part.memory.length - part.used < size) {
+      part = { memory: Buffer.allocUnsafeSlow(Math.max(size, Math.min(MAX_SPARE, this.bytes))), used: 0 }
+      this.#parts.push(part)
+      this.bytes += part.memory.length
+    }
+    chunk.copy(part.memory, part.used, start, end)
+    part.used += size
   }
 
   clear(): void {
-    this.#chunks = []
+    this.#parts = []
     this.#start = 0
     this.bytes = 0
   }
 
-  /** Feeds the first chunk to the parser and drops it if all of it was used; else returns false. */
+  /** Feeds the first part to the parser and drops it if all of it was used; else returns false. */
   feed(parser: RequestParser): boolean {
-    const chunk = this.#chunks[0]!
-    const end = parser.parse(chunk, this.#start)
+    const part = this.#parts[0]!
+    const end = parser.parse(part.memory, this.#start, part.used)
     // What the parser found may have cleared it.
-    if (this.#chunks[0] !== chunk) return true
+    if (this.#parts[0] !== part) return true
     this.#start = end
-    if (end < chunk.length || parser.waiting) return false
-    this.#chunks.shift()
+    if (end < part.used || parser.waiting) return false
+    this.#parts.shift()
     this.#start = 0
-    this.bytes -= chunk.length
+    this.bytes -= part.memory.length
     return true
   }
 
   /** Whether the client says goodbye in what the parser has not looked at. */
   saysGoodbye({ waiting, command, flags, length }: RequestParser, style: ReplyStyle): boolean {
     const payload = waiting && hasPayload(command, flags) ? length : 0
-    return saysGoodbye(this.#chunks, this.#start + payload, style)
+    const chunks = this.#parts.map(({ memory, used }) => memory.subarray(0, used))
+    return saysGoodbye(chunks, this.#start + payload, style)
   }
 }

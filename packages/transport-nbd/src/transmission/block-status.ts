@@ -1,5 +1,5 @@
 import type { BlockDevice, Extent } from '@blockbraid/core'
-import { get32, put32, put64 } from '../bytes.ts'
+import { get32, put32, put64 } from '@blockbraid/wire'
 import { ALLOCATION_CONTEXT_ID, ExtentFlag } from '../protocol.ts'
 
 // A reply of 2 ** 20 extents is the most the protocol wants; ours stay far below.

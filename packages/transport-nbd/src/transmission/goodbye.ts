@@ -30,7 +30,7 @@ export function saysGoodbye(chunks: readonly Buffer[], start: number, style: Rep
   const parser = new RequestParser(scout, style === ReplyStyle.Extended, false)
   let at = start
   for (const chunk of chunks) {
-    parser.parse(chunk, Math.min(at, chunk.length))
+    parser.parse(chunk, Math.min(at, chunk.length), chunk.length)
     at = Math.max(at - chunk.length, 0)
   }
   return scout.found

@@ -1,7 +1,7 @@
 import { Errno, errnoOf } from '@blockbraid/core'
-import { put16, put32 } from '../bytes.ts'
+import type { Outbox } from '@blockbraid/wire'
+import { put16, put32 } from '@blockbraid/wire'
 import { Magic, ReplyFlag, ReplyStyle, ReplyType } from '../protocol.ts'
-import type { Output } from './output.ts'
 import type { Request } from './request.ts'
 
 const SIMPLE_HEADER = 16
@@ -36,7 +36,7 @@ export function nbdError(status: number, fastZero = false): number {
 }
 
 /** Room for one chunk with `body` bytes, header written; returns where the body begins. */
-function chunk(out: Output, style: ReplyStyle, request: Request, type: number, room: number, payload: number): number {
+function chunk(out: Outbox, style: ReplyStyle, request: Request, type: number, room: number, payload: number): number {
   const header = style === ReplyStyle.Extended ? EXTENDED_HEADER : STRUCTURED_HEADER
   const at = out.reserve(header + room)
   const bytes = out.bytes
@@ -56,7 +56,7 @@ function chunk(out: Output, style: ReplyStyle, request: Request, type: number, r
   return at + header
 }
 
-function simple(out: Output, request: Request, error: number, room: number): number {
+function simple(out: Outbox, request: Request, error: number, room: number): number {
   const at = out.reserve(SIMPLE_HEADER + room)
   const bytes = out.bytes
   put32(bytes, at, Magic.SimpleReply)
@@ -67,14 +67,14 @@ function simple(out: Output, request: Request, error: number, room: number): num
 }
 
 /** Success without payload. */
-export function replyDone(out: Output, style: ReplyStyle, request: Request): void {
+export function replyDone(out: Outbox, style: ReplyStyle, request: Request): void {
   // The shorter simple reply is allowed beside structured ones where there is no payload.
   if (style === ReplyStyle.Extended) chunk(out, style, request, ReplyType.None, 0, 0)
   else simple(out, request, 0, 0)
 }
 
 /** Failure with an NBD error. */
-export function replyError(out: Output, style: ReplyStyle, request: Request, error: number): void {
+export function replyError(out: Outbox, style: ReplyStyle, request: Request, error: number): void {
   if (style === ReplyStyle.Simple) {
     simple(out, request, error, 0)
     return
@@ -86,7 +86,7 @@ export function replyError(out: Output, style: ReplyStyle, request: Request, err
 
 /** Success of a read; `views` add up to `length`. */
 export function replyData(
-  out: Output,
+  out: Outbox,
   style: ReplyStyle,
   request: Request,
   views: readonly Uint8Array[],
@@ -115,7 +115,7 @@ export function replyData(
 }
 
 /** Success of a block status; `body` begins with the context id. */
-export function replyBlockStatus(out: Output, style: ReplyStyle, request: Request, body: Buffer): void {
+export function replyBlockStatus(out: Outbox, style: ReplyStyle, request: Request, body: Buffer): void {
   const type = style === ReplyStyle.Extended ? ReplyType.BlockStatusExtended : ReplyType.BlockStatus
   chunk(out, style, request, type, 0, body.length)
   out.attach(body)

@@ -1,4 +1,4 @@
-import { get16, get32 } from '../bytes.ts'
+import { get16, get32 } from '@blockbraid/wire'
 import { Magic } from '../protocol.ts'
 
 /** What the sink wants done after a header. */
@@ -28,7 +28,7 @@ const EXTENDED_HEADER = 32
 const SMALL_PIECE = 2048
 const GATHER_SIZE = 65536
 
-/** Requests out of a stream of chunks. Chunks are kept as views, never joined, and must not change. */
+/** Requests out of a stream of chunks. Payload is given as views of them, or of memory of its own where small pieces were gathered. */
 export class RequestParser {
   flags = 0
   command = 0
@@ -77,10 +77,9 @@ export class RequestParser {
     return this.#state === State.Waiting
   }
 
-  /** Takes bytes from `start` on and returns where it stopped: at the end, or where the sink stalled or has it wait. */
-  parse(chunk: Buffer, start: number): number {
+  /** Takes bytes from `start` to `end` and returns where it stopped: at the end, or where the sink stalled or has it wait. */
+  parse(chunk: Buffer, start: number, end: number): number {
     if (this.#state === State.Waiting) this.#ask()
-    const end = chunk.length
     let at = start
     while (at < end) {
       switch (this.#state) {
@@ -93,13 +92,13 @@ export class RequestParser {
               break
             }
           }
-          at += this.#splitHeader(chunk, at)
+          at += this.#splitHeader(chunk, at, end)
           break
         case State.Waiting:
           return at
         case State.Keep:
         case State.Skip:
-          at += this.#payload(chunk, at)
+          at += this.#payload(chunk, at, end)
           break
         default:
           return end
@@ -115,8 +114,8 @@ export class RequestParser {
     this.#gather = null
   }
 
-  #splitHeader(chunk: Buffer, at: number): number {
-    const size = Math.min(this.#headerSize - this.#have, chunk.length - at)
+  #splitHeader(chunk: Buffer, at: number, end: number): number {
+    const size = Math.min(this.#headerSize - this.#have, end - at)
     for (let i = 0; i < size; i++) this.#scratch[this.#have + i] = chunk[at + i]!
     this.#have += size
     if (this.#have === this.#headerSize) {
@@ -157,8 +156,8 @@ export class RequestParser {
     }
   }
 
-  #payload(chunk: Buffer, at: number): number {
-    const size = Math.min(this.#remaining, chunk.length - at)
+  #payload(chunk: Buffer, at: number, end: number): number {
+    const size = Math.min(this.#remaining, end - at)
     if (this.#state === State.Keep) this.#keep(chunk, at, size)
     this.#remaining -= size
     if (this.#remaining === 0) {

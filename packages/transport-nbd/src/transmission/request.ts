@@ -1,7 +1,7 @@
 import type { IoDone } from '@blockbraid/core'
 import { Io, NO_BUFFERS } from '@blockbraid/core'
-import type { Input, InputSlab } from './input.ts'
-import { letGo } from './input.ts'
+import type { InputSlab, Wire } from '@blockbraid/wire'
+import { letGo } from '@blockbraid/wire'
 
 const EMPTY = new Uint8Array(0)
 
@@ -46,23 +46,25 @@ export class Request {
     this.io.done = done
   }
 
+  /** Adds a view of memory of its own. */
   addView(view: Uint8Array): void {
     if (this.viewCount < this.views.length) this.views[this.viewCount] = view
     else this.views.push(view)
     this.viewCount++
   }
 
-  /** Adds what was received into a slab; a view that continues the one before becomes part of it. */
-  addReceived(view: Uint8Array, input: Input): void {
+  /** Adds a view of the bytes at hand of a wire; one that continues the view before becomes part of it. */
+  addReceived(view: Uint8Array, wire: Wire): void {
     const slabs = this.#slabs
-    if (slabs.length === 0 || !input.isCurrent(slabs[slabs.length - 1]!)) {
-      slabs.push(input.hold())
-      this.addView(view)
+    const last = this.viewCount > 0 ? this.views[this.viewCount - 1]! : EMPTY
+    if (slabs.length > 0 && last.buffer === view.buffer && last.byteOffset + last.length === view.byteOffset) {
+      // Its slab is held already, but only a hold keeps the bytes at hand.
+      letGo(wire.hold())
+      this.views[this.viewCount - 1] = new Uint8Array(view.buffer, last.byteOffset, last.length + view.length)
       return
     }
-    const last = this.views[this.viewCount - 1]!
-    // The same slab, without a gap: a request's payload comes in one piece.
-    this.views[this.viewCount - 1] = new Uint8Array(view.buffer, last.byteOffset, last.length + view.length)
+    slabs.push(wire.hold())
+    this.addView(view)
   }
 
   /** Leaves exactly the payload in `views`. */

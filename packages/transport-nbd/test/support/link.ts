@@ -1,11 +1,10 @@
 import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import type { BlockDevice } from '@blockbraid/core'
-import { Wakeful } from '@blockbraid/wire'
+import { InputPool, OutboxPool, Connection as SocketWire, Wakeful } from '@blockbraid/wire'
 import type { ConnectionContext } from '../../src/connection.ts'
 import { Connection } from '../../src/connection.ts'
 import { Export } from '../../src/export.ts'
-import { SlabPool } from '../../src/transmission/output.ts'
 import { RequestPool } from '../../src/transmission/request.ts'
 import { manualHost } from './clock.ts'
 
@@ -64,7 +63,7 @@ class FakeSocket extends Duplex {
 export interface Bench {
   context: ConnectionContext
   requests: RequestPool
-  slabs: SlabPool
+  slabs: OutboxPool
   exports: Map<string, Export>
   /** Why connections ended, in order. */
   reasons: string[]
@@ -74,7 +73,7 @@ export interface Bench {
 /** A server without sockets around `devices`. */
 export function bench(devices: Record<string, BlockDevice>, limits: Partial<ConnectionContext> = {}): Bench {
   const requests = new RequestPool(64)
-  const slabs = new SlabPool(4)
+  const slabs = new OutboxPool(4)
   const host = manualHost()
   const reasons: string[] = []
   const exports = new Map(
@@ -83,7 +82,8 @@ export function bench(devices: Record<string, BlockDevice>, limits: Partial<Conn
   const context: ConnectionContext = {
     host,
     requests,
-    slabs,
+    inputs: new InputPool(4),
+    outputs: slabs,
     wakeful: new Wakeful(host.clock, 50),
     maxRequests: 128,
     maxInflightBytes: 2 ** 26,
@@ -109,7 +109,10 @@ export class Link {
   readonly connection: Connection
 
   constructor(on: Bench) {
-    this.connection = new Connection(on.context, this.socket as unknown as Socket)
+    const { host, inputs, outputs } = on.context
+    const socket = this.socket as unknown as Socket
+    const wire = new SocketWire({ socket }, { clock: host.clock, inputs, outputs })
+    this.connection = new Connection(on.context, wire)
   }
 
   send(...chunks: Buffer[]): void {

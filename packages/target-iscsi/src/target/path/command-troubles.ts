@@ -1,6 +1,6 @@
 import type { Clock, IoStatus, PathTrouble, Timer } from '@blockbraid/core'
 import { isPathError, OK } from '@blockbraid/core'
-import { get32, get64 } from '../../scsi/bytes.ts'
+import { get32, get64 } from '@blockbraid/wire'
 import type { ScsiCommand } from '../../scsi/cdb.ts'
 import type { Sense } from '../../scsi/sense.ts'
 import { senseInWords } from '../../scsi/sense-words.ts'

@@ -2,52 +2,14 @@ import { Socket } from 'node:net'
 import type { Io } from '@blockbraid/core'
 import { systemHost } from '@blockbraid/core'
 import { socketPair } from '@blockbraid/linux'
-import { Wakeful } from '@blockbraid/wire'
-import { describe, expect, it } from 'vitest'
+import { InputPool, InputWindow, OutboxPool, Wakeful } from '@blockbraid/wire'
+import { expect, it } from 'vitest'
 import { NodeLinks } from '../../src/kernel/node-links.ts'
-import { Input, InputPool, letGo } from '../../src/transmission/input.ts'
-import { SlabPool } from '../../src/transmission/output.ts'
 import { RequestPool } from '../../src/transmission/request.ts'
 import { Client } from '../support/client.ts'
 import { TestDevice } from '../support/device.ts'
 import { seeded } from '../support/random.ts'
 import { CMD, request, simple } from '../support/wire.ts'
-
-describe('input', () => {
-  it('is the same memory again while nobody holds what is in it', () => {
-    const pool = new InputPool(4)
-    const input = new Input(pool)
-    const first = input.room()
-    expect(input.received(1000).byteOffset).toBe(first.byteOffset)
-    expect(input.room().byteOffset).toBe(first.byteOffset)
-    input.received(1000)
-    const held = input.hold()
-    expect(input.room().byteOffset).toBe(first.byteOffset + 1000)
-    input.received(10)
-    letGo(held)
-    expect(input.room().byteOffset).toBe(first.byteOffset)
-    input.close()
-    expect(pool.outstanding).toBe(0)
-  })
-
-  it('goes on in another slab where the rest is small, and gives back what nobody holds', () => {
-    const pool = new InputPool(1)
-    const input = new Input(pool)
-    const held = []
-    for (let i = 0; i < 3; i++) {
-      expect(input.received(input.room().length).length).toBe(2 ** 20)
-      held.push(input.hold())
-    }
-    expect(new Set(held).size).toBe(3)
-    input.room()
-    expect(pool.outstanding).toBe(4)
-    for (const slab of held) letGo(slab)
-    input.close()
-    expect(pool.outstanding).toBe(0)
-    expect(held.includes(pool.take())).toBe(true)
-    expect(held.includes(pool.take())).toBe(false)
-  })
-})
 
 /** Keeps Ios for a while and looks at their payload when they end. */
 class SlowDevice extends TestDevice {
@@ -85,10 +47,11 @@ it('keeps the payload of each write until it is done, however the stream is cut'
   device.limits = { ...device.limits, size: 2 ** 30 }
   const inputs = new InputPool(4)
   const requests = new RequestPool(64)
-  const slabs = new SlabPool(4)
+  const outputs = new OutboxPool(4)
+  const window = new InputWindow(inputs)
   const wakeful = new Wakeful(systemHost.clock, 50)
   const limits = { maxRequests: Number.POSITIVE_INFINITY, maxInflightBytes: Number.POSITIVE_INFINITY }
-  const context = { host: systemHost, requests, slabs, wakeful, inputs, ...limits }
+  const context = { host: systemHost, requests, outputs, wakeful, inputs, window, ...limits }
   const links = new NodeLinks({ kernel: { socketPair }, context, device, name: 'x' }, false)
   const { socket } = links.add()
   const client = new Client(new Socket({ fd: socket, readable: true, writable: true }))
@@ -118,5 +81,6 @@ it('keeps the payload of each write until it is done, however the stream is cut'
   client.socket.destroy()
   await client.closed
   await links.drained()
-  expect([inputs.outstanding, requests.outstanding, slabs.outstanding]).toEqual([0, 0, 0])
+  window.close()
+  expect([inputs.outstanding, requests.outstanding, outputs.outstanding]).toEqual([0, 0, 0])
 })
