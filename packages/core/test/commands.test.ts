@@ -4,7 +4,7 @@ import { BlockError, userDevice } from '../src/index.ts'
 import type { Rig } from './support/rig.ts'
 import { FakeTarget, open, VOLUME } from './support/rig.ts'
 import type { ToyAnswer, ToyCommand } from './support/toy-commands.ts'
-import { look, ok, reserve, toyCommands } from './support/toy-commands.ts'
+import { change, look, ok, reserve, toyCommands } from './support/toy-commands.ts'
 
 const parameters = new Uint8Array(24).fill(7)
 const elsewhere = (text: string): ToyAnswer => ({ verdict: 'elsewhere', text })
@@ -221,6 +221,30 @@ describe('a command', () => {
       code: 'ABORTED',
     })
     expect(pathsOf(seen)).not.toContain('fake:1')
+  })
+
+  it('that is lost late fails nothing and guards nothing where its path is fenced and connected again', async () => {
+    const target = new FakeTarget(2)
+    let lose = (_error: Error): void => {}
+    target.prepare = (path) => {
+      path.commands = toyCommands(() => new Promise((_resolve, reject) => (lose = reject)))
+    }
+    const { device, host } = await open(2, {}, target)
+    const ended = expect(device.sendCommand('toy', change)).rejects.toMatchObject({ code: 'IO_FAILED' })
+    await host.clock.advance(0)
+    target.path(0).events.emit('down', new Error('cable pulled'))
+    await host.clock.advance(1000)
+    expect(device.paths.map(({ state, failures }) => [state, failures])).toEqual([
+      ['up', 1],
+      ['up', 0],
+    ])
+    lose(lost())
+    await ended
+    expect(device.paths.map(({ state, failures }) => [state, failures])).toEqual([
+      ['up', 1],
+      ['up', 0],
+    ])
+    expect(device.guards).toEqual([])
   })
 
   it('ends with its device', async () => {

@@ -2,7 +2,6 @@ import type { Host } from '../clock.ts'
 import type { Closing } from '../closing.ts'
 import { closing, orAborted } from '../closing.ts'
 import type { DeviceCommandOptions } from '../commands.ts'
-import { COMMAND_TIMEOUT, protocolName } from '../commands.ts'
 import type { DeviceLimits, Extent } from '../device.ts'
 import type { Emitter } from '../emitter.ts'
 import { createEmitter } from '../emitter.ts'
@@ -18,6 +17,8 @@ import type { Path, PathTrouble } from '../target.ts'
 import type { VolumeId } from '../volume-id.ts'
 import { Activation } from './activation.ts'
 import { CacheNews } from './cache-news.ts'
+import type { CommandsOwner } from './device-commands.ts'
+import { sendByHand } from './device-commands.ts'
 import { LiveLimits } from './device-limits.ts'
 import { Engine } from './engine.ts'
 import { extentsOf } from './extents.ts'
@@ -28,13 +29,11 @@ import { canOther, limitsFault, unknownLimits } from './limits.ts'
 import { misfit } from './misfit.ts'
 import type { MultipathDevice, MultipathEvents } from './multipath-device.ts'
 import type { ResolvedOptions } from './options.ts'
-import type { PassThroughOwner } from './pass-through.ts'
-import { anyRoute, oneRoute, passThrough } from './pass-through.ts'
 import { PathSlot } from './path-slot.ts'
 import type { PathSource } from './path-source.ts'
 import { forgetExclusions, mayLetOthersIn } from './reservations.ts'
+import { SlotList } from './slot-list.ts'
 import type { SlotOwner } from './slot-owner.ts'
-import { NO_ANSWER } from './troubles.ts'
 import { bestTier, standsBack } from './usable.ts'
 
 /** All paths of one volume: the control side, around the {@link Engine}. */
@@ -45,8 +44,8 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
   readonly ledger: Ledger | undefined
   readonly events: Emitter<MultipathEvents> = createEmitter()
   extents?: (offset: number, length: number, options?: SignalOptions) => Promise<readonly Extent[]>
-  #slots: PathSlot[] = []
-  #again = new Map<string, PathSource>()
+  readonly #slots: SlotList
+  readonly #commands: CommandsOwner
   #engine: Engine
   #closing: Closing = closing(({ signal }) => this.#end(signal))
   #closed = false
@@ -71,10 +70,11 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
     this.ledger = ledger
     this.host = host
     this.options = options
+    this.#slots = new SlotList(volume, (source) => new PathSlot(source, this))
     this.#engine = new Engine(host.clock, options, selector === undefined ? firstPath() : checkedSelector(selector), {
       policyFault: (error) => this.#emit('policyFault', error),
       drained: (slot) => slot.drained(),
-      awaitsWritable: () => this.#limits.awaitsWritable(this.#slots),
+      awaitsWritable: () => this.#limits.awaitsWritable(this.#slots.all),
       mayLetOthersIn: (slot) => this.#mayLetOthersIn(slot),
     })
     const { size, blockSize } = sources[0]?.info ?? { size: 0, blockSize: 512 }
@@ -84,8 +84,17 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
       changed: () => this.#refreshLimits(),
     })
     this.#activation = new Activation(host, options, this.#ended.signal, () =>
-      this.#closed || this.#engine.usable.length > 0 ? [] : this.#slots,
+      this.#closed || this.#engine.usable.length > 0 ? [] : this.#slots.all,
     )
+    this.#commands = {
+      volume,
+      clock: host.clock,
+      slots: this.#slots,
+      ended: this.#ended.signal,
+      usable: () => this.#engine.usable,
+      guardAll: (slot, why) => this.#engine.guardAll(slot, this.limits.size, why),
+      reservationsChanged: () => this.#forgetReservations(),
+    }
     for (const each of owed) this.#engine.owe(each)
     if (owed.length > 0) this.#limits.inherit()
     this.#stalledAt = host.clock.now()
@@ -94,8 +103,8 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
 
   /** Settles when one path is up, and the others have had their time. Rejects with NO_PATH. */
   async ready(signal: AbortSignal | undefined): Promise<void> {
-    await firstUp(this.volume, this.#slots, this.host.clock, signal)
-    if (!this.#slots.some((slot) => slot.entry.path?.extents !== undefined)) return
+    await firstUp(this.volume, this.#slots.all, this.host.clock, signal)
+    if (!this.#slots.all.some((slot) => slot.entry.path?.extents !== undefined)) return
     this.extents = (offset, length, options) => extentsOf(this.#engine.usable, offset, length, options)
   }
 
@@ -106,7 +115,7 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
   get state(): DeviceState {
     if (this.#closed) return 'closed'
     if (this.#engine.usable.length === 0) return 'stalled'
-    return this.#slots.every((slot) => slot.state === 'up' && slot.standsBack === '') ? 'active' : 'degraded'
+    return this.#slots.all.every((slot) => slot.state === 'up' && slot.standsBack === '') ? 'active' : 'degraded'
   }
 
   get patience(): number {
@@ -172,7 +181,7 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
   }
 
   get paths(): readonly PathStatus[] {
-    return this.#slots.map((slot) => slot.status())
+    return this.#slots.all.map((slot) => slot.status())
   }
 
   submit(io: Io): void {
@@ -190,46 +199,30 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
 
   addPath(source: PathSource): void {
     if (this.#closing.begun) return
-    const known = this.#slots.find((slot) => slot.entry.id === source.info.id)
-    if (known === undefined) this.#slots = [...this.#slots, new PathSlot(source, this)]
-    // Offered again while its end waits for the fence: it comes back as a new path after that.
-    else if (known.ended) this.#again.set(source.info.id, source)
-    else if (known.source.info.unseen === true && source.info.unseen !== true) known.seen()
+    this.#slots.add(source)
   }
 
   async removePath(id: string): Promise<void> {
-    const slot = this.#slot(id)
-    this.#again.delete(id)
-    await slot.end('no longer offered by the target')
-    this.#slots = this.#slots.filter((other) => other !== slot)
-    const again = this.#again.get(id)
-    if (again === undefined) return
-    this.#again.delete(id)
-    this.addPath(again)
+    const again = await this.#slots.remove(id)
+    if (again !== undefined) this.addPath(again)
   }
 
   failPath(id: string): Promise<void> {
-    return this.#slot(id).disable('taken out by hand')
+    return this.#slots.find(id).disable('taken out by hand')
   }
 
   restorePath(id: string): void {
-    this.#slot(id).enable()
-  }
-
-  #slot(id: string): PathSlot {
-    const slot = this.#slots.find(({ entry }) => entry.id === id)
-    if (slot !== undefined) return slot
-    throw new BlockError('NOT_FOUND', `volume ${this.volume} has no path ${id}`)
+    this.#slots.find(id).enable()
   }
 
   accepts(slot: PathSlot, path: Path, limits: DeviceLimits): string | undefined {
     this.#askOthers(slot, limits)
-    return limitsFault(limits, this.limits.blockSize) ?? misfit(slot, path, limits, this.#slots, this.limits.size)
+    return limitsFault(limits, this.limits.blockSize) ?? misfit(slot, path, limits, this.#slots.all, this.limits.size)
   }
 
   // What one path tells first, the others may not know yet: they would tell it with their next command, or never.
   #askOthers(slot: PathSlot, limits: DeviceLimits): void {
-    for (const { state, entry } of this.#slots) {
+    for (const { state, entry } of this.#slots.all) {
       if (state !== 'up' || entry === slot.entry) continue
       const { path } = entry
       if (path !== null && (path.limits.size !== limits.size || canOther(path.limits, limits))) path.lookAgain?.()
@@ -259,11 +252,11 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
   }
 
   slotConnected(slot: PathSlot, wasReset: boolean): void {
-    if (this.#cacheNews.connected(slot, wasReset, this.#slots)) this.#cacheLost(slot, 'it was powered on or reset')
+    if (this.#cacheNews.connected(slot, wasReset, this.#slots.all)) this.#cacheLost(slot, 'it was powered on or reset')
   }
 
   slotLostCache(slot: PathSlot, reason: string): void {
-    if (this.#cacheNews.isNew(slot, this.#slots)) this.#cacheLost(slot, reason)
+    if (this.#cacheNews.isNew(slot, this.#slots.all)) this.#cacheLost(slot, reason)
   }
 
   #cacheLost(slot: PathSlot, reason: string): void {
@@ -277,7 +270,7 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
 
   #refreshLimits(by?: PathSlot): void {
     const { limits: before, unknown } = this.#limits
-    this.#limits.update(this.#slots)
+    this.#limits.update(this.#slots.all)
     const { limits } = this
     if (limits === before) return
     if (limits.readOnly && !before.readOnly) this.#engine.unpark()
@@ -297,7 +290,7 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
   }
 
   #refreshUsable(): void {
-    const slots = this.#closed ? [] : bestTier(this.#slots)
+    const slots = this.#closed ? [] : bestTier(this.#slots.all)
     this.#standBack(slots)
     const before = this.#engine.usable
     if (slots.length !== before.length || slots.some((slot, index) => slot !== before[index])) {
@@ -305,13 +298,13 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
       if (slots.length === 0) this.#stalledAt = this.host.clock.now()
       if (slots.length === 0 && !this.#closed) this.#emit('stalled', { parked: this.parked })
       if (expired !== undefined) this.#emit('resumed', { expired })
-      if (slots.length === 0) for (const slot of this.#slots) slot.hurry()
+      if (slots.length === 0) for (const slot of this.#slots.all) slot.hurry()
     }
     this.#activation.look()
   }
 
   #standBack(tier: readonly PathSlot[]): void {
-    for (const slot of this.#slots) {
+    for (const slot of this.#slots.all) {
       const why = standsBack(slot, tier)
       if (why === slot.standsBack) continue
       slot.standsBack = why
@@ -323,48 +316,22 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
     protocol: string,
     command: unknown,
     data: Uint8Array | number = 0,
-    { timeout = COMMAND_TIMEOUT, signal, path }: DeviceCommandOptions = {},
+    options: DeviceCommandOptions = {},
   ): Promise<unknown> {
     if (this.#closing.begun) throw new BlockError('CLOSED', 'the device is closed')
-    const signals = signal === undefined ? [this.#ended.signal] : [signal, this.#ended.signal]
-    const route =
-      path === undefined ? anyRoute(this.volume, protocol, () => this.#upSlots()) : oneRoute(this.#slot(path), protocol)
-    const owner: PassThroughOwner = {
-      unproven: (lost) => this.#guardAll(lost, protocolName(protocol)),
-      reservationsChanged: () => this.#forgetReservations(),
-    }
-    return passThrough(route, { command, data, timeout, signals }, owner, this.host.clock)
+    return sendByHand(this.#commands, protocol, command, data, options)
   }
 
   #forgetReservations(): void {
-    forgetExclusions(this.#slots)
+    forgetExclusions(this.#slots.all)
     this.#refreshUsable()
-  }
-
-  // What a command has in its parameters is not known here.
-  #guardAll(path: Path, name: string): void {
-    const slot = this.#slots.find(({ entry }) => entry.path === path)
-    if (slot === undefined) return
-    slot.fail(`a ${name} command had no answer`, NO_ANSWER)
-    this.#engine.guardAll(
-      slot,
-      this.limits.size,
-      `a ${name} command that changes data had no answer and may still come`,
-    )
-    slot.drained()
   }
 
   #mayLetOthersIn(slot: PathSlot): boolean {
     if (slot.entry.path?.reservesAlone !== true) return false
-    const may = mayLetOthersIn(slot, this.#slots)
+    const may = mayLetOthersIn(slot, this.#slots.all)
     this.#refreshUsable()
     return may
-  }
-
-  // The usable ones first.
-  #upSlots(): PathSlot[] {
-    const usable = this.#engine.usable
-    return [...usable, ...this.#slots.filter((slot) => slot.state === 'up' && !usable.includes(slot))]
   }
 
   close(options?: SignalOptions): Promise<void> {
@@ -377,7 +344,7 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
     this.#ended.abort(new BlockError('CLOSED', 'the device is closed'))
     this.#engine.close()
     this.#limits.stop()
-    const ended = Promise.all(this.#slots.map((slot) => slot.end('the device is closed')))
+    const ended = Promise.all(this.#slots.all.map((slot) => slot.end('the device is closed')))
     ended.then(this.#fenced)
     await orAborted(ended, signal).catch(() => {})
     this.#engine.stopWatch()

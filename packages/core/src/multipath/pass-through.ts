@@ -12,6 +12,7 @@ const MOST_AGAIN = 8
 
 /** A path that takes commands. */
 export interface Taker {
+  readonly slot: PathSlot
   readonly path: Path
   readonly commands: CommandSet
 }
@@ -51,10 +52,10 @@ export function anyRoute(volume: VolumeId, protocol: string, slots: () => readon
 }
 
 function untried(slots: readonly PathSlot[], protocol: string, tried: ReadonlySet<Path>): Taker | undefined {
-  for (const { entry } of slots) {
-    const path = entry.path as Path
+  for (const slot of slots) {
+    const path = slot.entry.path as Path
     const { commands } = path
-    if (commands?.protocol === protocol && !tried.has(path)) return { path, commands }
+    if (commands?.protocol === protocol && !tried.has(path)) return { slot, path, commands }
   }
   return undefined
 }
@@ -71,8 +72,8 @@ export interface PassedCommand {
 
 /** What a device hears of a command that passes. */
 export interface PassThroughOwner {
-  /** A path has failed with a command that may still change data. */
-  unproven(path: Path): void
+  /** The path that a slot had has failed with a command that may still change data. */
+  unproven(slot: PathSlot, path: Path): void
   /** A command has changed who may do what. */
   reservationsChanged(): void
 }
@@ -113,7 +114,7 @@ async function tryEach(route: Route, one: Try, owner: PassThroughOwner): Promise
   let last: { readonly answer: unknown } | undefined
   let failure: unknown
   for (let taker = route.pick(tried); taker !== undefined; taker = route.pick(tried)) {
-    const { path, commands } = taker
+    const { slot, path, commands } = taker
     tried.add(path)
     try {
       const answer = await send(commands, one)
@@ -122,7 +123,7 @@ async function tryEach(route: Route, one: Try, owner: PassThroughOwner): Promise
       if (commands.changedReservations(command, answer)) owner.reservationsChanged()
       return answer
     } catch (error) {
-      if (isLoss(error) && commands.mayChangeData(command)) owner.unproven(path)
+      if (isLoss(error) && commands.mayChangeData(command)) owner.unproven(slot, path)
       if (signal.aborted || !isLoss(error)) throw error
       if (!commands.mayRepeat(command)) throw unknownOutcome(path, error)
       failure = error
