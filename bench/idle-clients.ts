@@ -2,9 +2,9 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { LeanClient } from './lean.ts'
+import type { Memory } from './memory.ts'
 import { watched } from './memory.ts'
-import { verdict } from './statistics.ts'
-import type { Memory } from './tell-memory.ts'
+import type { Goal } from './statistics.ts'
 
 const CLIENTS = 500
 const KIB = 1024
@@ -16,7 +16,8 @@ const WARM = 8
 const REST = 3000
 
 /** What 500 connected idle clients of an NBD server cost each, by what they did before. */
-export async function measureClients(folder: string, lean: LeanClient, checkout: string | undefined): Promise<void> {
+export async function measureClients(folder: string, lean: LeanClient, checkout: string | undefined): Promise<Goal[]> {
+  const goals: Goal[] = []
   for (const bytes of SIZES) {
     const socket = join(folder, `clients-${bytes}${checkout === undefined ? '' : '-before'}.sock`)
     const server = watched(checkout, ['bench/serve.ts', socket, '64MiB'])
@@ -38,12 +39,11 @@ export async function measureClients(folder: string, lean: LeanClient, checkout:
         ['of heap and buffers', 'heap'],
       ] as const) {
         const value = (many[of] - few[of]) / (CLIENTS - 1) / KIB
-        console.log(
-          verdict({ of: `KiB ${what}, each of ${CLIENTS} clients after ${bytes / KIB} KiB`, value, atMost: GOAL }),
-        )
+        goals.push({ of: `KiB ${what}, each of ${CLIENTS} clients after ${bytes / KIB} KiB`, value, atMost: GOAL })
       }
     } finally {
       await server.stop()
     }
   }
+  return goals
 }

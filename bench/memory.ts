@@ -3,19 +3,24 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { nodeWith } from './checkout.ts'
 import { SERVER_CORE } from './servers.ts'
-import type { Memory } from './tell-memory.ts'
+
+/** What a process holds after a garbage collection, bytes. */
+export interface Memory {
+  readonly rss: number
+  /** Of JavaScript, and of buffers. */
+  readonly heap: number
+}
 
 /** A script on the server's core that tells its memory. */
 export interface Watched {
   readonly pid: number
-  /** After a garbage collection. */
   memory(): Promise<Memory>
   stop(): Promise<void>
 }
 
 /** Starts a script, with the packages of `checkout` where that is given. */
 export function watched(checkout: string | undefined, script: readonly string[]): Watched {
-  const preload = ['--expose-gc', '--import', './bench/tell-memory.ts']
+  const preload = ['--expose-gc', '--import', './bench/tell-memory.mjs']
   const child: ChildProcess = spawn('taskset', ['-c', SERVER_CORE, ...nodeWith(checkout), ...preload, ...script], {
     stdio: ['pipe', 'ignore', 'inherit', 'ipc'],
   })

@@ -29,7 +29,7 @@ const chosen = jobs.filter(({ name }) => wanted(name))
 const versions = ['fio --version', 'qemu-nbd --version', 'nbdkit --version', 'node --version'].map(
   (line) => execFileSync('sh', ['-c', line], { encoding: 'utf8' }).split('\n')[0],
 )
-console.log(`${versions.join(', ')}\n${cpus().length} CPUs ${cpus()[0]?.model}`)
+console.log(`${versions.join('\n')}\n${cpus().length} CPUs ${cpus()[0]?.model}`)
 if (beside !== undefined) console.log(`before: ${beside}`)
 if (chosen.length > 0) await compareServers(chosen, effort)
 if (wanted('micro')) await measureLayers(effort)

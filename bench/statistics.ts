@@ -1,3 +1,6 @@
+/** What two runs of the same build differ by on a machine that is not quite alone. */
+export const NOISE = 0.03
+
 /** The middle one; of an even number the upper of the two. */
 export function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] as number

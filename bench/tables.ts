@@ -1,7 +1,7 @@
 import type { NbdJob } from './jobs.ts'
 import { BEFORE, OURS } from './servers.ts'
 import type { Goal } from './statistics.ts'
-import { median, ratio, verdict } from './statistics.ts'
+import { median, NOISE, ratio, verdict } from './statistics.ts'
 
 /** One run. */
 export interface Sample {
@@ -21,8 +21,8 @@ type Column = (sample: Sample) => number
 const iopsOf: Column = ({ iops }) => iops
 const cpuOf: Column = ({ cpu }) => cpu
 const STANDARD = 'qemu-nbd'
-// What two runs of the same build differ by on a machine that is not quite alone.
-const NOISE = 0.03
+// Of a run's time; what is left goes to its beginning and its end.
+const FULL = 0.95
 
 const column = (results: Results, name: string, of: Column): number[] => (results.get(name) ?? []).map(of)
 const whole = (value: number): string => Math.round(value).toLocaleString('en-US')
@@ -52,7 +52,14 @@ export function printJob(job: NbdJob, client: string, results: Results): void {
         share(samples.map(({ client }) => client)).padStart(7),
     )
   }
+  console.log(`  limit of ${OURS.multipath}: ${limitOf(results.get(OURS.multipath) ?? [])}`)
   for (const goal of goals(job, results)) console.log(verdict(goal))
+}
+
+/** Whose core had no time left. */
+function limitOf(samples: readonly Sample[]): string {
+  const full = (['server', 'client'] as const).filter((side) => median(samples.map((sample) => sample[side])) > FULL)
+  return full.length === 0 ? 'waiting for one another' : `the core of the ${full.join(' and that of the ')}`
 }
 
 function goals({ times, simple, cpu }: NbdJob, results: Results): Goal[] {
@@ -81,8 +88,8 @@ function goals({ times, simple, cpu }: NbdJob, results: Results): Goal[] {
 /** Prints all jobs as the tables of docs/performance.md. */
 export function printSummary(client: string, all: ReadonlyMap<NbdJob, Results>): void {
   const tables: readonly [string, Column, (value: number) => string, string][] = [
-    [`by ${client}, I/Os a second`, iopsOf, whole, 'times qemu-nbd'],
-    [`by ${client}, CPU of the server, µs per I/O`, cpuOf, (value) => value.toFixed(1), "of qemu-nbd's"],
+    [`${client}: I/Os a second`, iopsOf, whole, 'times qemu-nbd'],
+    [`${client}: CPU, µs per I/O`, cpuOf, (value) => value.toFixed(1), 'to qemu-nbd'],
   ]
   for (const [title, of, text, compared] of tables) {
     console.log(`\n| ${title} | blockbraid | qemu-nbd | nbdkit | ${compared} |`)
@@ -95,5 +102,5 @@ export function printSummary(client: string, all: ReadonlyMap<NbdJob, Results>):
       console.log(`| ${title} | ${cells.join(' | ')} | ${to(multipath)} (${to(simple)}) |`)
     }
   }
-  console.log('\nIn brackets: with simple replies.')
+  console.log('\nIn brackets: with simple replies. CPU is that of the server.')
 }

@@ -19,7 +19,10 @@ export const suites: readonly Suite[] = [
   {
     name: 'walls',
     about: 'who may import whom, and no files in a circle (dependency-cruiser)',
-    commands: [['vitest', 'run', '--project', 'walls']],
+    commands: [
+      ['node', 'scripts/walls.ts'],
+      ['vitest', 'run', '--project', 'walls'],
+    ],
   },
   {
     name: 'unit',

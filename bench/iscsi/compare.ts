@@ -1,17 +1,20 @@
-// Initiators beside one another on one logical unit, each in turn on one core, the target on the other; then
-// through NBD exports with fio beside qemu-nbd. Medians; ratios are the first row's to the others'.
-//   compare.ts --rounds N (5) --seconds N (3) [perf] [array] [nbd] [garbage]
+// Initiators beside one another on one logical unit, each in turn on one core, the target on the other; then through NBD
+// exports with fio beside qemu-nbd. Medians; ratios are the first row's to the others', medians of those of the rounds.
+//   compare.ts --rounds N (5) --seconds N (3) --beside FOLDER [perf] [array] [nbd] [garbage]
 import { execFileSync } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { nodeWith } from '../checkout.ts'
 import { fio, type Job } from '../fio.ts'
+import type { Contender } from '../servers.ts'
 import { CLIENT_CORE, cpuSeconds, SERVER_CORE, startServer } from '../servers.ts'
+import { median, NOISE, ratio, verdict } from '../statistics.ts'
 import { startArray } from './array.ts'
 import { printGarbage } from './garbage.ts'
-import type { Initiator, Reads } from './initiators.ts'
-import { blockbraid, blockbraidInto, iscsiPerf } from './initiators.ts'
+import type { Reads } from './initiators.ts'
+import { BEFORE, initiators } from './initiators.ts'
 import type { Load } from './load.ts'
 import type { Lun } from './lun.ts'
 import { urlOf } from './lun.ts'
@@ -25,7 +28,11 @@ const FAR_CORE = cpus().length > 2 ? '2' : CLIENT_CORE
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { rounds: { type: 'string', default: '5' }, seconds: { type: 'string', default: '3' } },
+  options: {
+    rounds: { type: 'string', default: '5' },
+    seconds: { type: 'string', default: '3' },
+    beside: { type: 'string' },
+  },
 })
 const rounds = Number(values.rounds)
 const seconds = Number(values.seconds)
@@ -59,27 +66,30 @@ async function onLun(start: () => Promise<Lun>, use: (lun: Lun) => Promise<void>
 }
 
 async function perf(lun: Lun): Promise<void> {
-  const initiators: readonly Initiator[] = [blockbraid, blockbraidInto, iscsiPerf]
-  const run = (reads: Reads): Promise<Load[][]> =>
-    inTurn(initiators, ({ read }) => read(lun, reads, seconds, INITIATOR_CORE))
+  const all = initiators(values.beside)
+  const run = (reads: Reads): Promise<Load[][]> => inTurn(all, ({ read }) => read(lun, reads, seconds, INITIATOR_CORE))
   for (const random of [true, false]) {
     for (const depth of [1, 32, 128]) {
       const title = `${lun.name}: 4k ${random ? 'random' : 'sequential'} reads, depth ${depth}`
-      print(title, '2 times iscsi-perf on the simulated array', initiators, await run({ depth, random }))
+      print(title, '2 times iscsi-perf on the simulated array', all, await run({ depth, random }))
     }
   }
   const busy = await besideSpinner(INITIATOR_CORE, () => run({ depth: 1, random: true }))
-  print(`${lun.name}: 4k random reads, depth 1, beside a spinner`, 'ahead of iscsi-perf', initiators, busy)
+  print(`${lun.name}: 4k random reads, depth 1, beside a spinner`, 'ahead of iscsi-perf', all, busy)
 }
 
 async function exports(lun: Lun): Promise<void> {
-  const sockets = { ours: join(folder, 'nbd.sock'), qemu: join(folder, 'qemu.sock') }
+  const qemu = join(folder, 'qemu.sock')
+  const ours = (name: string, checkout?: string): Promise<Contender> => {
+    const socket = join(folder, `${name}.sock`)
+    const script = ['bench/iscsi/export.ts', lun.portal, lun.target, lun.lun, socket]
+    return startServer(name, socket, 'disk', [...nodeWith(checkout), ...script])
+  }
   const servers = [
-    await startServer('blockbraid', sockets.ours, 'disk', [
-      ...[process.execPath, 'bench/iscsi/export.ts', lun.portal, lun.target, lun.lun, sockets.ours],
-    ]),
-    await startServer('qemu-nbd', sockets.qemu, 'x', [
-      ...['qemu-nbd', '-f', 'raw', '-t', '-e', '8', '-x', 'x', '-k', sockets.qemu, urlOf(lun)],
+    await ours('blockbraid'),
+    ...(values.beside === undefined ? [] : [await ours(BEFORE, values.beside)]),
+    await startServer('qemu-nbd', qemu, 'x', [
+      ...['qemu-nbd', '-f', 'raw', '-t', '-e', '8', '-x', 'x', '-k', qemu, urlOf(lun)],
     ]),
   ]
   try {
@@ -109,20 +119,25 @@ async function inTurn<Item>(items: readonly Item[], run: (item: Item) => Promise
 }
 
 function print(title: string, goal: string, who: readonly { name: string }[], results: readonly Load[][]): void {
-  const iopsOf = results.map((loads) => median(loads.map(({ iops }) => iops)))
-  const cpuOf = results.map((loads) => median(loads.map(({ cpu }) => cpu)))
+  type Column = (load: Load) => number
+  const columns: readonly Column[] = [({ iops }) => iops, ({ cpu }) => cpu]
+  const beside = (of: Column, one: number, other: number): number =>
+    ratio(results[one]!.map(of), results[other]!.map(of))
   console.log(`\n${title}: medians of ${rounds}`)
   console.log('                I/Os a second (least to most)      ratio   CPU, µs per I/O   ratio')
   for (const [index, { name }] of who.entries()) {
-    const iops = results[index]!.map((load) => load.iops)
+    const [iops, cpu] = columns.map((of) => results[index]!.map(of)) as [number[], number[]]
     const range = `(${Math.min(...iops).toFixed(0)} to ${Math.max(...iops).toFixed(0)})`
-    const ratio = (of: readonly number[]): string => (index === 0 ? '' : (of[0]! / of[index]!).toFixed(2)).padStart(7)
-    const speed = [iopsOf[index]!.toFixed(0).padStart(8), range.padEnd(24), ratio(iopsOf)]
-    console.log(`  ${[name.padEnd(14), ...speed, cpuOf[index]!.toFixed(1).padStart(17), ratio(cpuOf)].join(' ')}`)
+    const [times, share] = columns.map((of) => (index === 0 ? '' : beside(of, 0, index).toFixed(2)).padStart(7))
+    const speed = [median(iops).toFixed(0).padStart(8), range.padEnd(24), times]
+    console.log(`  ${[name.padEnd(14), ...speed, median(cpu).toFixed(1).padStart(17), share].join(' ')}`)
   }
   console.log(`  goal: ${goal}`)
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] as number
+  for (const [old, { name }] of who.entries()) {
+    if (!name.endsWith(BEFORE)) continue
+    const now = old - who.findIndex((one) => one.name.endsWith(BEFORE))
+    const [times, share] = columns.map((of) => beside(of, now, old)) as [number, number]
+    console.log(verdict({ of: `times ${name}`, value: times, atLeast: 1 - NOISE }))
+    console.log(verdict({ of: `of the CPU of ${name}`, value: share, atMost: 1 + NOISE }))
+  }
 }

@@ -6,7 +6,9 @@ import { iscsi } from '@blockbraid/target-iscsi'
 import { nbd } from '@blockbraid/transport-nbd'
 
 const [portal = '', target = '', lun = '', socket = ''] = process.argv.slice(2)
-const source = iscsi({ portals: [portal], toldPortals: false, target })
+// Others that serve the same unit beside it are other initiators.
+const initiator = `iqn.2026-11.io.blockbraid:bench-${process.pid}`
+const source = iscsi({ portals: [portal], toldPortals: false, target, initiator })
 const info = (await source.discover()).find((path) => path.lun === lun)
 if (info === undefined) throw new Error(`no LUN ${lun} at ${portal}`)
 const agent = createHostAgent({ targets: [source] })

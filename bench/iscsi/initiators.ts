@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
+import { nodeWith } from '../checkout.ts'
 import type { Load } from './load.ts'
 import type { Lun } from './lun.ts'
 import { urlOf } from './lun.ts'
@@ -18,7 +19,7 @@ export interface Initiator {
   read(lun: Lun, reads: Reads, seconds: number, core: string): Promise<Load>
 }
 
-function ours(name: string, more: readonly string[]): Initiator {
+function ours(name: string, more: readonly string[], checkout?: string): Initiator {
   return {
     name,
     async read({ portal, target, lun }, { depth, random }, seconds, core) {
@@ -33,19 +34,27 @@ function ours(name: string, more: readonly string[]): Initiator {
         String(seconds),
       ]
       const flags = [...(random ? ['--random'] : []), ...more]
-      const { stdout } = await run('taskset', ['-c', core, process.execPath, ...script, ...flags])
+      const { stdout } = await run('taskset', ['-c', core, ...nodeWith(checkout), ...script, ...flags])
       return JSON.parse(stdout) as Load
     },
   }
 }
 
-/** blockbraid, which takes data as views of what the socket received. */
-export const blockbraid = ours('blockbraid', [])
-/** blockbraid, which copies data into buffers that the caller gives. */
-export const blockbraidInto = ours('into buffers', ['--into'])
+/** What stands for another checkout in names. */
+export const BEFORE = 'before'
+
+/**
+ * blockbraid, which takes data as views of what the socket received; the same, which copies data into buffers that the
+ * caller gives; both once more with the packages of another checkout, where that is given; iscsi-perf.
+ */
+export function initiators(beside: string | undefined): Initiator[] {
+  const all = [ours('blockbraid', []), ours('into buffers', ['--into'])]
+  if (beside !== undefined) all.push(ours(BEFORE, [], beside), ours(`into, ${BEFORE}`, ['--into'], beside))
+  return [...all, iscsiPerf]
+}
 
 /** libiscsi's own benchmark. */
-export const iscsiPerf: Initiator = {
+const iscsiPerf: Initiator = {
   name: 'iscsi-perf',
   async read(lun, { depth, random }, seconds, core) {
     const blocks = String(4096 / lun.blockSize)

@@ -131,9 +131,54 @@ const layers: Wall[] = [
     'the contract knows no device, the multipath device no agent: an import goes downward',
   ),
   ...layered(
+    'linux',
+    [[BESIDE], ['host/']],
+    'a system call knows nothing of what is made of it: an import goes downward',
+  ),
+  ...layered(
+    'testkit',
+    [['data/', 'harness/', 'time/', 'nbd/'], ['minimal/'], ['doubles/'], ['suites/'], ['mutants/']],
+    'what judges stands on what it judges with, and what proves the judge on both: an import goes downward',
+  ),
+  ...layered(
     'target-iscsi',
-    [['login/', 'pdu/', 'scsi/'], ['session/'], ['target/']],
-    'bytes and values know no session, a session no target, and a parser no other: an import goes downward',
+    [
+      ['login/', 'pdu/', 'scsi/'],
+      ['session/'],
+      ['target/place/'],
+      ['target/options/', 'target/unit/'],
+      ['target/nexus/'],
+      ['target/path/', 'target/discovery/'],
+      ['target/[^/]+$'],
+    ],
+    'bytes and values know no session, a session no target, a nexus no path: an import goes downward',
+  ),
+  ...layered(
+    'array-iscsi',
+    [['pdu/'], ['login/', 'scsi/'], ['session/'], [BESIDE]],
+    'bytes and values know no session, logical units no connection: an import goes downward',
+  ),
+  ...layered(
+    'transport-nbd',
+    [['transmission/'], ['handshake/', 'kernel/']],
+    'transmission is the same whoever has opened the connection: an import goes downward',
+  ),
+  ...layered(
+    'agent',
+    [
+      ['files/', 'log/', 'state/', 'text/'],
+      ['config/'],
+      ['plan/', 'plugins/', 'terminal/'],
+      ['nodes/', 'watchdog/'],
+      ['pairs/'],
+      ['running/', 'snapshot/'],
+      ['control/', 'format/', 'top/'],
+      ['agent/', 'scsi/'],
+      ['demo/'],
+      ['commands/'],
+      [BESIDE],
+    ],
+    'config, plugins, pairs, all that runs, control, commands: each knows only what is below',
   ),
 ]
 

@@ -18,6 +18,15 @@ describe('embed', () => {
   })
 })
 
+describe('run agent', () => {
+  it('asks the agent of a config over its control socket, and gets typed answers', async () => {
+    const { stdout } = await run(process.execPath, [join(examples, 'run-agent/run-agent.ts')], { timeout: 30_000 })
+    expect(stdout).toMatch(/^disk-0 is nbd\+unix:\/\/\/disk-0\?socket=/)
+    expect(stdout).toMatch(/^disk-0 is degraded: memory:array0\/port0\/lun0 disabled, memory:array0\/port1\/lun0 up$/m)
+    expect(stdout).toMatch(/^disk-0 is down$/m)
+  })
+})
+
 describe('own policy', () => {
   selectorSuite({ describe, it }, { create: () => shortestWait(), has: { spreads: true } })
 

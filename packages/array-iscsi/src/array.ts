@@ -1,18 +1,18 @@
 import type { Access, Host, VolumeId } from '@blockbraid/core'
 import { systemHost } from '@blockbraid/core'
+import { integer, integerIfGiven, oneOf, wrong } from './checks.ts'
 import { Faults } from './faults/faults.ts'
-import { LoginStatus } from './login/target-login.ts'
-import type { ArraySettings, IscsiArrayOptions, IscsiLunOptions } from './options.ts'
-import { resolveLun, resolveOptions, wrong } from './options.ts'
+import type { IscsiArrayOptions, IscsiLunOptions } from './options.ts'
 import { Portal } from './portal.ts'
 import { Records } from './records.ts'
 import { Attention } from './scsi/outcome.ts'
 import { Reservations } from './scsi/reservations.ts'
 import type { Mapping, Unit } from './scsi/unit.ts'
 import { Services } from './services.ts'
-import type { ConnectionHost } from './session/connection.ts'
 import { sendWindow } from './session/control.ts'
 import type { Session } from './session/session.ts'
+import type { ArraySettings, LunPlace } from './settings.ts'
+import { ACCESS, checkDistinct, resolveLun, resolveOptions } from './settings.ts'
 import type { IscsiArray, IscsiCounters, IscsiLogEntry, IscsiSession } from './types.ts'
 import { openerOf, Units } from './units.ts'
 import { viewOf } from './view.ts'
@@ -23,7 +23,10 @@ import { viewOf } from './view.ts'
  */
 export async function createIscsiArray(options: IscsiArrayOptions, host: Host = systemHost): Promise<IscsiArray> {
   const array = new SimulatedIscsiArray(resolveOptions(options), host)
-  for (const [number, lun] of (options.luns ?? []).entries()) array.place({ lun: number, ...lun }, number)
+  const luns = options.luns ?? []
+  const places = luns.map((lun, number) => resolveLun(lun, `luns[${number}]`, number, array.portals.length))
+  checkDistinct(places)
+  for (const [number, lun] of luns.entries()) array.place(lun, places[number]!)
   await array.listen()
   return array
 }
@@ -35,27 +38,24 @@ export class SimulatedIscsiArray implements IscsiArray {
   readonly faults: Faults
   /** What is left to end after sessions and portals. */
   onClose: () => Promise<void> = async () => {}
-  readonly #settings: ArraySettings
-  readonly #host: Host
   readonly #units: Units
   readonly #records = new Records()
   readonly #services: Services
 
   constructor(settings: ArraySettings, host: Host) {
     this.name = settings.name
-    this.#settings = settings
-    this.#host = host
     this.#units = new Units(settings.portals.length, settings.descriptorSense)
-    this.faults = new Faults(host, () => this.#retap())
+    this.faults = new Faults(host, settings.portals.length, () => this.#retap())
     this.#services = new Services(settings, host, {
       units: this.#units,
       faults: this.faults,
       records: this.#records,
       portals: () => this.portals,
     })
-    this.portals = settings.portals.map(
-      (portal, number) => new Portal(number, portal, host.clock, () => this.#connectionHost(number)),
-    )
+    this.portals = settings.portals.map((portal, number) => {
+      const made: Portal = new Portal(number, portal, host.clock, () => this.#services.connectionHost(made))
+      return made
+    })
   }
 
   /** Starts to listen at every portal. */
@@ -91,7 +91,7 @@ export class SimulatedIscsiArray implements IscsiArray {
 
   /** The same at once; `told` settles when every session has it, or cannot get it. */
   put(options: IscsiLunOptions): { mappings: Mapping[]; told: Promise<unknown> } {
-    const mappings = this.place(options, 0)
+    const mappings = this.place(options, resolveLun(options, 'lun', 0, this.portals.length))
     const told: Promise<void>[] = []
     for (const session of this.#services.logins.live()) {
       const mapping = mappings.find(({ portal }) => portal.number === session.identity.portal)
@@ -102,6 +102,7 @@ export class SimulatedIscsiArray implements IscsiArray {
 
   async unmap(lun: number, portals: readonly number[] = this.portals.map(({ number }) => number)): Promise<void> {
     const { logins } = this.#services
+    for (const portal of portals) integer('portals', portal, 0, this.portals.length - 1)
     for (const portal of portals) {
       const mapping = this.#units.unmap(portal, lun)
       if (mapping === undefined) continue
@@ -114,6 +115,8 @@ export class SimulatedIscsiArray implements IscsiArray {
   }
 
   setAccess(where: { portal?: number; group?: number; volume?: VolumeId }, access: Access): void {
+    integerIfGiven('where.portal', where.portal, 0, this.portals.length - 1)
+    oneOf('access', access, ACCESS)
     this.#units.setAccess(
       (port, unit) =>
         (where.portal === undefined || where.portal === port.number) &&
@@ -162,15 +165,14 @@ export class SimulatedIscsiArray implements IscsiArray {
   }
 
   /** Puts a volume at a LUN; sessions do not hear of it. */
-  place(options: IscsiLunOptions, number: number): Mapping[] {
-    const { lun, portals } = resolveLun(options, number, this.portals.length)
+  place(options: IscsiLunOptions, { lun, portals, access }: LunPlace): Mapping[] {
     const unit = this.#units.unit(options)
     return portals.map((portal) => {
       const mapping: Mapping = {
         lun,
         unit,
         portal: this.portals[portal]!,
-        access: options.access ?? 'optimized',
+        access,
         ...openerOf(options, portal),
       }
       this.#units.map(mapping)
@@ -193,42 +195,6 @@ export class SimulatedIscsiArray implements IscsiArray {
     const nexus = await logins.attach(session, mapping, connection.signal).catch(() => undefined)
     if (old !== undefined && old.mapping.unit !== mapping.unit) nexus?.raise(Attention.inquiryChanged)
     lunsChanged(session)
-  }
-
-  #connectionHost(number: number): ConnectionHost {
-    this.#records.connections++
-    const settings = this.#settings
-    const { faults } = this
-    const { logins, records } = this.#services
-    return {
-      portal: number,
-      targetName: settings.name,
-      targetAlias: settings.alias,
-      portalGroup: settings.portals[number]!.group,
-      keys: settings.keys,
-      chap: settings.chap,
-      discoveryChap: settings.discoveryChap,
-      segment: settings.loginSegment,
-      loginTimeout: settings.loginTimeout,
-      endless: faults.loginRule(number, 'endless') !== undefined,
-      mute: faults.loginRule(number, 'mute') !== undefined,
-      after: (milliseconds, callback) => this.#host.clock.after(milliseconds, callback),
-      verdict: (login) => {
-        // One connection is all a session has: none can be added, and none replaced.
-        if (login.tsih !== 0) return { status: LoginStatus.sessionDoesNotExist }
-        const rule = faults.refusal(number, login.discovery)
-        if (rule === undefined) return { status: LoginStatus.success }
-        const status = rule.status ?? LoginStatus.serviceUnavailable
-        return rule.address === undefined ? { status } : { status, address: rule.address }
-      },
-      admit: (login, connection) => logins.admit(login, connection, this.portals[number]!),
-      violation: (text) => records.violation(text),
-      closed: (connection) => {
-        this.portals[number]!.open.delete(connection)
-        if (connection.session !== undefined) void logins.lost(connection.session)
-      },
-      tapFor: (connection) => faults.tapFor(connection),
-    }
   }
 
   #retap(): void {

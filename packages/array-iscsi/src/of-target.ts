@@ -2,8 +2,8 @@ import type { Host, Path, PathInfo, Target } from '@blockbraid/core'
 import { systemHost } from '@blockbraid/core'
 import { SimulatedIscsiArray } from './array.ts'
 import type { IscsiArrayOptions, IscsiPortalOptions } from './options.ts'
-import { resolveOptions } from './options.ts'
 import type { Mapping } from './scsi/unit.ts'
+import { resolveOptions } from './settings.ts'
 import type { IscsiArray } from './types.ts'
 
 /** Options of {@link iscsiArrayOf}. */

@@ -56,6 +56,10 @@ export class Portal implements IscsiPortal, TargetPort {
     for (const connection of [...this.open]) connection.destroy()
   }
 
+  reset(): void {
+    for (const connection of [...this.open]) connection.reset()
+  }
+
   async down(): Promise<void> {
     const closed = this.#listener?.close()
     this.#listener = undefined

@@ -1,13 +1,15 @@
 import type { Host } from '@blockbraid/core'
 import type { Faults } from './faults/faults.ts'
+import { LoginStatus } from './login/status.ts'
 import type { LoginsHost } from './logins.ts'
 import { Logins } from './logins.ts'
-import type { ArraySettings } from './options.ts'
 import type { Records } from './records.ts'
 import type { Task } from './scsi/task.ts'
-import type { Mapping, Unit } from './scsi/unit.ts'
+import type { Mapping, TargetPort, Unit } from './scsi/unit.ts'
+import type { Connection, ConnectionHost } from './session/connection.ts'
 import type { SessionHooks, SessionIdentity } from './session/host.ts'
 import type { Session } from './session/session.ts'
+import type { ArraySettings } from './settings.ts'
 import type { Units } from './units.ts'
 
 /** A portal, as SendTargets tells of it. */
@@ -16,7 +18,7 @@ interface PortalAddress {
   readonly group: number
 }
 
-/** What an array does for its sessions. */
+/** What an array does for its connections and sessions. */
 export class Services implements LoginsHost {
   readonly logins: Logins
   readonly records: Records
@@ -29,6 +31,7 @@ export class Services implements LoginsHost {
   readonly loginAttention: boolean
   readonly targetName: string
   windowOpen = true
+  readonly #settings: ArraySettings
   readonly #faults: Faults
   readonly #host: Host
   readonly #units: Units
@@ -39,6 +42,7 @@ export class Services implements LoginsHost {
     host: Host,
     parts: { units: Units; faults: Faults; records: Records; portals: () => readonly PortalAddress[] },
   ) {
+    this.#settings = settings
     this.targetName = settings.name
     this.windowWidth = settings.window
     this.collapse = settings.collapseStatus
@@ -53,6 +57,43 @@ export class Services implements LoginsHost {
     this.#units = parts.units
     this.#portals = parts.portals
     this.logins = new Logins(this)
+  }
+
+  /** What a new connection of a portal needs. */
+  connectionHost(portal: TargetPort & { readonly open: Set<Connection> }): ConnectionHost {
+    this.records.connections++
+    const settings = this.#settings
+    const faults = this.#faults
+    const { number, group } = portal
+    return {
+      portal: number,
+      targetName: settings.name,
+      targetAlias: settings.alias,
+      portalGroup: group,
+      keys: settings.keys,
+      chap: settings.chap,
+      discoveryChap: settings.discoveryChap,
+      segment: settings.loginSegment,
+      loginTimeout: settings.loginTimeout,
+      endless: faults.loginRule(number, 'endless') !== undefined,
+      mute: faults.loginRule(number, 'mute') !== undefined,
+      after: (milliseconds, callback) => this.#host.clock.after(milliseconds, callback),
+      verdict: ({ tsih, discovery }) => {
+        // One connection is all a session has: none can be added, and none replaced.
+        if (tsih !== 0) return { status: LoginStatus.sessionDoesNotExist }
+        const rule = faults.refusal(number, discovery)
+        if (rule === undefined) return { status: LoginStatus.success }
+        const status = rule.status ?? LoginStatus.serviceUnavailable
+        return rule.address === undefined ? { status } : { status, address: rule.address }
+      },
+      admit: (login, connection) => this.logins.admit(login, connection, portal),
+      violation: (text) => this.records.violation(text),
+      closed: (connection) => {
+        portal.open.delete(connection)
+        if (connection.session !== undefined) void this.logins.lost(connection.session)
+      },
+      tapFor: (connection) => faults.tapFor(connection),
+    }
   }
 
   get hooks(): SessionHooks {

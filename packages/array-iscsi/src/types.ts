@@ -18,8 +18,10 @@ export interface IscsiPortal {
   readonly group: number
   /** TCP connections to it. */
   readonly connections: number
-  /** Cuts every connection. */
+  /** Cuts every connection, by FIN where nothing is left unread. */
   cut(): void
+  /** Ends every connection by RST, as a host does that has crashed. */
+  reset(): void
   /** Cuts every connection, and refuses new ones until {@link up}. */
   down(): Promise<void>
   /** Listens again. */
@@ -58,8 +60,10 @@ export interface IscsiSession {
   readonly maxSendDataSegmentLength: number
   /** Commands that are not answered. */
   readonly inflight: number
-  /** Cuts its connection. */
+  /** Cuts its connection, by FIN where nothing is left unread. */
   cut(): void
+  /** Ends its connection by RST, as a host does that has crashed. */
+  reset(): void
   /** Nothing comes in and nothing goes out; what would, waits and is delivered when it ends. */
   blackhole(on: boolean): void
   /** Sends a NOP-In that asks for an answer; see {@link IscsiCounters.pongs}. */
@@ -124,7 +128,7 @@ export interface IscsiLogEntry {
   readonly immediateBytes: number
 }
 
-/** A simulated array that speaks iSCSI. */
+/** A simulated array that speaks iSCSI. A wrong argument is a TypeError that names it. */
 export interface IscsiArray extends AsyncDisposable {
   /** Name of the target. */
   readonly name: string
@@ -140,9 +144,9 @@ export interface IscsiArray extends AsyncDisposable {
   readonly log: readonly IscsiLogEntry[]
   /** Faults to put in and take out. */
   readonly faults: IscsiFaults
-  /** Puts a volume at a LUN; every session hears of it by a unit attention. */
+  /** Puts a volume at a LUN, 0 where it does not say, in place of what is there; every session hears of it by a unit attention. */
   map(lun: IscsiLunOptions): Promise<void>
-  /** Takes a LUN away. */
+  /** Takes a LUN away, from some portals or from all. */
   unmap(lun: number, portals?: readonly number[]): Promise<void>
   /** Sets the access state of a volume, or of all, where its device has none of its own. */
   setAccess(where: { portal?: number; group?: number; volume?: VolumeId }, access: Access): void

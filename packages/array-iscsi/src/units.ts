@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Access, BlockDevice, VolumeId } from '@blockbraid/core'
 import type { IscsiLunOptions } from './options.ts'
-import { wrong } from './options.ts'
 import { Reservations } from './scsi/reservations.ts'
 import { TaskSet } from './scsi/task-set.ts'
 import type { Mapping, TargetPort, Unit } from './scsi/unit.ts'
@@ -93,7 +92,6 @@ export function openerOf(options: IscsiLunOptions, portal: number): { owned: boo
   if (typeof device === 'function') {
     return { owned: true, open: (initiator, signal) => device(portal, initiator, signal) }
   }
-  const one: BlockDevice | undefined = Array.isArray(device) ? device[portal] : (device as BlockDevice)
-  if (one === undefined) throw wrong('device', 'a list without one for this portal', 'one device for each portal')
+  const one: BlockDevice = Array.isArray(device) ? device[portal] : device
   return { owned: false, open: () => Promise.resolve(one) }
 }

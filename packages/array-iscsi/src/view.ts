@@ -20,6 +20,7 @@ export function viewOf(session: Session, connection: Connection): IscsiSession {
     ...session.agreed,
     inflight: session.inflight,
     cut: () => connection.destroy(),
+    reset: () => connection.reset(),
     blackhole: (on) => connection.setDark(on),
     ping: () => sendPing(session),
     message: (message) => sendMessage(session, message),

@@ -1,7 +1,8 @@
 import { pattern, patternFault } from '@blockbraid/testkit'
 import { describe, expect, it } from 'vitest'
-import { bed, until } from './beds.ts'
-import { crcOf, read10, write10 } from './initiator.ts'
+import { createIscsiArray } from '../src/index.ts'
+import { bed, bedOf, HeldDevice, until, use, VOLUME } from './beds.ts'
+import { crcOf, read10, TARGET, write10 } from './initiator.ts'
 
 const yesNo = ['Yes', 'No']
 const SIZE = 192 * 512
@@ -106,6 +107,21 @@ describe('data', () => {
       for (const header of headers) expect((await initiator.finish(header.readUInt32BE(16))).status).toBe(0)
       expect(Buffer.alloc(1024, at).equals(memory.array.peek(0, 0, 1024)), `cut at ${at}`).toBe(true)
     }
+  })
+
+  it('of a write stays as it is until the device is done, whatever comes in meanwhile', async () => {
+    const device = new HeldDevice()
+    const array = use(await createIscsiArray({ name: TARGET, luns: [{ volume: VOLUME, device }] }))
+    const initiator = await bedOf(array, undefined as never).ready()
+    const stamp = (n: number) => ({ seed: 3, offset: n * 65_536, generation: n })
+    for (let n = 0; n < 12; n++) initiator.begin(write10(n * 128, 128), { write: pattern(65_536, stamp(n)) })
+    await device.holds(12)
+    for (let n = 0; n < 32; n++) await initiator.nop(Buffer.alloc(65_536, 0xff))
+    for (const [n, io] of device.held.entries())
+      expect(patternFault(Buffer.concat(io.buffers), stamp(n))).toBeUndefined()
+    device.release()
+    await until(() => initiator.inbox.length === 12, 'every answer')
+    await initiator.nop()
   })
 
   it('knows CRC32C as RFC 3720 appendix B.4 gives it', async () => {

@@ -8,6 +8,14 @@ import { RawInitiator, read10, TARGET, write10 } from './initiator.ts'
 
 const one = (initiator: RawInitiator, lba = 0): number => initiator.begin(read10(lba, 1), { read: 512 })
 
+/** How a connection ends: by an error, or in order. */
+function endOf({ socket }: RawInitiator): Promise<string> {
+  return new Promise((resolve) => {
+    socket.on('error', ({ code }: NodeJS.ErrnoException) => resolve(String(code)))
+    socket.on('end', () => resolve('FIN'))
+  })
+}
+
 describe('faults of PDUs that go out', () => {
   it('drop: so many, of one kind, after some', async () => {
     const { array, ready } = await bed()
@@ -43,6 +51,15 @@ describe('faults of PDUs that go out', () => {
       expect(bytes).toBe(at)
       rule.remove()
     }
+  })
+
+  it('cut by RST: what was sent before comes, and then an error', async () => {
+    const { array, ready } = await bed()
+    const initiator = await ready()
+    const ended = endOf(initiator)
+    array.faults.wire({ pdu: 'dataIn', cut: 100, reset: true, count: 1 })
+    one(initiator)
+    expect(await ended).toBe('ECONNRESET')
   })
 
   it.each([
@@ -130,6 +147,16 @@ describe('faults of PDUs that go out', () => {
     const { array } = await bed()
     expect(() => array.faults.wire({ pdu: 'scsiCommand', delay: 1 })).toThrow('rule.pdu is scsiCommand')
     expect(() => array.faults.wire({ pdu: 'nothing' as never, drop: true })).toThrow('rule.pdu is nothing')
+    expect(() => array.faults.wire({ pdu: 'dataIn' } as never)).toThrow('rule has no action; it must have one of drop,')
+    expect(() => array.faults.wire({ pdu: 'dataIn', drop: true, cut: 0 })).toThrow('rule has drop, cut')
+    expect(() => array.faults.wire({ pdu: 'dataIn', cut: -1 })).toThrow('rule.cut is -1')
+    expect(() => array.faults.wire({ pdu: 'dataIn', drop: true, rate: 2 })).toThrow('rule.rate is 2')
+    expect(() => array.faults.wire({ pdu: 'dataIn', drop: true, portal: 1 })).toThrow('rule.portal is 1')
+    expect(() => array.faults.wire({ pdu: 'dataIn', replace: 7 as never })).toThrow('rule.replace is 7')
+    expect(() => array.faults.command({ opcode: 0x28 } as never)).toThrow('rule.status is undefined')
+    expect(() => array.faults.command({ status: 2, sense: 0x0100_0000 })).toThrow('rule.sense is 16777216')
+    expect(() => array.faults.login({ action: 'stall' as never })).toThrow('rule.action is "stall"')
+    expect(() => array.faults.taskManagement({ response: 256 })).toThrow('rule.response is 256')
   })
 })
 
@@ -158,6 +185,31 @@ describe('faults of PDUs that come in', () => {
     initiator.dataOut(r2t.tag, r2t.bhs.readUInt32BE(20), Buffer.alloc(131_072, 1), 65_536, 131_072)
     await initiator.gone()
     expect(memory.array.peek(0, 0, 1)[0]).toBe(0)
+  })
+})
+
+describe('the end of connections', () => {
+  it.each(['cut', 'reset'] as const)('%s: of a session, of a portal, as a request comes in', async (way) => {
+    const { array, ready } = await bed({ portals: [{}, {}] })
+    const [session, portal, rule] = [await ready(), await ready({ portal: 1 }), await ready({ isid: '400000000002' })]
+    const ends = [session, portal, rule].map(endOf)
+    array.sessions[0]![way]()
+    array.portals[1]![way]()
+    array.faults.wire({ pdu: 'nopOut', cut: 0, reset: way === 'reset' })
+    rule.send(rule.request(0x00, 0x80, 0, true))
+    const end = way === 'reset' ? 'ECONNRESET' : 'FIN'
+    expect(await Promise.all(ends)).toEqual([end, end, end])
+    await until(() => array.sessions.length === 0, 'no session')
+  })
+
+  it('an initiator that ends its half first ends its session, with what it was still owed', async () => {
+    const { array, ready } = await bed()
+    const initiator = await ready()
+    one(initiator)
+    const ended = endOf(initiator)
+    initiator.socket.end()
+    expect(await ended).toBe('FIN')
+    await until(() => array.portals[0]!.connections === 0, 'no connection')
   })
 })
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { IscsiArrayOptions } from '../src/index.ts'
 import { createIscsiArray } from '../src/index.ts'
-import { bed } from './beds.ts'
+import { bed, HeldDevice, VOLUME } from './beds.ts'
 import { LoginRefused, RawInitiator, TARGET, textOf } from './initiator.ts'
 
 const USER = { user: 'alice', secret: 'wonderland-12' }
@@ -140,6 +140,45 @@ describe('login', () => {
     await expect(createIscsiArray({ name: 'x' })).rejects.toThrow('name is "x"')
     await expect(createIscsiArray({ name: TARGET, window: 0 })).rejects.toThrow('window is 0')
     await expect(createIscsiArray({ name: TARGET, portals: [] })).rejects.toThrow('portals')
+  })
+
+  const device = new HeldDevice()
+  it.each<[string, Partial<IscsiArrayOptions>]>([
+    ['alua is "all"; it must be one of none, implicit, explicit, both', { alua: 'all' as never }],
+    ['reinstate is "never"; it must be one of true, false, lazy', { reinstate: 'never' as never }],
+    ['headerDigest is [MD5]; it must be a list of None, CRC32C', { headerDigest: ['MD5' as never] }],
+    ['dataDigest is []; it must be a list of None, CRC32C', { dataDigest: [] }],
+    ['chap.secret is undefined; it must be a text that is not empty', { chap: { user: 'alice' } as never }],
+    ['chap.target.user is ""', { chap: { user: 'a', secret: 'b', target: { user: '', secret: 'c' } } }],
+    ['chap.algorithms is [md4]', { chap: { user: 'a', secret: 'b', algorithms: ['md4' as never] } }],
+    ['portals[1].port is 70000', { portals: [{}, { port: 70_000 }] }],
+    ['luns[0].volume is "x"', { luns: [{ volume: 'x' as never, device }] }],
+    ['luns[0].device is undefined; it must be a block device', { luns: [{ volume: VOLUME } as never] }],
+    ['or one for portal 1', { portals: [{}, {}], luns: [{ volume: VOLUME, device: [device] }] }],
+    ['luns[0].access is "best"', { luns: [{ volume: VOLUME, device, access: 'best' as never }] }],
+    [
+      'luns[0].portals is 1; it must be a whole number from 0 to 0',
+      { luns: [{ volume: VOLUME, device, portals: [1] }] },
+    ],
+    [
+      'luns[1].lun is 0; it must be one that portal 0 does not have yet',
+      {
+        luns: [
+          { volume: VOLUME, device },
+          { lun: 0, volume: VOLUME, device },
+        ],
+      },
+    ],
+  ])('says that %s', async (words, options) => {
+    await expect(createIscsiArray({ name: TARGET, ...options })).rejects.toThrow(words)
+  })
+
+  it('says what is wrong with what it is told later', async () => {
+    const { array } = await bed()
+    await expect(array.map({ volume: 'x' as never, device })).rejects.toThrow('lun.volume is "x"')
+    await expect(array.unmap(0, [3])).rejects.toThrow('portals is 3')
+    expect(() => array.setAccess({ portal: 3 }, 'standby')).toThrow('where.portal is 3')
+    expect(() => array.setAccess({}, 'best' as never)).toThrow('access is "best"')
   })
 })
 

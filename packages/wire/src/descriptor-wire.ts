@@ -94,7 +94,8 @@ export class DescriptorWire implements DetachableWire, SendingOwner {
     this.#sending.destroy()
     this.outbox.drop()
     const socket = new Socket({ fd: this.#stream.release(), readable: true, writable: true, allowHalfOpen: true })
-    return socket.once('close', () => this.#shared.over?.())
+    socket.once('close', () => this.#shared.over?.())
+    return socket.pause()
   }
 
   // SendingOwner

@@ -105,16 +105,14 @@ export class Outbox {
     this.#pieceBytes = 0
     this.#start = this.#end
     this.#retire()
-    this.#trim()
+    const full = this.#full
+    const last = full.findIndex(({ upTo }) => upTo >= this.#given)
+    if (last !== -1) {
+      // Of those behind it the socket has nothing.
+      full[last]!.upTo = this.#given
+      for (const slab of full.splice(last + 1)) this.#pool.give(slab)
+    }
     this.#release()
-  }
-
-  /** Gives back the slabs of which the socket was given nothing: only what it has still leaves. */
-  #trim(): void {
-    const last = this.#full.findIndex(({ upTo }) => upTo >= this.#given)
-    if (last === -1) return
-    this.#full[last]!.upTo = this.#given
-    for (const slab of this.#full.splice(last + 1)) this.#pool.give(slab)
   }
 
   #schedule(): void {

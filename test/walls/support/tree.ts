@@ -35,6 +35,7 @@ const house: Files = {
 
   ...room('linux', needsCore),
   'packages/linux/src/index.ts': "export { readFileSync } from 'node:fs'\n",
+  'packages/linux/src/host/claim.ts': 'export const claim = 1\n',
 
   ...room('wire', { ...needsCore, dependencies: { '@blockbraid/linux': '^1.0.0', '@blockbraid/testkit': '^1.0.0' } }),
   'packages/wire/src/index.ts': "import '@blockbraid/linux'\nexport type { Io } from '@blockbraid/core'\n",
@@ -42,6 +43,7 @@ const house: Files = {
   ...room('testkit', { ...needsCore, dependencies: { '@blockbraid/wire': '^1.0.0' } }),
   'packages/testkit/src/index.ts':
     "import type { Io } from '@blockbraid/core'\nexport const suite = (_: unknown, io?: Io) => io\n",
+  'packages/testkit/src/suites/path.ts': 'export interface Case { name: string }\n',
 
   ...room('policy-first', needsCore),
   'packages/policy-first/src/index.ts':
@@ -56,13 +58,21 @@ const house: Files = {
   'packages/target-iscsi/src/scsi/sense.ts': 'export const sense = 1\n',
   'packages/target-iscsi/src/session/session.ts':
     "import '@blockbraid/wire'\nimport { parse } from '../pdu/parser.ts'\nexport const session = parse\n",
+  'packages/target-iscsi/src/target/path/path.ts': 'export const path = 1\n',
   'packages/target-iscsi/src/target/target.ts':
     "import { session } from '../session/session.ts'\nexport const iscsi = session\n",
+
+  ...room('array-iscsi', needsCore),
+  'packages/array-iscsi/src/session/session.ts': 'export const session = 1\n',
+
+  ...room('transport-nbd', needsCore),
+  'packages/transport-nbd/src/kernel/link.ts': 'export const link = 1\n',
 
   ...room('agent', {
     name: 'blockbraid',
     dependencies: { '@blockbraid/core': '^1.0.0', '@blockbraid/target-iscsi': '^1.0.0', yaml: '^1.0.0' },
   }),
+  'packages/agent/src/control/server.ts': 'export const server = 1\n',
   'packages/agent/src/index.ts':
     "import { Agent } from '@blockbraid/core'\nimport { iscsi } from '@blockbraid/target-iscsi'\nimport 'yaml'\nexport const run = [Agent, iscsi]\n",
 

@@ -1,5 +1,4 @@
 import type { UserDevice } from '@blockbraid/core'
-import { sendScsi as send } from '@blockbraid/target-iscsi'
 import type { Arguments } from './protocol.ts'
 
 /** What a SCSI command was answered; bytes are hex digits. */
@@ -24,7 +23,10 @@ export async function sendScsi(
 ): Promise<ScsiResult> {
   if (receive !== undefined && out !== undefined) throw new TypeError('in and out: a command has one of them only')
   const data = out === undefined ? parseCount(receive ?? '0') : parseHex('out', out)
-  const answer = await send(device, parseHex('cdb', cdb), data, path === undefined ? {} : { path })
+  const command = parseHex('cdb', cdb)
+  // Whoever has paths that take SCSI commands has it in memory; others need not.
+  const { sendScsi: send } = await import('@blockbraid/target-iscsi')
+  const answer = await send(device, command, data, path === undefined ? {} : { path })
   const { status, residual } = answer
   return { status, sense: toHex(answer.sense), data: toHex(answer.data), residual }
 }

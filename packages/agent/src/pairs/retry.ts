@@ -1,4 +1,5 @@
 import type { Host, Timer } from '@blockbraid/core'
+import { BackOff } from '@blockbraid/core'
 
 // Milliseconds: the first wait, which doubles, with jitter, up to the last.
 const FIRST_WAIT = 1000
@@ -13,17 +14,17 @@ export interface Retry {
 
 /** Makes a {@link Retry}; `work` handles its own errors. */
 export function createRetry({ clock, random }: Host, isWanted: () => boolean, work: () => Promise<void>): Retry {
-  let tries = 0
+  const backOff = new BackOff(FIRST_WAIT, LONGEST_WAIT, random)
   let timer: Timer | undefined
   let closed = false
   const plan = (): void => {
     if (closed || timer !== undefined) return
     if (!isWanted()) {
-      tries = 0
+      backOff.reset()
       return
     }
-    const wait = Math.min(FIRST_WAIT * 2 ** tries, LONGEST_WAIT) * (0.5 + random() / 2)
-    tries++
+    const wait = backOff.wait()
+    backOff.count()
     timer = clock.after(wait, () => {
       void work().finally(() => {
         timer = undefined

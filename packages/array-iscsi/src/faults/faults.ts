@@ -1,22 +1,20 @@
 import type { Host } from '@blockbraid/core'
-import type { PduName } from '../pdu/opcodes.ts'
 import { PduOpcode } from '../pdu/opcodes.ts'
 import type { Output, OutputTap } from '../pdu/output.ts'
 import { lunOfPdu } from '../scsi/lun.ts'
 import type { Task } from '../scsi/task.ts'
 import type { IncomingAction, SessionHooks } from '../session/host.ts'
+import {
+  checkCommandRule,
+  checkLoginRule,
+  checkTaskManagementRule,
+  checkWireRule,
+  isIncoming,
+  opcodesOf,
+} from './checks.ts'
 import { Rules } from './rules.ts'
 import { Shuffle } from './shuffle.ts'
 import type { CommandRule, IscsiFault, IscsiFaults, LoginRule, TaskManagementRule, WireRule } from './types.ts'
-
-function opcodesOf(pdu: WireRule['pdu']): readonly number[] {
-  return (typeof pdu === 'string' ? [pdu] : pdu).map((name: PduName) => PduOpcode[name])
-}
-
-/** Whether PDUs of that kind come from initiators. */
-function isIncoming(opcode: number): boolean {
-  return opcode < 0x20
-}
 
 // PDUs that tell of a LUN; of the others, Data-In and responses belong to the task that is answered now.
 const withLun: ReadonlySet<number> = new Set([
@@ -43,6 +41,8 @@ export interface TappedConnection {
   readonly answeringLun: number
   /** Ends it when all that was sent is out. */
   finish(): void
+  /** Ends it by RST. */
+  reset(): void
 }
 
 /** The rules in force, and what they do. */
@@ -51,14 +51,16 @@ export class Faults implements IscsiFaults {
   /** What sessions ask; null while no rule is there for it. */
   readonly hooks: { -readonly [Hook in keyof SessionHooks]: SessionHooks[Hook] } = { incoming: null, command: null }
   readonly #host: Host
+  readonly #portals: number
   readonly #wire: Rules<WireRule>
   readonly #commands: Rules<CommandRule>
   readonly #logins: Rules<LoginRule>
   readonly #management: Rules<TaskManagementRule>
 
   /** `changed` is called when connections have to look whether they need a tap. */
-  constructor(host: Host, changed: () => void) {
+  constructor(host: Host, portals: number, changed: () => void) {
     this.#host = host
+    this.#portals = portals
     this.#wire = new Rules(host.random, () => {
       const incoming = this.#wire.all.some(({ options }) => opcodesOf(options.pdu).some(isIncoming))
       this.hooks.incoming = incoming ? this.#onIncoming : null
@@ -72,26 +74,22 @@ export class Faults implements IscsiFaults {
   }
 
   wire(rule: WireRule): IscsiFault {
-    const opcodes = opcodesOf(rule.pdu)
-    const only = 'delay' in rule || 'corrupt' in rule || 'reorder' in rule || 'replace' in rule
-    if (opcodes.includes(undefined as never)) {
-      throw new TypeError(`rule.pdu is ${String(rule.pdu)}; known are ${Object.keys(PduOpcode).join(', ')}`)
-    }
-    if (only && opcodes.some(isIncoming)) {
-      throw new TypeError(`rule.pdu is ${String(rule.pdu)}; this action is for PDUs that the array sends`)
-    }
+    checkWireRule(rule, this.#portals)
     return this.#wire.add(rule)
   }
 
   command(rule: CommandRule): IscsiFault {
+    checkCommandRule(rule, this.#portals)
     return this.#commands.add(rule)
   }
 
   login(rule: LoginRule): IscsiFault {
+    checkLoginRule(rule, this.#portals)
     return this.#logins.add(rule)
   }
 
   taskManagement(rule: TaskManagementRule): IscsiFault {
+    checkTaskManagementRule(rule, this.#portals)
     return this.#management.add(rule)
   }
 
@@ -130,7 +128,8 @@ export class Faults implements IscsiFaults {
   readonly #onIncoming = (portal: number, bytes: Uint8Array, at: number): IncomingAction => {
     const rule = this.#wire.find(portal, (one) => fits(one, bytes, at, -1))
     if (rule === undefined) return 'pass'
-    return 'cut' in rule ? 'cut' : 'drop'
+    if (!('cut' in rule)) return 'drop'
+    return rule.reset === true ? 'reset' : 'cut'
   }
 
   readonly #onCommand = (portal: number, task: Task): CommandRule | undefined =>
@@ -146,7 +145,8 @@ export class Faults implements IscsiFaults {
     else if ('delay' in rule) this.#host.clock.after(rule.delay, () => out.raw(pdu))
     else if ('cut' in rule) {
       out.raw(pdu.subarray(0, rule.cut))
-      connection.finish()
+      if (rule.reset === true) connection.reset()
+      else connection.finish()
     } else if ('corrupt' in rule) {
       const at = rule.corrupt < 0 ? pdu.length + rule.corrupt : rule.corrupt
       if (at < pdu.length) pdu[at]! ^= 0x01

@@ -36,6 +36,8 @@ export type WireAction =
   | {
       /** Bytes of the PDU that are sent before the end; without effect on one that comes in. */
       cut: number
+      /** By RST, which may overtake what was sent, instead of FIN. @defaultValue false */
+      reset?: boolean
     }
   /** Only those that go out: this byte is changed, counted from the end where negative. Digests are not put right. */
   | {
@@ -97,9 +99,9 @@ export interface TaskManagementRule extends FaultMatch {
   response: number
 }
 
-/** Faults that can be put in and taken out at any time. */
+/** Faults that can be put in and taken out at any time. What makes no sense is a TypeError that names the field. */
 export interface IscsiFaults {
-  /** Adds a rule for PDUs; throws a TypeError for an unknown kind, or an action that does not fit its direction. */
+  /** Adds a rule for PDUs, with one action, which must fit their direction. */
   wire(rule: WireRule): IscsiFault
   /** Adds a rule for SCSI commands. */
   command(rule: CommandRule): IscsiFault

@@ -1,33 +1,12 @@
-import { randomBytes } from 'node:crypto'
 import { get16, get32, put16, put32 } from '@blockbraid/wire'
 import { BHS, PduOpcode } from '../pdu/opcodes.ts'
 import { encodeText, MAX_TEXT, parseText } from '../pdu/text.ts'
-import type { ChapAlgorithm, IscsiChap } from './chap.ts'
-import { chapNumbers, chapResponse, parseBinary, sameBytes } from './chap.ts'
+import type { IscsiChap } from './chap.ts'
 import type { Agreed, TargetKeys } from './keys.ts'
-import { declarations, defaultsAgreed, irrelevantInDiscovery, operationalKeys, ownOffers } from './keys.ts'
-
-/** Status of a login: class in the high byte, detail in the low one (RFC 7143 §11.13.5). */
-export const LoginStatus = {
-  success: 0x0000,
-  movedTemporarily: 0x0101,
-  movedPermanently: 0x0102,
-  initiatorError: 0x0200,
-  authenticationFailure: 0x0201,
-  authorizationFailure: 0x0202,
-  notFound: 0x0203,
-  removed: 0x0204,
-  unsupportedVersion: 0x0205,
-  tooManyConnections: 0x0206,
-  missingParameter: 0x0207,
-  cannotInclude: 0x0208,
-  sessionTypeNotSupported: 0x0209,
-  sessionDoesNotExist: 0x020a,
-  invalidRequest: 0x020b,
-  targetError: 0x0300,
-  serviceUnavailable: 0x0301,
-  outOfResources: 0x0302,
-} as const
+import { declarations, operationalKeys } from './keys.ts'
+import { Negotiation } from './negotiation.ts'
+import { Proof } from './proof.ts'
+import { LoginStatus } from './status.ts'
 
 /** What a login needs to know of its target. */
 export interface LoginContext {
@@ -58,7 +37,6 @@ const OPERATIONAL = 1
 
 /** The target's side of one login (RFC 7143 §6.3, §12, §13): requests in, responses out. */
 export class TargetLogin {
-  readonly agreed: Agreed = defaultsAgreed()
   readonly #context: LoginContext
   initiatorName = ''
   /** ISID as 12 hex digits. */
@@ -71,21 +49,22 @@ export class TargetLogin {
   statSn = 0
   #first = true
   #stage = -1
-  #authenticated = false
   #text: Buffer[] = []
   #textLength = 0
   #pending: Buffer = Buffer.alloc(0)
   #pendingTransit = -1
-  #asked = new Set<string>()
-  #declared = false
-  #offered = false
-  #offers = new Set<string>()
-  #algorithm: ChapAlgorithm | undefined
-  #id = 0
-  #challenge: Buffer = Buffer.alloc(0)
+  readonly #proof: Proof
+  readonly #negotiation: Negotiation
 
   constructor(context: LoginContext) {
     this.#context = context
+    this.#proof = new Proof(context.chap)
+    this.#negotiation = new Negotiation(context.keys)
+  }
+
+  /** What was agreed on so far. */
+  get agreed(): Agreed {
+    return this.#negotiation.agreed
   }
 
   /** Takes a Login Request. */
@@ -138,7 +117,7 @@ export class TargetLogin {
 
   get #needsProof(): boolean {
     const { chap, discoveryChap } = this.#context
-    return chap !== undefined && !this.#authenticated && (!this.discovery || discoveryChap)
+    return chap !== undefined && !this.#proof.given && (!this.discovery || discoveryChap)
   }
 
   #begin(bhs: Uint8Array): void {
@@ -163,7 +142,7 @@ export class TargetLogin {
   }
 
   #mayLeave(stage: number): boolean {
-    return stage === SECURITY ? !this.#needsProof : !this.#offered
+    return stage === SECURITY ? !this.#needsProof : !this.#negotiation.offered
   }
 
   #secure(pairs: ReadonlyMap<string, string>, answers: [string, string][]): number {
@@ -176,84 +155,13 @@ export class TargetLogin {
         answers.push(['AuthMethod', wanted])
       } else answers.push([key, operationalKeys[key] === undefined ? 'NotUnderstood' : 'Reject'])
     }
-    return this.#chap(pairs, answers)
-  }
-
-  #chap(pairs: ReadonlyMap<string, string>, answers: [string, string][]): number {
-    const { chap } = this.#context
-    const offered = pairs.get('CHAP_A')
-    if (offered !== undefined) {
-      const allowed: readonly string[] = chap?.algorithms ?? ['md5', 'sha1', 'sha256', 'sha3-256']
-      const chosen = offered.split(',').find((one) => allowed.includes(chapNumbers.get(one) ?? ''))
-      if (chap === undefined || chosen === undefined) return LoginStatus.authenticationFailure
-      this.#algorithm = chapNumbers.get(chosen)!
-      this.#id = randomBytes(1)[0]!
-      this.#challenge = randomBytes(16)
-      answers.push(['CHAP_A', chosen], ['CHAP_I', String(this.#id)])
-      answers.push(['CHAP_C', `0x${this.#challenge.toString('hex')}`])
-      return LoginStatus.success
-    }
-    const response = pairs.get('CHAP_R')
-    if (response === undefined) return LoginStatus.success
-    if (chap === undefined || this.#algorithm === undefined) return LoginStatus.authenticationFailure
-    const right = chapResponse(this.#algorithm, this.#id, chap.secret, this.#challenge)
-    if (pairs.get('CHAP_N') !== chap.user || !sameBytes(parseBinary(response) ?? Buffer.alloc(0), right)) {
-      return LoginStatus.authenticationFailure
-    }
-    const [id, challenge] = [pairs.get('CHAP_I'), pairs.get('CHAP_C')]
-    if (id !== undefined || challenge !== undefined) {
-      const bytes = parseBinary(challenge ?? '')
-      const reflected = bytes !== undefined && sameBytes(bytes, this.#challenge)
-      if (chap.target === undefined || bytes === undefined || reflected || !/^\d{1,3}$/.test(id ?? '')) {
-        return LoginStatus.authenticationFailure
-      }
-      const proof = chapResponse(this.#algorithm, Number(id), chap.target.secret, bytes)
-      answers.push(['CHAP_N', chap.target.user], ['CHAP_R', `0x${proof.toString('hex')}`])
-    }
-    this.#authenticated = true
-    return LoginStatus.success
+    return this.#proof.answer(pairs, answers) ? LoginStatus.success : LoginStatus.authenticationFailure
   }
 
   #operate(pairs: ReadonlyMap<string, string>, answers: [string, string][]): number {
     if (this.#needsProof) return LoginStatus.authenticationFailure
-    const { keys } = this.#context
-    this.#offered = false
-    for (const [key, value] of pairs) {
-      if (declarations.has(key)) continue
-      const rule = operationalKeys[key]
-      const reoffered = this.#asked.has(key) && !this.#offers.has(key)
-      if (reoffered && rule !== undefined) return LoginStatus.initiatorError
-      this.#asked.add(key)
-      const answer =
-        rule === undefined
-          ? 'NotUnderstood'
-          : this.discovery && irrelevantInDiscovery.has(key)
-            ? 'Irrelevant'
-            : rule(value, this.agreed, keys)
-      if (this.#offers.has(key) || answer === undefined) continue
-      answers.push([key, answer])
-    }
-    this.#boundFirstBurst(answers)
-    if (!this.#declared) {
-      this.#declared = true
-      answers.push(['MaxRecvDataSegmentLength', String(keys.maxRecvDataSegmentLength)])
-      const offers = this.discovery ? [] : ownOffers(keys, this.agreed, this.#asked)
-      for (const [key, value] of offers) {
-        this.#offered = true
-        this.#offers.add(key)
-        answers.push([key, value])
-      }
-    }
-    return LoginStatus.success
-  }
-
-  // The first burst is never longer than any other (RFC 7143 §13.14), whichever key came first.
-  #boundFirstBurst(answers: [string, string][]): void {
-    const { agreed } = this
-    const answer = answers.find(([key]) => key === 'FirstBurstLength')
-    if (answer === undefined || agreed.firstBurstLength <= agreed.maxBurstLength) return
-    agreed.firstBurstLength = agreed.maxBurstLength
-    answer[1] = String(agreed.firstBurstLength)
+    const right = this.#negotiation.answer(pairs, this.discovery, answers)
+    return right ? LoginStatus.success : LoginStatus.initiatorError
   }
 
   #send(bhs: Uint8Array, text: Buffer, transit: number): LoginAnswer {

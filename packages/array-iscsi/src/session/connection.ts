@@ -84,6 +84,14 @@ export class Connection implements WireSink, PduSink, SessionConnection {
     this.#end()
   }
 
+  /** Ends the connection by RST. */
+  reset(): void {
+    this.#parser.stop()
+    this.out.flush()
+    this.#wire.reset()
+    this.#end()
+  }
+
   /** Ends the connection when what was written is out. */
   finish(): void {
     this.#parser.stop()

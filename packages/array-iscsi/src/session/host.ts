@@ -21,12 +21,14 @@ export interface SessionConnection {
   hold(): InputSlab
   /** Ends it at once. */
   destroy(): void
+  /** Ends it by RST. */
+  reset(): void
   /** Ends it when all that was sent is out. */
   finish(): void
 }
 
 /** What a rule says of a PDU that has come in. */
-export type IncomingAction = 'pass' | 'drop' | 'cut'
+export type IncomingAction = 'pass' | 'drop' | 'cut' | 'reset'
 
 /** Rules that are in force now, as sessions ask for them. */
 export interface SessionHooks {

@@ -159,6 +159,7 @@ export class SessionReceiver implements PduSink {
     const session = this.#session
     const action = session.host.hooks.incoming!(session.identity.portal, bytes, at)
     if (action === 'cut') session.drop()
+    else if (action === 'reset') session.reset()
     return action !== 'pass'
   }
 }

@@ -94,6 +94,11 @@ export class Session implements TaskSession, Sender {
     this.#connection.destroy()
   }
 
+  /** Ends the connection by RST. */
+  reset(): void {
+    this.#connection.reset()
+  }
+
   /** Ends the connection when all that was sent is out. */
   finish(): void {
     this.#connection.finish()

@@ -1,3 +1,4 @@
+import { BackOff } from '../back-off.ts'
 import type { Host } from '../clock.ts'
 import { delay } from '../clock.ts'
 import { BlockError, messageOf } from '../errors.ts'
@@ -83,14 +84,15 @@ function prove(debt: LeftDebt, targets: () => readonly Target[], host: Host, sto
   const over = AbortSignal.any([stop, waived.signal])
   let trouble = ''
   const look = async (): Promise<void> => {
-    for (let pause = FIRST_PAUSE; !over.aborted; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
+    const backOff = new BackOff(FIRST_PAUSE, LONGEST_PAUSE, host.random)
+    for (; !over.aborted; backOff.count()) {
       try {
         await oneOf(targets(), debt.token, over)
         return
       } catch (error) {
         trouble = messageOf(error)
       }
-      await delay(host.clock, pause * (0.5 + host.random() / 2), over)
+      await delay(host.clock, backOff.wait(), over)
     }
     // Stopped without a proof.
     if (!waived.signal.aborted) await new Promise<never>(() => {})

@@ -1,14 +1,11 @@
 import type { Host } from '../clock.ts'
-import { delay, systemHost } from '../clock.ts'
+import { systemHost } from '../clock.ts'
 import type { Closing } from '../closing.ts'
 import { closing, orAborted } from '../closing.ts'
 import type { Emitter } from '../emitter.ts'
 import { createEmitter } from '../emitter.ts'
 import { BlockError } from '../errors.ts'
-import type { Ledger } from '../ledger.ts'
-import type { Owed } from '../multipath/guard.ts'
 import type { MultipathDevice } from '../multipath/multipath-device.ts'
-import { openMultipath } from '../multipath/multipath-device.ts'
 import type { MultipathOptions } from '../multipath/options.ts'
 import type { PathSource } from '../multipath/path-source.ts'
 import type { BlockDevicePair } from '../pair.ts'
@@ -19,14 +16,14 @@ import type { DetachMode, DetachOptions } from '../transport.ts'
 import type { UserDevice } from '../user-device.ts'
 import { userDevice } from '../user-device.ts'
 import type { VolumeId } from '../volume-id.ts'
-import type { Debts, Inherited } from './debts.ts'
 import { createDebts } from './debts.ts'
 import { Discovery } from './discovery.ts'
 import { listDevices, volumeOf } from './inventory.ts'
 import { joinRules } from './join-rules.ts'
+import { OpenDevices } from './open-devices.ts'
 import { makePair } from './pair.ts'
 import type { Place } from './turns.ts'
-import { Procession, Turns } from './turns.ts'
+import { Procession, VolumeTurns } from './turns.ts'
 import type {
   DeviceInfo,
   HostAgent,
@@ -39,9 +36,6 @@ import type {
 
 const NAME = /^[A-Za-z0-9._:-]{1,128}$/
 
-// A device that is opened again waits that long for the fences of the last one, before it holds I/O for them, ms.
-const FENCE_WAIT = 5000
-
 /** Makes a host agent. It asks the targets nothing until the first `rescan`, `open` or `pair`. */
 export function createHostAgent(options: HostAgentOptions): HostAgent {
   return new Agent(options)
@@ -52,19 +46,13 @@ class Agent implements HostAgent {
   readonly events: Emitter<HostAgentEvents> = createEmitter()
   #host: Host
   #discovery: Discovery
-  #open = new Map<string, MultipathDevice>()
-  #users = new WeakMap<MultipathDevice, number>()
-  #opening = new Map<string, readonly PathSource[]>()
+  #devices: OpenDevices
   /** By name, in the order in which they were asked for; undefined while one is being made. */
   #pairs = new Map<string, BlockDevicePair | undefined>()
   #deviceOf = new WeakMap<BlockDevicePair, string>()
-  #turns: Turns
+  #turns: VolumeTurns
   #procession: Procession
   #stop = new AbortController()
-  // Closed, and not all of their paths fenced.
-  #unfenced = new Set<MultipathDevice>()
-  #ledger: Ledger | undefined
-  #debts: Debts
   #mode: DetachMode | undefined
   #closing: Closing = closing((options) => this.#end(options))
 
@@ -74,21 +62,26 @@ class Agent implements HostAgent {
     if (twice !== undefined) throw new TypeError(`two targets are named "${twice}"; each needs a name of its own`)
     this.targets = targets
     this.#host = host
-    this.#ledger = ledger
-    this.#turns = new Turns(host.clock)
+    this.#turns = new VolumeTurns(host.clock)
     this.#procession = new Procession(host.clock)
-    this.#debts = createDebts(ledger, (path) => this.#targetsFor(path), host, this.#stop.signal)
+    const stop = this.#stop.signal
+    this.#devices = new OpenDevices({
+      host,
+      ledger,
+      debts: createDebts(ledger, (path) => this.#targetsFor(path), host, stop),
+      stop,
+      offered: (id) => this.#discovery.sources(id),
+      changed: () => this.#discovery.plan(),
+    })
     this.#discovery = new Discovery({
       targets,
       host,
       rules: joinRules(same, distinct),
       expected,
-      stop: this.#stop.signal,
-      open: this.#open,
-      held: () => this.#held(),
-      found: () => {
-        for (const [id, device] of this.#open) this.#follow(id, device)
-      },
+      stop,
+      open: this.#devices.byId,
+      held: () => this.#devices.held(),
+      found: () => this.#devices.follow(),
       tell: (report) => this.events.emit('rescanned', report),
     })
   }
@@ -145,7 +138,7 @@ class Agent implements HostAgent {
       const { clock } = this.#host
       pair = await makePair(spec, device, user, clock, signal, () => this.#pairs.delete(spec.name))
       // A device that others use gets the new policy only once nothing can go wrong any more.
-      if (this.#usersOf(device) > 1 && spec.selector !== undefined) pair.setSelector(spec.selector)
+      if (this.#devices.usersOf(device) > 1 && spec.selector !== undefined) pair.setSelector(spec.selector)
       signal.throwIfAborted()
     } catch (error) {
       await (pair ?? user).close({ signal })
@@ -175,7 +168,7 @@ class Agent implements HostAgent {
   }
 
   async #volumeOf(id: string, signal: AbortSignal): Promise<VolumeId> {
-    return this.#open.get(id)?.volume ?? volumeOf((await this.#sources(id, signal))[0])
+    return this.#devices.byId.get(id)?.volume ?? volumeOf((await this.#sources(id, signal))[0])
   }
 
   /** Control calls of one volume are done one at a time, in their order; those of others do not wait for them. */
@@ -192,88 +185,15 @@ class Agent implements HostAgent {
     }
   }
 
-  #held(): Map<string, Set<string>> {
-    const held = new Map<string, Set<string>>()
-    for (const [id, sources] of this.#opening) held.set(id, new Set(sources.map(({ info }) => info.id)))
-    for (const [id, device] of this.#open) {
-      // One that was never up is judged anew: of what was only expected more may be known by now.
-      held.set(id, new Set(device.paths.filter(({ access }) => access !== undefined).map((path) => path.id)))
-    }
-    return held
-  }
-
-  #follow(id: string, device: MultipathDevice): void {
-    const sources = this.#discovery.sources(id).filter((source) => volumeOf(source) === device.volume)
-    const offered = new Set(sources.map(({ info }) => info.id))
-    for (const path of device.paths) {
-      // Not awaited: a fence may take long, and the scan has nothing to gain from it.
-      if (!offered.has(path.id)) void device.removePath(path.id)
-    }
-    for (const source of sources) device.addPath(source)
-  }
-
   async #use(
     id: string,
     selector: (() => PathSelector) | undefined,
     multipath: MultipathOptions | undefined,
     signal: AbortSignal,
   ): Promise<MultipathDevice> {
-    const open = this.#open.get(id)
-    if (open !== undefined) {
-      this.#users.set(open, this.#usersOf(open) + 1)
-      return open
-    }
-    const sources = await this.#sources(id, signal)
-    this.#opening.set(id, sources)
-    let device: MultipathDevice
-    try {
-      device = await this.#openDevice(volumeOf(sources[0]), sources, selector, multipath, signal)
-    } finally {
-      this.#opening.delete(id)
-    }
-    this.#open.set(id, device)
-    this.#users.set(device, 1)
-    for (const event of ['stalled', 'resumed'] as const) device.events.on(event, () => this.#discovery.plan())
-    // What was found while it was opened.
-    this.#follow(id, device)
-    this.#discovery.plan()
-    return device
-  }
-
-  async #openDevice(
-    volume: VolumeId,
-    sources: readonly PathSource[],
-    selector: (() => PathSelector) | undefined,
-    multipath: MultipathOptions | undefined,
-    signal: AbortSignal,
-  ): Promise<MultipathDevice> {
-    const { owed, begin } = await orAborted(this.#owed(volume), signal)
-    const [host, ledger] = [this.#host, this.#ledger]
-    const device = await openMultipath(volume, sources, { selector, multipath, signal, host, ledger, owed })
-    begin()
-    return device
-  }
-
-  #usersOf(device: MultipathDevice): number {
-    return this.#users.get(device) ?? 0
-  }
-
-  /** What holds I/O of a volume: what processes before have left, and devices of this one that were closed. */
-  async #owed(volume: VolumeId): Promise<Inherited> {
-    const own = await this.#ownDebts(volume)
-    const { owed, begin } = await this.#debts.of(volume, this.#stop.signal)
-    return { owed: [...own, ...owed], begin }
-  }
-
-  async #ownDebts(volume: VolumeId): Promise<readonly Owed[]> {
-    const closed = [...this.#unfenced].filter((device) => device.volume === volume)
-    if (closed.length === 0) return []
-    const over = new AbortController()
-    const waited = delay(this.#host.clock, FENCE_WAIT, AbortSignal.any([over.signal, this.#stop.signal]))
-    await Promise.race([Promise.all(closed.map(({ fenced }) => fenced)), waited])
-    over.abort()
-    const before = closed.filter((device) => this.#unfenced.has(device))
-    return (await Promise.all(before.map((device) => device.leaves()))).flat()
+    const open = this.#devices.byId.get(id)
+    if (open !== undefined) return this.#devices.share(open)
+    return this.#devices.open(id, await this.#sources(id, signal), selector, multipath, signal)
   }
 
   /** The one that offers a path first. */
@@ -295,19 +215,7 @@ class Agent implements HostAgent {
   }
 
   #front(id: string, device: MultipathDevice): UserDevice {
-    return userDevice(device, this.#host.clock, (options) => this.#release(id, device, options))
-  }
-
-  async #release(id: string, device: MultipathDevice, options: SignalOptions | undefined): Promise<void> {
-    const users = this.#usersOf(device) - 1
-    this.#users.set(device, users)
-    // Its own Ios must be done before it is told so; which of them are its own nobody knows.
-    if (users > 0) return orAborted(device.settled(), options?.signal)
-    this.#open.delete(id)
-    this.#discovery.plan()
-    this.#unfenced.add(device)
-    void device.fenced.then(() => this.#unfenced.delete(device))
-    await device.close(options)
+    return userDevice(device, this.#host.clock, (options) => this.#devices.release(id, device, options))
   }
 
   close(options: DetachOptions = {}): Promise<void> {
@@ -320,8 +228,8 @@ class Agent implements HostAgent {
     this.#stop.abort(new BlockError('CLOSED', 'the agent is closed'))
     await orAborted(this.#turns.idle(), options.signal).catch(() => {})
     const pairs = await Promise.allSettled(this.pairs.map((pair) => this.#endPair(pair, options.signal)))
-    const devices = await Promise.allSettled(Array.from(this.#open.values(), (device) => device.close(options)))
-    this.#open.clear()
+    const devices = await Promise.allSettled(Array.from(this.#devices.byId.values(), (device) => device.close(options)))
+    this.#devices.byId.clear()
     const targets = await Promise.allSettled(this.targets.map((target) => target.close(options)))
     const errors = [...pairs, ...devices, ...targets].flatMap((end) => (end.status === 'rejected' ? [end.reason] : []))
     if (errors.length > 0) throw errors[0]

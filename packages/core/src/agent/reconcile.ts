@@ -1,3 +1,4 @@
+import { BackOff } from '../back-off.ts'
 import type { Host, Timer } from '../clock.ts'
 import type { Asking } from './asking.ts'
 
@@ -25,7 +26,7 @@ export class Reconcile {
   #askings: readonly Asking[]
   #host: Host
   #needs: Needs
-  #tries = 0
+  readonly #backOff: BackOff
   #urgentTries = 0
   #timer: Timer | undefined
   #urgent = false
@@ -35,6 +36,7 @@ export class Reconcile {
     this.#askings = askings
     this.#host = host
     this.#needs = needs
+    this.#backOff = new BackOff(FIRST_WAIT, LONGEST_WAIT, host.random)
   }
 
   /** Looks at what is missing now: after every answer, and when a device waits or does no more. */
@@ -43,7 +45,7 @@ export class Reconcile {
     const { concerned, waits } = this.#look()
     if (!waits) this.#urgentTries = 0
     if (concerned.length === 0) {
-      this.#tries = 0
+      this.#backOff.reset()
       this.#timer?.cancel()
       this.#timer = undefined
       return
@@ -54,7 +56,7 @@ export class Reconcile {
     if (idle.length === 0 || (this.#timer !== undefined && (this.#urgent || !urgent))) return
     const { clock } = this.#host
     const since = (clock.now() - Math.max(...idle.map(({ heardAt }) => heardAt))) / 1000
-    const wait = urgent ? Math.max(0, URGENT_WAIT - since) : this.#backOff()
+    const wait = urgent ? Math.max(0, URGENT_WAIT - since) : this.#backOff.wait()
     this.#timer?.cancel()
     this.#urgent = urgent
     this.#timer = clock.after(wait, () => this.#ask())
@@ -68,7 +70,7 @@ export class Reconcile {
   #ask(): void {
     this.#timer = undefined
     if (this.#urgent) this.#urgentTries++
-    else this.#tries++
+    else this.#backOff.count()
     for (const asking of this.#look().concerned) asking.askAgain()
   }
 
@@ -80,9 +82,5 @@ export class Reconcile {
       concerned: this.#askings.filter(({ target, isMissing }) => all || isMissing || waiting.has(target.name)),
       waits,
     }
-  }
-
-  #backOff(): number {
-    return Math.min(FIRST_WAIT * 2 ** this.#tries, LONGEST_WAIT) * (0.5 + this.#host.random() / 2)
   }
 }

@@ -74,7 +74,7 @@ export class Procession {
 }
 
 /** Lets control calls of one volume run one after the other, and those of many volumes a few at a time. */
-export class Turns {
+export class VolumeTurns {
   #last = new Map<string, Promise<void>>()
   #places = new PQueue({ concurrency: OPENED_AT_ONCE })
   #clock: Clock

@@ -1,4 +1,5 @@
-import type { Clock, Timer } from '../clock.ts'
+import type { Clock } from '../clock.ts'
+import { Pause } from './pause.ts'
 
 // How long a path is left alone that a reservation keeps out, milliseconds: nothing tells when it lets the path in again.
 const WHILE = 5000
@@ -6,14 +7,13 @@ const WHILE = 5000
 /** Whether a reservation keeps a path out, as far as is known. */
 export class Exclusion {
   readonly #clock: Clock
-  readonly #over: () => void
+  readonly #back: Pause
   #met = Number.NEGATIVE_INFINITY
-  #timer: Timer | undefined
 
   /** `over` hears when the path stands back no longer. */
   constructor(clock: Clock, over: () => void) {
     this.#clock = clock
-    this.#over = over
+    this.#back = new Pause(clock, over)
   }
 
   /** Whether the storage has refused an I/O lately. */
@@ -23,7 +23,7 @@ export class Exclusion {
 
   /** Whether the path stands back for others. */
   get isOn(): boolean {
-    return this.#timer !== undefined
+    return this.#back.isOn
   }
 
   /** The storage has refused an I/O. */
@@ -33,17 +33,12 @@ export class Exclusion {
 
   /** Others may be let in. */
   standBack(): void {
-    this.#timer?.cancel()
-    this.#timer = this.#clock.after(WHILE, () => {
-      this.#timer = undefined
-      this.#over()
-    })
+    this.#back.begin(WHILE)
   }
 
   /** No path is better than another. */
   standIn(): void {
-    this.#timer?.cancel()
-    this.#timer = undefined
+    this.#back.end()
   }
 
   /** What is known does not hold any more. */

@@ -83,3 +83,19 @@ function unsoundLimits({
   if (!Number.isInteger(queueDepth) || queueDepth < 1) return `queueDepth is ${queueDepth}; it must be 1 or more`
   return undefined
 }
+
+/** Of a device none of whose paths has told anything but what it was listed with. */
+export function unknownLimits(size: number, blockSize: number): DeviceLimits {
+  return {
+    size,
+    blockSize,
+    preferredBlockSize: blockSize,
+    maxTransfer: blockSize,
+    queueDepth: 1,
+    writeCache: true,
+    fua: false,
+    trim: false,
+    writeZeroes: false,
+    readOnly: false,
+  }
+}

@@ -1,48 +1,24 @@
-import type { Host, Timer } from '../clock.ts'
+import { BackOff } from '../back-off.ts'
 import { delay } from '../clock.ts'
-import { orAborted } from '../closing.ts'
 import type { DeviceLimits } from '../device.ts'
-import { BlockError, messageOf } from '../errors.ts'
-import type { ByteRun, Ledger } from '../ledger.ts'
+import { messageOf } from '../errors.ts'
 import type { PathState, PathStatus } from '../pair.ts'
 import type { IoStatus } from '../status.ts'
 import { describeStatus } from '../status.ts'
-import type { Access, Path, PathTrouble } from '../target.ts'
+import type { Access, Path } from '../target.ts'
+import { admit } from './admission.ts'
 import type { Connection } from './connect.ts'
 import { abandon, connectOnce } from './connect.ts'
 import { Exclusion } from './exclusion.ts'
-import type { ResolvedOptions } from './options.ts'
 import { PathEntry } from './path-entry.ts'
 import { PathRecord } from './path-record.ts'
 import type { PathSource } from './path-source.ts'
-import { kindOfFailure, Troubles } from './troubles.ts'
-import { readsOne, Trust } from './trust.ts'
-
-/** What a slot tells its device. */
-export interface SlotOwner {
-  readonly host: Host
-  readonly options: ResolvedOptions
-  /** Where it is kept, beyond the life of this process, what may be in flight. */
-  readonly ledger: Ledger | undefined
-  /** Checks the limits of a path that has just connected, or has new ones; a text says why it cannot be used. */
-  accepts(slot: PathSlot, path: Path, limits: DeviceLimits): string | undefined
-  /** The state, the access or the limits of a slot changed. */
-  slotChanged(slot: PathSlot): void
-  /** Nothing sent through the slot's failed path can change data any more. */
-  slotFenced(slot: PathSlot): void
-  /** A path was opened; `wasReset`: the storage said meanwhile that it had been powered on or reset. */
-  slotConnected(slot: PathSlot, wasReset: boolean): void
-  /** The storage said that what was in its volatile cache is gone. */
-  slotLostCache(slot: PathSlot, reason: string): void
-  /** Commands of the slot's path fail. */
-  slotTroubled(slot: PathSlot, trouble: PathTrouble): void
-  /** Whether something was acknowledged that no flush has covered. */
-  readonly unflushed: boolean
-  /** Whether I/O can go anywhere now. */
-  readonly hasUsable: boolean
-  /** What the slot's failed path, of which nothing is in flight any more, leaves without a proof. */
-  unprovenOf(slot: PathSlot): readonly ByteRun[]
-}
+import { Pause } from './pause.ts'
+import type { SlotOwner } from './slot-owner.ts'
+import { statusOf } from './slot-status.ts'
+import { kindOfFailure, TroubleCounts } from './troubles.ts'
+import { Trust } from './trust.ts'
+import { untilFenced } from './until-fenced.ts'
 
 /** A path's life inside a device: connect, serve, fail, fence, wait, connect again. */
 export class PathSlot {
@@ -55,10 +31,6 @@ export class PathSlot {
   ended = false
   /** Whether its path, which may not be up yet, is there to tell what the storage loses. */
   hears = false
-  /** Whether the next loss of a cache that its path tells of is one that another path has told of. */
-  tellsKnown = false
-  /** What `entry.ios` reaches only by an I/O that was sent since another path told what this one may tell, or not. */
-  doubt = 0
   /** Whether changes may go through it, or could when it was last up. */
   takesChanges = false
   /** Why it takes no I/O though it is up; an empty text where it does. */
@@ -67,11 +39,12 @@ export class PathSlot {
   readonly exclusion: Exclusion
   /** Settles when the first try to connect has ended, one way or the other. */
   readonly firstTry: Promise<void>
-  #owner: SlotOwner
-  #resting: Timer | undefined
-  #refusing: Timer | undefined
+  #owner: SlotOwner<PathSlot>
+  readonly #resting: Pause
+  /** Refuses changes, though its path does not tell that it would. */
+  readonly #refusing: Pause
   #disabled = false
-  #tries = 0
+  readonly #backOff: BackOff
   // Somebody has asked for it by hand.
   #atOnce = false
   #interrupt = new AbortController()
@@ -81,19 +54,24 @@ export class PathSlot {
   #run: Promise<void>
   #waiters: (() => void)[] = []
   #record: PathRecord
-  #troubles = new Troubles()
+  #troubles = new TroubleCounts()
   #trust: Trust
   #hung = false
   #keptOut = false
 
-  constructor(source: PathSource, owner: SlotOwner) {
+  constructor(source: PathSource, owner: SlotOwner<PathSlot>) {
     this.source = source
     this.#owner = owner
     this.entry = new PathEntry(source.info.id, owner.options.weights[source.info.id] ?? 1)
     this.since = owner.host.clock.now()
     this.#trust = new Trust(this.entry, owner.options)
     this.#record = new PathRecord(owner.ledger, source.volume ?? source.info.volume)
-    this.exclusion = new Exclusion(owner.host.clock, () => owner.slotChanged(this))
+    const { clock, random } = owner.host
+    const changed = (): void => owner.slotChanged(this)
+    this.#backOff = new BackOff(owner.options.reconnectDelay, owner.options.reconnectDelayMax, random)
+    this.exclusion = new Exclusion(clock, changed)
+    this.#resting = new Pause(clock, changed)
+    this.#refusing = new Pause(clock, changed)
     this.firstTry = new Promise((resolve) => {
       this.#tried = resolve
     })
@@ -102,7 +80,7 @@ export class PathSlot {
 
   /** Whether I/O may be sent through it now. */
   get usable(): boolean {
-    return this.takesIo && this.#resting === undefined
+    return this.takesIo && !this.#resting.isOn
   }
 
   /** The same, though it may rest for a moment. */
@@ -113,26 +91,20 @@ export class PathSlot {
 
   /** Whether changes through it are refused, by what its path tells or by what it has done. */
   get isProtected(): boolean {
-    return this.#refusing !== undefined || this.entry.path?.limits.readOnly === true
+    return this.#refusing.isOn || this.entry.path?.limits.readOnly === true
   }
 
   /** Counts as protected for a while, after the array refused a change though its path does not tell that it would. */
   refuseChanges(): void {
     if (this.isProtected || this.state !== 'up') return
-    this.#refusing = this.#owner.host.clock.after(this.#owner.options.reconnectDelayMax, () => {
-      this.#refusing = undefined
-      this.#owner.slotChanged(this)
-    })
+    this.#refusing.begin(this.#owner.options.reconnectDelayMax)
     this.#owner.slotChanged(this)
   }
 
   /** Keeps I/O away for a moment, after the array refused a command that another path may take. */
   rest(): void {
-    if (this.#resting !== undefined || this.state !== 'up') return
-    this.#resting = this.#owner.host.clock.after(this.#owner.options.reconnectDelay, () => {
-      this.#resting = undefined
-      this.#owner.slotChanged(this)
-    })
+    if (this.#resting.isOn || this.state !== 'up') return
+    this.#resting.begin(this.#owner.options.reconnectDelay)
     this.#owner.slotChanged(this)
   }
 
@@ -172,14 +144,8 @@ export class PathSlot {
 
   #stopRest(): void {
     this.exclusion.standIn()
-    this.#resting?.cancel()
-    this.#resting = undefined
-    this.#stopRefusing()
-  }
-
-  #stopRefusing(): void {
-    this.#refusing?.cancel()
-    this.#refusing = undefined
+    this.#resting.end()
+    this.#refusing.end()
   }
 
   /** Takes the path out until {@link enable}; settles when it is fenced. */
@@ -194,7 +160,7 @@ export class PathSlot {
   /** Lets a path that was taken out connect, and one that waits try at once. */
   enable(): void {
     this.#disabled = false
-    this.#tries = 0
+    this.#backOff.reset()
     this.#atOnce = true
     this.#trust.restore()
     if (this.state === 'disabled' || this.state === 'waiting') this.#interrupt.abort()
@@ -225,28 +191,7 @@ export class PathSlot {
   }
 
   status(): PathStatus {
-    const { entry, source } = this
-    const { counts } = this.#troubles
-    return {
-      id: entry.id,
-      target: source.target.name,
-      address: source.info.address,
-      state: this.state,
-      access: this.everUp ? entry.access : undefined,
-      inflight: entry.inflight,
-      ios: entry.ios,
-      bytes: entry.bytes,
-      errors: entry.errors,
-      retries: entry.retries,
-      failures: entry.failures,
-      latency: entry.latency,
-      latencyHistogram: Array.from(entry.histogram),
-      since: this.since,
-      reason:
-        this.state === 'up' ? this.standsBack || this.#troubles.recent(this.#owner.host.clock.now()) : this.reason,
-      ...(this.standsBack !== '' && { standsBack: true }),
-      ...(counts !== undefined && { troubles: counts }),
-    }
+    return statusOf(this, this.#troubles, this.#owner.host.clock.now())
   }
 
   async #live(): Promise<void> {
@@ -285,16 +230,18 @@ export class PathSlot {
         recent,
         opened: this.#opened,
       })
-      const fault =
-        this.ended || this.#disabled ? 'taken out' : this.#owner.accepts(this, connection.path, connection.path.limits)
-      // Before the first change goes through it: should this process end, another one must know of it.
-      if (fault === undefined && (await this.#recorded(connection, signal))) {
-        if (this.#trust.mustProve) await this.#proves(connection.path, signal)
-        return connection
-      }
-      if (fault === undefined) throw new BlockError('CLOSED', 'taken out')
-      abandon(connection.path)
-      throw new BlockError('MISMATCH', `path ${this.entry.id} is not used: ${fault}`)
+      const limit = Math.min(options.connectTimeout, options.ioTimeout)
+      await admit(connection.path, {
+        clock: host.clock,
+        record: this.#record,
+        signal,
+        proof: this.#trust.mustProve ? limit : undefined,
+        wanted: () => !this.ended && !this.#disabled,
+        fault: (path) => this.#owner.accepts(this, path, path.limits),
+        forsake: (path) => this.#forsake(path),
+        refuse: abandon,
+      })
+      return connection
     } catch (error) {
       this.hears = false
       this.#tried()
@@ -317,28 +264,6 @@ export class PathSlot {
       this.#owner.slotTroubled(this, trouble)
     })
     this.#owner.slotConnected(this, path.wasReset === true)
-  }
-
-  async #recorded({ path }: Connection, signal: AbortSignal): Promise<boolean> {
-    try {
-      await orAborted(this.#record.open(path), signal)
-      if (!this.ended && !this.#disabled) return true
-    } catch (error) {
-      this.#forsake(path)
-      throw error
-    }
-    this.#forsake(path)
-    return false
-  }
-
-  async #proves(path: Path, signal: AbortSignal): Promise<void> {
-    const { host, options } = this.#owner
-    try {
-      await readsOne(path, host.clock, Math.min(options.connectTimeout, options.ioTimeout), signal)
-    } catch (error) {
-      this.#forsake(path)
-      throw error
-    }
   }
 
   // Nothing that changes data was sent through it.
@@ -377,7 +302,7 @@ export class PathSlot {
       this.entry.queueDepth = limits.queueDepth
       this.takesChanges = !limits.readOnly
       // What it tells now counts.
-      this.#stopRefusing()
+      this.#refusing.end()
       this.#owner.slotChanged(this)
     }
     const onDown = (error: Error): void => this.fail(error.message, kindOfFailure(error))
@@ -397,7 +322,13 @@ export class PathSlot {
     await failed
     const failedAt = clock.now()
     if (this.entry.inflight === 0) this.drained()
-    await this.#fence(path)
+    await untilFenced(path, this.#closing as Promise<void>, {
+      // Not fenced: its writes may not move, and it may not be connected again.
+      failed: (error) => this.#change('fencing', `the fence failed: ${messageOf(error)}`),
+      // After a close nobody is left who would ask again; the device stays unfenced.
+      goesOn: () => !this.ended,
+      pause: () => delay(clock, this.#nextWait()),
+    })
     path.events.off('access', onAccess)
     path.events.off('limits', onLimits)
     path.events.off('down', onDown)
@@ -406,7 +337,7 @@ export class PathSlot {
     this.#owner.slotFenced(this)
     const forgotten = this.#record.close(this.#owner.unflushed)
     // A path that does not stay up for long, or answers nothing, is asked less and less often.
-    if (this.#trust.end((failedAt - upSince) / 1000, this.#hung)) this.#tries = 0
+    if (this.#trust.end((failedAt - upSince) / 1000, this.#hung)) this.#backOff.reset()
     if (this.ended || this.#disabled) return forgotten
     const { reason } = this
     await this.#keepOut(reason)
@@ -417,7 +348,7 @@ export class PathSlot {
   async #wait(reason: string): Promise<void> {
     const signal = this.#fresh()
     this.#change('waiting', reason)
-    await delay(this.#owner.host.clock, this.#backOff(), signal)
+    await delay(this.#owner.host.clock, this.#nextWait(), signal)
   }
 
   async #keepOut(reason: string): Promise<void> {
@@ -432,28 +363,10 @@ export class PathSlot {
     this.#keptOut = false
   }
 
-  async #fence(path: Path): Promise<void> {
-    const { clock } = this.#owner.host
-    for (;;) {
-      try {
-        await this.#closing
-        return
-      } catch (error) {
-        // Not fenced: its writes may not move, and it may not be connected again.
-        this.#change('fencing', `the fence failed: ${messageOf(error)}`)
-        // After a close nobody is left who would ask again; the device stays unfenced.
-        if (this.ended) return new Promise(() => {})
-        await delay(clock, this.#backOff())
-        this.#closing = path.close()
-      }
-    }
-  }
-
-  #backOff(): number {
-    const { options, host } = this.#owner
-    const full = Math.min(options.reconnectDelay * 2 ** this.#tries, options.reconnectDelayMax)
-    this.#tries++
-    return full * (0.5 + host.random() / 2)
+  #nextWait(): number {
+    const wait = this.#backOff.wait()
+    this.#backOff.count()
+    return wait
   }
 
   #fresh(): AbortSignal {

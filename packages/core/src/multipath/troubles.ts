@@ -25,7 +25,7 @@ export function kindOfFailure(error: unknown): string | undefined {
 }
 
 /** What went wrong on a path since it was added: counted by kind, and the last of it in words. */
-export class Troubles {
+export class TroubleCounts {
   readonly #counts = new Map<string, number>()
   #last = ''
   #at = 0

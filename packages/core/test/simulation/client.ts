@@ -1,17 +1,9 @@
 import type { BlockChange } from '@blockbraid/testkit'
 import { ANYTHING, pattern, randomInt } from '@blockbraid/testkit'
 import { describeStatus, Errno, IoFlag, IoOp, OK } from '../../src/index.ts'
-import type { Answer, Request } from './connection.ts'
 import { Connection } from './connection.ts'
-import { BLOCK, BLOCKS, blockValue, type World } from './world.ts'
-
-/** Who writes and reads blocks of its own, one request at a time, over one connection after the other. */
-export interface Client {
-  readonly number: number
-  connection: Connection | undefined
-  /** How many lost caches it need not be told of any more. */
-  told: number
-}
+import type { Answer, Client, Connected, Request, World } from './world.ts'
+import { BLOCK, BLOCKS, blockValue } from './world.ts'
 
 interface Step extends Request {
   /** First block, of the volume. */
@@ -53,7 +45,7 @@ export async function perform(world: World, client: Client, step: Step): Promise
   }
 }
 
-async function connected(world: World, client: Client): Promise<Connection> {
+async function connected(world: World, client: Client): Promise<Connected> {
   for (;;) {
     if (client.connection !== undefined) return client.connection
     const { process } = world

@@ -1,24 +1,10 @@
 import { Io, IoSource } from '../../src/index.ts'
-import type { Process } from './processes.ts'
-import type { World } from './world.ts'
-
-/** What a client asks for. */
-export interface Request {
-  readonly op: Io['op']
-  readonly flags: number
-  readonly offset: number
-  readonly length: number
-  readonly buffers: Uint8Array[]
-}
-
-/** How a request ended: its status, or that nobody will ever know. */
-export type Answer = number | 'gone'
+import type { Answer, Connected, Process, Request, World } from './world.ts'
 
 /** One connection of a client to the process that serves. */
-export class Connection {
+export class Connection implements Connected {
   readonly source: IoSource
   readonly process: Process
-  /** Number of the client. */
   readonly client: number
   readonly #world: World
   #lost = false
@@ -48,7 +34,6 @@ export class Connection {
     })
   }
 
-  /** The client sees its end; the process may not know yet. */
   lose(): void {
     this.#lost = true
     this.#world.connections.delete(this)

@@ -1,24 +1,10 @@
-import type { MemoryTarget } from '@blockbraid/target-memory'
 import { memory } from '@blockbraid/target-memory'
-import type { KillableHost, ProcessLedger } from '@blockbraid/testkit'
 import { forward, killableHost } from '@blockbraid/testkit'
-import type { BlockDevice, BlockDevicePair, HostAgent, Path, Target, Transport } from '../../src/index.ts'
+import type { Path, Target, Transport } from '../../src/index.ts'
 import { BlockError, createEmitter, createHostAgent, delay } from '../../src/index.ts'
 import { policy } from './policies.ts'
 import { twinTarget } from './twin.ts'
-import type { World } from './world.ts'
-
-/** One life of the agent: all that ends with it. */
-export interface Process {
-  readonly number: number
-  readonly host: KillableHost
-  readonly target: MemoryTarget
-  readonly ledger: ProcessLedger
-  readonly agent: HostAgent
-  pair: BlockDevicePair | undefined
-  /** What clients submit to; undefined until the volume is open, and once the process is on its way out. */
-  device: BlockDevice | undefined
-}
+import type { Process, World } from './world.ts'
 
 // Times are milliseconds, short so that a schedule of some hundred has many of each.
 const multipath = { ioTimeout: 20, noPathTimeout: 60, connectTimeout: 20, reconnectDelay: 2, reconnectDelayMax: 20 }

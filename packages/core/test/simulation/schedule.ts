@@ -2,11 +2,12 @@ import type { VirtualHost } from '@blockbraid/testkit'
 import { randomInt } from '@blockbraid/testkit'
 import { IoOp, OK } from '../../src/index.ts'
 import { perform, stepOf, work } from './client.ts'
+import { createWorld } from './create-world.ts'
 import { disturb, heal } from './disturb.ts'
 import type { Kind, Seams } from './kinds.ts'
 import { beginProcess, closeAgent } from './processes.ts'
 import type { World } from './world.ts'
-import { BLOCK, BLOCKS, blockValue, CLIENTS, checkCrash, createWorld, delayOf } from './world.ts'
+import { BLOCK, BLOCKS, blockValue, CLIENTS, checkCrash, delayOf } from './world.ts'
 
 // Milliseconds that a schedule disturbs for, virtual.
 const LENGTH = 150

@@ -3,16 +3,9 @@ import { createMemoryArray, memory } from '@blockbraid/target-memory'
 import type { VirtualHost } from '@blockbraid/testkit'
 import type { Host, Target } from '../../src/index.ts'
 import { BlockError } from '../../src/index.ts'
-import type { World } from './world.ts'
+import type { Twin, World } from './world.ts'
 
 const SIZE = 64 * 1024
-
-/** Another disk, of another array, that has the name of the volume, and comes and goes. */
-export interface Twin {
-  readonly array: MemoryArray
-  /** What it tells, which only its size gives away where this is undefined. */
-  readonly serial: string | undefined
-}
 
 export function createTwin({ volumes }: MemoryArray, host: VirtualHost): Twin {
   const serial = host.random() < 0.5 ? 'another' : undefined

@@ -1,20 +1,64 @@
-import type { MemoryArray } from '@blockbraid/target-memory'
-import { createMemoryArray } from '@blockbraid/target-memory'
-import type { SharedLedger, VirtualHost } from '@blockbraid/testkit'
-import { BlockHistory, createSharedLedger, randomInt, readStamp } from '@blockbraid/testkit'
-import type { IoSource } from '../../src/index.ts'
-import type { Client } from './client.ts'
-import type { Connection } from './connection.ts'
+import type { MemoryArray, MemoryTarget } from '@blockbraid/target-memory'
+import type { BlockHistory, KillableHost, ProcessLedger, SharedLedger, VirtualHost } from '@blockbraid/testkit'
+import { randomInt, readStamp } from '@blockbraid/testkit'
+import type { BlockDevice, BlockDevicePair, HostAgent, Io, IoSource } from '../../src/index.ts'
 import type { Kind, Seams } from './kinds.ts'
-import type { Process } from './processes.ts'
-import type { Twin } from './twin.ts'
-import { createTwin } from './twin.ts'
 
 export const BLOCK = 512
 export const CLIENTS = 4
 /** Blocks of one client: more than one transfer has, so that large changes are split. */
 export const BLOCKS = 12
 export const PORTS = 4
+
+/** Who writes and reads blocks of its own, one request at a time, over one connection after the other. */
+export interface Client {
+  readonly number: number
+  connection: Connected | undefined
+  /** How many lost caches it need not be told of any more. */
+  told: number
+}
+
+/** What a client asks for. */
+export interface Request {
+  readonly op: Io['op']
+  readonly flags: number
+  readonly offset: number
+  readonly length: number
+  readonly buffers: Uint8Array[]
+}
+
+/** How a request ended: its status, or that nobody will ever know. */
+export type Answer = number | 'gone'
+
+/** One connection of a client to the process that serves. */
+export interface Connected {
+  readonly source: IoSource
+  readonly process: Process
+  /** Number of the client. */
+  readonly client: number
+  request(request: Request): Promise<Answer>
+  /** The client sees its end; the process may not know yet. */
+  lose(): void
+}
+
+/** One life of the agent: all that ends with it. */
+export interface Process {
+  readonly number: number
+  readonly host: KillableHost
+  readonly target: MemoryTarget
+  readonly ledger: ProcessLedger
+  readonly agent: HostAgent
+  pair: BlockDevicePair | undefined
+  /** What clients submit to; undefined until the volume is open, and once the process is on its way out. */
+  device: BlockDevice | undefined
+}
+
+/** Another disk, of another array, that has the name of the volume, and comes and goes. */
+export interface Twin {
+  readonly array: MemoryArray
+  /** What it tells, which only its size gives away where this is undefined. */
+  readonly serial: string | undefined
+}
 
 /** All that a schedule has. */
 export interface World {
@@ -27,7 +71,7 @@ export interface World {
   /** By block of the volume. */
   readonly histories: readonly BlockHistory[]
   readonly clients: Client[]
-  readonly connections: Set<Connection>
+  readonly connections: Set<Connected>
   /** Paths that live, and how many of the lost caches they have told of. */
   readonly paths: Set<{ readonly port: number; heard: number }>
   /** Clients that were disconnected while this process serves. */
@@ -51,67 +95,6 @@ export interface World {
   /** Every connection of clients ends. */
   disconnectAll(tell?: (source: IoSource) => void): void
   newsIsGone(): void
-}
-
-export function createWorld(host: VirtualHost, kinds: ReadonlySet<Kind>, seams: Seams): World {
-  const { random } = host
-  const some = (): boolean => random() < 0.7
-  const array = createMemoryArray(
-    {
-      volumes: [
-        { size: 64 * 1024, blockSize: 512, writeCache: some(), fua: some(), trim: some(), writeZeroes: some() },
-      ],
-      ports: PORTS,
-      latency: { base: 200, jitter: 800 },
-      maxTransfer: 4096,
-      fenceDelay: 3000,
-      log: true,
-    },
-    host,
-  )
-  let waiting: (() => void)[] = []
-  let fail: (error: unknown) => void = () => {}
-  const fault = new Promise<never>((_resolve, reject) => {
-    fail = reject
-  })
-  fault.catch(() => {})
-  const world: World = {
-    host,
-    kinds,
-    seams,
-    array,
-    twin: kinds.has('twin') ? createTwin(array, host) : undefined,
-    ledger: createSharedLedger(host.clock, random),
-    histories: Array.from({ length: CLIENTS * BLOCKS }, () => new BlockHistory(0)),
-    clients: [],
-    connections: new Set(),
-    paths: new Set(),
-    left: new Set(),
-    process: undefined,
-    begun: 0,
-    generations: 0,
-    losses: 0,
-    switched: 0,
-    fault,
-    fail,
-    change: () => new Promise((resolve) => waiting.push(resolve)),
-    wake() {
-      const all = waiting
-      waiting = []
-      for (const wake of all) wake()
-    },
-    disconnectAll(tell) {
-      for (const connection of [...world.connections]) {
-        connection.lose()
-        tell?.(connection.source)
-      }
-    },
-    newsIsGone() {
-      for (const client of world.clients) client.told = world.losses
-      world.left.clear()
-    },
-  }
-  return world
 }
 
 const zeroes = new Uint8Array(BLOCK)

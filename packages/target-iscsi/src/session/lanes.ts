@@ -1,19 +1,5 @@
 import type { Task } from './task.ts'
-import { TaskQueue } from './task-queue.ts'
-
-/** The commands of one logical unit in a session. */
-export class Lane {
-  /** Commands that the target has and has not answered, also those that nobody waits for any more. */
-  sent = 0
-  readonly waiting = new TaskQueue()
-  readonly high: number
-  readonly low: number
-
-  constructor(high: number, low: number) {
-    this.high = high
-    this.low = low
-  }
-}
+import { Lane } from './task.ts'
 
 // So much of the command window is for logical units that have nothing in it, where it is large enough.
 const RESERVE = 16

@@ -1,7 +1,10 @@
-import type { Task } from './task.ts'
+/** What knows what stands behind it. */
+interface Linked<Item> {
+  next: Item | null
+}
 
 /** Tasks in order, linked by themselves. */
-export class TaskQueue {
+export class TaskQueue<Task extends Linked<Task>> {
   head: Task | null = null
   #tail: Task | null = null
 
@@ -29,7 +32,7 @@ export class TaskQueue {
     this.head = null
     this.#tail = null
     while (task !== null) {
-      const { next }: Task = task
+      const { next }: Linked<Task> = task
       task.next = null
       if (gone.has(task)) count++
       else this.push(task)

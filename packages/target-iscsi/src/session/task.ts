@@ -1,6 +1,6 @@
 import type { Io } from '@blockbraid/core'
 import { NO_BUFFERS } from '@blockbraid/core'
-import type { Lane } from './lanes.ts'
+import { TaskQueue } from './task-queue.ts'
 
 /** Which way a command's data goes. */
 export const Direction = { None: 0, Read: 1, Write: 2 } as const
@@ -45,6 +45,20 @@ const FEW_VIEWS = 4
 
 const NO_SENSE: Uint8Array = new Uint8Array(0)
 const nobody: TaskDone = () => {}
+
+/** The commands of one logical unit in a session. */
+export class Lane {
+  /** Commands that the target has and has not answered, also those that nobody waits for any more. */
+  sent = 0
+  readonly waiting = new TaskQueue<Task>()
+  readonly high: number
+  readonly low: number
+
+  constructor(high: number, low: number) {
+    this.high = high
+    this.low = low
+  }
+}
 
 /** A SCSI command on its way. Pooled. */
 export class Task {

@@ -1,0 +1,21 @@
+/** Status of a login: class in the high byte, detail in the low one (RFC 7143 §11.13.5). */
+export const LoginStatus = {
+  success: 0x0000,
+  movedTemporarily: 0x0101,
+  movedPermanently: 0x0102,
+  initiatorError: 0x0200,
+  authenticationFailure: 0x0201,
+  authorizationFailure: 0x0202,
+  notFound: 0x0203,
+  removed: 0x0204,
+  unsupportedVersion: 0x0205,
+  tooManyConnections: 0x0206,
+  missingParameter: 0x0207,
+  cannotInclude: 0x0208,
+  sessionTypeNotSupported: 0x0209,
+  sessionDoesNotExist: 0x020a,
+  invalidRequest: 0x020b,
+  targetError: 0x0300,
+  serviceUnavailable: 0x0301,
+  outOfResources: 0x0302,
+} as const

@@ -1,0 +1,50 @@
+import type { PathSlot } from './path-slot.ts'
+
+/**
+ * Which of the losses of a cache that paths tell of is news: every path is told of the same one, and the first to tell
+ * counts. One that has just been opened tells of what came before it, such as its own connecting, where another path was
+ * there all the while and has heard of nothing.
+ */
+export class CacheNews {
+  /** Those whose next loss is one that another path has told of. */
+  readonly #late = new WeakSet<PathSlot>()
+  /** What `entry.ios` reaches only by an I/O that was sent since another path told what this one may tell, or not. */
+  readonly #doubts = new WeakMap<PathSlot, number>()
+
+  /** A path was opened; `wasReset`: the storage said so meanwhile. Returns whether that is a loss that none has told of. */
+  connected(slot: PathSlot, wasReset: boolean, slots: readonly PathSlot[]): boolean {
+    this.#late.delete(slot)
+    this.#doubts.delete(slot)
+    if (!wasReset) return false
+    const others = othersThatHear(slots, slot)
+    if (others.length === 0) return this.isNew(slot, slots)
+    this.#doubt(others)
+    return false
+  }
+
+  /** Whether the loss that a path tells of is one that none has told of. */
+  isNew(slot: PathSlot, slots: readonly PathSlot[]): boolean {
+    // A path that hears late tells of all that it has missed at once (SAM-5 §5.14): counting would not do.
+    if (this.#late.delete(slot)) return false
+    const inDoubt = slot.entry.ios < (this.#doubts.get(slot) ?? 0)
+    this.#doubts.delete(slot)
+    const others = othersThatHear(slots, slot)
+    if (inDoubt) this.#doubt(others)
+    else for (const other of others) this.#late.add(other)
+    return true
+  }
+
+  /**
+   * Another path has told what these may have told before, or have yet to tell. A path tells with its next command: what
+   * it tells after one is new. What it tells before counts, as it may be new.
+   */
+  #doubt(slots: readonly PathSlot[]): void {
+    for (const slot of slots) {
+      if (!this.#late.has(slot)) this.#doubts.set(slot, slot.entry.ios + slot.entry.inflight + 1)
+    }
+  }
+}
+
+function othersThatHear(slots: readonly PathSlot[], slot: PathSlot): readonly PathSlot[] {
+  return slots.filter((other) => other !== slot && other.hears)
+}

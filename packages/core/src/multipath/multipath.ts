@@ -1,0 +1,385 @@
+import type { Host } from '../clock.ts'
+import type { Closing } from '../closing.ts'
+import { closing, orAborted } from '../closing.ts'
+import type { DeviceCommandOptions } from '../commands.ts'
+import { COMMAND_TIMEOUT, protocolName } from '../commands.ts'
+import type { DeviceLimits, Extent } from '../device.ts'
+import type { Emitter } from '../emitter.ts'
+import { createEmitter } from '../emitter.ts'
+import { BlockError } from '../errors.ts'
+import type { Io } from '../io.ts'
+import type { IoSource } from '../io-source.ts'
+import type { ByteRun, Ledger } from '../ledger.ts'
+import type { DeviceState, GuardStatus, PathStatus } from '../pair.ts'
+import type { PathSelector } from '../policy.ts'
+import type { SignalOptions } from '../signal.ts'
+import { Errno } from '../status.ts'
+import type { Path, PathTrouble } from '../target.ts'
+import type { VolumeId } from '../volume-id.ts'
+import { Activation } from './activation.ts'
+import { CacheNews } from './cache-news.ts'
+import { LiveLimits } from './device-limits.ts'
+import { Engine } from './engine.ts'
+import { extentsOf } from './extents.ts'
+import { checkedSelector, firstPath } from './first-path.ts'
+import { firstUp } from './first-up.ts'
+import type { Owed } from './guard.ts'
+import { canOther, limitsFault, unknownLimits } from './limits.ts'
+import { misfit } from './misfit.ts'
+import type { MultipathDevice, MultipathEvents } from './multipath-device.ts'
+import type { ResolvedOptions } from './options.ts'
+import type { PassThroughOwner } from './pass-through.ts'
+import { anyRoute, oneRoute, passThrough } from './pass-through.ts'
+import { PathSlot } from './path-slot.ts'
+import type { PathSource } from './path-source.ts'
+import { forgetExclusions, mayLetOthersIn } from './reservations.ts'
+import type { SlotOwner } from './slot-owner.ts'
+import { NO_ANSWER } from './troubles.ts'
+import { bestTier, standsBack } from './usable.ts'
+
+/** All paths of one volume: the control side, around the {@link Engine}. */
+export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
+  readonly volume: VolumeId
+  readonly host: Host
+  readonly options: ResolvedOptions
+  readonly ledger: Ledger | undefined
+  readonly events: Emitter<MultipathEvents> = createEmitter()
+  extents?: (offset: number, length: number, options?: SignalOptions) => Promise<readonly Extent[]>
+  #slots: PathSlot[] = []
+  #again = new Map<string, PathSource>()
+  #engine: Engine
+  #closing: Closing = closing(({ signal }) => this.#end(signal))
+  #closed = false
+  readonly #limits: LiveLimits
+  readonly #cacheNews = new CacheNews()
+  readonly #activation: Activation
+  #fenced: () => void = () => {}
+  readonly fenced: Promise<void> = new Promise((resolve) => (this.#fenced = resolve))
+  #ended = new AbortController()
+  #stalledAt: number
+
+  constructor(
+    volume: VolumeId,
+    sources: readonly PathSource[],
+    host: Host,
+    options: ResolvedOptions,
+    selector: (() => PathSelector) | undefined,
+    ledger: Ledger | undefined,
+    owed: readonly Owed[],
+  ) {
+    this.volume = volume
+    this.ledger = ledger
+    this.host = host
+    this.options = options
+    this.#engine = new Engine(host.clock, options, selector === undefined ? firstPath() : checkedSelector(selector), {
+      policyFault: (error) => this.#emit('policyFault', error),
+      drained: (slot) => slot.drained(),
+      awaitsWritable: () => this.#limits.awaitsWritable(this.#slots),
+      mayLetOthersIn: (slot) => this.#mayLetOthersIn(slot),
+    })
+    const { size, blockSize } = sources[0]?.info ?? { size: 0, blockSize: 512 }
+    this.#limits = new LiveLimits(unknownLimits(size, blockSize), this, this.#engine.durability, {
+      clock: host.clock,
+      patience: options.noPathTimeout,
+      changed: () => this.#refreshLimits(),
+    })
+    this.#activation = new Activation(host, options, this.#ended.signal, () =>
+      this.#closed || this.#engine.usable.length > 0 ? [] : this.#slots,
+    )
+    for (const each of owed) this.#engine.owe(each)
+    if (owed.length > 0) this.#limits.inherit()
+    this.#stalledAt = host.clock.now()
+    for (const source of sources) this.addPath(source)
+  }
+
+  /** Settles when one path is up, and the others have had their time. Rejects with NO_PATH. */
+  async ready(signal: AbortSignal | undefined): Promise<void> {
+    await firstUp(this.volume, this.#slots, this.host.clock, signal)
+    if (!this.#slots.some((slot) => slot.entry.path?.extents !== undefined)) return
+    this.extents = (offset, length, options) => extentsOf(this.#engine.usable, offset, length, options)
+  }
+
+  get limits(): DeviceLimits {
+    return this.#limits.limits
+  }
+
+  get state(): DeviceState {
+    if (this.#closed) return 'closed'
+    if (this.#engine.usable.length === 0) return 'stalled'
+    return this.#slots.every((slot) => slot.state === 'up' && slot.standsBack === '') ? 'active' : 'degraded'
+  }
+
+  get patience(): number {
+    if (this.state !== 'stalled') return Number.POSITIVE_INFINITY
+    const { clock } = this.host
+    return Math.max(0, this.options.noPathTimeout - (clock.now() - this.#stalledAt) / 1000)
+  }
+
+  get parked(): number {
+    return this.#engine.parked
+  }
+
+  get queued(): number {
+    return this.#engine.queued
+  }
+
+  get inflight(): number {
+    return this.#engine.inflight
+  }
+
+  get policy(): string {
+    return this.#engine.selection.name
+  }
+
+  get policyFaults(): number {
+    return this.#engine.selection.faults
+  }
+
+  get guards(): readonly GuardStatus[] {
+    return this.#engine.guards
+  }
+
+  releaseGuards(): void {
+    for (const by of this.#engine.release()) {
+      if (by instanceof PathSlot) by.drained()
+      else by.waive()
+    }
+  }
+
+  async leaves(): Promise<readonly Owed[]> {
+    await this.settled()
+    return this.#engine.guarded().map(({ by, from, end, path, reason }) => ({
+      offset: from,
+      length: end - from,
+      path,
+      reason,
+      proven: by instanceof PathSlot ? by.over : by.proven,
+      // For whoever opens the volume after that, and for the next process, too.
+      waive: () => this.releaseGuards(),
+    }))
+  }
+
+  abandon(source: IoSource): void {
+    this.#engine.abandon(source)
+  }
+
+  beginWhole(io: Io): void {
+    this.#engine.beginWhole(io)
+  }
+
+  endWhole(io: Io): void {
+    this.#engine.endWhole(io)
+  }
+
+  get paths(): readonly PathStatus[] {
+    return this.#slots.map((slot) => slot.status())
+  }
+
+  submit(io: Io): void {
+    if (!this.#closing.begun) this.#engine.submit(io)
+    else this.host.clock.defer(() => io.done(io, Errno.ESHUTDOWN))
+  }
+
+  settled(): Promise<void> {
+    return this.#engine.settled()
+  }
+
+  setSelector(create: () => PathSelector): void {
+    this.#engine.selection.exchange(checkedSelector(create))
+  }
+
+  addPath(source: PathSource): void {
+    if (this.#closing.begun) return
+    const known = this.#slots.find((slot) => slot.entry.id === source.info.id)
+    if (known === undefined) this.#slots = [...this.#slots, new PathSlot(source, this)]
+    // Offered again while its end waits for the fence: it comes back as a new path after that.
+    else if (known.ended) this.#again.set(source.info.id, source)
+    else if (known.source.info.unseen === true && source.info.unseen !== true) known.seen()
+  }
+
+  async removePath(id: string): Promise<void> {
+    const slot = this.#slot(id)
+    this.#again.delete(id)
+    await slot.end('no longer offered by the target')
+    this.#slots = this.#slots.filter((other) => other !== slot)
+    const again = this.#again.get(id)
+    if (again === undefined) return
+    this.#again.delete(id)
+    this.addPath(again)
+  }
+
+  failPath(id: string): Promise<void> {
+    return this.#slot(id).disable('taken out by hand')
+  }
+
+  restorePath(id: string): void {
+    this.#slot(id).enable()
+  }
+
+  #slot(id: string): PathSlot {
+    const slot = this.#slots.find(({ entry }) => entry.id === id)
+    if (slot !== undefined) return slot
+    throw new BlockError('NOT_FOUND', `volume ${this.volume} has no path ${id}`)
+  }
+
+  accepts(slot: PathSlot, path: Path, limits: DeviceLimits): string | undefined {
+    this.#askOthers(slot, limits)
+    return limitsFault(limits, this.limits.blockSize) ?? misfit(slot, path, limits, this.#slots, this.limits.size)
+  }
+
+  // What one path tells first, the others may not know yet: they would tell it with their next command, or never.
+  #askOthers(slot: PathSlot, limits: DeviceLimits): void {
+    for (const { state, entry } of this.#slots) {
+      if (state !== 'up' || entry === slot.entry) continue
+      const { path } = entry
+      if (path !== null && (path.limits.size !== limits.size || canOther(path.limits, limits))) path.lookAgain?.()
+    }
+  }
+
+  slotChanged(slot: PathSlot): void {
+    this.#refreshLimits(slot)
+    this.#refreshUsable()
+    if (this.events.listenerCount('path') > 0) this.#emit('path', slot.status())
+  }
+
+  slotFenced(slot: PathSlot): void {
+    this.#engine.fenced(slot)
+  }
+
+  get unflushed(): boolean {
+    return this.limits.writeCache && this.#engine.durability.unflushed
+  }
+
+  get hasUsable(): boolean {
+    return this.#engine.usable.length > 0
+  }
+
+  unprovenOf(slot: PathSlot): readonly ByteRun[] {
+    return this.#engine.unprovenOf(slot)
+  }
+
+  slotConnected(slot: PathSlot, wasReset: boolean): void {
+    if (this.#cacheNews.connected(slot, wasReset, this.#slots)) this.#cacheLost(slot, 'it was powered on or reset')
+  }
+
+  slotLostCache(slot: PathSlot, reason: string): void {
+    if (this.#cacheNews.isNew(slot, this.#slots)) this.#cacheLost(slot, reason)
+  }
+
+  #cacheLost(slot: PathSlot, reason: string): void {
+    if (!this.limits.writeCache || !this.#engine.durability.cacheLost()) return
+    this.#emit('cacheLost', { path: slot.entry.id, reason })
+  }
+
+  slotTroubled(slot: PathSlot, trouble: PathTrouble): void {
+    this.#emit('trouble', { ...trouble, path: slot.entry.id })
+  }
+
+  #refreshLimits(by?: PathSlot): void {
+    const { limits: before, unknown } = this.#limits
+    this.#limits.update(this.#slots)
+    const { limits } = this
+    if (limits === before) return
+    if (limits.readOnly && !before.readOnly) this.#engine.unpark()
+    if (limits.size !== before.size) this.#emit('resized', { size: limits.size })
+    if (!unknown && canOther(limits, before)) this.#emit('limits', { limits, before, path: by?.entry.id ?? '' })
+  }
+
+  // A listener that throws must not leave the device half way through a change.
+  #emit<Name extends keyof MultipathEvents>(event: Name, detail: MultipathEvents[Name]): void {
+    try {
+      this.events.emit(event, detail)
+    } catch (error) {
+      this.host.clock.defer(() => {
+        throw error
+      })
+    }
+  }
+
+  #refreshUsable(): void {
+    const slots = this.#closed ? [] : bestTier(this.#slots)
+    this.#standBack(slots)
+    const before = this.#engine.usable
+    if (slots.length !== before.length || slots.some((slot, index) => slot !== before[index])) {
+      const expired = this.#engine.setUsable(slots)
+      if (slots.length === 0) this.#stalledAt = this.host.clock.now()
+      if (slots.length === 0 && !this.#closed) this.#emit('stalled', { parked: this.parked })
+      if (expired !== undefined) this.#emit('resumed', { expired })
+      if (slots.length === 0) for (const slot of this.#slots) slot.hurry()
+    }
+    this.#activation.look()
+  }
+
+  #standBack(tier: readonly PathSlot[]): void {
+    for (const slot of this.#slots) {
+      const why = standsBack(slot, tier)
+      if (why === slot.standsBack) continue
+      slot.standsBack = why
+      if (this.events.listenerCount('path') > 0) this.#emit('path', slot.status())
+    }
+  }
+
+  async sendCommand(
+    protocol: string,
+    command: unknown,
+    data: Uint8Array | number = 0,
+    { timeout = COMMAND_TIMEOUT, signal, path }: DeviceCommandOptions = {},
+  ): Promise<unknown> {
+    if (this.#closing.begun) throw new BlockError('CLOSED', 'the device is closed')
+    const signals = signal === undefined ? [this.#ended.signal] : [signal, this.#ended.signal]
+    const route =
+      path === undefined ? anyRoute(this.volume, protocol, () => this.#upSlots()) : oneRoute(this.#slot(path), protocol)
+    const owner: PassThroughOwner = {
+      unproven: (lost) => this.#guardAll(lost, protocolName(protocol)),
+      reservationsChanged: () => this.#forgetReservations(),
+    }
+    return passThrough(route, { command, data, timeout, signals }, owner, this.host.clock)
+  }
+
+  #forgetReservations(): void {
+    forgetExclusions(this.#slots)
+    this.#refreshUsable()
+  }
+
+  // What a command has in its parameters is not known here.
+  #guardAll(path: Path, name: string): void {
+    const slot = this.#slots.find(({ entry }) => entry.path === path)
+    if (slot === undefined) return
+    slot.fail(`a ${name} command had no answer`, NO_ANSWER)
+    this.#engine.guardAll(
+      slot,
+      this.limits.size,
+      `a ${name} command that changes data had no answer and may still come`,
+    )
+    slot.drained()
+  }
+
+  #mayLetOthersIn(slot: PathSlot): boolean {
+    if (slot.entry.path?.reservesAlone !== true) return false
+    const may = mayLetOthersIn(slot, this.#slots)
+    this.#refreshUsable()
+    return may
+  }
+
+  // The usable ones first.
+  #upSlots(): PathSlot[] {
+    const usable = this.#engine.usable
+    return [...usable, ...this.#slots.filter((slot) => slot.state === 'up' && !usable.includes(slot))]
+  }
+
+  close(options?: SignalOptions): Promise<void> {
+    return this.#closing.close(options)
+  }
+
+  async #end(signal: AbortSignal): Promise<void> {
+    await orAborted(this.settled(), signal).catch(() => {})
+    this.#closed = true
+    this.#ended.abort(new BlockError('CLOSED', 'the device is closed'))
+    this.#engine.close()
+    this.#limits.stop()
+    const ended = Promise.all(this.#slots.map((slot) => slot.end('the device is closed')))
+    ended.then(this.#fenced)
+    await orAborted(ended, signal).catch(() => {})
+    this.#engine.stopWatch()
+  }
+}

@@ -1,0 +1,31 @@
+import type { Host } from '../clock.ts'
+import type { DeviceLimits } from '../device.ts'
+import type { ByteRun, Ledger } from '../ledger.ts'
+import type { Path, PathTrouble } from '../target.ts'
+import type { ResolvedOptions } from './options.ts'
+
+/** What a slot tells its device. */
+export interface SlotOwner<Slot> {
+  readonly host: Host
+  readonly options: ResolvedOptions
+  /** Where it is kept, beyond the life of this process, what may be in flight. */
+  readonly ledger: Ledger | undefined
+  /** Checks the limits of a path that has just connected, or has new ones; a text says why it cannot be used. */
+  accepts(slot: Slot, path: Path, limits: DeviceLimits): string | undefined
+  /** The state, the access or the limits of a slot changed. */
+  slotChanged(slot: Slot): void
+  /** Nothing sent through the slot's failed path can change data any more. */
+  slotFenced(slot: Slot): void
+  /** A path was opened; `wasReset`: the storage said meanwhile that it had been powered on or reset. */
+  slotConnected(slot: Slot, wasReset: boolean): void
+  /** The storage said that what was in its volatile cache is gone. */
+  slotLostCache(slot: Slot, reason: string): void
+  /** Commands of the slot's path fail. */
+  slotTroubled(slot: Slot, trouble: PathTrouble): void
+  /** Whether something was acknowledged that no flush has covered. */
+  readonly unflushed: boolean
+  /** Whether I/O can go anywhere now. */
+  readonly hasUsable: boolean
+  /** What the slot's failed path, of which nothing is in flight any more, leaves without a proof. */
+  unprovenOf(slot: Slot): readonly ByteRun[]
+}

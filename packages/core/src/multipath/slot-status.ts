@@ -1,0 +1,40 @@
+import type { PathState, PathStatus } from '../pair.ts'
+import type { PathEntry } from './path-entry.ts'
+import type { PathSource } from './path-source.ts'
+import type { TroubleCounts } from './troubles.ts'
+
+/** What a slot's status is made of. */
+export interface Told {
+  readonly source: PathSource
+  readonly entry: PathEntry
+  readonly state: PathState
+  readonly reason: string
+  readonly since: number
+  readonly everUp: boolean
+  readonly standsBack: string
+}
+
+/** A path at one moment, for people and programs. */
+export function statusOf(slot: Told, troubles: TroubleCounts, now: number): PathStatus {
+  const { entry, source, state, standsBack } = slot
+  const { counts } = troubles
+  return {
+    id: entry.id,
+    target: source.target.name,
+    address: source.info.address,
+    state,
+    access: slot.everUp ? entry.access : undefined,
+    inflight: entry.inflight,
+    ios: entry.ios,
+    bytes: entry.bytes,
+    errors: entry.errors,
+    retries: entry.retries,
+    failures: entry.failures,
+    latency: entry.latency,
+    latencyHistogram: Array.from(entry.histogram),
+    since: slot.since,
+    reason: state === 'up' ? standsBack || troubles.recent(now) : slot.reason,
+    ...(standsBack !== '' && { standsBack: true }),
+    ...(counts !== undefined && { troubles: counts }),
+  }
+}
