@@ -1,7 +1,7 @@
 import type { AddressInfo, Socket } from 'node:net'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import type { SignalOptions } from '@blockbraid/core'
-import { socketPair } from '@blockbraid/linux'
+import { closeFd, listenTcp, localPort, socketPair } from '@blockbraid/linux'
 import { createRandom, randomInt } from '@blockbraid/testkit'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Endpoint, InputSlab, OpenShared, Wire } from '../src/index.ts'
@@ -214,8 +214,15 @@ test.each([kinds[0], kinds[2]])('%s: an end by RST is an error at the other end,
   expect(heard).toEqual([])
 })
 
-const ways: [string, (endpoint: Endpoint, options?: SignalOptions) => Promise<unknown>][] = [
-  ['by node:net', (endpoint, options) => new Connection(endpoint, shared).opened(options)],
+const ways: [string, (endpoint: Endpoint, options?: SignalOptions) => Promise<Wire>][] = [
+  [
+    'by node:net',
+    async (endpoint, options) => {
+      const connection = new Connection(endpoint, shared)
+      await connection.opened(options)
+      return connection
+    },
+  ],
   ['without a stream of Node', (endpoint, options) => openWire(endpoint, shared, options)],
 ]
 test.each(ways)('%s: where nobody listens, an error in words; and a signal ends the try', async (_way, open) => {
@@ -231,6 +238,44 @@ test.each(ways)('%s: where nobody listens, an error in words; and a signal ends 
   const reason = new Error('called off')
   stop.abort(reason)
   await expect(tried).rejects.toBe(reason)
+})
+
+test.each(ways)('%s: a signal ends a try that has no answer', async (_way, open) => {
+  // Of those that nobody accepts the system keeps a few; what comes after them has no answer.
+  const fd = listenTcp('127.0.0.1', 0, 1)
+  onTestFinished(() => closeFd(fd))
+  const endpoint = { host: '127.0.0.1', port: localPort(fd) }
+  const stop = new AbortController()
+  const reason = new Error('called off')
+  const tries = Array.from({ length: 6 }, () =>
+    open(endpoint, { signal: stop.signal }).then(
+      (wire) => wire.destroy(),
+      (error: unknown) => error,
+    ),
+  )
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  stop.abort(reason)
+  expect((await Promise.all(tries)).filter((one) => one === reason).length).toBeGreaterThan(1)
+})
+
+test('around a socket of a server that knows nothing of half-open ones: what is put in after its FIN still leaves', async () => {
+  const there = await listen((socket) => {
+    const wire = new Connection({ socket }, shared)
+    wire.sink = {
+      ...log(),
+      finished() {
+        setTimeout(() => {
+          say(wire, 'answer')
+          wire.end()
+        }, 5)
+      },
+    }
+  })
+  const client = connect(there)
+  client.end('question')
+  let said = ''
+  for await (const chunk of client) said += chunk
+  expect(said).toBe('answer')
 })
 
 /** A port where nobody listens. */

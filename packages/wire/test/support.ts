@@ -11,7 +11,7 @@ export const shared = { clock: systemHost.clock, inputs, window: new InputWindow
 /** Listens until the test has ended; `accept` gets each socket. */
 export async function listen(accept: (socket: Socket) => void): Promise<{ host: string; port: number }> {
   const sockets: Socket[] = []
-  const server: Server = createServer({ allowHalfOpen: true }, (socket) => {
+  const server: Server = createServer((socket) => {
     sockets.push(socket)
     accept(socket)
   })
