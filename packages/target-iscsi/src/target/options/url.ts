@@ -1,5 +1,6 @@
 import { parsePortal } from '../place/portal.ts'
-import type { ChapCredentials, IscsiOptions } from './options.ts'
+import type { ChapCredentials } from './credentials.ts'
+import type { IscsiOptions } from './options.ts'
 
 const QUERIES = ['chap', 'allowShort', 'discoveryChap', 'zone']
 
