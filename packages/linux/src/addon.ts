@@ -38,7 +38,6 @@ export interface Addon {
   watchClose(handle: number): void
   watchRef(handle: number, on: boolean): void
   stayAwake(microseconds: number): void
-  shortSlices(): number
   socketPair(bufferSize: number): [number, number] | number
   closeFd(fd: number): number
   peerPid(fd: number): number

@@ -7,7 +7,7 @@
 
 export type { NetlinkAttribute, ParsedAttribute } from './attributes.ts'
 export { nested, parseAttributes, text, u8, u32, u64 } from './attributes.ts'
-export { shortSlices, stayAwake } from './awake.ts'
+export { stayAwake } from './awake.ts'
 export type { LinuxErrorOptions } from './errors.ts'
 export { LinuxError } from './errors.ts'
 export { closeFd, ioctl, peerPid, socketPair } from './fds.ts'

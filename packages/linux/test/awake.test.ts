@@ -1,10 +1,9 @@
 import { execFileSync } from 'node:child_process'
-import { release } from 'node:os'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, it } from 'vitest'
-import { shortSlices, stayAwake } from '../src/index.ts'
+import { stayAwake } from '../src/index.ts'
 
 // The machine may be busy.
 const PATIENT = { timeout: 20_000 }
@@ -52,11 +51,4 @@ it('keeps no process alive, and makes no garbage', () => {
   expect(turns).toBeLessThan(100)
   // Of 100,000 calls.
   expect(bytes).toBeLessThan(100_000)
-})
-
-it('asks for time slices of 0.1 ms, where the kernel knows any', () => {
-  expect([0, 100]).toContain(shortSlices())
-  const [major, minor] = release().split('.').map(Number) as [number, number]
-  // An ordinary policy, as tests have.
-  expect(shortSlices()).toBe(major > 6 || (major === 6 && minor >= 12) ? 100 : 0)
 })

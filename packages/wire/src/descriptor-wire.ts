@@ -117,15 +117,6 @@ export class DescriptorWire implements DetachableWire, SendingOwner {
   }
 
   readonly #onEvents = (events: number): void => {
-    beginTurn()
-    try {
-      this.#take(events)
-    } finally {
-      endTurn()
-    }
-  }
-
-  #take(events: number): void {
     const stopped = (events & StreamEvent.Stopped) !== 0
     if (stopped) this.#polled = 0
     if (stopped || (events & StreamEvent.Writable) !== 0) this.#sending.move()
@@ -144,9 +135,19 @@ export class DescriptorWire implements DetachableWire, SendingOwner {
       if (count <= 0) return this.#nothingRead(count)
       const filled = count === size
       this.#size = filled ? size * 2 : ROOM
-      this.sink?.bytes(bytes, start, start + count)
+      this.#see(bytes, start, start + count)
       window.pass(count)
       if (!filled) return
+    }
+  }
+
+  // What is sent because of one read leaves before the next: the other end works on it meanwhile.
+  #see(bytes: Buffer, start: number, end: number): void {
+    beginTurn()
+    try {
+      this.sink?.bytes(bytes, start, end)
+    } finally {
+      endTurn()
     }
   }
 

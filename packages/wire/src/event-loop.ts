@@ -1,4 +1,4 @@
-import { LinuxError, shortSlices, stayAwake } from '@blockbraid/linux'
+import { LinuxError, stayAwake } from '@blockbraid/linux'
 import { tellNoAddon } from './no-addon.ts'
 
 /** What can be kept from sleeping. */
@@ -25,17 +25,7 @@ function findWay(): EventLoop['stayAwake'] {
     const loop = new ImmediateLoop()
     return (microseconds) => loop.stayAwake(microseconds)
   }
-  askForShortSlices()
   return stayAwake
-}
-
-// For what sleeps because another process has the core: else it waits for the end of that one's slice, milliseconds.
-function askForShortSlices(): void {
-  try {
-    shortSlices()
-  } catch (error) {
-    if (!LinuxError.is(error)) throw error
-  }
 }
 
 /** The event loop of this thread; who sent something last and who hears something first decide for all. */

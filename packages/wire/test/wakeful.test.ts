@@ -38,37 +38,6 @@ it('sleeps while answers take longer than the window, and is awake again behind 
   expect(await ask(20)).toEqual([WINDOW, 0])
 })
 
-it('rests for sixteen times as long as it waited in vain, however quick the answers are then', async () => {
-  const { ask, clock } = bed()
-  await ask(20)
-  expect(await ask(3000)).toEqual([WINDOW, 0])
-  for (let rested = 0; rested < 47; rested++) {
-    expect(await ask(20)).toEqual([])
-    await clock.advance(0.98)
-  }
-  await clock.advance(1)
-  expect(await ask(20)).toEqual([WINDOW, 0])
-})
-
-it('rests for twice as long where it waits in vain again soon after, for a second at most', async () => {
-  const { ask, clock } = bed()
-  await ask(20)
-  for (const rest of [48, 96, 192, 384, 768, 1000, 1000]) {
-    expect(await ask(3000)).toEqual([WINDOW, 0])
-    await clock.advance(rest - 0.05)
-    expect(await ask(20)).toEqual([])
-    await clock.advance(0.05)
-    expect(await ask(20)).toEqual([WINDOW, 0])
-  }
-  // Longer ago than it rested.
-  await clock.advance(1000)
-  expect(await ask(20)).toEqual([WINDOW, 0])
-  expect(await ask(3000)).toEqual([WINDOW, 0])
-  await clock.advance(48)
-  await ask(20)
-  expect(await ask(20)).toEqual([WINDOW, 0])
-})
-
 it('takes bytes that nobody waited for as no answer', async () => {
   const { ask, wakeful, asked, clock } = bed()
   await ask(20)

@@ -102,7 +102,6 @@ napi_value watch_ref(napi_env env, napi_callback_info info);
 bool awake_available(void);
 void awake_end(struct instance *self);
 napi_value stay_awake(napi_env env, napi_callback_info info);
-napi_value short_slices(napi_env env, napi_callback_info info);
 
 /* fds.c */
 

@@ -1,32 +1,12 @@
 /* Keeps the event loop from going to sleep for a moment. While an idle handle is active, the loop looks at its
- * descriptors without waiting, and runs no JavaScript for it. And, asleep, it is woken soon beside busy processes. */
-#define _GNU_SOURCE
+ * descriptors without waiting, and runs no JavaScript for it. */
 #include "addon.h"
 #include "uv.h"
-#include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 /* µs. Who needs longer is better off asleep. */
 #define LONGEST 10000
-
-/* ns; the shortest there is. */
-#define SHORT_SLICE 100000
-
-/* The first version of struct sched_attr: libc has none, or a larger one. */
-struct scheduling {
-  uint32_t size;
-  uint32_t policy;
-  uint64_t flags;
-  int32_t nice;
-  uint32_t priority;
-  uint64_t runtime;
-  uint64_t deadline;
-  uint64_t period;
-};
 
 struct awake {
   struct instance *instance;
@@ -98,18 +78,4 @@ napi_value stay_awake(napi_env env, napi_callback_info info) {
   awake->until = uv_hrtime() + (uint64_t)microseconds * 1000;
   uv_idle_start(awake->idle, on_look);
   return NULL;
-}
-
-/* shortSlices(): the slice of the calling thread then, ns; 0 where its policy or the kernel (before Linux 6.12) has none. */
-napi_value short_slices(napi_env env, napi_callback_info info) {
-  struct scheduling now = { .size = sizeof now };
-  if (begin(env, info, 0, NULL) == NULL) return NULL;
-  if (syscall(SYS_sched_getattr, 0, &now, sizeof now, 0) != 0) return number(env, -errno);
-  if (now.policy != SCHED_OTHER) return number(env, 0);
-  now.size = sizeof now;
-  now.runtime = SHORT_SLICE;
-  if (syscall(SYS_sched_setattr, 0, &now, 0) != 0 || syscall(SYS_sched_getattr, 0, &now, sizeof now, 0) != 0) {
-    return number(env, -errno);
-  }
-  return number(env, (int64_t)now.runtime);
 }

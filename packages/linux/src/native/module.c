@@ -13,7 +13,6 @@ static const napi_property_descriptor exported[] = {
   EXPORT("watchClose", watch_close),
   EXPORT("watchRef", watch_ref),
   EXPORT("stayAwake", stay_awake),
-  EXPORT("shortSlices", short_slices),
   EXPORT("socketPair", socket_pair),
   EXPORT("closeFd", close_fd),
   EXPORT("closeHandle", close_handle),

@@ -41,7 +41,7 @@ export interface SessionOptions {
 }
 
 // µs. A quick target answers a lone command well within this.
-const QUICK = 80
+const QUICK = 120
 const RESPONSE_COMPLETED = 0
 const STATUS_BIT = 0x01
 const UNDERFLOW = 0x02
