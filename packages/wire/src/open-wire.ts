@@ -20,8 +20,7 @@ export type OpenShared = WireShared & Pick<DescriptorShared, 'window'>
 export async function openWire(endpoint: Endpoint, shared: OpenShared, options: SignalOptions = {}): Promise<Wire> {
   const { signal } = options
   signal?.throwIfAborted()
-  const addresses = await addressesOf(endpoint.host)
-  signal?.throwIfAborted()
+  const addresses = await unlessAborted(addressesOf(endpoint.host), signal)
   if (addresses.length === 1) {
     const wire = await openByDescriptor({ ...endpoint, host: addresses[0]!.address }, shared, signal)
     if (wire !== undefined) return wire
@@ -29,6 +28,19 @@ export async function openWire(endpoint: Endpoint, shared: OpenShared, options: 
   const connection = new Connection(endpoint, shared)
   await connection.opened(options)
   return connection
+}
+
+/** A resolver that does not answer cannot be stopped: it is waited for no longer. */
+async function unlessAborted<Result>(work: Promise<Result>, signal: AbortSignal | undefined): Promise<Result> {
+  if (signal === undefined) return work
+  const { promise: aborted, reject } = Promise.withResolvers<never>()
+  const onAbort = (): void => reject(signal.reason)
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    return await Promise.race([work, aborted])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
 }
 
 async function addressesOf(host: string): Promise<readonly { readonly address: string }[]> {

@@ -4,7 +4,7 @@ import type { ServerMemory } from './memory.ts'
 import type { RequestPool } from './request.ts'
 
 /** µs. A client that keeps one request in flight and is quick comes back well within this. */
-export const QUICK_CLIENT = 50
+export const QUICK_CLIENT = 120
 
 /** What the connections of one server share. */
 export interface SessionContext {
