@@ -1,3 +1,4 @@
+import { channel } from 'node:diagnostics_channel'
 import { lookup } from 'node:dns/promises'
 import type { SignalOptions } from '@blockbraid/core'
 import { BlockError } from '@blockbraid/core'
@@ -13,14 +14,19 @@ import type { Wire } from './wire.ts'
 /** What the wires that a target opens share. */
 export type OpenShared = WireShared & Pick<DescriptorShared, 'window'>
 
+/** Published before each try to connect: the {@link Endpoint}. */
+const connectChannel = channel('blockbraid.wire.connect')
+
 /**
- * Connects: one try. Rejects with CONNECT_FAILED, in words, or with the signal's reason. Where the addon of
+ * Connects: one try, which is published on the diagnostics channel `blockbraid.wire.connect` with its endpoint. Rejects with CONNECT_FAILED, in words, or with the signal's reason. Where the addon of
  * `@blockbraid/linux` cannot be had, or a name has several addresses, the wire is over a socket of node:net.
  */
 export async function openWire(endpoint: Endpoint, shared: OpenShared, options: SignalOptions = {}): Promise<Wire> {
   const { signal } = options
   signal?.throwIfAborted()
+  if (connectChannel.hasSubscribers) connectChannel.publish(endpoint)
   const addresses = await unlessAborted(addressesOf(endpoint.host), signal)
+  signal?.throwIfAborted()
   if (addresses.length === 1) {
     const wire = await openByDescriptor({ ...endpoint, host: addresses[0]!.address }, shared, signal)
     if (wire !== undefined) return wire

@@ -1,5 +1,4 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
-import type { Socket } from 'node:net'
 import { BlockList } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { IoOp, OK } from '@blockbraid/core'
@@ -12,13 +11,13 @@ import { parsePortal } from '../../src/target/place/portal.ts'
 import { afterwards, BLOCK, bed, run } from './bed.ts'
 import { look, tell } from './look.ts'
 
-/** Addresses that the process has connected to since. */
+/** How often the process has connected since. */
 function connected(): () => number {
-  const sockets: Socket[] = []
-  const onSocket = (message: unknown): void => void sockets.push((message as { socket: Socket }).socket)
-  subscribe('net.client.socket', onSocket)
-  afterwards(async () => void unsubscribe('net.client.socket', onSocket))
-  return () => sockets.length
+  let count = 0
+  const onConnect = (): void => void count++
+  subscribe('blockbraid.wire.connect', onConnect)
+  afterwards(async () => void unsubscribe('blockbraid.wire.connect', onConnect))
+  return () => count
 }
 
 const chap = { user: 'alice', secret: 'a secret of alice' }
