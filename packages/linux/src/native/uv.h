@@ -18,6 +18,7 @@ WEAK extern size_t uv_handle_size(int type);
 WEAK extern const char *uv_handle_type_name(int type);
 WEAK extern void uv_handle_set_data(void *handle, void *data);
 WEAK extern void *uv_handle_get_data(const void *handle);
+WEAK extern int uv_backend_fd(const struct uv_loop_s *loop);
 WEAK extern uint64_t uv_hrtime(void);
 WEAK extern int uv_idle_init(struct uv_loop_s *loop, void *handle);
 WEAK extern int uv_idle_start(void *handle, void (*callback)(void *handle));
