@@ -18,20 +18,27 @@ const FILES = 64
 /** Looks once at all processes of `proc`, this one left out, as far as privileges reach. */
 export async function lookAtProcesses(proc: string, news: ProcessNews): Promise<void> {
   const own = await linkOf(join(proc, 'self/ns/mnt'))
-  const views = new Set<string>()
+  const views = new Map<string, string>()
   const pids = (await readdir(proc)).filter((name) => /^\d+$/.test(name) && name !== String(process.pid))
+  pids.sort((a, b) => Number(a) - Number(b))
   await inParts(pids, PROCESSES, async (pid) => {
     const folder = join(proc, pid)
     for (const path of await openFiles(join(folder, 'fd'), news.files)) news.opened(path, await nameOf(folder, pid))
     const namespace = await linkOf(join(folder, 'ns/mnt'))
-    if (namespace === '' || namespace === own) return
     // Whoever has another root there sees other mounts.
-    const view = `${namespace} ${await linkOf(join(folder, 'root'))}`
-    if (views.has(view)) return
-    views.add(view)
-    const mountinfo = await readFile(join(folder, 'mountinfo'), 'utf8').catch(() => '')
-    news.mounts(mountinfo, await nameOf(folder, pid))
+    if (namespace !== '' && namespace !== own) views.set(pid, `${namespace} ${await linkOf(join(folder, 'root'))}`)
   })
+  const told = new Set<string>()
+  // In their order, so that the same one is named each time.
+  for (const pid of pids) {
+    const view = views.get(pid)
+    if (view === undefined || told.has(view)) continue
+    const mountinfo = await readFile(join(proc, pid, 'mountinfo'), 'utf8').catch(() => '')
+    // It has ended meanwhile: another may tell.
+    if (mountinfo === '') continue
+    told.add(view)
+    news.mounts(mountinfo, await nameOf(join(proc, pid), pid))
+  }
 }
 
 async function openFiles(folder: string, files: ProcessNews['files']): Promise<Set<string>> {
