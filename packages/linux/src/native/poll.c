@@ -1,6 +1,7 @@
 /* File descriptors in the event loop of Node. */
 #define _GNU_SOURCE
 #include "addon.h"
+#include "callback.h"
 #include "uv.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -10,9 +11,7 @@
 
 struct watcher {
   struct instance *instance;
-  napi_env env;
-  napi_ref callback;
-  napi_async_context context;
+  struct callback callback;
   int fd;
   /* A uv_poll_t, of the size that libuv says. */
   void *poll;
@@ -31,18 +30,10 @@ static void on_event(void *poll, int status, int events) {
   (void)status;
   (void)events;
   struct watcher *watcher = uv_handle_get_data(poll);
-  napi_env env = watcher->env;
+  napi_env env = watcher->callback.env;
   napi_handle_scope scope;
-  napi_value callback;
-  napi_value receiver;
-  napi_value error;
   if (napi_open_handle_scope(env, &scope) != napi_ok) return;
-  /* The callback may close the watcher: nothing of it is touched afterwards. */
-  if (napi_get_reference_value(env, watcher->callback, &callback) == napi_ok && callback != NULL &&
-      napi_get_global(env, &receiver) == napi_ok &&
-      napi_make_callback(env, watcher->context, receiver, callback, 0, NULL, NULL) != napi_ok) {
-    if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
-  }
+  callback_call(&watcher->callback, 0, NULL);
   napi_close_handle_scope(env, scope);
 }
 
@@ -59,20 +50,9 @@ void watcher_end(struct instance *self, struct slot *slot) {
   handle_remove(self, slot);
   uv_poll_stop(watcher->poll);
   close(watcher->fd);
-  napi_delete_reference(watcher->env, watcher->callback);
-  napi_async_destroy(watcher->env, watcher->context);
+  callback_close(&watcher->callback);
   self->closing++;
   uv_close(watcher->poll, on_closed);
-}
-
-static napi_status prepare(napi_env env, struct watcher *watcher, napi_value callback) {
-  napi_value name;
-  napi_status status = napi_create_reference(env, callback, 1, &watcher->callback);
-  if (status != napi_ok) return status;
-  status = napi_create_string_utf8(env, "blockbraid.watcher", NAPI_AUTO_LENGTH, &name);
-  if (status == napi_ok) status = napi_async_init(env, NULL, name, &watcher->context);
-  if (status != napi_ok) napi_delete_reference(env, watcher->callback);
-  return status;
 }
 
 /* watch(fd, callback). The watcher has a duplicate of the descriptor: libuv aborts the process when one that it
@@ -94,14 +74,16 @@ napi_value watch(napi_env env, napi_callback_info info) {
   int64_t handle = -1;
   int error = ENOMEM;
   if (watcher == NULL || poll == NULL) goto no_memory;
-  *watcher = (struct watcher){ .instance = self, .env = env, .poll = poll };
+  *watcher = (struct watcher){ .instance = self, .poll = poll };
   watcher->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
   if (watcher->fd < 0) {
     error = errno;
     goto no_memory;
   }
   handle = handle_add(self, KIND_WATCHER, watcher, -1);
-  if (handle < 0 || prepare(env, watcher, arguments[1]) != napi_ok) goto no_handle;
+  if (handle < 0 || callback_open(env, arguments[1], "blockbraid.watcher", &watcher->callback) != napi_ok) {
+    goto no_handle;
+  }
   error = -uv_poll_init(loop, poll, watcher->fd);
   if (error != 0) goto no_poll;
   uv_handle_set_data(poll, watcher);
@@ -113,8 +95,7 @@ napi_value watch(napi_env env, napi_callback_info info) {
   return number(env, handle);
 
 no_poll:
-  napi_delete_reference(env, watcher->callback);
-  napi_async_destroy(env, watcher->context);
+  callback_close(&watcher->callback);
 no_handle:
   if (handle >= 0) handle_remove(self, handle_find(self, handle, KIND_WATCHER));
   close(watcher->fd);

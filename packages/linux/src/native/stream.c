@@ -2,6 +2,7 @@
  * write, and where to. */
 #define _GNU_SOURCE
 #include "addon.h"
+#include "callback.h"
 #include "uv.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -21,9 +22,7 @@
 
 struct stream {
   struct instance *instance;
-  napi_env env;
-  napi_ref callback;
-  napi_async_context context;
+  struct callback callback;
   int fd;
   /* A uv_poll_t, of the size that libuv says. */
   void *poll;
@@ -31,20 +30,12 @@ struct stream {
 
 static void on_event(void *poll, int status, int events) {
   struct stream *stream = uv_handle_get_data(poll);
-  napi_env env = stream->env;
+  napi_env env = stream->callback.env;
   napi_handle_scope scope;
-  napi_value callback;
-  napi_value receiver;
-  napi_value error;
   if (napi_open_handle_scope(env, &scope) != napi_ok) return;
   /* libuv stops to poll what is in error. */
   napi_value argument = number(env, status < 0 ? UV_READABLE | STOPPED : events);
-  /* The callback may close the stream: nothing of it is touched afterwards. */
-  if (napi_get_reference_value(env, stream->callback, &callback) == napi_ok && callback != NULL &&
-      napi_get_global(env, &receiver) == napi_ok &&
-      napi_make_callback(env, stream->context, receiver, callback, 1, &argument, NULL) != napi_ok) {
-    if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
-  }
+  callback_call(&stream->callback, 1, &argument);
   napi_close_handle_scope(env, scope);
 }
 
@@ -62,8 +53,7 @@ static int let_go(struct instance *self, struct slot *slot) {
   int fd = stream->fd;
   handle_remove(self, slot);
   uv_poll_stop(stream->poll);
-  napi_delete_reference(stream->env, stream->callback);
-  napi_async_destroy(stream->env, stream->context);
+  callback_close(&stream->callback);
   self->closing++;
   uv_close(stream->poll, on_closed);
   return fd;
@@ -83,16 +73,6 @@ static void prepare_tcp(int fd, int keep_alive) {
   setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &keep_alive, sizeof keep_alive);
   setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
   setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
-}
-
-static napi_status prepare(napi_env env, struct stream *stream, napi_value callback) {
-  napi_value name;
-  napi_status status = napi_create_reference(env, callback, 1, &stream->callback);
-  if (status != napi_ok) return status;
-  status = napi_create_string_utf8(env, "blockbraid.stream", NAPI_AUTO_LENGTH, &name);
-  if (status == napi_ok) status = napi_async_init(env, NULL, name, &stream->context);
-  if (status != napi_ok) napi_delete_reference(env, stream->callback);
-  return status;
 }
 
 /* streamOpen(fd, keepAlive, callback): the descriptor is the stream's from then on; with an errno it is not. */
@@ -120,9 +100,9 @@ napi_value stream_open(napi_env env, napi_callback_info info) {
   int64_t handle = -1;
   int error = ENOMEM;
   if (stream == NULL || poll == NULL) goto no_memory;
-  *stream = (struct stream){ .instance = self, .env = env, .fd = fd, .poll = poll };
+  *stream = (struct stream){ .instance = self, .fd = fd, .poll = poll };
   handle = handle_add(self, KIND_STREAM, stream, -1);
-  if (handle < 0 || prepare(env, stream, arguments[2]) != napi_ok) goto no_handle;
+  if (handle < 0 || callback_open(env, arguments[2], "blockbraid.stream", &stream->callback) != napi_ok) goto no_handle;
   /* Makes it non-blocking. */
   error = -uv_poll_init(loop, poll, fd);
   if (error != 0) goto no_poll;
@@ -131,8 +111,7 @@ napi_value stream_open(napi_env env, napi_callback_info info) {
   return number(env, handle);
 
 no_poll:
-  napi_delete_reference(env, stream->callback);
-  napi_async_destroy(env, stream->context);
+  callback_close(&stream->callback);
 no_handle:
   if (handle >= 0) handle_remove(self, handle_find(self, handle, KIND_STREAM));
 no_memory:

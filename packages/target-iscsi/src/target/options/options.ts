@@ -1,6 +1,7 @@
 import { BlockList, isIP } from 'node:net'
 import { hostname } from 'node:os'
 import type { ChapOptions } from '../../login/chap.ts'
+import type { OperationalOptions } from '../../login/keys.ts'
 import type { Portal } from '../place/portal.ts'
 import { parsePortal } from '../place/portal.ts'
 import { flag, integer, iscsiName, text, wrong } from './check.ts'
@@ -91,7 +92,7 @@ export interface IscsiOptions {
 }
 
 /** {@link IscsiOptions} with every default filled in. */
-export interface Resolved {
+export interface Resolved extends OperationalOptions {
   readonly portals: readonly Portal[]
   readonly target: string | undefined
   readonly luns: readonly number[] | undefined
@@ -99,14 +100,6 @@ export interface Resolved {
   readonly initiator: string
   readonly chap: ChapOptions | undefined
   readonly discoveryChap: ChapOptions | undefined
-  readonly headerDigest: readonly ('None' | 'CRC32C')[]
-  readonly dataDigest: readonly ('None' | 'CRC32C')[]
-  readonly immediateData: boolean
-  readonly initialR2T: boolean
-  readonly firstBurstLength: number
-  readonly maxBurstLength: number
-  readonly maxRecvDataSegmentLength: number
-  readonly maxOutstandingR2T: number
   readonly queueDepth: number
   readonly maxTransfer: number
   readonly keepAliveInterval: number
