@@ -159,6 +159,19 @@ const layers: Wall[] = [
     'bytes and values know no session, logical units no connection: an import goes downward',
   ),
   ...layered(
+    'target-nvmeof',
+    [
+      ['pdu/', 'nvme/', 'place/'],
+      ['queue/', 'auth/', 'options/'],
+      ['controller/'],
+      ['association/'],
+      ['fence/', 'unit/'],
+      ['path/', 'discovery/'],
+      [BESIDE],
+    ],
+    'bytes and values know no queue, a queue no controller, an association no path: an import goes downward',
+  ),
+  ...layered(
     'transport-nbd',
     [['transmission/'], ['handshake/', 'kernel/']],
     'transmission is the same whoever has opened the connection: an import goes downward',

@@ -42,6 +42,20 @@ export interface PathTrouble {
   readonly count: number
 }
 
+/** How it is proven that nothing that was sent through a path can change data any more (rule 9). */
+export interface Fence {
+  /** Short, stable and without numbers, such as `session reinstated`, `controller disabled`, `cross-controller reset`, `time`. */
+  readonly by: string
+  /** Whether it rests on a time that the storage does not state. */
+  readonly assumed: boolean
+}
+
+/** A {@link Fence} that was had. */
+export interface FenceProof extends Fence {
+  /** Milliseconds from the end of the path's I/O to the proof. */
+  readonly took: number
+}
+
 /**
  * One connection to one volume through one port: a native device. Beside the rules of
  * {@link BlockDevice}:
@@ -73,6 +87,10 @@ export interface Path extends BlockDevice {
    * ended; stable text without secrets. Left out: nothing that is sent outlives the process.
    */
   readonly fenceToken?: string
+  /** How rule 9 would be proven if the path were lost now, in the worst case; left out: the path does not tell. */
+  readonly fenceBy?: Fence | undefined
+  /** How it was proven, when `close()` has settled; left out: nothing had to be. */
+  readonly fencedBy?: FenceProof | undefined
   /** Why its Ios end with path errors, where that is known; `down` tells the same, and comes after them. */
   readonly failure?: Error | undefined
   /**

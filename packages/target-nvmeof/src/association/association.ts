@@ -1,0 +1,99 @@
+import type { BlockError, SignalOptions } from '@blockbraid/core'
+import type { Procedure } from '../nvme/procedure.ts'
+import type { Place } from '../place/place.ts'
+import type { Command } from '../queue/command.ts'
+
+/** What a controller said of itself when it was connected to: what the fence, paths and people need. */
+export interface ControllerFacts {
+  /** Controller ID (CNTLID). */
+  readonly id: number
+  /** Model and serial number, trimmed. */
+  readonly model: string
+  readonly serial: string
+  readonly firmware: string
+  /** Keep Alive Timeout as read back with Get Features 0Fh, milliseconds; 0: it watches nobody. */
+  readonly keepAliveTimeout: number
+  /** Whether any command is a sign of life (TBKAS, CTRATT bit 6). */
+  readonly trafficBased: boolean
+  /** Command Quiesce Time, milliseconds; 0: it does not say. */
+  readonly quiesceTime: number
+  /** CCRL: cross-controller resets at once; 0: it does not do them. */
+  readonly crossResets: number
+  /** Controller Instance Uniquifier, and Controller Instance Random Number as 16 hex digits. */
+  readonly instance: number
+  readonly instanceRandom: string
+  /** CAP.TO, milliseconds. */
+  readonly readyTimeout: number
+  /** Identify Controller, 4096 bytes, as it came. */
+  readonly identify: Uint8Array
+}
+
+/** Listens to an {@link Association}. */
+export interface AssociationListener {
+  /** It has ended by itself; every command has ended before. */
+  lost(error: BlockError): void
+  /** Access states changed: the ANA log was read anew. */
+  ana?(log: Uint8Array): void
+  /** Namespaces were added, removed or changed; `undefined`: any may be. */
+  namespaces?(ids: readonly number[] | undefined): void
+  /** The discovery log changed. */
+  discovery?(): void
+  /** Another event of the controller that people should hear of. */
+  notice?(text: string): void
+}
+
+/** A controller with its admin queue and its I/O queues, over one connection each: one portal and one subsystem. */
+export interface Association {
+  readonly place: Place
+  readonly controller: ControllerFacts
+  /** Why it has ended; undefined as long as it can be used. */
+  readonly error: BlockError | undefined
+  /** Whether new commands are taken. */
+  readonly usable: boolean
+  readonly listeners: Set<AssociationListener>
+  /** Owners of commands that may change data and had no answer when it ended. */
+  readonly unfenced: Set<object>
+  /** When it ended, and when the controller last gave a sign of life: µs of the clock. */
+  readonly endedAt: number
+  readonly heardAt: number
+  /** The ANA log as it was read last; undefined where the controller has none. */
+  readonly anaLog: Uint8Array | undefined
+
+  /** A command of an I/O queue to fill in and `send`; undefined when there are too many. */
+  take(): Command | undefined
+  /** Sends it, or lets it wait for room. */
+  send(command: Command): void
+  /** The commands of `owner` that wait or were sent, orphans too. */
+  commandsOf(owner: object): Command[]
+  /**
+   * Ends commands for their caller now: `done` is called with Lost or NotSent. Those that were sent live on without
+   * a caller. Returns false where payload of one has not left this process: then the association must be dropped.
+   */
+  detach(commands: readonly Command[]): boolean
+  /** Settles when no command of `owner` that may change data is open any more; rejects when the association ends first. */
+  drained(owner: object, options?: SignalOptions): Promise<void>
+  /** Runs a procedure on the admin queue, or on an I/O queue; its commands belong to `owner`. */
+  run<Result>(procedure: Procedure<Result>, options?: RunOptions): Promise<Result>
+
+  /** Ends it now: I/O queues by RST, every command, the listeners hear of it. The admin queue stays for `disable`. */
+  drop(error: BlockError): void
+  /**
+   * After `drop`: disables the controller through its admin queue, where that still answers (CC.EN=0, then CSTS.RDY=0 within
+   * CAP.TO; NVMe Base 2.1 §3.6). True: it is disabled, so nothing that was sent can change data any more.
+   */
+  disable(options?: SignalOptions): Promise<boolean>
+  /** Ends the admin queue that `drop` has left, by RST. */
+  release(): void
+  /** Orderly shutdown (CC.SHN=01b), and the end of every connection; commands must have ended. */
+  close(options?: SignalOptions): Promise<void>
+}
+
+/** Options of {@link Association.run}. */
+export interface RunOptions extends SignalOptions {
+  /** Each command's time, milliseconds. @defaultValue the association's `commandTimeout` */
+  readonly timeout?: number
+  /** On an I/O queue instead of the admin queue. @defaultValue false */
+  readonly io?: boolean
+  /** Whose its commands are; it is among `unfenced` where one may change data and is not answered. */
+  readonly owner?: object
+}

@@ -1,0 +1,5 @@
+/**
+ * An NVMe/TCP initiator in user space.
+ * @packageDocumentation
+ */
+export type { Portal } from './place/portal.ts'
