@@ -10,6 +10,8 @@ export interface KernelSuite {
   readonly short?: readonly string[]
   /** Seconds that it may take; emulation on a busy machine is slow. */
   readonly limit: number
+  /** Whether it uses the programs of `test/debian/judges.ts`; their root is in BLOCKBRAID_JUDGES. */
+  readonly judges?: boolean
   /** Added to the environment of its process. */
   readonly env?: Readonly<Record<string, string>>
 }
