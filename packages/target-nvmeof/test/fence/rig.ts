@@ -27,7 +27,8 @@ export interface Opened {
 
 export const QUIESCE = 10_000
 
-export function rig(): Rig {
+/** `prepare` is called with each association before it is given out. */
+export function rig(prepare: (association: DoubleAssociation) => void = () => {}): Rig {
   const host = virtualHost()
   const facts = new Map<string, Partial<ControllerFacts>>()
   const opened: DoubleAssociation[] = []
@@ -36,6 +37,7 @@ export function rig(): Rig {
     async (to) => {
       const association = new DoubleAssociation(host, facts.get(to.portal.address), to)
       opened.push(association)
+      prepare(association)
       return association
     },
     QUIESCE,
