@@ -123,6 +123,7 @@ test('time begins when nothing is sent any more: an admin queue that is mute doe
   const { shared, association } = await at('a', { keepAliveTimeout: 2000, trafficBased: true, quiesceTime: 1000 })
   association.open(owner)
   association.disabling = () => new Promise(() => {})
+  await host.clock.advance(5000)
   const begun = host.clock.now()
   association.lose()
   const fence = shared.fenced(association, owner)
