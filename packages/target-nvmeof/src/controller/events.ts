@@ -31,6 +31,8 @@ export class Events {
   #unread = 0
   readonly #states = new Map<EventKind, State>(KINDS.map((kind) => [kind, new State()]))
   #ana: AnaLog | undefined
+  /** Namespaces of failed commands, with their groups, that came while the ANA log was read. */
+  readonly #doubts = new Map<number, number>()
 
   /** `limit`: requests that the controller takes at once. */
   constructor(limit: number) {
@@ -66,12 +68,16 @@ export class Events {
 
   /**
    * A command to a namespace failed as its access state forbids it. The ANA log is read, unless the one that was read last
-   * says so already.
+   * says so already, or the one that is being read will.
    */
   trouble(nsid: number, anaGroup: number, now: number): void {
+    if (this.#states.get('ana')!.busy) this.#doubts.set(nsid, anaGroup)
+    else if (!this.#explains(nsid, anaGroup)) this.want('ana', now)
+  }
+
+  #explains(nsid: number, anaGroup: number): boolean {
     const known = this.#ana === undefined ? undefined : anaGroupOf(this.#ana, nsid, anaGroup)
-    const explained = known !== undefined && known.access !== 'optimized' && known.access !== 'non-optimized'
-    if (!explained) this.want('ana', now)
+    return known !== undefined && known.access !== 'optimized' && known.access !== 'non-optimized'
   }
 
   /** When `take` has something, µs; undefined: nothing to read. */
@@ -96,8 +102,13 @@ export class Events {
   /** What `take` gave was read, or cannot be read; `ana`: the log, where it was that one. */
   served(kind: EventKind, now: number, ana?: AnaLog): void {
     this.#unread -= this.#states.get(kind)!.served(now)
-    if (ana === undefined) return
+    if (kind !== 'ana') return
     this.#ana = ana
+    for (const [nsid, anaGroup] of this.#doubts) {
+      if (ana !== undefined && !this.#explains(nsid, anaGroup)) this.want('ana', now)
+    }
+    this.#doubts.clear()
+    if (ana === undefined) return
     if (ana.groups.some(({ access }) => access === 'transitioning'))
       this.#states.get('ana')!.lookAgain(now + TRANSITION)
   }
@@ -110,6 +121,8 @@ class State {
   answers = 0
   #taken = 0
   #event: AsyncEvent | undefined
+  /** It is being read. */
+  busy = false
   #earliest = Number.NEGATIVE_INFINITY
 
   want(now: number, event: AsyncEvent | undefined): void {
@@ -127,6 +140,7 @@ class State {
     this.#event = undefined
     this.due = undefined
     this.#taken = this.answers
+    this.busy = true
     // Until it is served: what comes meanwhile waits.
     this.#earliest = Number.POSITIVE_INFINITY
     return event
@@ -136,6 +150,7 @@ class State {
     const read = this.#taken
     this.answers -= read
     this.#taken = 0
+    this.busy = false
     this.#earliest = now + SPACING
     if (this.due !== undefined) this.due = Math.max(now, this.#earliest)
     return read

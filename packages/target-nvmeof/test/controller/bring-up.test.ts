@@ -212,7 +212,7 @@ describe('a Connect that is refused says why', () => {
     ['anything else', 0x06, 0, 'CONNECT_FAILED', 'internal error (status 0/06h)'],
   ])('%s', (_name, status, result, code, message) => {
     const controller = new ScriptedController()
-    controller.replace.Connect = () => ({ status, result })
+    controller.replace['Connect'] = () => ({ status, result })
     const expected = {
       code,
       final: (status & DNR) !== 0,
