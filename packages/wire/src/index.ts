@@ -6,6 +6,7 @@
  */
 
 export { get16, get24, get32, get64, put16, put24, put32, put64 } from './bytes.ts'
+export { ConnectPace } from './connect-pace.ts'
 export type { ConnectionSource, Endpoint, WireShared } from './connection.ts'
 export { Connection } from './connection.ts'
 export { crc32c } from './crc32c.ts'
@@ -28,6 +29,7 @@ export { Outbox } from './outbox.ts'
 export type { OutboxSlab } from './outbox-pool.ts'
 export { OutboxPool } from './outbox-pool.ts'
 export type { SendingOwner } from './sending.ts'
+export { SharedTry } from './shared-try.ts'
 export type { Filling } from './views.ts'
 export { attachViews, fillViews } from './views.ts'
 export { Wakeful } from './wakeful.ts'

@@ -39,8 +39,8 @@ const nobody: CommandDone = () => {}
 
 /** A command on its way. Pooled: what it was before stands in it until whoever takes it writes there. */
 export class Command {
-  /** Which queue of its association it is of. */
-  readonly queue: number
+  /** Identifier of the queue that it belongs to: what Abort names beside its CID (NVMe Base 2.1 §5.1.1). */
+  readonly queueId: number
   /** Command identifier: its place in the queue, with a generation above it; another one at each send. */
   cid = 0
   state: CommandState = CommandState.Idle
@@ -81,8 +81,8 @@ export class Command {
   /** Whether data came with a digest that was wrong. */
   damaged = false
 
-  constructor(queue: number) {
-    this.queue = queue
+  constructor(queueId: number) {
+    this.queueId = queueId
     // Started as doubles: V8 then keeps one representation when they pass 2 ** 31.
     this.length = 0.5
     this.result = 0.5
