@@ -24,6 +24,8 @@ export interface ControllerFacts {
   readonly instanceRandom: string
   /** CAP.TO, milliseconds. */
   readonly readyTimeout: number
+  /** CAP.MPSMIN, bytes: what the largest transfer is told in. */
+  readonly pageSize: number
   /** Identify Controller, 4096 bytes, as it came. */
   readonly identify: Uint8Array
 }
