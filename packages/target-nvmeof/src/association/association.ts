@@ -1,32 +1,10 @@
 import type { BlockError, SignalOptions } from '@blockbraid/core'
+import type { ControllerFacts } from '../controller/facts.ts'
 import type { Procedure } from '../nvme/procedure.ts'
 import type { Place } from '../place/place.ts'
 import type { Command } from '../queue/command.ts'
 
-/** What a controller said of itself when it was connected to: what the fence, paths and people need. */
-export interface ControllerFacts {
-  /** Controller ID (CNTLID). */
-  readonly id: number
-  /** Model and serial number, trimmed. */
-  readonly model: string
-  readonly serial: string
-  readonly firmware: string
-  /** Keep Alive Timeout as read back with Get Features 0Fh, milliseconds; 0: it watches nobody. */
-  readonly keepAliveTimeout: number
-  /** Whether any command is a sign of life (TBKAS, CTRATT bit 6). */
-  readonly trafficBased: boolean
-  /** Command Quiesce Time, milliseconds; 0: it does not say. */
-  readonly quiesceTime: number
-  /** CCRL: cross-controller resets at once; 0: it does not do them. */
-  readonly crossResets: number
-  /** Controller Instance Uniquifier, and Controller Instance Random Number as 16 hex digits. */
-  readonly instance: number
-  readonly instanceRandom: string
-  /** CAP.TO, milliseconds. */
-  readonly readyTimeout: number
-  /** Identify Controller, 4096 bytes, as it came. */
-  readonly identify: Uint8Array
-}
+export type { ControllerFacts }
 
 /** Listens to an {@link Association}. */
 export interface AssociationListener {
@@ -36,6 +14,8 @@ export interface AssociationListener {
   ana?(log: Uint8Array): void
   /** Namespaces were added, removed or changed; `undefined`: any may be. */
   namespaces?(ids: readonly number[] | undefined): void
+  /** A cross-controller reset that this controller was asked for has ended: log page 1Eh tells how. */
+  crossReset?(): void
   /** The discovery log changed. */
   discovery?(): void
   /** Another event of the controller that people should hear of. */
@@ -53,7 +33,10 @@ export interface Association {
   readonly listeners: Set<AssociationListener>
   /** Owners of commands that may change data and had no answer when it ended. */
   readonly unfenced: Set<object>
-  /** When it ended, and when the controller last gave a sign of life: µs of the clock. */
+  /**
+   * When it ended, and when the controller last gave a sign of life: µs of the clock. What `disable` hears counts as one, so
+   * that who waits for it sees that it goes on.
+   */
   readonly endedAt: number
   readonly heardAt: number
   /** The ANA log as it was read last; undefined where the controller has none. */
@@ -79,7 +62,8 @@ export interface Association {
   drop(error: BlockError): void
   /**
    * After `drop`: disables the controller through its admin queue, where that still answers (CC.EN=0, then CSTS.RDY=0 within
-   * CAP.TO; NVMe Base 2.1 §3.6). True: it is disabled, so nothing that was sent can change data any more.
+   * CAP.TO; NVMe Base 2.1 §3.6). True: it is disabled, so nothing that was sent can change data any more. False at once where
+   * the admin queue has ended. Until `release` nothing else is sent, no keep-alive either.
    */
   disable(options?: SignalOptions): Promise<boolean>
   /** Ends the admin queue that `drop` has left, by RST. */
