@@ -1,6 +1,7 @@
 import type { PathInfo } from '@blockbraid/core'
 import { BlockError, Errno, errnoOf, messageOf } from '@blockbraid/core'
 import { reportLuns } from '../../scsi/cdb.ts'
+import { SCSI } from '../../scsi/command-set.ts'
 import type { Lun } from '../../scsi/lun.ts'
 import { lunNumber, lunOf, parseLun } from '../../scsi/lun.ts'
 import { decodeLuns } from '../../scsi/luns.ts'
@@ -181,5 +182,6 @@ function infoOf(place: Place, lun: Lun, identity: Identity, size: number, blockS
     product: productOf(identity),
     ...(identity.serial === undefined ? {} : { serial: identity.serial }),
     endpoint: targetName,
+    protocol: SCSI,
   }
 }
