@@ -23,7 +23,7 @@ export function describeFence(fence: Fence): string {
   return `waits for its fence: ${inWords(fence)}`
 }
 
-/** What it has waited for: `fenced after 12.3 s: time, assumed`. */
+/** How a path was fenced, for people: `fenced after 12.3 s: time, assumed`. */
 export function describeProof(proof: FenceProof): string {
   const { took } = proof
   const time = took < 1000 ? `${Math.round(took)} ms` : `${(took / 1000).toFixed(1)} s`
