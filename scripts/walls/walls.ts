@@ -186,7 +186,7 @@ const layers: Wall[] = [
       ['pairs/'],
       ['running/', 'snapshot/'],
       ['control/', 'format/', 'top/'],
-      ['agent/', 'scsi/'],
+      ['agent/', 'array/', 'scsi/'],
       ['demo/'],
       ['commands/'],
       [BESIDE],
