@@ -13,6 +13,7 @@ import type {
   Timer,
 } from '@blockbraid/core'
 import { abortable, BlockError, createEmitter, systemHost } from '@blockbraid/core'
+import { SharedTry } from '@blockbraid/wire'
 import type { Lun } from '../scsi/lun.ts'
 import type { Session } from '../session/session.ts'
 import type { Listing } from './discovery/listing.ts'
@@ -20,7 +21,6 @@ import { fillListing } from './discovery/listing.ts'
 import type { Place, Telling } from './discovery/places.ts'
 import { leadToOneGroup } from './discovery/prove-system.ts'
 import { askTargets } from './discovery/send-targets.ts'
-import { Shared } from './discovery/shared.ts'
 import type { SurveyHost } from './discovery/survey.ts'
 import { Survey } from './discovery/survey.ts'
 import { Systems } from './discovery/systems.ts'
@@ -68,7 +68,7 @@ class Initiator implements IscsiTarget, SurveyHost {
   readonly #logins: Logins
   readonly #nexuses: Nexuses
   readonly #paths: Paths
-  readonly #asking = new Shared<Telling>()
+  readonly #asking = new SharedTry<Telling>()
   readonly #ended = new AbortController()
   readonly #survey: Survey
   #saysChanged: Timer | undefined

@@ -24,6 +24,8 @@ export interface ControllerFacts {
   readonly instanceRandom: string
   /** CAP.TO, milliseconds. */
   readonly readyTimeout: number
+  /** CAP.MPSMIN, bytes: what the largest transfer is told in. */
+  readonly pageSize: number
   /** Identify Controller, 4096 bytes, as it came. */
   readonly identify: Uint8Array
 }
@@ -36,6 +38,8 @@ export interface AssociationListener {
   ana?(log: Uint8Array): void
   /** Namespaces were added, removed or changed; `undefined`: any may be. */
   namespaces?(ids: readonly number[] | undefined): void
+  /** A cross-controller reset that this controller was asked for has ended: log page 1Eh tells how. */
+  crossReset?(): void
   /** The discovery log changed. */
   discovery?(): void
   /** Another event of the controller that people should hear of. */
@@ -53,7 +57,10 @@ export interface Association {
   readonly listeners: Set<AssociationListener>
   /** Owners of commands that may change data and had no answer when it ended. */
   readonly unfenced: Set<object>
-  /** When it ended, and when the controller last gave a sign of life: µs of the clock. */
+  /**
+   * When it ended, and when the controller last gave a sign of life: µs of the clock. What `disable` hears counts as one, so
+   * that who waits for it sees that it goes on.
+   */
   readonly endedAt: number
   readonly heardAt: number
   /** The ANA log as it was read last; undefined where the controller has none. */
@@ -79,7 +86,8 @@ export interface Association {
   drop(error: BlockError): void
   /**
    * After `drop`: disables the controller through its admin queue, where that still answers (CC.EN=0, then CSTS.RDY=0 within
-   * CAP.TO; NVMe Base 2.1 §3.6). True: it is disabled, so nothing that was sent can change data any more.
+   * CAP.TO; NVMe Base 2.1 §3.6). True: it is disabled, so nothing that was sent can change data any more. False at once where
+   * the admin queue has ended. Until `release` nothing else is sent, no keep-alive either.
    */
   disable(options?: SignalOptions): Promise<boolean>
   /** Ends the admin queue that `drop` has left, by RST. */

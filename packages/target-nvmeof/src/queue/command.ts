@@ -43,6 +43,8 @@ export class Command {
   readonly index: number
   /** Command identifier, with a generation above the index: another one at each send. */
   cid = 0
+  /** Identifier of the queue that it belongs to: what Abort names beside its CID (NVMe Base 2.1 §5.1.1). */
+  queueId = 0
   state: CommandState = CommandState.Idle
   /** Submission queue entry; the queue fills in CID and SGL when it is sent. */
   readonly sqe: Buffer = Buffer.alloc(SQE_LENGTH)

@@ -1,9 +1,9 @@
 import type { SignalOptions, Timer } from '@blockbraid/core'
 import { BlockError } from '@blockbraid/core'
+import { ConnectPace } from '@blockbraid/wire'
 import type { Lun } from '../../scsi/lun.ts'
 import type { Session } from '../../session/session.ts'
 import type { NexusPlace } from '../place/fence-token.ts'
-import { LoginPace } from './login-pace.ts'
 import { MissedNews } from './missed.ts'
 import type { Lost, OpenOptions, ProofSource } from './proofs.ts'
 import { Proofs } from './proofs.ts'
@@ -41,13 +41,13 @@ export class Nexus {
   readonly #ended = new AbortController()
   readonly #proofs: Proofs
   // Of sessions that do not last.
-  readonly #pace: LoginPace
+  readonly #pace: ConnectPace
 
   constructor(host: ProofSource, place: NexusPlace) {
     this.#host = host
     this.place = place
     this.#rival = new Rival(host.clock, place.initiator)
-    this.#pace = new LoginPace(host.clock, host.random)
+    this.#pace = new ConnectPace(host.clock, host.random)
     this.#proofs = new Proofs(
       host,
       {

@@ -1,5 +1,6 @@
 import type { Host, SignalOptions } from '@blockbraid/core'
 import { BlockError, messageOf } from '@blockbraid/core'
+import { ConnectPace } from '@blockbraid/wire'
 import { testUnitReady } from '../../scsi/cdb.ts'
 import type { Lun } from '../../scsi/lun.ts'
 import { Action } from '../../scsi/status.ts'
@@ -8,7 +9,6 @@ import type { NexusPlace } from '../place/fence-token.ts'
 import { nexusKey } from '../place/fence-token.ts'
 import type { Portal } from '../place/portal.ts'
 import { ask, ScsiError } from '../unit/ask.ts'
-import { LoginPace } from './login-pace.ts'
 import { Nexus } from './nexus.ts'
 import type { Lost } from './proofs.ts'
 
@@ -17,7 +17,7 @@ export class Nexuses {
   readonly #host: Host
   readonly #open: (place: NexusPlace, options: SignalOptions) => Promise<Session>
   readonly #all = new Map<string, Nexus>()
-  readonly #paces = new Map<string, LoginPace>()
+  readonly #paces = new Map<string, ConnectPace>()
 
   /** `open`: one try to log in. */
   constructor(host: Host, open: (place: NexusPlace, options: SignalOptions) => Promise<Session>) {
@@ -70,9 +70,9 @@ export class Nexuses {
   }
 
   /** One for all sessions with a target at a portal: what one of them meets is what the others would. */
-  #paceOf({ targetName, portal }: NexusPlace): LoginPace {
+  #paceOf({ targetName, portal }: NexusPlace): ConnectPace {
     const key = `${targetName} ${portal.address}`
-    const pace = this.#paces.get(key) ?? new LoginPace(this.#host.clock, this.#host.random)
+    const pace = this.#paces.get(key) ?? new ConnectPace(this.#host.clock, this.#host.random)
     this.#paces.set(key, pace)
     return pace
   }

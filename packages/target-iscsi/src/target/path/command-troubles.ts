@@ -1,6 +1,6 @@
-import type { Clock, IoStatus, PathTrouble, Timer } from '@blockbraid/core'
+import type { Clock, IoStatus, PathTrouble } from '@blockbraid/core'
 import { isPathError, OK } from '@blockbraid/core'
-import { get32, get64 } from '@blockbraid/wire'
+import { get32, get64, Troubles } from '@blockbraid/wire'
 import type { ScsiCommand } from '../../scsi/cdb.ts'
 import type { Sense } from '../../scsi/sense.ts'
 import { senseInWords } from '../../scsi/sense-words.ts'
@@ -19,47 +19,19 @@ export interface Failed {
   readonly advice?: string | undefined
 }
 
-/** What one kind of trouble has come to. */
-interface Kind {
-  count: number
-  last: Failed
-  severity: PathTrouble['severity']
-  timer: Timer | undefined
-}
-
-// Of a kind no more than one event within that time, milliseconds.
-const INTERVAL = 5000
-
-/**
- * Tells why the commands of a path fail: the first of a kind at once, the others counted. Words are made only of
- * those that are told.
- */
+/** Tells why the commands of a path fail, in SCSI's words. */
 export class CommandTroubles {
-  readonly #clock: Clock
   readonly #place: string
-  readonly #emit: (trouble: PathTrouble) => void
-  readonly #kinds = new Map<string, Kind>()
-  #stopped = false
+  readonly #troubles: Troubles<Failed>
 
   /** `place`: the logical unit and where it is reached, for people. */
   constructor(clock: Clock, place: string, emit: (trouble: PathTrouble) => void) {
-    this.#clock = clock
     this.#place = place
-    this.#emit = emit
+    this.#troubles = new Troubles(clock, (failed) => this.words(failed), emit)
   }
 
   add(failed: Failed): void {
-    if (this.#stopped) return
-    const known = this.#kinds.get(failed.kind)
-    if (known === undefined) {
-      const first: Kind = { count: 1, last: failed, severity: failed.severity, timer: undefined }
-      this.#kinds.set(failed.kind, first)
-      return this.#tell(first)
-    }
-    known.count++
-    known.last = failed
-    if (failed.severity === 'error') known.severity = 'error'
-    if (known.timer === undefined) this.#tell(known)
+    this.#troubles.add(failed)
   }
 
   /** The failure in words. */
@@ -72,28 +44,7 @@ export class CommandTroubles {
 
   /** Tells what was only counted, and ends. */
   stop(): void {
-    this.#stopped = true
-    for (const kind of this.#kinds.values()) {
-      kind.timer?.cancel()
-      kind.timer = undefined
-      if (kind.count > 0) this.#emitNow(kind)
-    }
-    this.#kinds.clear()
-  }
-
-  #tell(kind: Kind): void {
-    kind.timer = this.#clock.after(INTERVAL, () => {
-      kind.timer = undefined
-      if (kind.count > 0) this.#tell(kind)
-    })
-    this.#emitNow(kind)
-  }
-
-  #emitNow(kind: Kind): void {
-    const { count, severity, last } = kind
-    kind.count = 0
-    kind.severity = 'warning'
-    this.#emit({ kind: last.kind, text: this.words(last), severity, count })
+    this.#troubles.stop()
   }
 }
 

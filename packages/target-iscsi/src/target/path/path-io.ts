@@ -1,5 +1,6 @@
 import type { Clock, Io, IoStatus } from '@blockbraid/core'
 import { Errno, IoOp, NOT_EXECUTED, OK, opName, PATH_ERROR } from '@blockbraid/core'
+import { WaitingIos } from '@blockbraid/wire'
 import type { Lun } from '../../scsi/lun.ts'
 import type { Sense } from '../../scsi/sense.ts'
 import { decodeSense } from '../../scsi/sense.ts'
@@ -14,7 +15,6 @@ import type { CommandHost } from './path-commands.ts'
 import { CUT, MAX_RETRIES, sendRange } from './path-commands.ts'
 import { runRange } from './range.ts'
 import type { Review, Reviewed } from './review.ts'
-import { WaitingIos } from './waiting.ts'
 
 /** What the Ios of a path need of it. */
 export interface IoHost {

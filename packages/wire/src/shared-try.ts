@@ -9,7 +9,7 @@ interface Trying<Result> {
 }
 
 /** One try at a time for each key, shared by all who ask meanwhile; called off when nobody waits for it any more. */
-export class Shared<Result> {
+export class SharedTry<Result> {
   readonly #tries = new Map<string, Trying<Result>>()
 
   /** The result of the try that is under way, or of one that begins now. */

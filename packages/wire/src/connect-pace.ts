@@ -5,8 +5,8 @@ import { BlockError } from '@blockbraid/core'
 const FIRST = 50
 const LONGEST = 5000
 
-/** Spaces tries to log in where they fail, however many ask: in between, all of them get what the last one got. */
-export class LoginPace {
+/** Spaces tries to connect where they fail, however many ask: in between, all of them get what the last one got. */
+export class ConnectPace {
   readonly #clock: Clock
   readonly #random: () => number
   #failures = 0
