@@ -1,5 +1,5 @@
 import type { Outbox } from '@blockbraid/wire'
-import { crc32c, put32le } from '@blockbraid/wire'
+import { attachViews, crc32c, put32le } from '@blockbraid/wire'
 import { HEADER_LENGTH, padding } from './opcode.ts'
 
 const DIGEST_LENGTH = 4
@@ -43,23 +43,7 @@ export class PduWriter {
   /** Ends a header that is followed by `length` bytes of `views`, from byte `offset` of them on. */
   endWith(at: number, views: readonly Uint8Array[], offset: number, length: number): void {
     this.end(at)
-    const { outbox } = this
-    let crc = 0
-    let skip = offset
-    let left = length
-    for (let index = 0; left > 0; index++) {
-      const view = views[index] as Uint8Array
-      if (skip >= view.length) {
-        skip -= view.length
-        continue
-      }
-      const take = Math.min(left, view.length - skip)
-      const piece = take === view.length ? view : view.subarray(skip, skip + take)
-      outbox.attach(piece)
-      if (this.#dataDigest) crc = crc32c(piece, crc)
-      skip = 0
-      left -= take
-    }
+    const crc = attachViews(this.outbox, views, offset, length, this.#dataDigest)
     this.#endData(padding(length), crc)
   }
 

@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '@blockbraid/core'
 import { BlockError, NO_BUFFERS } from '@blockbraid/core'
 import type { Wire } from '@blockbraid/wire'
-import { get32, Wakeful } from '@blockbraid/wire'
+import { fillViews, get32, Wakeful } from '@blockbraid/wire'
 import type { LoginResult } from '../login/login.ts'
 import { requestHeader } from '../pdu/encode.ts'
 import { NO_TAG, Response } from '../pdu/opcode.ts'
@@ -330,7 +330,7 @@ export class Session implements PduSink {
       task.received += end - start
       return
     }
-    if (task.fill(bytes, start, end)) this.#connection.retain()
+    if (fillViews(task, bytes, start, end)) this.#connection.retain()
   }
 
   end(): void {

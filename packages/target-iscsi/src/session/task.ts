@@ -37,12 +37,6 @@ export type Outcome = (typeof Outcome)[keyof typeof Outcome]
 /** Called once when a task has ended; the task is the session's again when it returns. */
 export type TaskDone = (task: Task) => void
 
-// A read has no more views than that, however small the pieces are that a target cuts it into.
-const MAX_VIEWS = 64
-// Views are worth their price where the pieces have so many bytes on the average; the ends of a chunk may be smaller.
-const WORTH = 512
-const FEW_VIEWS = 4
-
 const NO_SENSE: Uint8Array = new Uint8Array(0)
 const nobody: TaskDone = () => {}
 
@@ -138,38 +132,6 @@ export class Task {
     this.view = 0
     this.viewAt = 0
     if (this.lends) this.buffers = NO_BUFFERS
-  }
-
-  /** Takes a piece of read data: copies it, or keeps a view of it, and then returns true. */
-  fill(bytes: Buffer, start: number, end: number): boolean {
-    const before = this.received
-    this.received += end - start
-    if (this.lends && this.view === 0) {
-      if (this.buffers === NO_BUFFERS) {
-        this.buffers = [bytes.subarray(start, end)]
-        return true
-      }
-      const count = this.buffers.length
-      if (count < FEW_VIEWS || (before >= count * WORTH && count < MAX_VIEWS - 1)) {
-        this.buffers.push(bytes.subarray(start, end))
-        return true
-      }
-      this.view = count
-      this.buffers.push(Buffer.allocUnsafeSlow(this.length - before))
-    }
-    while (start < end) {
-      const view = this.buffers[this.view]
-      if (view === undefined) return false
-      const count = Math.min(end - start, view.length - this.viewAt)
-      bytes.copy(view, this.viewAt, start, start + count)
-      start += count
-      this.viewAt += count
-      if (this.viewAt === view.length) {
-        this.view++
-        this.viewAt = 0
-      }
-    }
-    return false
   }
 
   /** Lets go of what it refers to. */

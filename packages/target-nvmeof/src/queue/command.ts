@@ -37,16 +37,14 @@ export type CommandDone = (command: Command) => void
 
 const nobody: CommandDone = () => {}
 
-/** A command on its way. Pooled. */
+/** A command on its way. Pooled: what it was before stands in it until whoever takes it writes there. */
 export class Command {
-  /** Its place in the table of its queue: the low bits of its CID. */
-  readonly index: number
-  /** Command identifier, with a generation above the index: another one at each send. */
-  cid = 0
   /** Identifier of the queue that it belongs to: what Abort names beside its CID (NVMe Base 2.1 §5.1.1). */
-  queueId = 0
+  readonly queueId: number
+  /** Command identifier: its place in the queue, with a generation above it; another one at each send. */
+  cid = 0
   state: CommandState = CommandState.Idle
-  /** Submission queue entry; the queue fills in CID and SGL when it is sent. */
+  /** Submission queue entry, to be written as a whole; the queue fills in CID, PSDT and SGL when it is sent. */
   readonly sqe: Buffer = Buffer.alloc(SQE_LENGTH)
   direction: Direction = Direction.None
   /** Bytes of data. */
@@ -54,6 +52,8 @@ export class Command {
   /** Write: what to send. Read: views to fill; with `lends` the ones that the controller's data came in. */
   buffers: Uint8Array[] = NO_BUFFERS
   lends = false
+  /** Read: whether less data than `length` may come with success; else that breaks the queue. */
+  atMost = false
   /** Whether it may change data: it must be fenced when its path fails. */
   changes = false
   /** Path or call that it belongs to. */
@@ -75,9 +75,14 @@ export class Command {
   /** What must have left the process before the write buffers are free, as the outbox counts. */
   sentUpTo: number
   next: Command | null = null
+  /** Where the next read data goes; with `lends` above 0 where pieces are merged into that view. */
+  view = 0
+  viewAt = 0
+  /** Whether data came with a digest that was wrong. */
+  damaged = false
 
-  constructor(index: number) {
-    this.index = index
+  constructor(queueId: number) {
+    this.queueId = queueId
     // Started as doubles: V8 then keeps one representation when they pass 2 ** 31.
     this.length = 0.5
     this.result = 0.5
@@ -91,5 +96,31 @@ export class Command {
     this.received = 0
     this.sent = 0
     this.sentUpTo = 0
+  }
+
+  /** Makes it ready for a send: what an earlier one left is forgotten. */
+  rewind(): void {
+    this.outcome = Outcome.Answered
+    this.status = 0
+    this.result = 0
+    this.resultHigh = 0
+    this.received = 0
+    this.sent = 0
+    this.view = 0
+    this.viewAt = 0
+    this.damaged = false
+    if (this.lends) this.buffers = NO_BUFFERS
+  }
+
+  /** Lets go of what it refers to. */
+  clear(): void {
+    this.state = CommandState.Idle
+    this.buffers = NO_BUFFERS
+    this.io = null
+    this.owner = null
+    this.done = nobody
+    this.tries = 0
+    this.lends = false
+    this.atMost = false
   }
 }
