@@ -1,11 +1,10 @@
 import type { Clock } from '@blockbraid/core'
 import type { Association } from '../association/association.ts'
-import { abort } from '../nvme/abort.ts'
+import { abort } from '../nvme/admin.ts'
+import { ask } from '../nvme/ask.ts'
+import { decodeController } from '../nvme/controller-data.ts'
 import type { Command } from '../queue/command.ts'
 import { CommandState } from '../queue/command.ts'
-
-// Abort Command Limit in Identify Controller, 0's based (NVMe Base 2.1 §5.1.13.2.1).
-const ACL = 258
 
 /**
  * Has a live controller end what `owner` has sent, and waits for the answers, at most `limit` milliseconds: resolves to
@@ -33,14 +32,13 @@ export function openChanges(association: Association, owner: object): Command[] 
 }
 
 async function hint(association: Association, owner: object, signal: AbortSignal): Promise<void> {
-  const { identify } = association.controller
-  const most = (identify[ACL] ?? 0) + 1
+  const { abortLimit } = decodeController(association.controller.identify)
   const sent = openChanges(association, owner).filter(({ state }) => state !== CommandState.Waiting)
   const names = sent.map(({ queueId, cid }) => ({ queueId, cid }))
   const abortNext = async (): Promise<void> => {
     for (let next = names.shift(); next !== undefined && !signal.aborted; next = names.shift()) {
-      await association.run(abort(next.queueId, next.cid), { signal }).catch(() => {})
+      await association.run(ask(abort(next.queueId, next.cid)), { signal }).catch(() => {})
     }
   }
-  await Promise.all(Array.from({ length: Math.min(most, names.length) }, abortNext))
+  await Promise.all(Array.from({ length: Math.min(abortLimit, names.length) }, abortNext))
 }

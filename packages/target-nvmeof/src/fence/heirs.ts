@@ -1,6 +1,5 @@
 import type { SignalOptions } from '@blockbraid/core'
 import { BlockError } from '@blockbraid/core'
-import { isNamed } from '../nvme/cross-reset.ts'
 import type { LeftController } from '../place/fence-token.ts'
 import type { Place } from '../place/place.ts'
 import type { LadderHost } from './ladder.ts'
@@ -8,6 +7,7 @@ import { climbFor } from './ladder.ts'
 import { publishFence } from './news.ts'
 import { quietBy } from './quiet-time.ts'
 import type { SharedAssociation } from './shared-association.ts'
+import { isNamed } from './siblings.ts'
 
 // One try takes at most so long, milliseconds.
 const TRY = 10_000

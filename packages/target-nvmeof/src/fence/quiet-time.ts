@@ -1,5 +1,5 @@
-import { get16le } from '@blockbraid/wire'
 import type { ControllerFacts } from '../association/association.ts'
+import { decodeController } from '../nvme/controller-data.ts'
 
 /** How a controller watches its host, as far as the fence by time needs it. */
 export interface Watch {
@@ -19,13 +19,9 @@ export interface LastSigns {
   readonly quietAt: number
 }
 
-// Keep Alive Support in Identify Controller, in units of 100 ms (NVMe Base 2.1 §5.1.13.2.1).
-const KAS = 320
-const KAS_UNIT = 100
-
 /** How a controller watches; its timer may be as coarse as it says, and so be later than its time-out. */
 export function watchOf({ keepAliveTimeout, trafficBased, quiesceTime, identify }: ControllerFacts): Watch {
-  const step = Math.max(get16le(identify, KAS), 1) * KAS_UNIT
+  const step = Math.max(decodeController(identify).keepAliveGranularity, 1)
   return { keepAliveTimeout: Math.ceil(keepAliveTimeout / step) * step, trafficBased, quiesceTime }
 }
 

@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '@blockbraid/core'
 import type { Association, AssociationListener } from '../association/association.ts'
-import type { ControllerInstance } from '../nvme/cross-reset.ts'
-import { readResets, resetOther } from '../nvme/cross-reset.ts'
+import type { ControllerInstance } from '../nvme/admin.ts'
+import { readResets, resetOther } from './reset-command.ts'
 import { Slots } from './slots.ts'
 
 /** What came of a cross-controller reset. Only `done` proves anything. */
@@ -124,7 +124,7 @@ export class ResetDesk {
     for (const { id, instance, state } of log ?? []) {
       const key = keyOf({ id, instance })
       const random = this.#open.get(key)
-      if (state === 'under way' || random === undefined) continue
+      if (state === 'running' || random === undefined) continue
       this.#open.delete(key)
       if (state === 'done') this.#done.set(key, random)
       this.#waiting.get(key)?.(state === 'done')

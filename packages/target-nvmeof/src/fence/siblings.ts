@@ -1,14 +1,21 @@
 import type { Clock } from '@blockbraid/core'
 import { delay } from '@blockbraid/core'
 import type { Association, ControllerFacts } from '../association/association.ts'
-import type { ControllerInstance } from '../nvme/cross-reset.ts'
-import { isNamed } from '../nvme/cross-reset.ts'
+import type { ControllerInstance } from '../nvme/admin.ts'
 import type { Place } from '../place/place.ts'
 import { ResetDesk } from './reset-desk.ts'
 
 /** A controller that is to be ended: whose it is, and which. */
 export interface LostController extends ControllerInstance, Pick<ControllerFacts, 'model' | 'serial'> {
   readonly place: Pick<Place, 'hostNqn' | 'hostId' | 'subNqn'>
+}
+
+// No random number: the controller cannot be named.
+const NAMELESS = '0'.repeat(16)
+
+/** Whether a controller told what a cross-controller reset names it by. */
+export function isNamed({ instanceRandom }: ControllerInstance): boolean {
+  return instanceRandom !== NAMELESS
 }
 
 /** Every association that can be used now, and what may reset the controller of a lost one. */

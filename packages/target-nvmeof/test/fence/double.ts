@@ -146,7 +146,7 @@ export class DoubleAssociation implements Association {
       this.sent.push([sqe[0] as number, get16le(sqe, 40)])
       const answer = await Promise.race([ended, this.answers(sqe)])
       this.heardAt = this.#host.clock.now()
-      next = procedure.next({ status: 0, result: 0, resultHigh: 0, data: Buffer.alloc(0), ...answer })
+      next = procedure.next({ status: 0, result: 0, resultHigh: 0, data: resetLog(), ...answer })
     }
     return next.value
   }
