@@ -103,9 +103,10 @@ export function verify(nsid: number, range: NvmeRange): NvmeRequest {
   return ranged(IoOpcode.Verify, nsid, range, 0, 0)
 }
 
-/** Write Zeroes. `deallocate`: the blocks may be deallocated where they then read as zeroes. */
-export function writeZeroes(nsid: number, range: NvmeRange, deallocate = false): NvmeRequest {
-  return ranged(IoOpcode.WriteZeroes, nsid, range, deallocate ? RangeFlag.Deallocate : 0, 0)
+/** Write Zeroes. `deallocate`: the blocks may be deallocated where they then read as zeroes; `fua`: durable before it is answered. */
+export function writeZeroes(nsid: number, range: NvmeRange, deallocate = false, fua = false): NvmeRequest {
+  const flags = (deallocate ? RangeFlag.Deallocate : 0) | (fua ? RangeFlag.Fua : 0)
+  return ranged(IoOpcode.WriteZeroes, nsid, range, flags, 0)
 }
 
 /** Flush of a namespace. */

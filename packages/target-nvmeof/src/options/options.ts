@@ -1,8 +1,9 @@
 import type { BlockList } from 'node:net'
 import { isIP } from 'node:net'
+import { DISCOVERY_NQN } from '../nvme/fabrics.ts'
 import type { Portal } from '../place/portal.ts'
 import { DISCOVERY_PORT, NVME_PORT, parsePortal } from '../place/portal.ts'
-import { DISCOVERY_NQN, flag, integer, qualifiedName, text, wrong } from './check.ts'
+import { flag, integer, qualifiedName, text, wrong } from './check.ts'
 import type { HostIdentity } from './host-identity.ts'
 import { hostIdentity } from './host-identity.ts'
 import { networksOf } from './networks.ts'
@@ -65,11 +66,6 @@ export interface NvmeofOptions {
   toldPortals?: boolean | readonly string[]
   /** Portals that are used beside those listed, at most. @defaultValue 64 */
   maxToldPortals?: number
-  /**
-   * Key of this host's reservations, up to 16 hex digits after `0x`: where a reservation keeps this host out, it is
-   * registered with it, as long as nobody has taken it away. Left out: nothing is registered by itself.
-   */
-  registerKey?: string | number
 }
 
 /** {@link NvmeofOptions} with every default filled in. */
@@ -91,8 +87,6 @@ export interface Resolved extends HostIdentity {
   readonly localAddress: string | undefined
   readonly toldPortals: boolean | BlockList
   readonly maxToldPortals: number
-  /** `0x` and 16 hex digits. */
-  readonly registerKey: string | undefined
 }
 
 const DAY = 86_400_000
@@ -112,7 +106,7 @@ const numbers = {
 const known = new Set<string>([
   ...Object.keys(numbers),
   ...['portals', 'subsystem', 'namespaces', 'name', 'hostNqn', 'hostId', 'headerDigest', 'dataDigest'],
-  ...['localAddress', 'toldPortals', 'registerKey'],
+  ...['localAddress', 'toldPortals'],
 ])
 
 /** Checks options and fills the defaults in; throws a TypeError that names the field, never a secret. */
@@ -144,7 +138,6 @@ export function resolveOptions(options: NvmeofOptions): Resolved {
     dataDigest: flag('dataDigest', options.dataDigest ?? false),
     localAddress,
     toldPortals: networksOf(options.toldPortals ?? true),
-    registerKey: options.registerKey === undefined ? undefined : reservationKey(options.registerKey),
     ...(Object.fromEntries(
       Object.entries(numbers).map(([field, [least, most, otherwise]]) => [
         field,
@@ -170,13 +163,4 @@ function portalsOf(value: unknown, port: number): readonly Portal[] {
 function namespacesOf(value: unknown): readonly number[] {
   if (!Array.isArray(value) || value.length === 0) throw wrong('namespaces', value, 'a list of at least one number')
   return value.map((nsid, index) => integer(`namespaces[${index}]`, nsid, 1, 0xffff_fffe))
-}
-
-// YAML takes 0xabc for a number.
-function reservationKey(value: unknown): string {
-  const given = typeof value === 'number' && Number.isSafeInteger(value) ? `0x${value.toString(16)}` : value
-  if (typeof given === 'string' && /^0x[0-9a-f]{1,16}$/i.test(given) && !/^0x0+$/.test(given)) {
-    return `0x${given.slice(2).toLowerCase().padStart(16, '0')}`
-  }
-  throw wrong('registerKey', value, 'a text such as "0xabcd": 0x and up to 16 hex digits, not all of them 0')
 }

@@ -51,7 +51,6 @@ describe('the options of NVMe/TCP', () => {
     ['digests that are no flag', { dataDigest: 'yes' }, 'options.dataDigest is "yes"; it must be true or false'],
     ['a host id that is no UUID', { hostId: '1234' }, 'options.hostId is "1234"; it must be a UUID such as'],
     ['a host id of zeroes', { hostId: '00000000-0000-0000-0000-000000000000' }, 'not all of it 0'],
-    ['a key of zeroes', { registerKey: '0x0' }, 'options.registerKey is "0x0"'],
     ['a network that is none', { toldPortals: ['192.0.2.0/33'] }, 'options.toldPortals[0] is "192.0.2.0/33"'],
     ['a name as local address', { localAddress: 'eth0' }, 'options.localAddress is "eth0"'],
     ['what nobody knows', { lun: 3 }, 'options.lun is unknown'],
@@ -61,13 +60,8 @@ describe('the options of NVMe/TCP', () => {
     expect(resolve).toThrow(message)
   })
 
-  it('write a key of reservations in one way', () => {
-    expect(resolveOptions({ ...good, registerKey: 0xabc }).registerKey).toBe('0x0000000000000abc')
-    expect(resolveOptions({ ...good, registerKey: '0xABCD' }).registerKey).toBe('0x000000000000abcd')
-  })
-
-  it('register nothing while somebody only looks around', () => {
-    expect(scout({ ...good, registerKey: '0x1' })).toEqual(good)
+  it('are the same for somebody who only looks around', () => {
+    expect(scout(good)).toEqual(good)
   })
 })
 

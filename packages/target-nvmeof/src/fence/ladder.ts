@@ -1,0 +1,136 @@
+import type { Clock, Fence, Host } from '@blockbraid/core'
+import { abortable, delay } from '@blockbraid/core'
+import type { Association } from '../association/association.ts'
+import { crossReset } from './cross-reset.ts'
+import type { LastSigns, Watch } from './quiet-time.ts'
+import { quietBy, watchOf } from './quiet-time.ts'
+import type { LostController, Siblings } from './siblings.ts'
+
+/** What the rungs of the ladder need. */
+export interface LadderHost extends Host {
+  readonly siblings: Siblings
+  /** What is taken for the Command Quiesce Time of a controller that does not state it, milliseconds. */
+  readonly quiesceTime: number
+}
+
+/** As `FenceProof.by` says it. */
+export const By = {
+  Answered: 'answered',
+  Disabled: 'controller disabled',
+  CrossReset: 'cross-controller reset',
+  Time: 'time',
+  Nothing: 'nothing',
+} as const
+
+// An admin queue that answers nothing for so long is not waited for, milliseconds.
+const ANSWER = 1000
+// What can be disabled should not take the place of what cannot: CCRL is small. Milliseconds.
+const HEAD_START = 200
+
+/**
+ * Proves that nothing that was sent through a lost association can change data any more, by whatever proves it first:
+ * its controller is disabled, or reset through a sibling, or has given up by itself. Undefined only when `signal` fires.
+ */
+export async function climb(lost: Association, host: LadderHost, signal: AbortSignal): Promise<Fence | undefined> {
+  const { clock } = host
+  const over = new AbortController()
+  const both = AbortSignal.any([signal, over.signal])
+  // Nothing is sent through it after that: the time of the last rung begins.
+  const disabling = disable(lost, clock, both).finally(() => lost.release())
+  const signs = async (): Promise<LastSigns> => {
+    await disabling
+    return { heardAt: lost.heardAt, quietAt: clock.now() }
+  }
+  const headStart = delay(clock, HEAD_START, both).then(() => false)
+  const resetting = Promise.race([disabling, headStart]).then((disabled) =>
+    disabled ? false : crossReset(named(lost), host.siblings, host.random, both),
+  )
+  const rungs: Promise<Fence | undefined>[] = [
+    disabling.then((done) => (done ? { by: By.Disabled, assumed: false } : undefined)),
+    resetting.then((done) => (done ? { by: By.CrossReset, assumed: false } : undefined)),
+    signs().then((last) => byTime(last, watchOf(lost.controller), host, both)),
+  ]
+  const proof = await firstOf(rungs)
+  over.abort()
+  return proof
+}
+
+/** The same for a controller of a process that has ended, which fell silent before `quietAt`. */
+export async function climbFor(
+  lost: LostController & Watch,
+  quietAt: number,
+  host: LadderHost,
+  signal: AbortSignal,
+): Promise<Fence | undefined> {
+  const over = new AbortController()
+  const both = AbortSignal.any([signal, over.signal])
+  const proof = await firstOf([
+    crossReset(lost, host.siblings, host.random, both).then((done) =>
+      done ? { by: By.CrossReset, assumed: false } : undefined,
+    ),
+    byTime({ heardAt: quietAt, quietAt }, lost, host, both),
+  ])
+  over.abort()
+  return proof
+}
+
+/** How a live association would be fenced if it were lost now and its admin queue with it. */
+export function fenceInTheWorstCase(association: Association, siblings: Siblings): Fence {
+  const { controller } = association
+  if (siblings.of(named(association)).length > 0) return { by: By.CrossReset, assumed: false }
+  if (controller.keepAliveTimeout === 0) return { by: By.Nothing, assumed: false }
+  return timed(controller)
+}
+
+function timed({ quiesceTime }: Watch): Fence {
+  return { by: By.Time, assumed: quiesceTime === 0 }
+}
+
+function named({ place, controller }: Association): LostController {
+  const { id, instance, instanceRandom, model, serial } = controller
+  return { place, id, instance, instanceRandom, model, serial }
+}
+
+/** The first of them that is a proof; undefined where none is. */
+function firstOf(rungs: readonly Promise<Fence | undefined>[]): Promise<Fence | undefined> {
+  return new Promise((resolve) => {
+    for (const rung of rungs) void rung.then((proof) => proof !== undefined && resolve(proof))
+    void Promise.all(rungs).then(() => resolve(undefined))
+  })
+}
+
+/** Disables its controller, as long as its admin queue answers. */
+async function disable(lost: Association, clock: Clock, signal: AbortSignal): Promise<boolean> {
+  const mute = new AbortController()
+  const over = new AbortController()
+  const watch = async (): Promise<void> => {
+    for (let heard = -1; !over.signal.aborted && heard !== lost.heardAt; ) {
+      heard = lost.heardAt
+      await delay(clock, ANSWER, over.signal)
+    }
+    mute.abort()
+  }
+  void watch()
+  const both = AbortSignal.any([signal, mute.signal])
+  try {
+    return await abortable(lost.disable({ signal: both }), both)
+  } catch {
+    return false
+  } finally {
+    over.abort()
+  }
+}
+
+async function byTime(
+  last: LastSigns,
+  watch: Watch,
+  { clock, quiesceTime }: LadderHost,
+  signal: AbortSignal,
+): Promise<Fence | undefined> {
+  const at = quietBy(last, watch, quiesceTime)
+  if (at === undefined) return undefined
+  for (let left = at - clock.now(); left > 0 && !signal.aborted; left = at - clock.now()) {
+    await delay(clock, left / 1000, signal)
+  }
+  return signal.aborted ? undefined : timed(watch)
+}

@@ -1,0 +1,33 @@
+import type { CommandOptions, CommandSet, CommandVerdict } from '@blockbraid/core'
+import { NOT_EXECUTED } from '@blockbraid/core'
+import type { NvmeCommand } from './command.ts'
+import { changesReservations, isIdempotent, mayChangeData } from './effects.ts'
+import type { Completion } from './procedure.ts'
+import { judge } from './status.ts'
+
+/** The protocol of {@link nvmeCommands}. */
+export const NVME = 'nvme'
+
+/** What a controller answered, whatever the status. */
+export type NvmeAnswer = Completion
+
+/** The command set of a path that speaks NVMe. */
+export type NvmeCommandSet = CommandSet<NvmeCommand, NvmeAnswer>
+
+/** Makes the command set of a path that speaks NVMe of how it sends one command. */
+export function nvmeCommands(
+  send: (command: NvmeCommand, data: Uint8Array | number, options: CommandOptions) => Promise<NvmeAnswer>,
+): NvmeCommandSet {
+  return {
+    protocol: NVME,
+    send,
+    verdict,
+    mayRepeat: isIdempotent,
+    mayChangeData,
+    changedReservations: (command, { status }) => changesReservations(command) && status === 0,
+  }
+}
+
+function verdict({ status }: NvmeAnswer): CommandVerdict {
+  return (judge(status).status & NOT_EXECUTED) === 0 ? 'ran' : 'elsewhere'
+}
