@@ -2,8 +2,8 @@ import { LogPage } from './admin.ts'
 
 /** Bits of Asynchronous Event Configuration, the same as those of OAES from bit 8 on (NVMe Base 2.1 §5.1.25.1.5). */
 export const EventBit = {
-  /** Critical warnings of the SMART log: bits 5:0. */
-  Critical: 0x3f,
+  /** Critical warnings of the SMART log: bits 4:0, which every controller knows. */
+  Critical: 0x1f,
   /** Namespaces came, went or changed. */
   Namespaces: 2 ** 8,
   /** The ANA log changed. */

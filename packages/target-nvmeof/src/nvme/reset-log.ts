@@ -14,8 +14,6 @@ export interface ResetEntry {
   /** CNTLID and CIU of the controller that is reset. */
   readonly id: number
   readonly instance: number
-  /** CNTLID of the controller that was asked to. */
-  readonly by: number
   readonly state: 'running' | 'done' | 'failed'
 }
 
@@ -29,7 +27,6 @@ export function decodeResetLog(bytes: Uint8Array): ResetEntry[] {
     entries.push({
       id: get16le(bytes, at),
       instance: bytes[at + 2]!,
-      by: get16le(bytes, at + 4),
       // A state that is not known proves nothing.
       state: state === 0 ? 'running' : state === 1 ? 'done' : 'failed',
     })

@@ -105,14 +105,13 @@ export function anaLog(
 }
 
 /** A log of cross-controller resets. */
-export function resetLog(...entries: { id: number; instance: number; by?: number; state: number }[]): Uint8Array {
+export function resetLog(...entries: { id: number; instance: number; state: number }[]): Uint8Array {
   const bytes = new Uint8Array(8 + 8 * entries.length)
   put16le(bytes, 0, entries.length)
-  entries.forEach(({ id, instance, by = 1, state }, index) => {
+  entries.forEach(({ id, instance, state }, index) => {
     const at = 8 + 8 * index
     put16le(bytes, at, id)
     bytes[at + 2] = instance
-    put16le(bytes, at + 4, by)
     bytes[at + 6] = state
   })
   return bytes

@@ -142,13 +142,13 @@ describe('the log of cross-controller resets', () => {
   it('has a state that is proven, or none', () => {
     const log = resetLog(
       { id: 1, instance: 2, state: 0 },
-      { id: 3, instance: 4, by: 9, state: 1 },
+      { id: 3, instance: 4, state: 1 },
       { id: 5, instance: 6, state: 7 },
     )
     expect(decodeResetLog(log)).toEqual([
-      { id: 1, instance: 2, by: 1, state: 'running' },
-      { id: 3, instance: 4, by: 9, state: 'done' },
-      { id: 5, instance: 6, by: 1, state: 'failed' },
+      { id: 1, instance: 2, state: 'running' },
+      { id: 3, instance: 4, state: 'done' },
+      { id: 5, instance: 6, state: 'failed' },
     ])
   })
 
