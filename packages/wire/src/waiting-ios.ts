@@ -40,14 +40,14 @@ export class WaitingIos {
     this.#tries.set(io, this.tries(io))
   }
 
-  /** An Io is sent again, after a pause that grows from one to the next. */
-  retryLater(io: Io, send: (io: Io) => void): void {
+  /** An Io is sent again, after `pause` milliseconds; left out: after a pause that grows from one to the next. */
+  retryLater(io: Io, send: (io: Io) => void, pause?: number): void {
     const tries = this.tries(io)
     this.#tries.set(io, tries)
-    const pause = Math.min(FIRST_PAUSE * 2 ** tries, LONGEST_PAUSE)
+    const wait = pause ?? Math.min(FIRST_PAUSE * 2 ** tries, LONGEST_PAUSE)
     this.#pauses.set(
       io,
-      this.#clock.after(pause, () => {
+      this.#clock.after(wait, () => {
         this.#pauses.delete(io)
         send(io)
       }),

@@ -1,15 +1,8 @@
 import { BlockError } from '@blockbraid/core'
-import type { TargetAddress } from './address.ts'
+import type { FoundTarget, ToldAddress } from '@blockbraid/wire'
 import { parseTargetAddress } from './address.ts'
 import { isIscsiName, isUsableName } from './names.ts'
 import { shown, splitText } from './text.ts'
-
-/** A target of a SendTargets answer; without portals it is reached where the answer came from. */
-export interface FoundTarget {
-  /** iSCSI name. */
-  readonly name: string
-  readonly portals: readonly TargetAddress[]
-}
 
 /** Hears of an entry that is left out, in words. */
 export type OnOdd = (what: string) => void
@@ -22,8 +15,8 @@ const limit = 10_000
  * be. Without, it throws PROTOCOL, and TOO_LARGE above 10 000 portals; above 10 000 targets it throws TOO_LARGE in any case.
  */
 export function parseSendTargets(bytes: Uint8Array, odd?: OnOdd): FoundTarget[] {
-  const targets = new Map<string, Map<string, TargetAddress>>()
-  let current: Map<string, TargetAddress> | undefined
+  const targets = new Map<string, Map<string, ToldAddress>>()
+  let current: Map<string, ToldAddress> | undefined
   let portals = 0
   // The addresses of a target that is left out are left out with it.
   let skips = false

@@ -13,19 +13,15 @@ import type {
   Timer,
 } from '@blockbraid/core'
 import { abortable, BlockError, createEmitter, systemHost } from '@blockbraid/core'
-import { SharedTry } from '@blockbraid/wire'
+import type { Listing, Remark, SurveyHost, TargetPlace, Telling } from '@blockbraid/wire'
+import { SharedTry, Survey, ToldPortals } from '@blockbraid/wire'
 import type { Lun } from '../scsi/lun.ts'
 import type { Session } from '../session/session.ts'
-import type { Listing } from './discovery/listing.ts'
 import { fillListing } from './discovery/listing.ts'
-import type { Place, Telling } from './discovery/places.ts'
+import { iscsiNaming, weakRemarks } from './discovery/naming.ts'
 import { leadToOneGroup } from './discovery/prove-system.ts'
 import { askTargets } from './discovery/send-targets.ts'
-import type { SurveyHost } from './discovery/survey.ts'
-import { Survey } from './discovery/survey.ts'
-import { Systems } from './discovery/systems.ts'
-import { ToldPortals } from './discovery/told.ts'
-import type { WeakPlace } from './nexus/logins.ts'
+import { Systems, toldOf } from './discovery/systems.ts'
 import { Logins } from './nexus/logins.ts'
 import type { Nexus } from './nexus/nexus.ts'
 import { Nexuses } from './nexus/nexuses.ts'
@@ -53,16 +49,13 @@ export function iscsi(options: IscsiOptions, host: Host = systemHost): IscsiTarg
 // One change of an array is told by each of its logical units, milliseconds.
 const CHANGED_DELAY = 50
 
-class Initiator implements IscsiTarget, SurveyHost {
+class Initiator implements IscsiTarget {
   readonly name: string
   readonly initiator: string
-  readonly portals: readonly Portal[]
-  readonly target: string | undefined
-  readonly luns: readonly number[] | undefined
-  readonly told: ToldPortals
+  readonly #told: ToldPortals
   readonly clock: Clock
   readonly events: Emitter<TargetEvents> = createEmitter()
-  readonly systems = new Systems((targetName, one, other) => this.#leadToOne(targetName, one, other))
+  readonly #systems = new Systems((targetName, one, other) => this.#leadToOne(targetName, one, other))
   readonly #options: Resolved
   readonly #salt: string
   readonly #logins: Logins
@@ -80,19 +73,16 @@ class Initiator implements IscsiTarget, SurveyHost {
     this.clock = clock
     this.name = options.name
     this.initiator = options.initiator
-    this.portals = options.portals
-    this.target = options.target
-    this.luns = options.luns
-    this.told = new ToldPortals({ from: options.toldPortals, most: options.maxToldPortals }, options.portals)
+    this.#told = new ToldPortals({ from: options.toldPortals, most: options.maxToldPortals }, options.portals)
     this.#salt = options.isid === 'random' ? randomBytes(16).toString('hex') : ''
     this.#logins = new Logins(
       clock,
       options,
-      (to) => this.told.allows(to) || this.portals.some((one) => one.host === to),
+      (to) => this.#told.allows(to) || options.portals.some((one) => one.host === to),
     )
     this.#nexuses = new Nexuses(host, (place, how) => this.#logins.open(place, how))
-    this.#paths = new Paths(clock, options, this.#ended.signal, (why) => this.changed(why))
-    this.#survey = new Survey(this, this.#ended.signal)
+    this.#paths = new Paths(clock, options, this.#ended.signal, (why) => this.#changed(why))
+    this.#survey = new Survey(this.#surveyHost(), this.#ended.signal)
   }
 
   async discover({ signal, note, again = false }: DiscoverOptions = {}): Promise<readonly PathInfo[]> {
@@ -109,23 +99,36 @@ class Initiator implements IscsiTarget, SurveyHost {
     return infos
   }
 
-  async list(listing: Listing, heard: (disk: boolean) => void, signal: AbortSignal): Promise<void> {
+  async #list(listing: Listing, heard: (disk: boolean) => void, signal: AbortSignal): Promise<void> {
     const nexus = this.#nexus(listing.place, undefined)
     const session = await nexus.acquire({ signal })
     try {
       const options = { clock: this.clock, timeout: this.#options.taskTimeout, signal }
-      await fillListing(listing, this.luns, { session, owner: {}, options }, heard)
+      await fillListing(listing, this.#options.luns, { session, owner: {}, options }, heard)
     } finally {
       nexus.release()
     }
   }
 
-  inUse(): readonly PathInfo[] {
-    return this.#paths.inUse()
-  }
-
-  weak(): readonly WeakPlace[] {
-    return this.#logins.weak()
+  #surveyHost(): SurveyHost {
+    const { name, portals, target, luns } = this.#options
+    return {
+      ...iscsiNaming,
+      clock: this.clock,
+      name,
+      portals,
+      target,
+      units: luns,
+      told: this.#told,
+      guesses: true,
+      askPortal: (portal, signal) =>
+        this.#asking.ask(portal.address, signal, (shared) => this.#sendTargets(portal, shared)),
+      list: (listing, heard, signal) => this.#list(listing, heard, signal),
+      tellSystems: (infos, tellings, answers) => this.#systems.tell(infos, toldOf(tellings, portals), answers),
+      inUse: () => this.#paths.inUse(),
+      remarks: (): Remark[] => weakRemarks(this.#logins.weak()),
+      changed: (why) => this.#changed(why),
+    }
   }
 
   async connect(info: PathInfo, { signal, recent = false, progress }: ConnectOptions = {}): Promise<Path> {
@@ -161,7 +164,7 @@ class Initiator implements IscsiTarget, SurveyHost {
     }
   }
 
-  #nexus({ targetName, portal }: Pick<Place, 'targetName' | 'portal'>, lun: Lun | undefined): Nexus {
+  #nexus({ targetName, portal }: Pick<TargetPlace, 'targetName' | 'portal'>, lun: Lun | undefined): Nexus {
     const own = this.#options.sessionPerLun && lun !== undefined ? lun.name : ''
     const { initiator } = this
     const isid = isidOf(initiator, targetName, portal.address, own, this.#salt)
@@ -201,15 +204,11 @@ class Initiator implements IscsiTarget, SurveyHost {
   /** Whether one of the portals may lead to that target. */
   #reaches({ targetName, portal }: NexusPlace): boolean {
     return (
-      this.target === targetName ||
-      this.portals.some(({ address }) => address === portal.address) ||
+      this.#options.target === targetName ||
+      this.#options.portals.some(({ address }) => address === portal.address) ||
       this.#survey.hasFound(targetName) ||
       this.#nexuses.hasSession(targetName)
     )
-  }
-
-  sendTargets(portal: Portal, signal: AbortSignal): Promise<Telling> {
-    return this.#asking.ask(portal.address, signal, (shared) => this.#sendTargets(portal, shared))
   }
 
   async #sendTargets(portal: Portal, signal: AbortSignal): Promise<Telling> {
@@ -219,7 +218,7 @@ class Initiator implements IscsiTarget, SurveyHost {
     return askTargets(session, portal, AbortSignal.any([signal, this.#ended.signal]))
   }
 
-  changed(why: string): void {
+  #changed(why: string): void {
     if (this.#closed !== undefined) return
     this.#saysChanged ??= this.clock.after(CHANGED_DELAY, () => {
       this.#saysChanged = undefined

@@ -1,35 +1,15 @@
-import { isIPv6 } from 'node:net'
+import type { Portal } from '@blockbraid/wire'
+import { portalOf, readPortal } from '@blockbraid/wire'
 
-/** One address of a target. */
-export interface Portal {
-  /** DNS name, IPv4 address, or IPv6 address without brackets. */
-  readonly host: string
-  readonly port: number
-  /** `host:port`, an IPv6 host in brackets, lower case; what ids are made of. */
-  readonly address: string
-}
+export type { Portal }
+export { portalOf }
 
 /** The port that IANA has given to I/O controllers of NVMe/TCP. */
 export const NVME_PORT = 4420
 /** The one for discovery controllers. */
 export const DISCOVERY_PORT = 8009
 
-/** The portal at `host` and `port`. */
-export function portalOf(host: string, port: number): Portal {
-  // The name of an interface, behind the %, keeps its letters.
-  const name = host.replace(/^[^%]+/, (address) => address.toLowerCase())
-  return { host: name, port, address: name.includes(':') ? `[${name}]:${port}` : `${name}:${port}` }
-}
-
 /** Reads `host`, `host:port`, `[v6]`, `[v6]:port`, `[v6%interface]:port`. Undefined where it is anything else. */
 export function parsePortal(text: string, defaultPort = NVME_PORT): Portal | undefined {
-  const match = /^(?:\[([0-9a-fA-F:.]+(?:%[A-Za-z0-9._-]{1,32})?)\]|([A-Za-z0-9._-]{1,255}))(?::([0-9]{1,5}))?$/.exec(
-    text,
-  )
-  if (match === null) return undefined
-  const [, v6, name, portText] = match
-  if (v6 !== undefined && !isIPv6(v6)) return undefined
-  const port = portText === undefined ? defaultPort : Number(portText)
-  if (port < 1 || port > 65535) return undefined
-  return portalOf((v6 ?? name) as string, port)
+  return readPortal(text, defaultPort)
 }

@@ -1,5 +1,7 @@
 import type { PathInfo } from '@blockbraid/core'
 import { BlockError, Errno, errnoOf, messageOf } from '@blockbraid/core'
+import type { Listing, TargetPlace } from '@blockbraid/wire'
+import { Limiter } from '@blockbraid/wire'
 import { reportLuns } from '../../scsi/cdb.ts'
 import type { Lun } from '../../scsi/lun.ts'
 import { lunNumber, lunOf, parseLun } from '../../scsi/lun.ts'
@@ -9,61 +11,6 @@ import type { Asker } from '../unit/ask.ts'
 import { ask, ScsiError } from '../unit/ask.ts'
 import type { Identity } from '../unit/disk.ts'
 import { productOf, readCapacity, readIdentity } from '../unit/disk.ts'
-import { Limiter } from './limiter.ts'
-import type { Place } from './places.ts'
-
-/** What is to be said of a logical unit. */
-export interface LunNote {
-  /** Its name. */
-  readonly lun: string
-  readonly text: string
-  readonly missing: boolean
-}
-
-/** What is found at a place, as far as it has answered. */
-export class Listing {
-  readonly place: Place
-  /** What was found there before, by the name of the logical unit. */
-  readonly before: ReadonlyMap<string, PathInfo>
-  /** Logical units that are not asked again. */
-  readonly #kept: ReadonlyMap<string, PathInfo>
-  /** By the name of the logical unit. */
-  readonly infos = new Map<string, PathInfo>()
-  readonly notes: LunNote[] = []
-  /** Names of logical units that are asked and have not answered. */
-  readonly waiting = new Set<string>()
-  /** Why those that do not tell their size do not. */
-  readonly sizeless = new Map<string, string>()
-  /** Said of the place as a whole. */
-  readonly remarks = new Set<string>()
-  /** Whether each logical unit has answered, or has failed to. */
-  complete = false
-
-  constructor(place: Place, before: ReadonlyMap<string, PathInfo>, kept: ReadonlyMap<string, PathInfo> = new Map()) {
-    this.place = place
-    this.before = before
-    this.#kept = kept
-  }
-
-  /** Whether a logical unit is taken to be what it was; then it is listed. */
-  keep(lun: string): boolean {
-    const info = this.#kept.get(lun)
-    if (info !== undefined) this.infos.set(lun, info)
-    return info !== undefined
-  }
-
-  /** What logical units have said themselves, by name. */
-  get sure(): ReadonlyMap<string, PathInfo> {
-    const odd = new Set(this.notes.map(({ lun }) => lun))
-    return new Map([...this.infos].filter(([lun]) => !odd.has(lun) && !this.sizeless.has(lun)))
-  }
-
-  /** What there is, with what was there before in place of what has not answered. */
-  get found(): PathInfo[] {
-    const kept = [...this.waiting].flatMap((lun) => this.before.get(lun) ?? [])
-    return [...this.infos.values(), ...kept]
-  }
-}
 
 /** Logical units that are taken of one portal. */
 export const MAX_LUNS = 4096
@@ -141,7 +88,7 @@ function isGone(error: ScsiError): boolean {
 async function describe(listing: Listing, lun: Lun, named: boolean, asker: Asker): Promise<PathInfo | undefined> {
   const { name } = lun
   const before = listing.before.get(name)
-  const note = (text: string, missing: boolean): void => void listing.notes.push({ lun: name, text, missing })
+  const note = (text: string, missing: boolean): void => void listing.notes.push({ unit: name, text, missing })
   try {
     const identity = await readIdentity(asker)
     if (identity === undefined) {
@@ -169,7 +116,7 @@ async function describe(listing: Listing, lun: Lun, named: boolean, asker: Asker
   }
 }
 
-function infoOf(place: Place, lun: Lun, identity: Identity, size: number, blockSize: number): PathInfo {
+function infoOf(place: TargetPlace, lun: Lun, identity: Identity, size: number, blockSize: number): PathInfo {
   const { portal, targetName } = place
   return {
     id: pathId({ targetName, portal, lun }),

@@ -1,8 +1,8 @@
 import { BlockError } from '@blockbraid/core'
+import type { Telling } from '@blockbraid/wire'
 import { parseSendTargets } from '../../login/send-targets.ts'
 import type { Session } from '../../session/session.ts'
 import type { Portal } from '../place/portal.ts'
-import type { Telling } from './places.ts'
 
 const TEXT_LIMIT = 4 * 1024 * 1024
 

@@ -1,10 +1,10 @@
 import type { PathInfo } from '@blockbraid/core'
 import { madeByDefault } from '@blockbraid/core'
+import type { Telling } from '@blockbraid/wire'
+import { toldPortal } from '@blockbraid/wire'
 import type { PathPlace } from '../place/path-id.ts'
 import { parsePathId } from '../place/path-id.ts'
 import type { Portal } from '../place/portal.ts'
-import type { Telling } from './places.ts'
-import { toldPortal } from './told.ts'
 
 /** Addresses that a portal told of a target; by target and portal. */
 export type Told = ReadonlyMap<string, ReadonlyMap<string, ReadonlySet<string>>>

@@ -1,5 +1,6 @@
-import type { Clock, Timer } from '@blockbraid/core'
+import type { Clock } from '@blockbraid/core'
 import { BlockError } from '@blockbraid/core'
+import { Pulse } from '@blockbraid/wire'
 import { testUnitReady } from '../../scsi/cdb.ts'
 import { News } from '../../scsi/status.ts'
 import type { Asker } from '../unit/ask.ts'
@@ -29,10 +30,6 @@ const IDLE_POLLS_TO_LOOK = 3
 // With each of so many polls size and limits are read, too: no unit attention need tell of them.
 const POLLS_TO_MEASURE = 6
 
-// How much of an interval the first poll, and each later one, waits at least.
-const EARLIEST = 0.5
-const EARLY = 0.95
-
 /**
  * Asks now and then who answers, also on a path that is busy: LIO lets a LUN number lead to another volume without a
  * unit attention. A path without I/O is asked for news, too, since unit attentions come with the answer to a command.
@@ -41,54 +38,40 @@ export class Poll {
   readonly #path: Reviewed
   readonly #review: Review
   readonly #host: PollHost
-  #timer: Timer | undefined
-  #beat: Timer | undefined
+  readonly #pulse: Pulse
   #polls = 0
-  // Paths that were opened at once must not ask at once for ever.
-  #phase: number
 
   constructor(path: Reviewed, review: Review, host: PollHost) {
     this.#path = path
     this.#review = review
     this.#host = host
-    this.#phase = hash(path.id)
-    this.#schedule(EARLIEST)
+    const { clock, interval, isOpen } = host
+    this.#pulse = new Pulse(path.id, {
+      clock,
+      interval,
+      isOpen,
+      awake: () => review.awake(),
+      ask: () => this.#askForNews(),
+    })
   }
 
   stop(): void {
-    this.#timer?.cancel()
-    this.#beat?.cancel()
-  }
-
-  /** The next poll comes within an interval, and not before this part of it. */
-  #schedule(earliest: number): void {
-    this.#phase = (Math.imul(this.#phase, 1_664_525) + 1_013_904_223) >>> 0
-    const wait = this.#host.interval * (earliest + ((1 - earliest) * this.#phase) / 2 ** 32)
-    this.#timer = this.#host.clock.after(wait, () => void this.#askForNews())
-  }
-
-  #stayAwake(): void {
-    this.#review.awake()
-    this.#beat = this.#host.clock.after(this.#host.interval, () => this.#stayAwake())
+    this.#pulse.stop()
   }
 
   async #askForNews(): Promise<void> {
     const quiet = this.#host.wasQuiet()
     this.#polls++
-    this.#stayAwake()
-    if (!this.#review.checking) {
-      try {
-        if (takesIo(this.#path.access)) await this.#ask(quiet)
-        else this.#review.hear(News.Access | News.Capacity)
-      } catch (error) {
-        if (error instanceof ScsiError) this.#host.refused(error)
-        // The news is heard; a lost session tells of itself, and one that answers others is not dead.
-        const timedOut = BlockError.is(error) && error.code === 'TIMED_OUT'
-        if (timedOut && this.#host.wasQuiet()) this.#host.fail(error)
-      }
+    if (this.#review.checking) return
+    try {
+      if (takesIo(this.#path.access)) await this.#ask(quiet)
+      else this.#review.hear(News.Access | News.Capacity)
+    } catch (error) {
+      if (error instanceof ScsiError) this.#host.refused(error)
+      // The news is heard; a lost session tells of itself, and one that answers others is not dead.
+      const timedOut = BlockError.is(error) && error.code === 'TIMED_OUT'
+      if (timedOut && this.#host.wasQuiet()) this.#host.fail(error)
     }
-    this.#beat?.cancel()
-    if (this.#host.isOpen()) this.#schedule(EARLY)
   }
 
   async #ask(quiet: boolean): Promise<void> {
@@ -100,11 +83,4 @@ export class Poll {
     // Whoever waits for it to be writable again has no command that would hear of it.
     else if (this.#path.limits.readOnly && !(await readProtection(asker))) this.#review.hear(News.Capacity)
   }
-}
-
-/** FNV-1a: other texts, other numbers. */
-function hash(text: string): number {
-  let sum = 0x811c_9dc5
-  for (let at = 0; at < text.length; at++) sum = Math.imul(sum ^ text.charCodeAt(at), 0x0100_0193)
-  return sum >>> 0
 }

@@ -1,25 +1,30 @@
 import type { PathInfo } from '@blockbraid/core'
 import { madeByDefault } from '@blockbraid/core'
-import type { PathPlace } from '../place/path-id.ts'
-import { parsePathId, pathId } from '../place/path-id.ts'
-import type { Portal } from '../place/portal.ts'
-import type { Place } from './places.ts'
+import type { Portal } from '../portal.ts'
+import type { TargetPlace } from './places.ts'
 import { keyOf } from './places.ts'
 
 /** What was found at places, by `keyOf`. */
 export type Lists = ReadonlyMap<string, readonly PathInfo[]>
 
+/** Gives the id of the path to a unit, by its name, at a place. */
+export type PathIds = (place: Pick<TargetPlace, 'targetName' | 'portal'>, unit: string) => string
+
 /** The same paths at another portal. */
-export function movedTo({ targetName, portal }: Pick<Place, 'targetName' | 'portal'>, infos: readonly PathInfo[]) {
-  return infos.map((info) => ({
-    ...info,
-    id: pathId({ targetName, portal, lun: (parsePathId(info.id) as PathPlace).lun }),
-    address: portal.address,
-  }))
+export function movedTo(
+  place: Pick<TargetPlace, 'targetName' | 'portal'>,
+  infos: readonly PathInfo[],
+  idOf: PathIds,
+): PathInfo[] {
+  return infos.map((info) => ({ ...info, id: idOf(place, info.lun as string), address: place.portal.address }))
 }
 
 /** What a place of the same portal group has, where there is one that was listed. */
-export function likeGroup(place: Place, places: Iterable<Place>, lists: Lists): readonly PathInfo[] | undefined {
+export function likeGroup(
+  place: TargetPlace,
+  places: Iterable<TargetPlace>,
+  lists: Lists,
+): readonly PathInfo[] | undefined {
   if (place.group === undefined) return undefined
   for (const other of places) {
     const infos = lists.get(keyOf(other)) ?? []
@@ -32,7 +37,10 @@ export function likeGroup(place: Place, places: Iterable<Place>, lists: Lists): 
 const MOST_TOLD = 8
 
 /** Without the places of a target at told portals beyond the most that are expected to answer. */
-export function withoutCrowds(places: readonly Place[], isConfigured: (address: string) => boolean): Place[] {
+export function withoutCrowds(
+  places: readonly TargetPlace[],
+  isConfigured: (address: string) => boolean,
+): TargetPlace[] {
   const counts = new Map<string, number>()
   return places.filter(({ targetName, portal }) => {
     if (isConfigured(portal.address)) return true
@@ -47,18 +55,19 @@ export function withoutCrowds(places: readonly Place[], isConfigured: (address: 
  * told which targets are behind a portal, each one may be: who answers is seen when it is tried.
  */
 export function expectedPaths(
-  places: readonly Pick<Place, 'targetName' | 'portal'>[],
+  places: readonly Pick<TargetPlace, 'targetName' | 'portal'>[],
   silent: readonly Portal[],
   lists: Lists,
+  idOf: PathIds,
 ): PathInfo[] {
   const byTarget = Map.groupBy([...lists.values()].flat(), ({ endpoint }) => endpoint as string)
   const guesses = silent.flatMap((portal) => [...byTarget.keys()].map((targetName) => ({ targetName, portal })))
   return [...places, ...guesses].flatMap((place) =>
-    movedTo(place, oneOfEach(byTarget.get(place.targetName) ?? [])).map((info) => ({ ...info, unseen: true })),
+    movedTo(place, oneOfEach(byTarget.get(place.targetName) ?? []), idOf).map((info) => ({ ...info, unseen: true })),
   )
 }
 
-/** The first path to each logical unit. */
+/** The first path to each unit. */
 function oneOfEach(infos: readonly PathInfo[]): readonly PathInfo[] {
   return [...Map.groupBy(infos, ({ lun }) => lun).values()].map(([first]) => first as PathInfo)
 }

@@ -1,12 +1,12 @@
 import type { DiscoveryNote } from '@blockbraid/core'
-import { printable } from '../../login/text.ts'
+import type { SurveyWords } from './words.ts'
 
-/** Something to say of a logical unit, of a target, of a portal, or of several of them: it is said once. */
+/** Something to say of a unit, of a target, of a portal, or of several of them: it is said once. */
 export interface Remark {
-  /** iSCSI name; left out for a portal as a whole. */
+  /** Name of a target; left out for a portal as a whole. */
   readonly targetName?: string | undefined
-  /** Name of a logical unit. */
-  readonly lun?: string | undefined
+  /** Name of a unit. */
+  readonly unit?: string | undefined
   /** Address of the portal where it is so; left out where it is no matter of one. */
   readonly portal?: string | undefined
   /** Whether the portal is one that was told of: they are named together. */
@@ -19,15 +19,15 @@ export interface Remark {
 const MOST_NAMED = 4
 
 /** One note for each thing that is wrong, wherever it is so. */
-export function notesOf(remarks: readonly Remark[]): DiscoveryNote[] {
+export function notesOf(remarks: readonly Remark[], words: Pick<SurveyWords, 'unit'>): DiscoveryNote[] {
   const groups = Map.groupBy(remarks, ({ targetName, portal, told, text, missing }) =>
     // What is wrong with a portal is its own matter; what is wrong with a target may be so at each of its portals.
     JSON.stringify([targetName ?? (told ? '' : portal), text, missing]),
   )
   return [...groups.values()].flatMap((same) => {
     const [{ targetName, text, missing }] = same as [Remark]
-    return placesIn(same).map(({ luns, portals }) => {
-      const unit = luns.length === 0 ? '' : `, LUN ${list(luns)}`
+    return placesIn(same).map(({ units, portals }) => {
+      const unit = units.length === 0 ? '' : `, ${words.unit} ${list(units)}`
       const where = portals.length === 0 ? '' : ` at ${list(portals)}`
       const place = targetName === undefined ? list(portals) : `${targetName}${unit}${where}`
       return { place: printable(place), text, missing }
@@ -35,14 +35,14 @@ export function notesOf(remarks: readonly Remark[]): DiscoveryNote[] {
   })
 }
 
-/** Logical units that are concerned at the same portals, together. */
-function placesIn(same: readonly Remark[]): { luns: string[]; portals: string[] }[] {
-  const byLun = [...Map.groupBy(same, ({ lun }) => lun)].map(([lun, own]) => ({
-    lun,
+/** Units that are concerned at the same portals, together. */
+function placesIn(same: readonly Remark[]): { units: string[]; portals: string[] }[] {
+  const byUnit = [...Map.groupBy(same, ({ unit }) => unit)].map(([unit, own]) => ({
+    unit,
     portals: named(own.map(({ portal }) => portal)),
   }))
-  return [...Map.groupBy(byLun, ({ portals }) => portals.join()).values()].map((alike) => ({
-    luns: named(alike.map(({ lun }) => lun)),
+  return [...Map.groupBy(byUnit, ({ portals }) => portals.join()).values()].map((alike) => ({
+    units: named(alike.map(({ unit }) => unit)),
     portals: (alike[0] as (typeof alike)[number]).portals,
   }))
 }
@@ -55,4 +55,9 @@ export function list(names: readonly string[]): string {
 
 function named(names: readonly (string | undefined)[]): string[] {
   return [...new Set(names)].filter((name) => name !== undefined)
+}
+
+// What a target tells must not end a line of a log.
+function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, '\ufffd')
 }

@@ -1,36 +1,38 @@
 import type { BlockError, PathInfo } from '@blockbraid/core'
-import { nearest } from '@blockbraid/wire'
-import { lunNumber, parseLun } from '../../scsi/lun.ts'
-import type { PathPlace } from '../place/path-id.ts'
-import { parsePathId } from '../place/path-id.ts'
-import type { Portal } from '../place/portal.ts'
+import type { Portal } from '../portal.ts'
 import type { Lists } from './expected.ts'
 import type { Listing } from './listing.ts'
+import { nearest } from './nearest.ts'
 import type { Remark } from './notes.ts'
 import { list } from './notes.ts'
-import type { Place } from './places.ts'
+import type { TargetPlace } from './places.ts'
 import { keyOf } from './places.ts'
 import type { Round } from './round.ts'
 import { MOST_PLACES } from './round.ts'
+import type { SurveyWords } from './words.ts'
 
 /** What remarks are made of. */
 export interface Facts {
   readonly name: string
   readonly portals: readonly Portal[]
   readonly target: string | undefined
-  readonly luns: readonly number[] | undefined
+  readonly units: readonly number[] | undefined
+  readonly words: SurveyWords
+  /** The number of a unit, by its name; undefined where it has none. */
+  numberOf(unit: string): number | undefined
+  /** Where a path leads, and to which unit. */
+  placeOf(info: PathInfo): Pick<TargetPlace, 'targetName' | 'portal'>
   readonly round: Round
   /** Places that are expected. */
-  readonly places: ReadonlyMap<string, Place>
+  readonly places: ReadonlyMap<string, TargetPlace>
   readonly lists: Lists
   /** Paths whose volume is in use. */
   readonly inUse: readonly PathInfo[]
-  /** Places where CHAP had nothing better than MD5; without a name, in discovery. */
-  readonly weak: readonly { readonly targetName: string | undefined; readonly portal: string }[]
+  /** What the protocol itself has to say. */
+  readonly more: readonly Remark[]
 }
 
 const LATE = 'has not answered yet'
-const WEAK = 'has no better CHAP than MD5, which is used: name it in chap.algorithms to agree to it'
 
 /** What is to be said of a look at the portals; `all` is what it lists. */
 export function remarksOf(facts: Facts, all: readonly PathInfo[]): Remark[] {
@@ -42,7 +44,7 @@ export function remarksOf(facts: Facts, all: readonly PathInfo[]): Remark[] {
     ...ofNumbers(facts),
     ...ofUsed(facts),
     ...ofTold(facts),
-    ...facts.weak.map((place) => ({ ...place, text: WEAK, missing: false })),
+    ...facts.more,
   ]
 }
 
@@ -81,11 +83,11 @@ function ofPlaces({ portals, round, places }: Facts): Remark[] {
   })
 }
 
-function ofTarget({ target, round, places }: Facts): Remark[] {
+function ofTarget({ target, round, places, words }: Facts): Remark[] {
   if (target === undefined || places.size > 0 || round.tellings.size === 0) return []
   const names = [...new Set([...round.tellings.values()].flatMap(({ found }) => found.map(({ name }) => name)))]
   const meant = nearest(target, names)
-  const others = names.length === 0 ? 'they tell of no target at all' : `they tell of ${list(names)}`
+  const others = names.length === 0 ? `they tell of no ${words.targets} at all` : `they tell of ${list(names)}`
   const cure = meant === undefined ? others : `did you mean ${meant}?`
   return [{ targetName: target, text: `is told of by no portal: ${cure}`, missing: true }]
 }
@@ -94,75 +96,68 @@ function ofUnits({ round }: Facts, all: readonly PathInfo[]): Remark[] {
   return [...round.listings].flatMap(([key, listing]) => {
     const { targetName, portal: at } = listing.place
     const portal = at.address
-    const of = (lun: string | undefined, text: string, missing: boolean): Remark => ({
+    const of = (unit: string | undefined, text: string, missing: boolean): Remark => ({
       targetName,
       portal,
-      lun,
+      unit,
       text,
       missing,
     })
     const late = round.errors.has(key) ? [] : [...listing.waiting]
     const sizeless = [...listing.sizeless].filter(
-      ([lun]) => listing.infos.has(lun) && !all.some((info) => isAt(info, listing) && info.lun === lun),
+      ([unit]) => listing.infos.has(unit) && !all.some((info) => isAt(info, listing) && info.lun === unit),
     )
     return [
       ...[...listing.remarks].map((text) => of(undefined, text, listing.infos.size === 0)),
-      ...listing.notes.map(({ lun, text, missing }) => of(lun, text, missing)),
-      ...late.map((lun) => of(lun, LATE, true)),
-      ...sizeless.map(([lun, why]) => of(lun, `does not tell its size: ${why}`, true)),
+      ...listing.notes.map(({ unit, text, missing }) => of(unit, text, missing)),
+      ...late.map((unit) => of(unit, LATE, true)),
+      ...sizeless.map(([unit, why]) => of(unit, `does not tell its size: ${why}`, true)),
     ]
   })
 }
 
 /** Numbers of the options that are not mapped. */
-function ofNumbers({ luns, target, round }: Facts): Remark[] {
+function ofNumbers({ units, target, round, words, numberOf }: Facts): Remark[] {
   const whole = [...round.listings.values()].filter(({ complete }) => complete)
-  return (luns ?? []).flatMap((number): Remark[] => {
-    const lacking = whole.filter((listing) => !tellsOf(listing, number))
-    const lun = String(number)
+  return (units ?? []).flatMap((number): Remark[] => {
+    const lacking = whole.filter(({ infos, notes }) =>
+      [...infos.keys(), ...notes.map(({ unit }) => unit)].every((name) => numberOf(name) !== number),
+    )
+    const unit = String(number)
     const byTarget = Map.groupBy(whole, ({ place }) => place.targetName)
     const nowhere = lacking.length === whole.length
     return [...byTarget].flatMap(([targetName, own]): Remark[] => {
       const without = lacking.filter(({ place }) => place.targetName === targetName)
       // Without a target in the options, a number is for those that have it.
       if (without.length === 0 || (without.length === own.length && !nowhere && target === undefined)) return []
-      const text = 'is not mapped to this initiator'
-      if (without.length === own.length) return [{ targetName, lun, text, missing: true }]
-      return without.map(({ place }) => ({ targetName, lun, portal: place.portal.address, text, missing: true }))
+      const text = `is not mapped to this ${words.host}`
+      if (without.length === own.length) return [{ targetName, unit, text, missing: true }]
+      return without.map(({ place }) => ({ targetName, unit, portal: place.portal.address, text, missing: true }))
     })
   })
 }
 
-function tellsOf({ infos, notes }: Listing, number: number): boolean {
-  return [...infos.keys(), ...notes.map(({ lun }) => lun)].some((name) => numberOf(name) === number)
-}
-
-function numberOf(name: string): number | undefined {
-  const lun = parseLun(name)
-  return lun === undefined ? undefined : lunNumber(lun)
-}
-
 /** What is in use, and was taken away at a portal. */
-function ofUsed({ places, round, lists, luns, inUse }: Facts): Remark[] {
+function ofUsed({ places, round, lists, units, inUse, words, placeOf }: Facts): Remark[] {
   const ids = new Set([...lists.values()].flat().map(({ id }) => id))
   return inUse
     .filter(({ id }) => !ids.has(id))
-    .flatMap(({ id }): Remark[] => {
-      const place = parsePathId(id) as PathPlace
+    .flatMap((info): Remark[] => {
+      const place = placeOf(info)
       const { targetName } = place
       const portal = place.portal.address
       if (!places.has(keyOf(place))) return [{ targetName, portal, text: 'is no longer told of', missing: true }]
       const isListed = round.listings.get(keyOf(place))?.complete === true
-      if (!isListed || luns !== undefined) return []
-      return [{ targetName, lun: place.lun.name, portal, text: 'is no longer mapped to this initiator', missing: true }]
+      if (!isListed || units !== undefined) return []
+      return [{ targetName, unit: info.lun, portal, text: `is no longer mapped to this ${words.host}`, missing: true }]
     })
 }
 
-function ofTold({ name, round: { leftOut, beyond } }: Facts): Remark[] {
+function ofTold({ name, words, round: { leftOut, beyond } }: Facts): Remark[] {
   const { many, outside, zone } = leftOut
   const remarks: Remark[] = []
   if (beyond > 0) {
-    const text = `${beyond} more targets at portals are told of than the ${MOST_PLACES} that are looked at: name one by target`
+    const text = `${beyond} more ${words.targets} at portals are told of than the ${MOST_PLACES} that are looked at: name one by ${words.targetOption}`
     remarks.push({ portal: name, text, missing: false })
   }
   const say = (addresses: ReadonlySet<string>, why: string): void => {

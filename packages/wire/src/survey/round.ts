@@ -1,9 +1,9 @@
 import type { Clock, PathInfo, SignalOptions } from '@blockbraid/core'
 import { abortable, BlockError, delay, messageOf } from '@blockbraid/core'
-import type { Portal } from '../place/portal.ts'
+import type { Portal } from '../portal.ts'
 import { Limiter } from './limiter.ts'
 import { Listing } from './listing.ts'
-import type { LeftOuts, Place, Telling } from './places.ts'
+import type { LeftOuts, TargetPlace, Telling } from './places.ts'
 import { addPlace, keyOf, placesOf } from './places.ts'
 import type { ToldPortals } from './told.ts'
 
@@ -14,18 +14,18 @@ export interface RoundHost {
   /** The one target to use. */
   readonly target: string | undefined
   readonly told: ToldPortals
-  /** Asks a portal for its targets (RFC 7143 appendix C): one try. */
-  sendTargets(portal: Portal, signal: AbortSignal): Promise<Telling>
-  /** Logs in at the place of a listing, one try, and fills it; `heard` is called with each answer. */
+  /** Asks a portal for its targets: one try. */
+  askPortal(portal: Portal, signal: AbortSignal): Promise<Telling>
+  /** Connects at the place of a listing, one try, and fills it; `heard` is called with each answer. */
   list(listing: Listing, heard: (disk: boolean) => void, signal: AbortSignal): Promise<void>
   /** What was found at a place before. */
-  before(place: Place): readonly PathInfo[]
-  /** What logical units there have said themselves when they were asked last, by name. */
-  sure(place: Place): ReadonlyMap<string, PathInfo> | undefined
+  before(place: TargetPlace): readonly PathInfo[]
+  /** What units there have said themselves when they were asked last, by name. */
+  sure(place: TargetPlace): ReadonlyMap<string, PathInfo> | undefined
   /** What a portal told last. */
   remembered(portal: Portal): Telling | undefined
   /** A place is asked now: whoever was asking it before is called off. */
-  asks(place: Place, stop: AbortController): void
+  asks(place: TargetPlace, stop: AbortController): void
   /** A place has answered completely. */
   learnt(listing: Listing): void
   /** A portal has answered. */
@@ -51,7 +51,7 @@ export class Round {
   readonly tellings = new Map<string, Telling>()
   /** Portals that were asked for their targets in vain, by address. */
   readonly failures = new Map<string, BlockError>()
-  readonly places = new Map<string, Place>()
+  readonly places = new Map<string, TargetPlace>()
   readonly listings = new Map<string, Listing>()
   /** Places that were asked in vain, or in part. */
   readonly errors = new Map<string, BlockError>()
@@ -71,7 +71,7 @@ export class Round {
   #news = 0
   #found = false
 
-  /** `again`: logical units that have answered before, and are still told of, are not asked. */
+  /** `again`: units that have answered before, and are still told of, are not asked. */
   constructor(host: RoundHost, signal: AbortSignal, again: boolean) {
     this.#host = host
     this.#signal = signal
@@ -117,7 +117,7 @@ export class Round {
   async #askPortal(portal: Portal): Promise<void> {
     const { told, target } = this.#host
     try {
-      const telling = await this.#host.sendTargets(portal, this.#signal)
+      const telling = await this.#host.askPortal(portal, this.#signal)
       this.tellings.set(portal.address, telling)
       this.#host.heardOf(portal, telling)
       for (const place of placesOf(portal, telling.found, target, told, this.leftOut)) this.#add(place)
@@ -128,12 +128,12 @@ export class Round {
     }
   }
 
-  #add(place: Place): void {
+  #add(place: TargetPlace): void {
     if (this.places.size >= MOST_PLACES && !this.places.has(keyOf(place))) this.beyond++
     else if (addPlace(this.places, place) && !this.superseded) this.#run(() => this.#askPlace(place))
   }
 
-  async #askPlace(place: Place): Promise<void> {
+  async #askPlace(place: TargetPlace): Promise<void> {
     if (this.superseded) return
     const key = keyOf(place)
     const before = new Map(this.#host.before(place).map((info) => [info.lun as string, info]))
@@ -144,7 +144,7 @@ export class Round {
       this.#news++
       this.#found ||= found
     }
-    // It begins before the one before is called off: the two share one login.
+    // It begins before the one before is called off: the two share one connection.
     const listed = this.#host.list(listing, heard, AbortSignal.any([this.#signal, stop.signal]))
     this.#host.asks(place, stop)
     try {

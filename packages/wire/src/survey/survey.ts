@@ -1,36 +1,43 @@
 import type { DiscoveryNote, PathInfo } from '@blockbraid/core'
 import { abortable, BlockError } from '@blockbraid/core'
-import type { Portal } from '../place/portal.ts'
+import type { Portal } from '../portal.ts'
+import type { PathIds } from './expected.ts'
 import { expectedPaths, likeGroup, movedTo, withDoubts, withoutCrowds } from './expected.ts'
 import type { Listing } from './listing.ts'
+import type { Remark } from './notes.ts'
 import { notesOf } from './notes.ts'
-import type { Place, Telling } from './places.ts'
+import type { TargetPlace, Telling } from './places.ts'
 import { addPlace, keyOf, placesOf } from './places.ts'
 import type { Facts } from './remarks.ts'
 import { remarksOf } from './remarks.ts'
 import type { RoundHost } from './round.ts'
 import { MOST_PLACES, Round } from './round.ts'
-import type { Systems } from './systems.ts'
-import { toldOf } from './systems.ts'
 
 /** What a survey needs of its target. */
-export interface SurveyHost extends Pick<RoundHost, 'clock' | 'portals' | 'target' | 'told' | 'sendTargets' | 'list'> {
-  readonly name: string
-  /** Numbers of the logical units to use. */
-  readonly luns: readonly number[] | undefined
-  readonly systems: Systems
+export interface SurveyHost
+  extends Pick<RoundHost, 'clock' | 'portals' | 'target' | 'told' | 'askPortal' | 'list'>,
+    Pick<Facts, 'name' | 'units' | 'words' | 'numberOf' | 'placeOf'> {
+  /** Whether each target may be behind a portal that has never told which are. */
+  readonly guesses: boolean
+  readonly idOf: PathIds
+  /** Fills `system` in; `tellings` by address of the portal, `answers` says which portals can be asked now. */
+  tellSystems(
+    infos: readonly PathInfo[],
+    tellings: ReadonlyMap<string, Telling>,
+    answers: (address: string) => boolean,
+  ): Promise<readonly PathInfo[]>
   /** Paths that have been opened and whose volume is still in use. */
   inUse(): readonly PathInfo[]
-  /** Places where CHAP had nothing better than MD5; without a name, in discovery. */
-  weak(): readonly { readonly targetName: string | undefined; readonly portal: string }[]
+  /** What the protocol itself has to say of a look. */
+  remarks(): readonly Remark[]
   /** Something has answered after it was no longer waited for. */
   changed(why: string): void
 }
 
 /** Options of a look. */
-interface LookOptions {
+export interface LookOptions {
   readonly signal: AbortSignal
-  /** Whether logical units that have answered before are not asked again. @defaultValue false */
+  /** Whether units that have answered before are not asked again. @defaultValue false */
   readonly again?: boolean
 }
 
@@ -49,8 +56,8 @@ export class Survey implements RoundHost {
   readonly #host: SurveyHost
   readonly #stop: AbortSignal
   /** What each place had when it answered last. */
-  readonly #known = new Map<string, { readonly place: Place; readonly infos: readonly PathInfo[] }>()
-  /** Of each place what logical units have said themselves when they were asked last. */
+  readonly #known = new Map<string, { readonly place: TargetPlace; readonly infos: readonly PathInfo[] }>()
+  /** Of each place what units have said themselves when they were asked last. */
   readonly #sure = new Map<string, ReadonlyMap<string, PathInfo>>()
   readonly #tellings = new Map<string, Telling>()
   readonly #asks = new Map<string, AbortController>()
@@ -106,9 +113,8 @@ export class Survey implements RoundHost {
     const failures = this.portals.flatMap(({ address }) => round.failures.get(address) ?? [])
     const errors = [...failures, ...round.errors.values()]
     if (nothing && errors.length > 0) throw nothingAnswers(this.#host.name, errors)
-    const told = toldOf(round.tellings, this.portals)
     const wanted = note === undefined ? infos.filter(({ unseen }) => unseen !== true) : infos
-    const placed = await this.#host.systems.tell(wanted, told, (address) => hasAnswered(round, address))
+    const placed = await this.#host.tellSystems(wanted, round.tellings, (address) => hasAnswered(round, address))
     return this.#settle(placed)
   }
 
@@ -142,6 +148,7 @@ export class Survey implements RoundHost {
   }
 
   #findings(round: Round): Found {
+    const { idOf, guesses } = this.#host
     const places = this.#placesOf(round)
     this.#forget(round, places)
     const lists = new Map<string, readonly PathInfo[]>()
@@ -156,7 +163,7 @@ export class Survey implements RoundHost {
     for (const place of unlisted.filter(({ portal }) => this.told.names(portal.address))) {
       const like = likeGroup(place, places.values(), seen)
       if (like === undefined) continue
-      const infos = movedTo(place, like)
+      const infos = movedTo(place, like, idOf)
       lists.set(keyOf(place), infos)
       this.#known.set(keyOf(place), { place, infos })
     }
@@ -169,19 +176,20 @@ export class Survey implements RoundHost {
         unlisted.filter((place) => !lists.has(keyOf(place))),
         (address) => this.told.names(address),
       ),
-      silent,
+      guesses ? silent : [],
       seen,
+      idOf,
     )
-    const { name, portals, target, luns } = this.#host
-    const [inUse, weak] = [this.#host.inUse(), this.#host.weak()]
-    const facts: Facts = { name, portals, target, luns, round, places, lists, inUse, weak }
+    const { name, portals, target, units, words, numberOf, placeOf } = this.#host
+    const of = { name, portals, target, units, words, numberOf, placeOf, round, places, lists }
+    const facts: Facts = { ...of, inUse: this.#host.inUse(), more: this.#host.remarks() }
     const infos = complete([...lists.values(), expected].flat())
-    return { infos, notes: notesOf(remarksOf(facts, infos)) }
+    return { infos, notes: notesOf(remarksOf(facts, infos), words) }
   }
 
   /** Places that were told of, and those that a portal told of that does not answer now; in the order of the options. */
-  #placesOf(round: Round): Map<string, Place> {
-    const places = new Map<string, Place>()
+  #placesOf(round: Round): Map<string, TargetPlace> {
+    const places = new Map<string, TargetPlace>()
     for (const portal of this.portals) {
       const { found = [] } = round.tellings.get(portal.address) ?? this.#tellings.get(portal.address) ?? {}
       for (const place of placesOf(portal, found, this.target, this.told)) {
@@ -192,7 +200,7 @@ export class Survey implements RoundHost {
   }
 
   /** What nobody tells of any more is gone. */
-  #forget(round: Round, places: ReadonlyMap<string, Place>): void {
+  #forget(round: Round, places: ReadonlyMap<string, TargetPlace>): void {
     if (round !== this.#round) return
     for (const map of [this.#known, this.#sure]) {
       for (const key of map.keys()) if (!places.has(key)) map.delete(key)
@@ -202,19 +210,19 @@ export class Survey implements RoundHost {
 
   // RoundHost
 
-  sendTargets(portal: Portal, signal: AbortSignal): Promise<Telling> {
-    return this.#host.sendTargets(portal, signal)
+  askPortal(portal: Portal, signal: AbortSignal): Promise<Telling> {
+    return this.#host.askPortal(portal, signal)
   }
 
   list(listing: Listing, heard: (disk: boolean) => void, signal: AbortSignal): Promise<void> {
     return this.#host.list(listing, heard, signal)
   }
 
-  before(place: Place): readonly PathInfo[] {
+  before(place: TargetPlace): readonly PathInfo[] {
     return this.#known.get(keyOf(place))?.infos ?? []
   }
 
-  sure(place: Place): ReadonlyMap<string, PathInfo> | undefined {
+  sure(place: TargetPlace): ReadonlyMap<string, PathInfo> | undefined {
     return this.#sure.get(keyOf(place))
   }
 
@@ -222,7 +230,7 @@ export class Survey implements RoundHost {
     return this.#tellings.get(portal.address)
   }
 
-  asks(place: Place, stop: AbortController): void {
+  asks(place: TargetPlace, stop: AbortController): void {
     const key = keyOf(place)
     this.#asks.get(key)?.abort()
     this.#asks.set(key, stop)
