@@ -86,9 +86,8 @@ export class DoubleAssociation implements Association {
 
   /** A command of `owner` is sent and has no answer. */
   open(owner: object, changes = true): Command {
-    const command = new Command(this.#commands.length)
+    const command = new Command(1)
     command.cid = 0x5000 + this.#commands.length
-    command.queueId = 1
     command.state = CommandState.Sent
     command.owner = owner
     command.changes = changes
@@ -106,6 +105,8 @@ export class DoubleAssociation implements Association {
   lose(): void {
     this.drop(new Broken('CONNECT_FAILED', 'cut by the test'))
   }
+
+  trouble(): void {}
 
   take(): undefined {
     return undefined
