@@ -1,7 +1,7 @@
 import { BlockError, messageOf } from '@blockbraid/core'
 import { Command, CommanderError } from 'commander'
 import manifest from '../package.json' with { type: 'json' }
-import { addressHelp, helpFor, outputTo, pathHelp, scsiHelp, topHelp } from './commands/help.ts'
+import { addressHelp, arrayHelp, helpFor, outputTo, pathHelp, scsiHelp, topHelp } from './commands/help.ts'
 import type { Terminal } from './terminal/terminal.ts'
 import { UsageError } from './terminal/terminal.ts'
 
@@ -43,8 +43,10 @@ function build(terminal: Terminal): Command {
   addHost(program, terminal)
   addEnds(program, terminal)
   addQuestions(program, terminal)
+  addArray(program, terminal)
   // No empty line before it: all of it fits one screen.
-  program.addHelpText('after', 'Exit codes: 0 done, 1 failed, 2 wrong usage. Options: --json, --control <path>')
+  program.addHelpText('after', 'Options: --json, --control <path>; --help, also of a command; --version')
+  program.addHelpText('after', 'Exit codes: 0 done, 1 failed, 2 wrong usage')
   return program
 }
 
@@ -157,6 +159,16 @@ function addHost(program: Command, terminal: Terminal): void {
     .action(async (name, _options, command) => {
       const { forgetName } = await import('./commands/names.ts')
       await forgetName(terminal, command.optsWithGlobals(), name)
+    })
+}
+
+function addArray(program: Command, terminal: Terminal): void {
+  json(program.command('array <file> [what...]').description('serve simulated arrays as a YAML file says, break them'))
+    .option('--control <path>', 'socket for commands to it')
+    .addHelpText('after', arrayHelp())
+    .action(async (file, words, options) => {
+      const { array } = await import('./commands/array.ts')
+      await array(terminal, options, file, words)
     })
 }
 
