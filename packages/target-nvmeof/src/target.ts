@@ -211,7 +211,10 @@ class Initiator implements NvmeofTarget {
   #open(place: Place, signal: AbortSignal | undefined): Promise<Association> {
     const { queues, ...options } = this.#options
     const wanted = place.subNqn === DISCOVERY_NQN ? 0 : queues
-    return openAssociation({ ...options, clock: this.#clock, place, queues: wanted }, signal === undefined ? {} : { signal })
+    return openAssociation(
+      { ...options, clock: this.#clock, place, queues: wanted },
+      signal === undefined ? {} : { signal },
+    )
   }
 
   #changed(why: string): void {
