@@ -1,7 +1,7 @@
 import { BlockError, messageOf } from '@blockbraid/core'
 import { Command, CommanderError } from 'commander'
 import manifest from '../package.json' with { type: 'json' }
-import { addressHelp, arrayHelp, helpFor, outputTo, pathHelp, scsiHelp, topHelp } from './commands/help.ts'
+import { addressHelp, arrayHelp, helpFor, nvmeHelp, outputTo, pathHelp, scsiHelp, topHelp } from './commands/help.ts'
 import type { Terminal } from './terminal/terminal.ts'
 import { UsageError } from './terminal/terminal.ts'
 
@@ -195,16 +195,30 @@ function addQuestions(program: Command, terminal: Terminal): void {
       const { prove } = await import('./commands/prove.ts')
       await prove(terminal, options, devices)
     })
-  remote(program.command('scsi <pair> <what...>').description('send a SCSI command, show the answer in words'))
-    .option('--path <id>', 'send it through this path only')
+  sending(program.command('scsi <pair> <what...>').description('send a SCSI command, show the answer in words'))
     .option('--key <hex>', 'pr: key of this host')
     .option('--victim <hex>', 'pr preempt: key of the other host')
     .option('--type <name>', 'pr: type of the reservation')
-    .option('--in <bytes>', 'raw: how many bytes to receive')
-    .option('--out <hex>', 'raw: bytes to send')
     .addHelpText('after', scsiHelp())
     .action(async (pair, words, options) => {
       const { scsi } = await import('./commands/scsi.ts')
       await scsi(terminal, options, pair, words)
     })
+  sending(program.command('nvme <pair> <what...>').description('send an NVMe command, show the answer in words'))
+    .option('--nsid <number>', 'namespace, where a path does not tell it')
+    .option('--key <hex>', 'resv-*: key of this host')
+    .option('--victim <hex>', 'resv-preempt: key of the other host')
+    .option('--type <name>', 'resv-*: type of the reservation')
+    .addHelpText('after', nvmeHelp())
+    .action(async (pair, words, options) => {
+      const { nvme } = await import('./commands/nvme.ts')
+      await nvme(terminal, options, pair, words)
+    })
+}
+
+function sending(command: Command): Command {
+  return remote(command)
+    .option('--path <id>', 'send it through this path only')
+    .option('--in <bytes>', 'raw: how many bytes to receive')
+    .option('--out <hex>', 'raw: bytes to send')
 }

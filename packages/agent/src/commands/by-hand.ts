@@ -3,6 +3,7 @@ import type { HandRequest } from '../by-hand/request.ts'
 import { pathOf } from '../control/path-ids.ts'
 import type { Terminal } from '../terminal/terminal.ts'
 import { toHex } from '../text/hex.ts'
+import { printable } from '../text/table.ts'
 import type { RemoteOptions } from './ask.ts'
 import { ask } from './ask.ts'
 
@@ -13,6 +14,8 @@ export interface ByHandOptions extends RemoteOptions {
 
 /** How the commands of a protocol are sent and told of. */
 export interface HandProtocol<Command, Answer> {
+  /** Ids of paths that are known to speak another one. */
+  readonly foreign: RegExp
   /** Has the agent send one; `path` is undefined where the agent may choose. */
   send(pair: string, path: string | undefined, command: Command): Promise<Answer>
   succeeded(answer: Answer): boolean
@@ -37,7 +40,7 @@ export async function byHand<Command, Answer>(
   protocol: HandProtocol<Command, Answer>,
 ): Promise<void> {
   const outcomes: Outcome<Answer>[] = []
-  for (const path of await pathsFor(terminal, options, pair, request.everyPath)) {
+  for (const path of await pathsFor(terminal, options, pair, request.everyPath, protocol.foreign)) {
     outcomes.push({ path, answer: await request.run((command) => protocol.send(pair, path, command)) })
   }
   print(terminal, options.json, pair, request, protocol, outcomes)
@@ -54,6 +57,7 @@ async function pathsFor(
   options: ByHandOptions,
   pair: string,
   everyPath: boolean,
+  foreign: RegExp,
 ): Promise<(string | undefined)[]> {
   if (options.path === undefined && !everyPath) return [undefined]
   const { pairs } = await ask(terminal, options, { op: 'ls' })
@@ -63,7 +67,9 @@ async function pathsFor(
   if (options.path !== undefined) return [pathOf({ id: pair, paths: found.paths }, options.path)]
   const up = found.paths.filter(({ state }) => state === 'up').map(({ id }) => id)
   if (up.length === 0) throw new BlockError('NO_PATH', `no path of ${pair} is up`)
-  return up
+  const own = up.filter((id) => !foreign.test(id))
+  // Where none is left the agent says what they speak.
+  return own.length === 0 ? [undefined] : own
 }
 
 function print<Command, Answer>(
@@ -86,9 +92,12 @@ function print<Command, Answer>(
     const { answer } = outcome
     if (!protocol.succeeded(answer)) continue
     const decoded = request.decode(answer)
-    terminal.out(
-      decoded === undefined ? `${nameOf(outcome, request)}: done` : decoded.lines(terminal.columns).join('\n'),
-    )
+    if (decoded === undefined) terminal.out(`${nameOf(outcome, request)}: done`)
+    else {
+      const lines = decoded.lines(terminal.columns)
+      const title = outcomes.length > 1 ? [printable(`${outcome.path}`)] : []
+      terminal.out([...title, ...lines].join('\n'))
+    }
   }
 }
 

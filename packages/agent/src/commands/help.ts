@@ -1,7 +1,9 @@
 import type { Command, HelpConfiguration, OutputConfiguration } from 'commander'
 import { Help } from 'commander'
 import { forms as arrayForms } from '../array/forms.ts'
-import { defaultType, forms, reservationTypes } from '../scsi/forms.ts'
+import { defaultType } from '../by-hand/reservation-types.ts'
+import { forms as nvmeForms, reservationTypes as nvmeTypes } from '../nvme/forms.ts'
+import { forms as scsiForms, reservationTypes as scsiTypes } from '../scsi/forms.ts'
 import type { Terminal } from '../terminal/terminal.ts'
 
 /** Stands below the help of `discover`. */
@@ -24,9 +26,18 @@ A path is named by its id, or by any part of it that no other path of the pair h
 
 /** Stands below the help of `scsi`. */
 export function scsiHelp(): string {
-  return `\nWhat:\n${table(forms)}\n\nTypes:\n${Object.keys(reservationTypes)
+  return `\nWhat:\n${table(scsiForms)}\n\nTypes:\n${typeLines(scsiTypes)}`
+}
+
+/** Stands below the help of `nvme`. */
+export function nvmeHelp(): string {
+  return `\nWhat:\n${table(nvmeForms)}\n\nTypes:\n${typeLines(nvmeTypes)}`
+}
+
+function typeLines(types: Readonly<Record<string, number>>): string {
+  return Object.keys(types)
     .map((name) => `  ${name}${name === defaultType ? ' (where none is named)' : ''}`)
-    .join('\n')}`
+    .join('\n')
 }
 
 /** Stands below the help of `array`. */

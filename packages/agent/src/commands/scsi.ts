@@ -18,6 +18,7 @@ export async function scsi(
   words: readonly string[],
 ): Promise<void> {
   await byHand(terminal, options, pair, parseRequest(words, options), {
+    foreign: /^nvme-tcp:/,
     async send(pair, path, { cdb, data }) {
       const {
         status,

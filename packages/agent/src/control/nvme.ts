@@ -33,7 +33,7 @@ export async function sendNvme(
   // Whoever has paths that take NVMe commands has it in memory; others need not.
   const { sendNvme: send } = await import('@blockbraid/target-nvmeof')
   const options = path === undefined ? {} : { path }
-  const { status, result, resultHigh, data } = await send(device, { command, data: parseData(receive, out) }, options)
+  const { status, result, resultHigh, data } = await send(device, command, parseData(receive, out), options)
   return { status, result, resultHigh, data: toHex(data) }
 }
 

@@ -46,6 +46,12 @@ export const operations = {
    */
   scsi: ['pair', 'cdb', 'in?', 'out?', 'path?'],
   /**
+   * Sends an NVMe command: `queue` admin or io; `opcode`, `nsid` and `dwords`, those from 10 on with blanks between
+   * them, as decimal numbers; `out`, what to send, in hex digits; `in`: how many bytes to receive; `path`: through that
+   * path alone. Answers with an NvmeResult.
+   */
+  nvme: ['pair', 'queue', 'opcode', 'nsid?', 'dwords?', 'in?', 'out?', 'path?'],
+  /**
    * Compares what is read through each path of the `devices`: pairs, volumes and paths, one a line. With `write`, the
    * byte offset of a block, writes there for a moment. Answers with a Proof and the `paths`.
    */

@@ -167,14 +167,13 @@ export function errorLines(entries: readonly ErrorEntry[], width: number): reado
 const resetColumns = [
   { title: 'controller', align: 'right' },
   { title: 'instance', align: 'right' },
-  { title: 'by', align: 'right' },
   { title: 'state' },
 ] as const
 
 /** Cross-controller resets for people. */
 export function resetLines(entries: readonly ResetEntry[], width: number): readonly string[] {
   if (entries.length === 0) return ['no cross-controller resets']
-  const rows = entries.map(({ id, instance, by, state }) => [String(id), String(instance), String(by), state])
+  const rows = entries.map(({ id, instance, state }) => [String(id), String(instance), state])
   return formatTable(resetColumns, rows, width)
 }
 

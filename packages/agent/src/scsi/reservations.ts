@@ -10,10 +10,11 @@ import {
   ReserveOut,
 } from '@blockbraid/target-iscsi'
 import { parseKey, parseType, typeName } from '../by-hand/request.ts'
+import { defaultType } from '../by-hand/reservation-types.ts'
 import { UsageError } from '../terminal/terminal.ts'
 import { facts } from '../text/facts.ts'
 import { formatTable } from '../text/table.ts'
-import { defaultType, reservationTypes } from './forms.ts'
+import { reservationTypes } from './forms.ts'
 import type { ScsiRequest, ScsiWords } from './request.ts'
 import { growing, refuseRest } from './request.ts'
 

@@ -114,6 +114,8 @@ export class DoubleAssociation implements Association {
 
   send(): void {}
 
+  trouble(): void {}
+
   commandsOf(owner: object): Command[] {
     return this.#commands.filter((command) => command.owner === owner)
   }
