@@ -15,6 +15,7 @@ import { abortable, BlockError, createEmitter, systemHost } from '@blockbraid/co
 import type { Listing, SurveyHost, Telling } from '@blockbraid/wire'
 import { SharedTry, Survey, ToldPortals } from '@blockbraid/wire'
 import type { Association } from './association/association.ts'
+import { forgets as askWhetherForgotten } from './association/forgets.ts'
 import { openAssociation } from './association/open.ts'
 import { DiscoveryControllers } from './discovery/controllers.ts'
 import { fillListing } from './discovery/listing.ts'
@@ -75,7 +76,8 @@ class Initiator implements NvmeofTarget {
     this.#options = options
     this.#told = new ToldPortals({ from: toldPortals, most: maxToldPortals }, portals)
     const open = (place: Place, how: SignalOptions): Promise<Association> => this.#open(place, how)
-    const forgets = (): Promise<boolean> => Promise.reject(new BlockError('NOT_SUPPORTED', 'it is not asked'))
+    const forgets = (place: Place, controller: number, how?: SignalOptions): Promise<boolean> =>
+      askWhetherForgotten({ ...this.#options, clock, place }, controller, how)
     this.#shared = new SharedAssociations(host, { open, forgets }, quiesceTime)
     const changed = (why: string): void => this.#changed(why)
     this.#controllers = new DiscoveryControllers({
