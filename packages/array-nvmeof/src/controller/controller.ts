@@ -50,6 +50,8 @@ export class Controller implements RequestController {
   /** CSTS.SHST. */
   shutdown = 0
   over = false
+  /** What should have ended what it has did not, as the option `fences` says: nothing does any more. */
+  unfenced = false
   /** It takes no part any more: its CNTLID leads nowhere. */
   gone = false
   readonly #watchers = new Map<Attachment, Watcher>()
@@ -281,7 +283,8 @@ export class Controller implements RequestController {
     const links = [...this.links.values()].filter(({ id }) => admin || id !== 0)
     for (const link of links) link.destroy()
     const { fences } = this.host.settings
-    if (why !== 'lost' && !fences[why]) return Promise.resolve()
+    if (why !== 'lost' && !fences[why]) this.unfenced = true
+    if (this.unfenced) return Promise.resolve()
     if (!this.over) {
       this.over = true
       this.host.dropHeld(this)

@@ -219,7 +219,7 @@ export class Queue implements RequestQueue, QueueLink, Sender {
   #admit(request: Request): Status {
     const controller = this.controller!
     if (request.opcode === FABRICS) return 0
-    if (controller.failed || !controller.ready) return Sc.sequenceError | DNR
+    if ((controller.failed || !controller.ready) && !controller.unfenced) return Sc.sequenceError | DNR
     if (request.attachment!.stale) controller.lookForChanges()
     return admit(request)
   }
