@@ -20,6 +20,7 @@ import { openAssociation } from './association/open.ts'
 import { DiscoveryControllers } from './discovery/controllers.ts'
 import { fillListing } from './discovery/listing.ts'
 import { nvmeNaming } from './discovery/naming.ts'
+import type { LadderHost } from './fence/ladder-host.ts'
 import type { SharedAssociation } from './fence/shared-association.ts'
 import { SharedAssociations } from './fence/shared-associations.ts'
 import { StatusError } from './nvme/status-error.ts'
@@ -76,8 +77,8 @@ class Initiator implements NvmeofTarget {
     this.#options = options
     this.#told = new ToldPortals({ from: toldPortals, most: maxToldPortals }, portals)
     const open = (place: Place, how: SignalOptions): Promise<Association> => this.#open(place, how)
-    const forgets = (place: Place, controller: number, how?: SignalOptions): Promise<boolean> =>
-      askWhetherForgotten({ ...this.#options, clock, place }, controller, how)
+    const forgets: LadderHost['forgets'] = (place, controller, how) =>
+      askWhetherForgotten({ ...options, clock, place }, controller, how)
     this.#shared = new SharedAssociations(host, { open, forgets }, quiesceTime)
     const changed = (why: string): void => this.#changed(why)
     this.#controllers = new DiscoveryControllers({
