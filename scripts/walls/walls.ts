@@ -159,6 +159,19 @@ const layers: Wall[] = [
     'bytes and values know no session, logical units no connection: an import goes downward',
   ),
   ...layered(
+    'array-nvmeof',
+    [
+      ['pdu/', 'nvme/', 'options/'],
+      ['auth/', 'namespace/'],
+      ['request/'],
+      ['io/'],
+      ['controller/'],
+      ['queue/'],
+      [BESIDE],
+    ],
+    'bytes and values know no namespace, commands no controller, a controller no connection: an import goes downward',
+  ),
+  ...layered(
     'target-nvmeof',
     [
       ['pdu/', 'nvme/', 'place/'],
@@ -186,7 +199,8 @@ const layers: Wall[] = [
       ['pairs/'],
       ['running/', 'snapshot/'],
       ['control/', 'format/', 'top/'],
-      ['agent/', 'scsi/'],
+      ['agent/', 'array/', 'by-hand/'],
+      ['nvme/', 'scsi/'],
       ['demo/'],
       ['commands/'],
       [BESIDE],

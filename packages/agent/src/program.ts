@@ -1,7 +1,7 @@
 import { BlockError, messageOf } from '@blockbraid/core'
 import { Command, CommanderError } from 'commander'
 import manifest from '../package.json' with { type: 'json' }
-import { addressHelp, helpFor, outputTo, pathHelp, scsiHelp, topHelp } from './commands/help.ts'
+import { addressHelp, arrayHelp, helpFor, nvmeHelp, outputTo, pathHelp, scsiHelp, topHelp } from './commands/help.ts'
 import type { Terminal } from './terminal/terminal.ts'
 import { UsageError } from './terminal/terminal.ts'
 
@@ -43,8 +43,10 @@ function build(terminal: Terminal): Command {
   addHost(program, terminal)
   addEnds(program, terminal)
   addQuestions(program, terminal)
+  addArray(program, terminal)
   // No empty line before it: all of it fits one screen.
-  program.addHelpText('after', 'Exit codes: 0 done, 1 failed, 2 wrong usage. Options: --json, --control <path>')
+  program.addHelpText('after', 'Options: --json, --control <path>; --help, also of a command; --version')
+  program.addHelpText('after', 'Exit codes: 0 done, 1 failed, 2 wrong usage')
   return program
 }
 
@@ -160,6 +162,16 @@ function addHost(program: Command, terminal: Terminal): void {
     })
 }
 
+function addArray(program: Command, terminal: Terminal): void {
+  json(program.command('array <file> [what...]').description('serve simulated arrays as a YAML file says, break them'))
+    .option('--control <path>', 'socket for commands to it')
+    .addHelpText('after', arrayHelp())
+    .action(async (file, words, options) => {
+      const { array } = await import('./commands/array.ts')
+      await array(terminal, options, file, words)
+    })
+}
+
 function addEnds(program: Command, terminal: Terminal): void {
   remote(program.command('down <pair>').description('end a pair, or an orphaned node; pair <pair> undoes it'))
     .option('--force', 'also where it is in use: whoever uses it gets EIO')
@@ -183,16 +195,30 @@ function addQuestions(program: Command, terminal: Terminal): void {
       const { prove } = await import('./commands/prove.ts')
       await prove(terminal, options, devices)
     })
-  remote(program.command('scsi <pair> <what...>').description('send a SCSI command, show the answer in words'))
-    .option('--path <id>', 'send it through this path only')
+  sending(program.command('scsi <pair> <what...>').description('send a SCSI command, show the answer in words'))
     .option('--key <hex>', 'pr: key of this host')
     .option('--victim <hex>', 'pr preempt: key of the other host')
     .option('--type <name>', 'pr: type of the reservation')
-    .option('--in <bytes>', 'raw: how many bytes to receive')
-    .option('--out <hex>', 'raw: bytes to send')
     .addHelpText('after', scsiHelp())
     .action(async (pair, words, options) => {
       const { scsi } = await import('./commands/scsi.ts')
       await scsi(terminal, options, pair, words)
     })
+  sending(program.command('nvme <pair> <what...>').description('send an NVMe command, show the answer in words'))
+    .option('--nsid <number>', 'namespace, where a path does not tell it')
+    .option('--key <hex>', 'resv-*: key of this host')
+    .option('--victim <hex>', 'resv-preempt: key of the other host')
+    .option('--type <name>', 'resv-*: type of the reservation')
+    .addHelpText('after', nvmeHelp())
+    .action(async (pair, words, options) => {
+      const { nvme } = await import('./commands/nvme.ts')
+      await nvme(terminal, options, pair, words)
+    })
+}
+
+function sending(command: Command): Command {
+  return remote(command)
+    .option('--path <id>', 'send it through this path only')
+    .option('--in <bytes>', 'raw: how many bytes to receive')
+    .option('--out <hex>', 'raw: bytes to send')
 }

@@ -327,6 +327,26 @@ devices: [${shared}, ${shared.replace('a-', 'b-')}]
   - use: "@blockbraid/target-iscsi"
     portals: [127.0.0.2]
     discoveryChap: false
+  - use: nvmeof
+    portals: [127.0.0.1, "[::1]:4421", array.example:4420]
+    subsystem: nqn.2026-11.io.example:array
+    namespaces: [1, 300]
+    name: c
+    hostNqn: nqn.2026-11.io.example:host1
+    hostId: 6b1d2c58-0b6e-4f0b-9d0e-1f5a7c9e2d34
+    queues: 2
+    queueDepth: 32
+    maxTransfer: 512KiB
+    headerDigest: true
+    dataDigest: true
+    keepAliveTimeout: 2s
+    quiesceTime: 0
+    connectTimeout: 3s
+    commandTimeout: 4s
+    pollInterval: 1m
+    localAddress: 127.0.0.1
+    toldPortals: [127.0.0.0/8]
+    maxToldPortals: 3
 devices:
   - volume: "*"
     policy: { use: round-robin, minIos: 2 }

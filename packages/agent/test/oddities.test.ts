@@ -1,8 +1,12 @@
-import type { BlockDevicePair, DeviceLimits, PathStatus } from '@blockbraid/core'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import type { BlockDevicePair, DeviceLimits, PairEvents, PathStatus } from '@blockbraid/core'
+import { createEmitter } from '@blockbraid/core'
 import { createVirtualClock } from '@blockbraid/testkit'
 import { expect, it } from 'vitest'
 import { formatListing } from '../src/format/listing.ts'
 import { formatStats } from '../src/format/stats.ts'
+import { createLog } from '../src/log/log.ts'
+import { reportFences } from '../src/pairs/fence-notices.ts'
 import { describeLimitChange } from '../src/pairs/limit-changes.ts'
 import { listPairs } from '../src/snapshot/listing.ts'
 import { countPairs } from '../src/snapshot/stats.ts'
@@ -123,4 +127,41 @@ it('a sick path says in ls what was wrong last, and in stats how often, within 8
     'medium error': 419,
     'connection lost (hidden)': 1,
   })
+})
+
+const timed = { ...path, fence: { by: 'time', assumed: true } }
+const proof = { by: 'time', assumed: true, took: 12_345.6 }
+
+it('ls says where writes would wait for a time that is only assumed, in a line a pair, and JSON for each path', () => {
+  const known = { ...path, fence: { by: 'cross-controller reset', assumed: false } }
+  const lines = (...paths: PathStatus[]): string[] => formatListing(list(pair({}, paths)), new Map(), 80)
+  expect(lines(timed, timed)).toContain('  fence: assumed (time) for every path')
+  expect(lines(timed, known)).toContain('  fence: assumed (time) for 1 of 2 paths')
+  expect(lines(known, path).join()).not.toContain('fence')
+  expect(list(pair({}, [known, path])).pairs[0]!.paths.map(({ fence }) => fence)).toEqual([known.fence, undefined])
+})
+
+it('ls and stats say by what a path was fenced, and how long it took', () => {
+  const fenced = { ...path, fenced: proof, fences: { time: 2, 'controller disabled': 7 } }
+  expect(list(pair({}, [fenced])).pairs[0]!.paths[0]).toMatchObject({
+    fenced: { by: 'time', assumed: true, tookMs: 12_346 },
+  })
+  const stats = countPairs([pair({}, [fenced])], hide)
+  expect(stats.pairs[0]!.paths[0]).toMatchObject({ fences: fenced.fences })
+  expect(formatStats(stats, 80).at(-1)).toBe('    fenced: controller disabled 7, time 2')
+})
+
+it('each proof is published, and one that took long is in the log', () => {
+  const events = createEmitter<PairEvents>()
+  const lines: string[] = []
+  const log = createLog(createVirtualClock(), (line, severity = 'info') => lines.push(`${severity}: ${line}`))
+  const published: unknown[] = []
+  const listen = (message: unknown): void => void published.push(message)
+  reportFences(pair({ events }), log)
+  events.emit('fenced', { path: 'a', by: 'session reinstated', assumed: false, took: 30 })
+  subscribe('blockbraid.path.fenced', listen)
+  events.emit('fenced', { path: 'b', ...proof })
+  unsubscribe('blockbraid.path.fenced', listen)
+  expect(published).toEqual([{ pair: 'vol-0', path: 'b', ...proof }])
+  expect(lines).toEqual(['info: vol-0: path b was fenced after 12.3 s: time, assumed'])
 })

@@ -25,6 +25,6 @@ export type {
   NvmePortOptions,
   NvmeReferral,
   OpenNamespace,
-} from './options.ts'
+} from './options/options.ts'
+export type { NvmeArray, NvmeController, NvmeCounters, NvmeEvent, NvmeLogEntry, NvmePort } from './options/types.ts'
 export type { PduName } from './pdu/types.ts'
-export type { NvmeArray, NvmeController, NvmeCounters, NvmeEvent, NvmeLogEntry, NvmePort } from './types.ts'

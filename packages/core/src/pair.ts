@@ -1,7 +1,7 @@
 import type { DeviceLimits } from './device.ts'
 import type { Events } from './events.ts'
 import type { PathSelector } from './policy.ts'
-import type { Access, PathTrouble } from './target.ts'
+import type { Access, Fence, FenceProof, PathTrouble } from './target.ts'
 import type { Attachment, DetachOptions } from './transport.ts'
 import type { UserDevice } from './user-device.ts'
 import type { VolumeId } from './volume-id.ts'
@@ -52,6 +52,12 @@ export interface PathStatus {
   readonly standsBack?: true
   /** What went wrong, counted by {@link PathTrouble.kind | kind}; left out where nothing did. */
   readonly troubles?: Readonly<Record<string, number>>
+  /** How it would be fenced if it were lost now, or what it waits for; left out where it is not open, or does not tell. */
+  readonly fence?: Fence
+  /** How it was fenced last; left out where it never was, or nothing had to be. */
+  readonly fenced?: FenceProof
+  /** How often it was fenced, counted by {@link Fence.by | by}; left out where it never was. */
+  readonly fences?: Readonly<Record<string, number>>
 }
 
 /** A range in which something may still change that no proof has ended. What overlaps it waits, or fails in time. */
@@ -118,6 +124,12 @@ export interface TroubleDetail extends PathTrouble {
   readonly path: string
 }
 
+/** Detail of `fenced`. */
+export interface FencedDetail extends FenceProof {
+  /** Id of the path. */
+  readonly path: string
+}
+
 /** Events of a {@link BlockDevicePair} and of the multipath device below it. */
 export interface PairEvents {
   /** No usable path: I/O is parked. */
@@ -128,6 +140,8 @@ export interface PairEvents {
   path: PathStatus
   /** Why commands of a path fail; the path tells it now and then, with how many. */
   trouble: TroubleDetail
+  /** Nothing that was sent through a failed path can change data any more: writes move on. */
+  fenced: FencedDetail
   /** Said once per selector that threw or returned what was not in its list. */
   policyFault: Error
   /** The volume has a new size. */

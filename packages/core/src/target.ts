@@ -120,10 +120,18 @@ export interface PathInfo {
   readonly blockSize: number
   /** Number or name of the volume on that port; never a reason to join paths, see `endpoint` for one not to. */
   readonly lun?: string
-  /** Vendor and model. Paths that tell different ones are not joined. */
+  /** Vendor and model. Paths of one `protocol` that tell different ones are not joined. */
   readonly product?: string
-  /** Unit serial number (SPC-5 VPD page 80h), for people and names. Paths that tell different ones are not joined. */
+  /**
+   * Serial number (SPC-5 VPD page 80h, NVMe Identify Controller), for people and names. Paths of one `protocol` that tell
+   * different ones are not joined.
+   */
   readonly serial?: string
+  /**
+   * The protocol that tells product and serial number, such as `scsi` or `nvme`: what one tells of a volume says nothing
+   * about what another does. Left out: they are compared with those of every other path.
+   */
+  readonly protocol?: string
   /** Where `lun` counts, such as an iSCSI target's name: two paths to two `lun`s of one endpoint are not joined. */
   readonly endpoint?: string
   /**

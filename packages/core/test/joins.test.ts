@@ -35,6 +35,11 @@ describe('paths of one identity', () => {
     ['with LUNs of two targets', { endpoint: 'iqn.a', lun: '1' }, { endpoint: 'iqn.b', lun: '2' }],
     ['with two LUNs that count nobody knows where', { lun: '1' }, { lun: '2' }],
     ['of two systems, where the identity is nobody’s default', { system: 'a' }, { system: 'b' }],
+    [
+      'over two protocols, each with its own product and serial number',
+      { protocol: 'scsi', product: 'ACME disk', serial: '1', endpoint: 'iqn.a', lun: '0' },
+      { protocol: 'nvme', product: 'ACME controller', serial: '2', endpoint: 'nqn.a', lun: '1' },
+    ],
   ])('%s are joined', (_what, one, other) => {
     expect(joined([path('a', one), path('b', other)])).toEqual(together)
   })
@@ -49,6 +54,24 @@ describe('paths of one identity', () => {
       'their products are "ACME disk" and "IET disk"',
     ],
     ['other serial numbers', { serial: '1' }, { serial: '2' }, 'their serial numbers are "1" and "2"'],
+    [
+      'other serial numbers by one protocol',
+      { protocol: 'nvme', serial: '1' },
+      { protocol: 'nvme', serial: '2' },
+      'their serial numbers are "1" and "2"',
+    ],
+    [
+      'other serial numbers, where one does not tell its protocol',
+      { protocol: 'nvme', serial: '1' },
+      { serial: '2' },
+      'their serial numbers are "1" and "2"',
+    ],
+    [
+      'other block sizes over two protocols',
+      { protocol: 'scsi', blockSize: 512 },
+      { protocol: 'nvme', blockSize: 4096 },
+      'their blocks are of 512 and 4096 bytes',
+    ],
     [
       'two LUNs of one target',
       { endpoint: 'iqn.a', lun: '1' },

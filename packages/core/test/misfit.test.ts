@@ -59,6 +59,18 @@ describe('a path that comes back', () => {
     expect(device.state).toBe('active')
   })
 
+  it('with another serial number is used where it tells it by another protocol', async () => {
+    const target = new FakeTarget(3)
+    target.infos = target.infos.map((info, index) => ({ ...info, protocol: index === 0 ? 'scsi' : 'nvme' }))
+    target.prepare = (path) => Object.assign(path, { serial: path.id })
+    const { device } = await open(3, quick, target)
+    expect(device.paths.map(({ state, reason }) => [state, reason])).toEqual([
+      ['up', ''],
+      ['up', ''],
+      ['waiting', 'path fake:2 is not used: its serial number is "fake:2", and "fake:1" on path fake:1'],
+    ])
+  })
+
   it('is used with any size where no other path is up', async () => {
     const { target, device, host, sizes, lose } = await oneLost()
     target.limits = OTHER

@@ -1,6 +1,9 @@
 import type { Command, HelpConfiguration, OutputConfiguration } from 'commander'
 import { Help } from 'commander'
-import { defaultType, forms, reservationTypes } from '../scsi/forms.ts'
+import { forms as arrayForms } from '../array/forms.ts'
+import { defaultType } from '../by-hand/reservation-types.ts'
+import { forms as nvmeForms, reservationTypes as nvmeTypes } from '../nvme/forms.ts'
+import { forms as scsiForms, reservationTypes as scsiTypes } from '../scsi/forms.ts'
 import type { Terminal } from '../terminal/terminal.ts'
 
 /** Stands below the help of `discover`. */
@@ -23,11 +26,28 @@ A path is named by its id, or by any part of it that no other path of the pair h
 
 /** Stands below the help of `scsi`. */
 export function scsiHelp(): string {
-  const width = Math.max(...forms.map(([words]) => words.length)) + 2
-  const lines = forms.map(([words, what]) => `  ${words.padEnd(width)}${what}`)
-  return `\nWhat:\n${lines.join('\n')}\n\nTypes:\n${Object.keys(reservationTypes)
+  return `\nWhat:\n${table(scsiForms)}\n\nTypes:\n${typeLines(scsiTypes)}`
+}
+
+/** Stands below the help of `nvme`. */
+export function nvmeHelp(): string {
+  return `\nWhat:\n${table(nvmeForms)}\n\nTypes:\n${typeLines(nvmeTypes)}`
+}
+
+function typeLines(types: Readonly<Record<string, number>>): string {
+  return Object.keys(types)
     .map((name) => `  ${name}${name === defaultType ? ' (where none is named)' : ''}`)
-    .join('\n')}`
+    .join('\n')
+}
+
+/** Stands below the help of `array`. */
+export function arrayHelp(): string {
+  return `\nWhat, told to an array that runs; N and V may be "all":\n${table(arrayForms)}`
+}
+
+function table(rows: readonly (readonly [words: string, what: string])[]): string {
+  const width = Math.max(...rows.map(([words]) => words.length)) + 2
+  return rows.map(([words, what]) => `  ${words.padEnd(width)}${what}`).join('\n')
 }
 
 /** How help is set: all of the command's own fits one screen. */
@@ -45,6 +65,8 @@ export function helpFor({ columns }: Terminal): HelpConfiguration {
       return command.parent === null ? `${usage}\n${command.description()}` : usage
     },
     subcommandTerm: termOf,
+    // Its own two stand in the last line.
+    visibleOptions: (command) => (command.parent === null ? [] : new Help().visibleOptions(command)),
   }
 }
 

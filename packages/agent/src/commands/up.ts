@@ -13,6 +13,7 @@ import { tellReady } from '../nodes/ready.ts'
 import { defaultStateFolder } from '../state/folder.ts'
 import type { Terminal } from '../terminal/terminal.ts'
 import { print } from '../terminal/terminal.ts'
+import { untilAborted } from '../terminal/until-aborted.ts'
 
 /** Options of `blockbraid up`. */
 export interface UpOptions {
@@ -79,18 +80,6 @@ async function serve(
   } finally {
     await closeInTime(running, report)
   }
-}
-
-function untilAborted(signal: AbortSignal): Promise<void> {
-  return new Promise((done) => {
-    if (signal.aborted) return done()
-    // A signal alone keeps no process alive; with every path down nothing else may.
-    const alive = setInterval(() => {}, 2 ** 30)
-    signal.addEventListener('abort', () => {
-      clearInterval(alive)
-      done()
-    })
-  })
 }
 
 async function closeInTime(running: RunningAgent, report: Report): Promise<void> {

@@ -93,13 +93,18 @@ export function parseConfig(
     ...(raw.state === undefined ? {} : { state: raw.state }),
     targets: raw.targets.map((target, index) => {
       const plugin = pluginOf(target, ['targets', index], source)
-      if (raw.initiator === undefined) return plugin
+      // By NVMe this host has another name, and an identifier that belongs to it.
+      if (raw.initiator === undefined || isNvme(plugin.use)) return plugin
       return { ...plugin, options: { initiator: raw.initiator, ...plugin.options } }
     }),
     devices,
     ...(raw.same === undefined ? {} : { same: raw.same }),
     ...(raw.distinct === undefined ? {} : { distinct: raw.distinct }),
   }
+}
+
+function isNvme(use: string): boolean {
+  return /^(@blockbraid\/target-)?nvmeof$/.test(use)
 }
 
 function checkJoins({ same, distinct }: RawConfig, source: Source): void {

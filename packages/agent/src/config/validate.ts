@@ -19,16 +19,27 @@ interface Wording {
 /** Seconds up to this many are a time that somebody may have meant: a day. */
 const MEANT_SECONDS = 86_400
 
-let compiled: ReturnType<typeof compile> | undefined
+/** A schema of a kind of file. */
+interface Schema {
+  readonly $id: string
+  readonly $defs: object
+}
+
+const compiled = new Map<Schema, ReturnType<typeof compile>>()
+
+function compiledOf(wanted: Schema): ReturnType<typeof compile> {
+  const known = compiled.get(wanted) ?? compile(wanted)
+  compiled.set(wanted, known)
+  return known
+}
 
 /**
- * Checks a config against the published schema and turns sizes into bytes and durations into
- * milliseconds. Throws a {@link ConfigError} for the mistake that stands first in the file. `tell` is told, in a line,
- * of what is right and may be meant otherwise.
+ * Checks a config against the published schema, or another kind of file against its own, and turns sizes into bytes and
+ * durations into milliseconds. Throws a {@link ConfigError} for the mistake that stands first in the file. `tell` is
+ * told, in a line, of what is right and may be meant otherwise.
  */
-export function validate(source: Source, tell: (line: string) => void = () => {}): unknown {
-  compiled ??= compile()
-  const { check, numbers } = compiled
+export function validate(source: Source, tell: (line: string) => void = () => {}, wanted: Schema = schema): unknown {
+  const { check, numbers } = compiledOf(wanted)
   numbers.clear()
   for (;;) {
     if (check(source.value)) {
@@ -41,7 +52,7 @@ export function validate(source: Source, tell: (line: string) => void = () => {}
 }
 
 /** What checks a config, and where it has met durations without a unit since `numbers` was cleared. */
-function compile() {
+function compile(wanted: Schema) {
   const numbers = new Set<string>()
   // What was made a number here: with YAML's aliases, and when it is checked again, it comes once more.
   const converted = new WeakMap<object, Set<Step>>()
@@ -65,7 +76,9 @@ function compile() {
     },
   })
   ajv.addKeyword('numberFrom')
-  const check = ajv.compile(schema)
+  // Other kinds of files have some of its parts.
+  ajv.addSchema(schema)
+  const check = wanted === schema ? ajv.getSchema(schema.$id)! : ajv.compile(wanted)
   return { check, policy: ajv.getSchema(`${schema.$id}#/$defs/policy`)!, numbers }
 }
 
@@ -80,8 +93,7 @@ function tellOfNumber(path: readonly Step[], source: Source, tell: (line: string
 
 /** The options of a policy that came from no file, checked and converted as a config's are. Throws a TypeError. */
 export function checkPolicy(use: string, options: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  compiled ??= compile()
-  const { policy } = compiled
+  const { policy } = compiledOf(schema)
   const value: Record<string, unknown> = { ...options, use }
   if (!policy(value)) {
     const plain = { value, locate: () => '', locateKey: () => '', spelling: () => undefined, isVariable: () => false }
@@ -150,7 +162,7 @@ function describe(mistake: ErrorObject, source: Source): { at: string; text: str
 }
 
 function resolve(wording: (Wording & { $ref?: string }) | undefined): Wording {
-  const name = wording?.$ref?.replace('#/$defs/', '')
+  const name = wording?.$ref?.replace(/^.*#\/\$defs\//, '')
   const target = name === undefined ? {} : (schema.$defs as unknown as Record<string, Wording>)[name]
   return { ...target, ...wording }
 }

@@ -4,6 +4,7 @@ import type { RescanResult } from '../running/rescan.ts'
 import type { ReleasedGuards } from '../snapshot/guards.ts'
 import type { Listing } from '../snapshot/listing.ts'
 import type { Stats } from '../snapshot/stats.ts'
+import type { NvmeResult } from './nvme.ts'
 import type { PolicyResult } from './policy.ts'
 import type { Operation } from './protocol.ts'
 import type { ProveResult } from './prove.ts'
@@ -53,6 +54,8 @@ export interface Answers {
   readonly 'hand-over': HandOverResult
   /** What the command was answered. */
   readonly scsi: ScsiResult
+  /** What the command was answered. */
+  readonly nvme: NvmeResult
   /** What the comparison has found. */
   readonly prove: ProveResult
 }

@@ -3,7 +3,7 @@ import { BlockError } from '@blockbraid/core'
 import type { Answer } from './answers.ts'
 import type { Conversation } from './conversation.ts'
 import { converse } from './conversation.ts'
-import type { Request } from './protocol.ts'
+import type { AnyRequest, Request } from './protocol.ts'
 
 /** Options of {@link callControl}. */
 export interface CallOptions {
@@ -29,15 +29,20 @@ export async function callControl<Asked extends Request>(
   request: Asked,
   options: CallOptions = {},
 ): Promise<Answer<Asked['op']>> {
+  return (await callSocket(path, request, options)) as Answer<Asked['op']>
+}
+
+/** The same of whatever listens there and has operations of its own. */
+export async function callSocket(path: string, request: AnyRequest, options: CallOptions = {}): Promise<unknown> {
   const { timeout, signal } = options
   const conversation = converse(path, signal)
   const over = new AbortController()
   try {
     const alive = await hello(path, conversation, Math.min(HELLO_TIME, timeout ?? HELLO_TIME))
-    if (request.op === 'hello') return alive as Answer<Asked['op']>
+    if (request.op === 'hello') return alive
     const silent = untilSilent(path, over.signal)
     silent.catch(() => {})
-    return (await Promise.race([conversation.ask(request, timeout), silent])) as Answer<Asked['op']>
+    return await Promise.race([conversation.ask(request, timeout), silent])
   } finally {
     over.abort()
     conversation.close()

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import { createConnection } from 'node:net'
 import { BlockError } from '@blockbraid/core'
 import { createLines } from './lines.ts'
-import type { Request } from './protocol.ts'
+import type { AnyRequest } from './protocol.ts'
 import { decodeReply, encodeRequest, MAX_REPLY } from './protocol.ts'
 
 /** A connection to a control socket. */
@@ -11,7 +11,7 @@ export interface Conversation {
    * Asks once, and again only after the answer. Rejects with NOT_FOUND where none listens, DENIED, CLOSED, ABORTED,
    * PROTOCOL for what the agent refused, TIMED_OUT after `limit` milliseconds.
    */
-  ask(request: Request, limit?: number): Promise<unknown>
+  ask(request: AnyRequest, limit?: number): Promise<unknown>
   /** The process at the other end, as the kernel says; undefined where it cannot be known. */
   peer(): Promise<number | undefined>
   close(): void

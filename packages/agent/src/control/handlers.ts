@@ -13,6 +13,7 @@ import { listPairs } from '../snapshot/listing.ts'
 import { listMissing } from '../snapshot/missing.ts'
 import { countPairs } from '../snapshot/stats.ts'
 import type { Answer } from './answers.ts'
+import { sendNvme } from './nvme.ts'
 import { pathOf } from './path-ids.ts'
 import { exchangePolicy } from './policy.ts'
 import type { Arguments, Operation, Request } from './protocol.ts'
@@ -73,6 +74,11 @@ const handlers: Handlers = {
     const pair = findPair(running, request.pair)
     const { path } = request
     return sendScsi(pair.user, path === undefined ? request : { ...request, path: pathOf(pair, path) })
+  },
+  nvme(running, request) {
+    const pair = findPair(running, request.pair)
+    const { path } = request
+    return sendNvme(pair.user, path === undefined ? request : { ...request, path: pathOf(pair, path) })
   },
   prove,
 }

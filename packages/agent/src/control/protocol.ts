@@ -46,6 +46,12 @@ export const operations = {
    */
   scsi: ['pair', 'cdb', 'in?', 'out?', 'path?'],
   /**
+   * Sends an NVMe command: `queue` admin or io; `opcode`, `nsid` and `dwords`, those from 10 on with blanks between
+   * them, as decimal numbers; `out`, what to send, in hex digits; `in`: how many bytes to receive; `path`: through that
+   * path alone. Answers with an NvmeResult.
+   */
+  nvme: ['pair', 'queue', 'opcode', 'nsid?', 'dwords?', 'in?', 'out?', 'path?'],
+  /**
    * Compares what is read through each path of the `devices`: pairs, volumes and paths, one a line. With `write`, the
    * byte offset of a block, writes there for a moment. Answers with a Proof and the `paths`.
    */
@@ -75,13 +81,22 @@ export type Reply =
   | { readonly blockbraid: number; readonly ok: true; readonly result: unknown }
   | { readonly blockbraid: number; readonly ok: false; readonly error: string }
 
+/** A request of whatever listens: its operation, and texts. */
+export interface AnyRequest {
+  readonly op: string
+  readonly [field: string]: string | undefined
+}
+
 /** A line for a request. */
-export function encodeRequest(request: Request): string {
+export function encodeRequest(request: AnyRequest): string {
   return `${JSON.stringify({ blockbraid: PROTOCOL_VERSION, ...request })}\n`
 }
 
-/** A request from a line, or a text that says what is wrong with it. */
-export function decodeRequest(line: string): Request | string {
+/** What can be asked of a server, and with which texts. */
+export type OperationTable = Readonly<Record<string, readonly string[]>>
+
+/** A request of one of the operations `known` from a line, or a text that says what is wrong with it. */
+export function decodeRequest(line: string, known: OperationTable = operations): Request | string {
   let value: unknown
   try {
     value = JSON.parse(line)
@@ -93,9 +108,9 @@ export function decodeRequest(line: string): Request | string {
   if (fields['blockbraid'] !== PROTOCOL_VERSION)
     return `this agent speaks version ${PROTOCOL_VERSION} of the control protocol: the request's field blockbraid differs`
   const op = fields['op']
-  if (typeof op !== 'string' || !Object.hasOwn(operations, op)) return 'the request has no known op'
+  if (typeof op !== 'string' || !Object.hasOwn(known, op)) return 'the request has no known op'
   const request: Record<string, string> = { op }
-  for (const field of operations[op as Operation]) {
+  for (const field of known[op] as readonly string[]) {
     const name = field.replace('?', '')
     const text = fields[name]
     if (text === undefined && field !== name) continue

@@ -2,8 +2,8 @@ import type { Socket } from 'node:net'
 import { createServer } from 'node:net'
 import { messageOf } from '@blockbraid/core'
 import { createLines } from './lines.ts'
-import type { Request } from './protocol.ts'
-import { decodeRequest, encodeError, encodeResult, MAX_REQUEST } from './protocol.ts'
+import type { OperationTable, Request } from './protocol.ts'
+import { decodeRequest, encodeError, encodeResult, MAX_REQUEST, operations as ofAgents } from './protocol.ts'
 import { listenOnFile } from './socket-file.ts'
 
 /** Answers a request. What it throws becomes the error of the reply. */
@@ -15,6 +15,10 @@ export interface ControlServerOptions {
   maxConnections?: number
   /** How long a client may be silent, or not read, milliseconds. @defaultValue 10000 */
   timeout?: number
+  /** What can be asked. @defaultValue what an agent can be */
+  operations?: OperationTable
+  /** What to do where another one listens already. @defaultValue to have it taken over */
+  advice?: string
 }
 
 /** A control socket that is listened on. */
@@ -27,16 +31,21 @@ export interface ControlServer {
 export async function serveControl(
   path: string,
   handle: Handler,
-  { maxConnections = 64, timeout = 10_000 }: ControlServerOptions = {},
+  {
+    maxConnections = 64,
+    timeout = 10_000,
+    operations = ofAgents,
+    advice = '"blockbraid up --take-over" replaces it',
+  }: ControlServerOptions = {},
 ): Promise<ControlServer> {
   const sockets = new Set<Socket>()
   const server = createServer((socket) => {
     sockets.add(socket)
     socket.on('close', () => sockets.delete(socket))
-    serveClient(socket, handle, timeout)
+    serveClient(socket, (line) => answer(line, handle, operations), timeout)
   })
   server.maxConnections = maxConnections
-  const remove = await listenOnFile(server, path)
+  const remove = await listenOnFile(server, path, advice)
   return {
     async close() {
       const ended = new Promise<void>((resolve) => server.close(() => resolve()))
@@ -49,7 +58,7 @@ export async function serveControl(
 
 // One request at a time: while it is worked on the socket is not read, so a client that sends many
 // waits, and costs no more than what one read brought in.
-function serveClient(socket: Socket, handle: Handler, timeout: number): void {
+function serveClient(socket: Socket, answer: (line: string) => Promise<string>, timeout: number): void {
   const waiting: string[] = []
   let busy = false
   const lines = createLines(MAX_REQUEST, (line) => waiting.push(line))
@@ -65,7 +74,7 @@ function serveClient(socket: Socket, handle: Handler, timeout: number): void {
     busy = true
     socket.pause()
     socket.setTimeout(0)
-    answer(line, handle).then((reply) => {
+    answer(line).then((reply) => {
       if (socket.destroyed) return
       socket.setTimeout(timeout)
       // The next request waits until this reply was taken: a client that does not read gets no further.
@@ -86,8 +95,8 @@ function serveClient(socket: Socket, handle: Handler, timeout: number): void {
   socket.setTimeout(timeout)
 }
 
-async function answer(line: string, handle: Handler): Promise<string> {
-  const request = decodeRequest(line)
+async function answer(line: string, handle: Handler, operations: OperationTable): Promise<string> {
+  const request = decodeRequest(line, operations)
   if (typeof request === 'string') return encodeError(request)
   try {
     return encodeResult(await handle(request))

@@ -38,14 +38,18 @@ export function formatStats(stats: Stats, width: number): string[] {
       title,
       ...oddities(pair).map((text) => `  ${text}`),
       `  ${head}`,
-      ...lines.flatMap((line, index) => [`  ${line}`, ...formatTroubles(pair.paths[index]!, width)]),
+      ...lines.flatMap((line, index) => [`  ${line}`, ...formatCounts(pair.paths[index]!, width)]),
     ]
   })
 }
 
-function formatTroubles({ troubles = {} }: PathStats, width: number): string[] {
-  const counted = Object.entries(troubles).sort(([, one], [, other]) => other - one)
+function formatCounts({ troubles = {}, fences = {} }: PathStats, width: number): string[] {
+  return [...linesOf('', troubles, width), ...linesOf('fenced: ', fences, width)]
+}
+
+function linesOf(title: string, counts: Readonly<Record<string, number>>, width: number): string[] {
+  const counted = Object.entries(counts).sort(([, one], [, other]) => other - one)
   if (counted.length === 0) return []
   const text = counted.map(([kind, count]) => `${kind} ${formatCount(count)}`).join(', ')
-  return wrap(printable(text), width - 4).map((line) => `    ${line}`)
+  return wrap(printable(`${title}${text}`), width - 4).map((line) => `    ${line}`)
 }

@@ -1,6 +1,7 @@
 import type { BlockDevicePair, PathStatus } from '@blockbraid/core'
 import type { Log } from '../log/log.ts'
 import { placeOf } from '../plugins/plugin-files.ts'
+import { reportFences } from './fence-notices.ts'
 import { describeLimitChange } from './limit-changes.ts'
 import { reportStanding } from './standing.ts'
 
@@ -10,6 +11,7 @@ type Flap = ReturnType<Log['flap']>
 export function reportEvents(pair: BlockDevicePair, log: Log): void {
   const { id } = pair
   reportStanding(pair, log)
+  reportFences(pair, log)
   pair.events.on('path', pathNotices(id, log))
   const stalls = log.flap(id, 'stalled and resumed')
   pair.events.on('stalled', () =>
@@ -87,7 +89,7 @@ function pathNotices(pair: string, log: Log): (path: PathStatus) => void {
       return flapOf(id).set(false, text, 'info', crowd)
     }
     if (lost.has(id)) return
-    const byHand = state === 'disabled' || reason === BY_HAND
+    const byHand = state === 'disabled' || reason.startsWith(BY_HAND)
     lost.set(id, byHand)
     const text = `path ${id} is down${reason === '' ? '' : `: ${reason}`}`
     if (byHand) return flapOf(id).set(true, text)
@@ -96,5 +98,5 @@ function pathNotices(pair: string, log: Log): (path: PathStatus) => void {
   }
 }
 
-/** What core gives as the reason of `failPath`. */
+/** How what core gives as the reason of `failPath` begins. */
 const BY_HAND = 'taken out by hand'

@@ -26,7 +26,7 @@ export async function loadTargets(config: Config, host: Host): Promise<Target[]>
   const targets: Target[] = []
   try {
     for (const plugin of config.targets) {
-      targets.push(await loadTarget(await withInitiator(plugin, config), config.folder, host))
+      targets.push(await loadTarget(await withHostName(plugin, config), config.folder, host))
     }
     return targets
   } catch (error) {
@@ -35,12 +35,24 @@ export async function loadTargets(config: Config, host: Host): Promise<Target[]>
   }
 }
 
-/** Where the host has no machine id to make an iSCSI name of, a name that is kept. */
-async function withInitiator(plugin: PluginUse, { state }: Config): Promise<PluginUse> {
-  const isNamed = plugin.options['initiator'] !== undefined || !/^(@blockbraid\/target-)?iscsi$/.test(plugin.use)
-  if (isNamed || state === undefined || state === false) return plugin
-  const { initiatorOf, machineInitiator } = await import('@blockbraid/target-iscsi')
-  if (machineInitiator() !== undefined) return plugin
-  const id = await keptHostId(resolve(state))
-  return id === undefined ? plugin : { ...plugin, options: { ...plugin.options, initiator: initiatorOf(id) } }
+/** Where the host has no machine id to make its name of, by iSCSI or by NVMe, a name that is kept. */
+async function withHostName(plugin: PluginUse, { state }: Config): Promise<PluginUse> {
+  if (state === undefined || state === false) return plugin
+  const make = await nameMaker(plugin)
+  const id = make === undefined ? undefined : await keptHostId(resolve(state))
+  return make === undefined || id === undefined ? plugin : { ...plugin, options: { ...plugin.options, ...make(id) } }
+}
+
+/** What makes options that name this host, of what is kept; undefined where it is named already. */
+async function nameMaker({ use, options }: PluginUse): Promise<((id: string) => object) | undefined> {
+  const [, protocol] = /^(?:@blockbraid\/target-)?(iscsi|nvmeof)$/.exec(use) ?? []
+  if (protocol === 'iscsi' && options['initiator'] === undefined) {
+    const { initiatorOf, machineInitiator } = await import('@blockbraid/target-iscsi')
+    return machineInitiator() === undefined ? (id) => ({ initiator: initiatorOf(id) }) : undefined
+  }
+  if (protocol === 'nvmeof' && options['hostNqn'] === undefined && options['hostId'] === undefined) {
+    const { hostOf, machineHost } = await import('@blockbraid/target-nvmeof')
+    return machineHost() === undefined ? hostOf : undefined
+  }
+  return undefined
 }

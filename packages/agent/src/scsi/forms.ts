@@ -25,6 +25,3 @@ export const reservationTypes: Readonly<Record<string, number>> = {
   'write-exclusive-all': 7,
   'exclusive-access-all': 8,
 }
-
-/** The type where none is named: every registered path may write, nobody else. */
-export const defaultType = 'write-exclusive-registrants'

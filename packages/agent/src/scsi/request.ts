@@ -1,28 +1,9 @@
 import type { ScsiAnswer, ScsiCommand } from '@blockbraid/target-iscsi'
-import { UsageError } from '../terminal/terminal.ts'
+import type { HandRequest } from '../by-hand/request.ts'
+import { refuseRest as refuse } from '../by-hand/request.ts'
 
-/** Sends a command; what comes back may be an error status. */
-export type Send = (command: ScsiCommand) => Promise<ScsiAnswer>
-
-/** What `blockbraid scsi PAIR ...` was asked for. */
-export interface ScsiRequest {
-  /** For people and for `--json`: `vpd 0x83`. */
-  readonly name: string
-  /** Whether it is meant for each path, not for any: registrations belong to a path. */
-  readonly everyPath: boolean
-  /** Sends what it takes, and gives the last answer. */
-  run(send: Send): Promise<ScsiAnswer>
-  /** What the data of a good answer says; undefined where there is nothing to say. Throws PROTOCOL. */
-  decode(data: Uint8Array): Decoded | undefined
-}
-
-/** The meaning of an answer. */
-export interface Decoded {
-  /** For programs. */
-  readonly value: unknown
-  /** For people, in lines of `width` characters. */
-  lines(width: number): readonly string[]
-}
+/** What `blockbraid scsi PAIR ...` was asked for. Registrations belong to a path: they are meant for each. */
+export type ScsiRequest = HandRequest<ScsiCommand, ScsiAnswer>
 
 /** Options of the command line that some requests take. */
 export interface ScsiWords {
@@ -33,6 +14,8 @@ export interface ScsiWords {
   readonly victim?: string
 }
 
+const known = ['in', 'out', 'key', 'type', 'victim'] as const
+
 /** Throws a UsageError for words and options that a request does not take. */
 export function refuseRest(
   form: string,
@@ -40,10 +23,7 @@ export function refuseRest(
   options: ScsiWords,
   taken: readonly (keyof ScsiWords)[] = [],
 ): void {
-  if (words.length > 0) throw new UsageError(`${form} has no further words: "${words.join(' ')}" is too much`)
-  for (const option of ['in', 'out', 'key', 'type', 'victim'] as const) {
-    if (options[option] !== undefined && !taken.includes(option)) throw new UsageError(`${form} takes no --${option}`)
-  }
+  refuse(form, words, options, known, taken)
 }
 
 /** A request of one command. */
@@ -73,7 +53,7 @@ export function growing<Value>(
       const length = answer.status === 0 ? needed(answer.data) : 0
       return length > (first.data as number) ? send(command(length)) : answer
     },
-    decode(data) {
+    decode({ data }) {
       const value = decode(data)
       return { value, lines: (width) => lines(value, width) }
     },

@@ -10,9 +10,10 @@ import {
   reportTargetPortGroups,
   vpdLength,
 } from '@blockbraid/target-iscsi'
-import { parseCount, parseHex } from '../control/scsi.ts'
+import { asUsage } from '../by-hand/request.ts'
 import { UsageError } from '../terminal/terminal.ts'
 import { dump } from '../text/facts.ts'
+import { parseCount, parseHex } from '../text/hex.ts'
 import type { ScsiRequest, ScsiWords } from './request.ts'
 import { growing, refuseRest, simple } from './request.ts'
 import { parseReservation } from './reservations.ts'
@@ -70,19 +71,10 @@ const parsers = {
       name: 'raw',
       everyPath: false,
       run: (scsi) => scsi({ cdb, data }),
-      decode: (bytes) => (bytes.length === 0 ? undefined : { value: undefined, lines: () => dump(bytes) }),
+      decode: ({ data: bytes }) => (bytes.length === 0 ? undefined : { value: undefined, lines: () => dump(bytes) }),
     }
   },
 }
 
 /** Bytes of the longest list that is asked for. */
 const MAX_LIST = 1024 * 1024
-
-// The builders of commands check their arguments, which here come from the command line.
-function asUsage<Result>(work: () => Result): Result {
-  try {
-    return work()
-  } catch (error) {
-    throw error instanceof TypeError ? new UsageError(error.message) : error
-  }
-}

@@ -9,10 +9,12 @@ import {
   ReserveIn,
   ReserveOut,
 } from '@blockbraid/target-iscsi'
+import { parseKey, parseType, typeName } from '../by-hand/request.ts'
+import { defaultType } from '../by-hand/reservation-types.ts'
 import { UsageError } from '../terminal/terminal.ts'
 import { facts } from '../text/facts.ts'
 import { formatTable } from '../text/table.ts'
-import { defaultType, reservationTypes } from './forms.ts'
+import { reservationTypes } from './forms.ts'
 import type { ScsiRequest, ScsiWords } from './request.ts'
 import { growing, refuseRest } from './request.ts'
 
@@ -67,12 +69,12 @@ function parseChange(name: string, more: readonly string[], options: ScsiWords):
   const change = changes[name as keyof typeof changes]
   const takes: readonly (keyof ScsiWords)[] = change.takes
   refuseRest(`pr ${name}`, more, options, takes)
-  const key = takes.includes('key') ? parseKey(name, 'key', options.key) : '0x0'
-  const victim = takes.includes('victim') ? parseKey(name, 'victim', options.victim) : '0x0'
+  const key = takes.includes('key') ? parseKey(`pr ${name}`, 'key', options.key) : '0x0'
+  const victim = takes.includes('victim') ? parseKey(`pr ${name}`, 'victim', options.victim) : '0x0'
   const command = persistentReserveOut(change.action, {
     key: name === 'register' ? '0x0' : key,
     serviceKey: name === 'register' ? key : victim,
-    type: takes.includes('type') ? parseType(options.type) : 0,
+    type: takes.includes('type') ? parseType(reservationTypes, options.type ?? defaultType) : 0,
   })
   return {
     name: `pr ${name}`,
@@ -82,21 +84,8 @@ function parseChange(name: string, more: readonly string[], options: ScsiWords):
   }
 }
 
-function parseKey(name: string, option: string, text: string | undefined): string {
-  if (text === undefined) throw new UsageError(`pr ${name} needs --${option} KEY, up to 16 hex digits`)
-  const digits = text.replace(/^0x/i, '')
-  if (/^[0-9a-f]{1,16}$/i.test(digits)) return `0x${digits}`
-  throw new UsageError(`--${option} is "${text}": it must be up to 16 hex digits`)
-}
-
-function parseType(type: string = defaultType): number {
-  if (Object.hasOwn(reservationTypes, type)) return reservationTypes[type] as number
-  throw new UsageError(`--type is "${type}": it must be one of ${Object.keys(reservationTypes).join(', ')}`)
-}
-
-function typeName(type: number): string {
-  const entry = Object.entries(reservationTypes).find(([, code]) => code === type)
-  return entry?.[0] ?? `type ${type}`
+function nameOf(type: number): string {
+  return typeName(reservationTypes, type)
 }
 
 function keyLines({ generation, keys }: ReservationKeys): readonly string[] {
@@ -108,7 +97,7 @@ function reservationLines({ generation, held }: Reservation, width: number): rea
   return facts(
     [
       ['key', held.key],
-      ['type', typeName(held.type)],
+      ['type', nameOf(held.type)],
       ['generation', String(generation)],
     ],
     width,
@@ -120,7 +109,7 @@ function capabilityLines(capabilities: ReservationCapabilities, width: number): 
   const yes = (one: boolean): string => (one ? 'yes' : 'no')
   return facts(
     [
-      ['types', types === undefined ? 'not told' : types.map(typeName).join(', ')],
+      ['types', types === undefined ? 'not told' : types.map(nameOf).join(', ')],
       ['all ports at once', yes(allPorts)],
       ['kept without power', persist ? (persistActive ? 'yes, on now' : 'yes, off now') : 'no'],
       ['as SPC-2 has it', yes(compatible)],
@@ -143,7 +132,7 @@ function statusLines({ generation, registrants }: ReservationStatus, width: numb
     initiator,
     allPorts ? 'all' : String(relativePort),
     key,
-    holder ? typeName(type) : '-',
+    holder ? nameOf(type) : '-',
   ])
   return formatTable(statusColumns, rows, width)
 }

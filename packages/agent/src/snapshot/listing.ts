@@ -1,10 +1,24 @@
-import type { BlockDevicePair, Clock } from '@blockbraid/core'
+import type { BlockDevicePair, Clock, PathStatus } from '@blockbraid/core'
 import { dateOf } from './date.ts'
 import type { GuardListing } from './guards.ts'
 import { listGuards } from './guards.ts'
 import type { Oddities } from './limits.ts'
 import { listOddities } from './limits.ts'
 import type { MissingListing } from './missing.ts'
+
+/** How it is proven that nothing that was sent through a path can change data any more. */
+export interface FenceListing {
+  /** Such as `session reinstated`, `controller disabled`, `cross-controller reset`, `time`. */
+  readonly by: string
+  /** Whether it rests on a time that the storage does not state. */
+  readonly assumed: boolean
+}
+
+/** How it was proven. */
+export interface FencedListing extends FenceListing {
+  /** Milliseconds from the end of the path's I/O to the proof. */
+  readonly tookMs: number
+}
 
 /** What `ls --json` prints of a path. */
 export interface PathListing {
@@ -32,6 +46,10 @@ export interface PathListing {
   readonly since: string
   /** Why the path is not up; of one that is up why it takes no I/O, or what went wrong within the last minute, or an empty text. */
   readonly reason: string
+  /** How it would be fenced if it were lost now, or what it waits for; left out where it does not tell, or is not open. */
+  readonly fence?: FenceListing
+  /** How it was fenced last; left out where it never was, or nothing had to be. */
+  readonly fenced?: FencedListing
 }
 
 /** What `ls --json` prints of a pair. */
@@ -105,7 +123,17 @@ export function listPairs(
         latencyUs: Math.round(path.latency),
         since: dateOf(path.since, now, wall),
         reason: hide(path.reason),
+        ...listFences(path, hide),
       })),
     })),
+  }
+}
+
+function listFences({ fence, fenced }: PathStatus, hide: (text: string) => string): Partial<PathListing> {
+  return {
+    ...(fence !== undefined && { fence: { by: hide(fence.by), assumed: fence.assumed } }),
+    ...(fenced !== undefined && {
+      fenced: { by: hide(fenced.by), assumed: fenced.assumed, tookMs: Math.round(fenced.took) },
+    }),
   }
 }

@@ -29,6 +29,8 @@ export interface PathStats {
   readonly p99Us: number
   /** What went wrong, counted by kind, such as `medium error`; left out where nothing did. */
   readonly troubles?: Readonly<Record<string, number>>
+  /** How often it was fenced, counted by {@link FenceListing.by}; left out where it never was. */
+  readonly fences?: Readonly<Record<string, number>>
 }
 
 /** What `stats --json` prints of a pair. */
@@ -72,7 +74,7 @@ export function countPairs(pairs: readonly BlockDevicePair[], hide: (text: strin
 }
 
 function countPath(path: PathStatus, hide: (text: string) => string): PathStats {
-  const { id, state, inflight, ios, bytes, errors, retries, failures, latencyHistogram, troubles } = path
+  const { id, state, inflight, ios, bytes, errors, retries, failures, latencyHistogram, troubles, fences } = path
   return {
     id,
     state,
@@ -85,8 +87,11 @@ function countPath(path: PathStatus, hide: (text: string) => string): PathStats 
     latencyUs: Math.round(path.latency),
     p50Us: latencyPercentile(latencyHistogram, 0.5),
     p99Us: latencyPercentile(latencyHistogram, 0.99),
-    ...(troubles !== undefined && {
-      troubles: Object.fromEntries(Object.entries(troubles).map(([kind, count]) => [hide(kind), count])),
-    }),
+    ...(troubles !== undefined && { troubles: named(troubles, hide) }),
+    ...(fences !== undefined && { fences: named(fences, hide) }),
   }
+}
+
+function named(counts: Readonly<Record<string, number>>, hide: (text: string) => string): Record<string, number> {
+  return Object.fromEntries(Object.entries(counts).map(([kind, count]) => [hide(kind), count]))
 }

@@ -101,7 +101,7 @@ export const hostile = {
     return [pdu, again]
   }) as Replacement,
   /** r2t: sends the writer data instead. */
-  dataForWrite: ((pdu) => [dataOf(cidOf(pdu), LAST, 0, Buffer.alloc(512, 0xee))]) as Replacement,
+  dataForWrite: ((pdu: Buffer) => [dataOf(cidOf(pdu), LAST, 0, Buffer.alloc(512, 0xee))]) as Replacement,
   /** c2hData: places its data behind what the command expects. */
   dataBeyond:
     (offset = 0x7fff_f000): Replacement =>
@@ -121,8 +121,9 @@ export const hostile = {
   twice: ((pdu) => [pdu, Buffer.from(pdu)]) as Replacement,
   /** Any PDU: a C2HTermReq instead, with any FES, and so many bytes behind its header; PLEN as it is, or as given. */
   term:
-    (fes: number, { data = 0, plen = DATA_HEADER + data, fei = 0 } = {}): Replacement =>
+    (fes: number, fields: { data?: number; plen?: number; fei?: number } = {}): Replacement =>
     () => {
+      const { data = 0, plen = DATA_HEADER + data, fei = 0 } = fields
       const pdu = Buffer.alloc(DATA_HEADER + data)
       pdu.set([PduType.c2hTerm, 0, DATA_HEADER, 0])
       put32le(pdu, 4, plen)

@@ -1,5 +1,6 @@
 import { BlockError } from '../errors.ts'
 import type { PathSource } from '../multipath/path-source.ts'
+import { tellAlike } from '../multipath/tell-alike.ts'
 import type { VolumeId } from '../volume-id.ts'
 import { madeByDefault } from './default-identities.ts'
 import type { JoinRules, OfferedPath } from './join-rules.ts'
@@ -133,8 +134,10 @@ function difference(one: OfferedPath, other: OfferedPath, rules: JoinRules): Dif
     if (a.blockSize !== b.blockSize) return certainly(`their blocks are of ${a.blockSize} and ${b.blockSize} bytes`)
   }
   if (saidSame(one, other, rules)) return undefined
-  const text =
-    differs('products', a.product, b.product) ?? differs('serial numbers', a.serial, b.serial) ?? units(one, other)
+  const told = tellAlike(a, b)
+    ? (differs('products', a.product, b.product) ?? differs('serial numbers', a.serial, b.serial))
+    : undefined
+  const text = told ?? units(one, other)
   if (text !== undefined) return { text, certain: false }
   const maker = madeByDefault(a)
   if (maker === undefined || systemOf(one) === systemOf(other)) return undefined

@@ -13,7 +13,7 @@ import type { DeviceState, GuardStatus, PathStatus } from '../pair.ts'
 import type { PathSelector } from '../policy.ts'
 import type { SignalOptions } from '../signal.ts'
 import { Errno } from '../status.ts'
-import type { Path, PathTrouble } from '../target.ts'
+import type { FenceProof, Path, PathTrouble } from '../target.ts'
 import type { VolumeId } from '../volume-id.ts'
 import { Activation } from './activation.ts'
 import { CacheNews } from './cache-news.ts'
@@ -235,8 +235,9 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
     if (this.events.listenerCount('path') > 0) this.#emit('path', slot.status())
   }
 
-  slotFenced(slot: PathSlot): void {
+  slotFenced(slot: PathSlot, proof: FenceProof | undefined): void {
     this.#engine.fenced(slot)
+    if (proof !== undefined) this.#emit('fenced', { ...proof, path: slot.entry.id })
   }
 
   get unflushed(): boolean {

@@ -10,6 +10,7 @@ import { admit } from './admission.ts'
 import type { Connection } from './connect.ts'
 import { abandon, connectOnce } from './connect.ts'
 import { Exclusion } from './exclusion.ts'
+import { describeProof, FenceCounts } from './fences.ts'
 import { PathEntry } from './path-entry.ts'
 import { PathRecord } from './path-record.ts'
 import type { PathSource } from './path-source.ts'
@@ -55,6 +56,7 @@ export class PathSlot {
   #waiters: (() => void)[] = []
   #record: PathRecord
   #troubles = new TroubleCounts()
+  #fences = new FenceCounts()
   #trust: Trust
   #hung = false
   #keptOut = false
@@ -191,7 +193,7 @@ export class PathSlot {
   }
 
   status(): PathStatus {
-    return statusOf(this, this.#troubles, this.#owner.host.clock.now())
+    return statusOf(this, this.#troubles, this.#fences, this.#owner.host.clock.now())
   }
 
   async #live(): Promise<void> {
@@ -334,7 +336,12 @@ export class PathSlot {
     path.events.off('down', onDown)
     this.entry.path = null
     this.entry.device = null
-    this.#owner.slotFenced(this)
+    const proof = path.fencedBy
+    if (proof !== undefined) {
+      this.#fences.add(proof)
+      this.reason = `${this.reason}; ${describeProof(proof)}`
+    }
+    this.#owner.slotFenced(this, proof)
     const forgotten = this.#record.close(this.#owner.unflushed)
     // A path that does not stay up for long, or answers nothing, is asked less and less often.
     if (this.#trust.end((failedAt - upSince) / 1000, this.#hung)) this.#backOff.reset()

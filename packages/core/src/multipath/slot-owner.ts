@@ -1,7 +1,7 @@
 import type { Host } from '../clock.ts'
 import type { DeviceLimits } from '../device.ts'
 import type { ByteRun, Ledger } from '../ledger.ts'
-import type { Path, PathTrouble } from '../target.ts'
+import type { FenceProof, Path, PathTrouble } from '../target.ts'
 import type { ResolvedOptions } from './options.ts'
 
 /** What a slot tells its device. */
@@ -14,8 +14,8 @@ export interface SlotOwner<Slot> {
   accepts(slot: Slot, path: Path, limits: DeviceLimits): string | undefined
   /** The state, the access or the limits of a slot changed. */
   slotChanged(slot: Slot): void
-  /** Nothing sent through the slot's failed path can change data any more. */
-  slotFenced(slot: Slot): void
+  /** Nothing sent through the slot's failed path can change data any more; `proof` where the path tells how it is known. */
+  slotFenced(slot: Slot, proof: FenceProof | undefined): void
   /** A path was opened; `wasReset`: the storage said meanwhile that it had been powered on or reset. */
   slotConnected(slot: Slot, wasReset: boolean): void
   /** The storage said that what was in its volatile cache is gone. */

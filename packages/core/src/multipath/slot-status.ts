@@ -1,4 +1,6 @@
 import type { PathState, PathStatus } from '../pair.ts'
+import type { FenceCounts } from './fences.ts'
+import { describeFence } from './fences.ts'
 import type { PathEntry } from './path-entry.ts'
 import type { PathSource } from './path-source.ts'
 import type { TroubleCounts } from './troubles.ts'
@@ -15,9 +17,11 @@ export interface Told {
 }
 
 /** A path at one moment, for people and programs. */
-export function statusOf(slot: Told, troubles: TroubleCounts, now: number): PathStatus {
+export function statusOf(slot: Told, troubles: TroubleCounts, fences: FenceCounts, now: number): PathStatus {
   const { entry, source, state, standsBack } = slot
   const { counts } = troubles
+  const fence = entry.path?.fenceBy
+  const waitsFor = state === 'fencing' && fence !== undefined ? `; ${describeFence(fence)}` : ''
   return {
     id: entry.id,
     target: source.target.name,
@@ -33,8 +37,11 @@ export function statusOf(slot: Told, troubles: TroubleCounts, now: number): Path
     latency: entry.latency,
     latencyHistogram: Array.from(entry.histogram),
     since: slot.since,
-    reason: state === 'up' ? standsBack || troubles.recent(now) : slot.reason,
+    reason: state === 'up' ? standsBack || troubles.recent(now) : `${slot.reason}${waitsFor}`,
     ...(standsBack !== '' && { standsBack: true }),
     ...(counts !== undefined && { troubles: counts }),
+    ...(fence !== undefined && { fence }),
+    ...(fences.last !== undefined && { fenced: fences.last }),
+    ...(fences.counts !== undefined && { fences: fences.counts }),
   }
 }

@@ -1,10 +1,8 @@
 import type { ErrorCode } from '../errors.ts'
 import { BlockError } from '../errors.ts'
 import type { PathTrouble } from '../target.ts'
+import { KindCounts } from './kind-counts.ts'
 
-// A path that makes up kinds must not grow the list without end.
-const MAX_KINDS = 32
-const OTHERS = 'other'
 // How long the last trouble is told of a path that is up, µs.
 const RECENT = 60_000_000
 
@@ -26,7 +24,7 @@ export function kindOfFailure(error: unknown): string | undefined {
 
 /** What went wrong on a path since it was added: counted by kind, and the last of it in words. */
 export class TroubleCounts {
-  readonly #counts = new Map<string, number>()
+  readonly #kinds = new KindCounts()
   #last = ''
   #at = 0
 
@@ -37,9 +35,7 @@ export class TroubleCounts {
   }
 
   count(kind: string, count = 1): void {
-    const known = this.#counts.has(kind) || this.#counts.size < MAX_KINDS
-    const name = known ? kind : OTHERS
-    this.#counts.set(name, (this.#counts.get(name) ?? 0) + count)
+    this.#kinds.count(kind, count)
   }
 
   /** The last trouble, where it was within the last minute; else an empty text. */
@@ -49,6 +45,6 @@ export class TroubleCounts {
 
   /** How many by kind; undefined where there were none. */
   get counts(): Readonly<Record<string, number>> | undefined {
-    return this.#counts.size === 0 ? undefined : Object.fromEntries(this.#counts)
+    return this.#kinds.counts
   }
 }

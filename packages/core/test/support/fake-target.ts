@@ -2,6 +2,8 @@ import type {
   CommandSet,
   DeviceLimits,
   Emitter,
+  Fence,
+  FenceProof,
   Io,
   IoStatus,
   Path,
@@ -49,6 +51,8 @@ export class FakePath implements Path {
   activate?: () => Promise<void>
   extents?: NonNullable<Path['extents']>
   commands?: CommandSet
+  fenceBy?: Fence
+  fencedBy?: FenceProof
 
   constructor(id: string, volume: VolumeId, limits: DeviceLimits) {
     this.id = id

@@ -65,6 +65,37 @@ test('a path closed after another one has logged in anew is fenced by that login
   expect(await write(again)).toBe(OK)
 })
 
+test('a path tells by what it was fenced, and nothing where nothing had to be', async () => {
+  const made = await hangingBed()
+  const [idle, lost] = [await made.open(0, 0), await made.open(0, 1)]
+  made.hang(1)
+  const write1 = write(lost)
+  await inFlight(made)
+  const downs = [goDown(idle), goDown(lost)]
+  normal(made)[0]!.cut()
+  await Promise.all([write1, ...downs])
+  made.release()
+  await Promise.all([idle.close(), lost.close()])
+  expect(idle).not.toHaveProperty('fencedBy', expect.anything())
+  expect(lost.fencedBy).toEqual({ by: 'session reinstated', assumed: false, took: expect.any(Number) })
+})
+
+test('a path that aborts its writes in a session that lives on tells that', async () => {
+  const made = await hangingBed()
+  const path = await made.open(0, 0)
+  made.hang(0)
+  const cut = write(path)
+  await inFlight(made)
+  const closed = path.close()
+  await cut
+  made.release()
+  await closed
+  expect(path.fencedBy).toMatchObject({ by: 'tasks aborted', assumed: false })
+  const read = await made.open(0, 0)
+  await read.close()
+  expect(read.fencedBy).toBeUndefined()
+})
+
 test('a path that closes in a live session aborts its writes, and leaves the session to the others', async () => {
   const made = await hangingBed()
   const [first, second] = [await made.open(0, 0), await made.open(0, 1)]

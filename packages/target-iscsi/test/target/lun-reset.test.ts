@@ -35,6 +35,7 @@ test.each(['lun-reset', 'session'] as const)(
     if (fence === 'lun-reset') {
       await closed
       expect(array.counters.taskManagement).toBeGreaterThan(0)
+      expect(lost.fencedBy).toMatchObject({ by: 'logical unit reset', assumed: false })
     } else {
       const { logins } = array.counters
       await new Promise((resolve) => setTimeout(resolve, 800))
@@ -43,6 +44,7 @@ test.each(['lun-reset', 'session'] as const)(
       expect(array.counters.logins).toBe(logins)
       await array.portals[0]!.up()
       await closed
+      expect(lost.fencedBy).toMatchObject({ by: 'session reinstated', assumed: false })
     }
   },
 )

@@ -58,6 +58,12 @@ export interface Association {
   /** Runs a procedure on the admin queue, or on an I/O queue; its commands belong to `owner`. */
   run<Result>(procedure: Procedure<Result>, options?: RunOptions): Promise<Result>
 
+  /**
+   * A command to a namespace, of ANA group `anaGroup`, failed as its access state forbids it: the ANA log is read, unless the
+   * one that was read last says so already.
+   */
+  trouble(nsid: number, anaGroup: number): void
+
   /** Ends it now: I/O queues by RST, every command, the listeners hear of it. The admin queue stays for `disable`. */
   drop(error: BlockError): void
   /**

@@ -8,7 +8,7 @@ import type { Link } from './link.ts'
 /** Options of {@link execute}. */
 export interface ExecuteOptions extends SignalOptions {
   readonly clock: Clock
-  /** Milliseconds to the completion. */
+  /** Milliseconds to the completion; Infinity: as long as the queue lives. */
   readonly timeout: number
   /** Whose the command is. */
   readonly owner: object
@@ -32,7 +32,7 @@ export function execute(link: Link, submission: Submission, options: ExecuteOpti
     let ended = false
     const settle = (): void => {
       ended = true
-      timer.cancel()
+      timer?.cancel()
       signal?.removeEventListener('abort', onAbort)
     }
     const giveUp = (error: BlockError, isLate: boolean): void => {
@@ -43,9 +43,9 @@ export function execute(link: Link, submission: Submission, options: ExecuteOpti
       if (!queue.detach([command]) || (isLate && isMute)) options.lost(error)
     }
     const onAbort = (): void => giveUp(aborted(signal as AbortSignal), false)
-    const timer = clock.after(timeout, () => {
+    const late = (): void =>
       giveUp(new BlockError('TIMED_OUT', `no answer to ${nameOf(submission)} within ${timeout} ms`), true)
-    })
+    const timer = timeout === Infinity ? undefined : clock.after(timeout, late)
     signal?.addEventListener('abort', onAbort)
     fill(command, submission, options.owner)
     const [view] = command.buffers

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '@blockbraid/core'
 import { BlockError } from '@blockbraid/core'
-import type { Wire } from '@blockbraid/wire'
+import type { Wakeful, Wire } from '@blockbraid/wire'
 import { errorWords } from '@blockbraid/wire'
 import type { QueueOptions } from '../queue/queue.ts'
 import { Queue } from '../queue/queue.ts'
@@ -8,6 +8,8 @@ import { Queue } from '../queue/queue.ts'
 /** Who has a {@link Link}. */
 export interface LinkHost {
   readonly clock: Clock
+  /** Keeps the event loop awake for a lone command; undefined: nothing there is worth it. */
+  readonly wakeful: Wakeful | undefined
   /** Something came. */
   heard(): void
   /** It can be used no longer: `cut` and the queue's `endAll` must follow. */
@@ -52,6 +54,8 @@ export class Link {
 
   /** Begins the connection; settles when it is agreed on, or rejects with what it was lost by. */
   open(): Promise<void> {
+    const { error } = this.queue
+    if (error !== undefined) return Promise.reject(error)
     return new Promise((resolve, reject) => {
       this.#opened = { resolve, reject }
       this.queue.start()
@@ -84,9 +88,12 @@ export class Link {
   }
 
   #bytes(chunk: Buffer, start: number, end: number): void {
+    const { wakeful } = this.#host
     this.#host.heard()
+    wakeful?.heard()
     const { queue } = this
     if (queue.push(chunk, start, end)) this.#wire.retain()
+    if (queue.busy === 1) wakeful?.waiting()
     if (queue.hasEarly) this.#early ??= this.#host.clock.after(EARLY_WAIT, this.#endEarly)
   }
 

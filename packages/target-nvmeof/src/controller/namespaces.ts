@@ -2,6 +2,7 @@ import type { VolumeId } from '@blockbraid/core'
 import { BlockError } from '@blockbraid/core'
 import { Cns, getLog, IDENTIFY_LENGTH, identify, LogPage } from '../nvme/admin.ts'
 import { ask, demand } from '../nvme/ask.ts'
+import { isBlank } from '../nvme/bytes.ts'
 import type { NvmLimits } from '../nvme/controller-data.ts'
 import { decodeNvmLimits } from '../nvme/controller-data.ts'
 import type { Descriptors } from '../nvme/descriptors.ts'
@@ -64,8 +65,8 @@ export function* readNamespace(nsid: number): Procedure<NamespaceFacts> {
   const what = `Identify of namespace ${nsid}`
   const { data } = yield* demand(what, identify(Cns.Namespace, nsid))
   const namespace = decodeNamespace(data)
-  // A namespace that is not active is answered by zeroes.
-  if (namespace.blocks === 0) throw new BlockError('NOT_FOUND', `namespace ${nsid} is not active at this controller`)
+  // A namespace that is not active is answered by zeroes; one that is not accessible may tell no size.
+  if (isBlank(data)) throw new BlockError('NOT_FOUND', `namespace ${nsid} is not active at this controller`)
   const descriptors = yield* readDescriptors(nsid)
   return { nsid, namespace, descriptors, volume: namespaceIdOf(namespace, descriptors), identify: data }
 }

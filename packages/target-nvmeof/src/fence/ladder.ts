@@ -1,22 +1,18 @@
-import type { Clock, Fence, Host } from '@blockbraid/core'
+import type { Clock, Fence } from '@blockbraid/core'
 import { abortable, delay } from '@blockbraid/core'
 import type { Association } from '../association/association.ts'
 import { crossReset } from './cross-reset.ts'
+import { endsLate, Presence } from './forgotten.ts'
+import type { LadderHost } from './ladder-host.ts'
 import type { LastSigns, Watch } from './quiet-time.ts'
 import { quietBy, watchOf } from './quiet-time.ts'
 import type { LostController, Siblings } from './siblings.ts'
-
-/** What the rungs of the ladder need. */
-export interface LadderHost extends Host {
-  readonly siblings: Siblings
-  /** What is taken for the Command Quiesce Time of a controller that does not state it, milliseconds. */
-  readonly quiesceTime: number
-}
 
 /** As `FenceProof.by` says it. */
 export const By = {
   Answered: 'answered',
   Disabled: 'controller disabled',
+  Gone: 'controller gone',
   CrossReset: 'cross-controller reset',
   Time: 'time',
   Nothing: 'nothing',
@@ -37,18 +33,21 @@ export async function climb(lost: Association, host: LadderHost, signal: AbortSi
   const both = AbortSignal.any([signal, over.signal])
   // Nothing is sent through it after that: the time of the last rung begins.
   const disabling = disable(lost, clock, both).finally(() => lost.release())
-  const signs = async (): Promise<LastSigns> => {
-    await disabling
-    return { heardAt: lost.heardAt, quietAt: clock.now() }
-  }
+  const presence = endsLate(lost.controller) ? new Presence(lost, host) : undefined
+  const waiting = disabling.then(() => {
+    const quietAt = clock.now()
+    const signs = (): LastSigns => ({ heardAt: Math.max(lost.heardAt, presence?.seenAt ?? 0), quietAt })
+    return byTime(signs, watchOf(lost.controller), host, both)
+  })
   const headStart = delay(clock, HEAD_START, both).then(() => false)
   const resetting = Promise.race([disabling, headStart]).then((disabled) =>
-    disabled ? false : crossReset(named(lost), host.siblings, host.random, both),
+    disabled && presence === undefined ? false : crossReset(named(lost), host.siblings, host.random, both),
   )
   const rungs: Promise<Fence | undefined>[] = [
-    disabling.then((done) => (done ? { by: By.Disabled, assumed: false } : undefined)),
+    disabling.then((done) => (done && presence === undefined ? { by: By.Disabled, assumed: false } : undefined)),
+    disabling.then(async () => ((await presence?.gone(both)) ? { by: By.Gone, assumed: false } : undefined)),
     resetting.then((done) => (done ? { by: By.CrossReset, assumed: false } : undefined)),
-    signs().then((last) => byTime(last, watchOf(lost.controller), host, both)),
+    waiting,
   ]
   const proof = await firstOf(rungs)
   over.abort()
@@ -68,7 +67,7 @@ export async function climbFor(
     crossReset(lost, host.siblings, host.random, both).then((done) =>
       done ? { by: By.CrossReset, assumed: false } : undefined,
     ),
-    byTime({ heardAt: quietAt, quietAt }, lost, host, both),
+    byTime(() => ({ heardAt: quietAt, quietAt }), lost, host, both),
   ])
   over.abort()
   return proof
@@ -121,16 +120,19 @@ async function disable(lost: Association, clock: Clock, signal: AbortSignal): Pr
   }
 }
 
+/** `signs` may get later while it waits. */
 async function byTime(
-  last: LastSigns,
+  signs: () => LastSigns,
   watch: Watch,
   { clock, quiesceTime }: LadderHost,
   signal: AbortSignal,
 ): Promise<Fence | undefined> {
-  const at = quietBy(last, watch, quiesceTime)
-  if (at === undefined) return undefined
-  for (let left = at - clock.now(); left > 0 && !signal.aborted; left = at - clock.now()) {
+  while (!signal.aborted) {
+    const at = quietBy(signs(), watch, quiesceTime)
+    if (at === undefined) return undefined
+    const left = at - clock.now()
+    if (left <= 0) return timed(watch)
     await delay(clock, left / 1000, signal)
   }
-  return signal.aborted ? undefined : timed(watch)
+  return undefined
 }

@@ -1,7 +1,7 @@
 import type { Fence, FenceProof } from '@blockbraid/core'
 import type { Association } from '../association/association.ts'
-import type { LadderHost } from './ladder.ts'
 import { climb } from './ladder.ts'
+import type { LadderHost } from './ladder-host.ts'
 import { publishFence } from './news.ts'
 
 /** A fence, and when it was had, µs of the clock. */

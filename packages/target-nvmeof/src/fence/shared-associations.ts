@@ -4,8 +4,8 @@ import type { LeftController } from '../place/fence-token.ts'
 import { fenceToken } from '../place/fence-token.ts'
 import type { Place } from '../place/place.ts'
 import { Heirs } from './heirs.ts'
-import type { LadderHost } from './ladder.ts'
 import { fenceInTheWorstCase } from './ladder.ts'
+import type { LadderHost } from './ladder-host.ts'
 import { Losses } from './losses.ts'
 import { watchOf } from './quiet-time.ts'
 import type { SharedHost } from './shared-association.ts'
@@ -21,16 +21,17 @@ export class SharedAssociations {
   readonly #ended = new AbortController()
 
   /**
-   * `open`: one try to connect. `quiesceTime`: milliseconds, taken for the Command Quiesce Time of controllers that do not
-   * state it.
+   * `open`: one try to connect. `forgets`: whether the subsystem knows no controller of that number of that host any more;
+   * rejects where that cannot be asked. `quiesceTime`: milliseconds, taken for the Command Quiesce Time of controllers that
+   * do not state it.
    */
   constructor(
     { clock, random }: Host,
-    open: (place: Place, options: SignalOptions) => Promise<Association>,
+    { open, forgets }: Pick<SharedHost, 'open'> & Pick<LadderHost, 'forgets'>,
     quiesceTime: number,
   ) {
     this.#siblings = new Siblings(clock)
-    const ladder: LadderHost = { clock, random, siblings: this.#siblings, quiesceTime }
+    const ladder: LadderHost = { clock, random, siblings: this.#siblings, quiesceTime, forgets }
     const losses = new Losses(ladder, this.#ended.signal)
     this.#host = { clock, random, siblings: this.#siblings, losses, open }
     this.#heirs = new Heirs(ladder, (place) => this.at(place), this.#ended.signal)

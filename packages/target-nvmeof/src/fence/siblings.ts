@@ -48,6 +48,18 @@ export class Siblings {
     )
   }
 
+  /** Whether there is a live one with that controller, at that place. */
+  has({ hostNqn, hostId, subNqn, portal }: Place, controller: number): boolean {
+    return [...this.#live].some(
+      ({ place, controller: { id } }) =>
+        id === controller &&
+        place.portal.address === portal.address &&
+        place.subNqn === subNqn &&
+        place.hostNqn === hostNqn &&
+        place.hostId === hostId,
+    )
+  }
+
   /**
    * Associations whose controllers can reset that one: of the same subsystem and the same host, as the command asks for.
    * An NQN that two systems share by mistake must not make one of them vouch for the other: model and serial number are

@@ -9,12 +9,12 @@ import { judge } from './status.ts'
 export const NVME = 'nvme'
 
 /** What a controller answered, whatever the status. */
-export type NvmeAnswer = Completion
+export interface NvmeAnswer extends Completion {}
 
 /** The command set of a path that speaks NVMe. */
 export type NvmeCommandSet = CommandSet<NvmeCommand, NvmeAnswer>
 
-/** Makes the command set of a path that speaks NVMe of how it sends one command. */
+/** Makes the command set of a path that speaks NVMe, over TCP or otherwise, of how it sends one command. */
 export function nvmeCommands(
   send: (command: NvmeCommand, data: Uint8Array | number, options: CommandOptions) => Promise<NvmeAnswer>,
 ): NvmeCommandSet {
@@ -28,6 +28,10 @@ export function nvmeCommands(
   }
 }
 
+/**
+ * Whether the command ran, or did not and may on another path. What a controller has begun and given up counts as run, with
+ * the status for its sender to see; so does what is of no use anywhere (DNR).
+ */
 function verdict({ status }: NvmeAnswer): CommandVerdict {
   return (judge(status).status & NOT_EXECUTED) === 0 ? 'ran' : 'elsewhere'
 }

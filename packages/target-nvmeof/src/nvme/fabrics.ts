@@ -5,12 +5,10 @@ import { FABRICS, FabricsType } from './opcode.ts'
 
 /** Controller that a host asks for where the subsystem is to choose one: the dynamic model. */
 export const ANY_CONTROLLER = 0xffff
-/** NQN of the discovery subsystem that every port may have (NVMe Base 2.1 §1.5). */
+/** NQN of the discovery subsystem that every port may have (NVMe Base 2.1 §4.7). */
 export const DISCOVERY_NQN = 'nqn.2014-08.org.nvmexpress.discovery'
-/** Bytes of the longest NQN. */
-export const LONGEST_NQN = 223
-/** Bytes of the data of Connect. */
-export const CONNECT_DATA = 1024
+const LONGEST_NQN = 223
+const CONNECT_DATA = 1024
 
 /** What Connect says (NVMe Base 2.1 §6.3). */
 export interface ConnectFields {

@@ -78,6 +78,8 @@ export class Command {
   /** Where the next read data goes; with `lends` above 0 where pieces are merged into that view. */
   view = 0
   viewAt = 0
+  /** Of its queue, when it was sent. */
+  mark = 0
   /** Whether data came with a digest that was wrong. */
   damaged = false
 

@@ -51,6 +51,8 @@ export class Queue implements PduSink {
   readonly id: number
   /** How many commands were answered. */
   answers = 0
+  /** Whether a command was answered that was sent after the last `mark`. */
+  worked = false
   /** Told of each command that has ended, orphans too, where anybody wants to know. */
   onEnd: (() => void) | null = null
   /** Why it has ended. */
@@ -64,6 +66,7 @@ export class Queue implements PduSink {
   readonly #table: CommandTable
   readonly #waiting = new WaitingCommands()
   #agreed = false
+  #marks = 0
   // Of the C2HData that is being received.
   #current: Command | null = null
   #ends = false
@@ -100,9 +103,10 @@ export class Queue implements PduSink {
     return this.#table.busy
   }
 
-  /** Whether a PDU has begun and not ended. */
-  get inside(): boolean {
-    return this.#parser.inside
+  /** Commands that are sent from now on make it have `worked`. */
+  mark(): void {
+    this.worked = false
+    this.#marks = (this.#marks + 1) & 0xffff
   }
 
   /** Whether `endEarly` has something to end as soon as it has left. */
@@ -126,6 +130,11 @@ export class Queue implements PduSink {
   /** The commands of `owner` that wait or were sent, orphans too. */
   commandsOf(owner: object): Command[] {
     return this.#table.all.filter((command) => command.owner === owner && command.state !== CommandState.Idle)
+  }
+
+  /** Every command that waits or was sent, and has a caller. */
+  open(): Command[] {
+    return this.#table.all.filter(({ state }) => state === CommandState.Waiting || state === CommandState.Sent)
   }
 
   /** Every command that the controller has. */
@@ -195,6 +204,7 @@ export class Queue implements PduSink {
 
   #transmit(command: Command): void {
     this.#table.enter(command)
+    command.mark = this.#marks
     if (command.direction === Direction.Read && command.length > this.#parser.maxData) {
       this.#parser.maxData = command.length
     }
@@ -310,6 +320,7 @@ export class Queue implements PduSink {
 
   #answer(command: Command): void {
     this.answers++
+    if (command.mark === this.#marks) this.worked = true
     if (command.damaged && command.status === 0) command.status = TRANSIENT_TRANSPORT_ERROR
     if (command.state === CommandState.Orphan) return this.#forget(command)
     if (command.direction === Direction.Write && command.sentUpTo > this.#outbox.left) {

@@ -1,10 +1,9 @@
 import type { Association } from '../association/association.ts'
-import { Cns, identify } from '../nvme/admin.ts'
-import { demand } from '../nvme/ask.ts'
+import { readNvmLimits } from '../controller/namespaces.ts'
 import type { Controller, NvmLimits } from '../nvme/controller-data.ts'
-import { decodeController, decodeNvmLimits } from '../nvme/controller-data.ts'
+import { decodeController } from '../nvme/controller-data.ts'
 import type { Asker } from './ask.ts'
-import { askIfKnown } from './ask.ts'
+import { ask } from './ask.ts'
 
 /** What a controller can do with any of its namespaces. */
 export interface ControllerLimits {
@@ -24,8 +23,7 @@ export async function readControllerLimits(asker: Asker): Promise<ControllerLimi
   const { association } = asker
   const before = known.get(association)
   if (before !== undefined) return before
-  const told = await askIfKnown(asker, () => demand('Identify of the NVM command set', identify(Cns.NvmController)))
-  const limits = limitsOf(association, told === undefined ? undefined : decodeNvmLimits(told.data))
+  const limits = limitsOf(association, await ask(asker, readNvmLimits))
   known.set(association, limits)
   return limits
 }

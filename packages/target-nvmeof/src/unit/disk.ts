@@ -1,5 +1,5 @@
 import type { DeviceLimits } from '@blockbraid/core'
-import { BlockError } from '@blockbraid/core'
+import { checkForm } from '../controller/namespaces.ts'
 import { getFeature } from '../nvme/admin.ts'
 import { demand } from '../nvme/ask.ts'
 import { MAX_BLOCKS, MAX_RANGE_BLOCKS, MAX_RANGES } from '../nvme/io.ts'
@@ -39,7 +39,7 @@ export interface DiskOptions {
 
 /** Reads what a namespace can do; undefined where it does not tell its size, as while it takes no I/O. */
 export async function readDisk(asker: Asker, seen: Seen, options: DiskOptions): Promise<Disk | undefined> {
-  checkFormat(seen)
+  checkForm(seen.facts)
   if (seen.data.blocks === 0) return undefined
   const limits = await readControllerLimits(asker)
   return diskOf(seen, limits, limits.controller.writeCache && (await readCache(asker)), options)
@@ -52,28 +52,6 @@ const VOLATILE_WRITE_CACHE = 0x06
 async function readCache(asker: Asker): Promise<boolean> {
   const told = await askIfKnown(asker, () => demand('Get Features', getFeature(VOLATILE_WRITE_CACHE)))
   return told === undefined || (told.result & 1) !== 0
-}
-
-const LEAST_SHIFT = 9
-const MOST_SHIFT = 16
-
-/** Throws NOT_SUPPORTED or TOO_LARGE for what cannot be used here. */
-function checkFormat({ identity: { nsid }, data }: Pick<Seen, 'identity' | 'data'>): void {
-  const { metadata, protection, blockShift, blocks } = data
-  if (metadata !== 0) {
-    const what = protection === 0 ? 'metadata' : `metadata with protection information of type ${protection}`
-    const text = `namespace ${nsid} has blocks with ${metadata} bytes of ${what}: format it without`
-    throw new BlockError('NOT_SUPPORTED', text)
-  }
-  if (blockShift < LEAST_SHIFT || blockShift > MOST_SHIFT) {
-    throw new BlockError(
-      'NOT_SUPPORTED',
-      `namespace ${nsid} has blocks of 2^${blockShift} bytes; 512 to 65536 can be used`,
-    )
-  }
-  if (blocks * 2 ** blockShift > Number.MAX_SAFE_INTEGER) {
-    throw new BlockError('TOO_LARGE', `namespace ${nsid} has ${blocks} blocks; below 2^53 bytes can be used`)
-  }
 }
 
 /** What can be said of a namespace that tells nothing now, from what is known of its size. */

@@ -1,16 +1,12 @@
 import type { VolumeId } from '@blockbraid/core'
 import { BlockError } from '@blockbraid/core'
-import { Cns, identify } from '../nvme/admin.ts'
-import { demand } from '../nvme/ask.ts'
+import type { NamespaceFacts } from '../controller/namespaces.ts'
+import { readNamespace as readFacts } from '../controller/namespaces.ts'
 import { hex, isBlank } from '../nvme/bytes.ts'
-import type { Descriptors } from '../nvme/descriptors.ts'
-import { decodeDescriptors } from '../nvme/descriptors.ts'
-import { namespaceIdOf } from '../nvme/identity.ts'
 import type { Namespace } from '../nvme/namespace-data.ts'
-import { decodeNamespace } from '../nvme/namespace-data.ts'
 import { StatusError } from '../nvme/status-error.ts'
 import type { Asker } from './ask.ts'
-import { ask, askIfKnown } from './ask.ts'
+import { ask } from './ask.ts'
 
 /** Who a namespace is. */
 export interface Identity {
@@ -24,54 +20,40 @@ export interface Identity {
 export interface Seen {
   readonly identity: Identity
   readonly data: Namespace
+  readonly facts: NamespaceFacts
 }
 
-const NO_DESCRIPTORS: Descriptors = { eui64: undefined, nguid: undefined, uuid: undefined, commandSet: undefined }
 const NO_SUCH_NAMESPACE = 0x00b
 
 /**
  * Reads who a namespace is, and what it says of itself; undefined where there is none. Rejects with NOT_SUPPORTED where it
- * has no identity to be joined by, or is of another command set.
+ * has no identity to be joined by.
  */
 export async function readNamespace(asker: Asker, nsid: number): Promise<Seen | undefined> {
   try {
-    const { data: bytes } = await ask(asker, () => demand('Identify Namespace', identify(Cns.Namespace, nsid)))
-    // What is not active is told as zeroes (NVMe Base 2.1 §5.1.13.2.1).
-    if (isBlank(bytes)) return undefined
-    const told = await askIfKnown(asker, () => demand('Identify descriptors', identify(Cns.Descriptors, nsid)))
-    const data = decodeNamespace(bytes)
-    return {
-      data,
-      identity: identityOf(nsid, data, told === undefined ? NO_DESCRIPTORS : decodeDescriptors(told.data)),
-    }
+    const facts = await ask(asker, () => readFacts(nsid))
+    return { facts, data: facts.namespace, identity: identityOf(facts) }
   } catch (error) {
-    if (error instanceof StatusError && (error.nvme & 0x7ff) === NO_SUCH_NAMESPACE) return undefined
+    if (isGone(error)) return undefined
     throw error
   }
 }
 
-function identityOf(nsid: number, data: Namespace, descriptors: Descriptors): Identity {
-  const { commandSet } = descriptors
-  if (commandSet !== undefined && commandSet !== 0) {
-    throw new BlockError(
-      'NOT_SUPPORTED',
-      `namespace ${nsid} is of command set ${commandSet}; only NVM, 0, is spoken here`,
-    )
-  }
-  const volume = namespaceIdOf(data, descriptors)
+function isGone(error: unknown): boolean {
+  if (error instanceof StatusError) return (error.nvme & 0x7ff) === NO_SUCH_NAMESPACE
+  return BlockError.is(error) && error.code === 'NOT_FOUND'
+}
+
+function identityOf({ nsid, volume, namespace, descriptors }: NamespaceFacts): Identity {
   if (volume === undefined) {
     const text = `namespace ${nsid} has no identity: neither UUID, NGUID nor EUI-64 is set`
     throw new BlockError('NOT_SUPPORTED', text)
   }
-  const names = {
-    uuid: descriptors.uuid,
-    nguid: descriptors.nguid ?? data.nguid,
-    eui64: descriptors.eui64 ?? data.eui64,
-  }
-  const told = Object.entries(names).flatMap(([name, bytes]) =>
+  const { uuid, nguid = namespace.nguid, eui64 = namespace.eui64 } = descriptors
+  const names = Object.entries({ uuid, nguid, eui64 }).flatMap(([name, bytes]) =>
     bytes === undefined || isBlank(bytes) ? [] : [`${name} ${hex(bytes)}`],
   )
-  return { nsid, volume, names: told.join(', ') }
+  return { nsid, volume, names: names.join(', ') }
 }
 
 /** What a namespace does now that it did not when it was `before`; undefined where it is the same one. */

@@ -86,9 +86,8 @@ export class DoubleAssociation implements Association {
 
   /** A command of `owner` is sent and has no answer. */
   open(owner: object, changes = true): Command {
-    const command = new Command(this.#commands.length)
+    const command = new Command(1)
     command.cid = 0x5000 + this.#commands.length
-    command.queueId = 1
     command.state = CommandState.Sent
     command.owner = owner
     command.changes = changes
@@ -107,11 +106,15 @@ export class DoubleAssociation implements Association {
     this.drop(new Broken('CONNECT_FAILED', 'cut by the test'))
   }
 
+  trouble(): void {}
+
   take(): undefined {
     return undefined
   }
 
   send(): void {}
+
+  trouble(): void {}
 
   commandsOf(owner: object): Command[] {
     return this.#commands.filter((command) => command.owner === owner)

@@ -15,6 +15,8 @@ export interface Rig {
   readonly all: SharedAssociations
   /** Every association that was opened. */
   readonly opened: DoubleAssociation[]
+  /** What the subsystem says to who asks whether it has forgotten a controller. */
+  forgets: () => Promise<boolean>
   /** Opens one at that address. */
   at(address: string, facts?: Partial<ControllerFacts>, more?: Partial<Place>): Promise<Opened>
 }
@@ -34,18 +36,22 @@ export function rig(prepare: (association: DoubleAssociation) => void = () => {}
   const opened: DoubleAssociation[] = []
   const all = new SharedAssociations(
     host,
-    async (to) => {
-      const association = new DoubleAssociation(host, facts.get(to.portal.address), to)
-      opened.push(association)
-      prepare(association)
-      return association
+    {
+      async open(to) {
+        const association = new DoubleAssociation(host, facts.get(to.portal.address), to)
+        opened.push(association)
+        prepare(association)
+        return association
+      },
+      forgets: () => made.forgets(),
     },
     QUIESCE,
   )
-  return {
+  const made: Rig = {
     host,
     all,
     opened,
+    forgets: () => Promise.reject(new Error('nobody asks')),
     async at(address, told = {}, more = {}) {
       const portal = portalOf(address, 4420)
       facts.set(portal.address, told)
@@ -54,6 +60,7 @@ export function rig(prepare: (association: DoubleAssociation) => void = () => {}
       return { shared, association }
     },
   }
+  return made
 }
 
 /** What a fence has come to after `milliseconds`: its proof, or that there is none. */

@@ -16,17 +16,20 @@ function slow(fails = () => false) {
   let tries = 0
   const all = new SharedAssociations(
     host,
-    async (to, { signal }) => {
-      tries++
-      await delay(host.clock, 1000, signal)
-      if (signal?.aborted) {
-        aborted.push(signal)
-        throw new BlockError('ABORTED', 'aborted')
-      }
-      if (fails()) throw refused
-      const association = new DoubleAssociation(host, {}, to)
-      opened.push(association)
-      return association
+    {
+      forgets: () => Promise.reject(new Error('nobody asks')),
+      open: async (to, { signal }) => {
+        tries++
+        await delay(host.clock, 1000, signal)
+        if (signal?.aborted) {
+          aborted.push(signal)
+          throw new BlockError('ABORTED', 'aborted')
+        }
+        if (fails()) throw refused
+        const association = new DoubleAssociation(host, {}, to)
+        opened.push(association)
+        return association
+      },
     },
     QUIESCE,
   )
@@ -124,10 +127,13 @@ test('one that was lost while it was handed over is not given out', async () => 
   const made: DoubleAssociation[] = []
   const all = new SharedAssociations(
     host,
-    async (to) => {
-      const association = new DoubleAssociation(host, {}, to)
-      if (made.push(association) === 1) association.lose()
-      return association
+    {
+      forgets: () => Promise.reject(new Error('nobody asks')),
+      open: async (to) => {
+        const association = new DoubleAssociation(host, {}, to)
+        if (made.push(association) === 1) association.lose()
+        return association
+      },
     },
     QUIESCE,
   )

@@ -3,6 +3,7 @@ import { BlockError, Errno, errnoOf, messageOf } from '@blockbraid/core'
 import type { Listing, TargetPlace } from '@blockbraid/wire'
 import { Limiter } from '@blockbraid/wire'
 import { reportLuns } from '../../scsi/cdb.ts'
+import { SCSI } from '../../scsi/command-set.ts'
 import type { Lun } from '../../scsi/lun.ts'
 import { lunNumber, lunOf, parseLun } from '../../scsi/lun.ts'
 import { decodeLuns } from '../../scsi/luns.ts'
@@ -128,5 +129,6 @@ function infoOf(place: TargetPlace, lun: Lun, identity: Identity, size: number, 
     product: productOf(identity),
     ...(identity.serial === undefined ? {} : { serial: identity.serial }),
     endpoint: targetName,
+    protocol: SCSI,
   }
 }

@@ -8,13 +8,28 @@ export function detachAll(session: Session, owner: object): void {
   session.drop(new BlockError('CONNECT_FAILED', 'a path closed while its data was still being sent'))
 }
 
-/** Has the target end what a path has sent, or ends the session where it does not say that it has. */
-export async function abortAll(session: Session, owner: object, lun: Lun, mayReset: boolean): Promise<void> {
-  if (session.error !== undefined) return
-  if ((await session.abort(owner)) || (mayReset && (await session.abortByReset(owner, lun)))) {
-    // Nothing depends on it.
-    void session.abortReads(owner)
-  } else {
+/**
+ * Has the target end what a path has sent, or ends the session where it does not say that it has. Resolves to what has
+ * ended writes there; undefined where nothing had to, or nothing has.
+ */
+export async function abortAll(
+  session: Session,
+  owner: object,
+  lun: Lun,
+  mayReset: boolean,
+): Promise<string | undefined> {
+  if (session.error !== undefined) return undefined
+  const changing = session.tasksOf(owner).some(({ changes }) => changes)
+  const aborted = await session.abort(owner)
+  if (!aborted && !(mayReset && (await session.abortByReset(owner, lun)))) {
     session.drop(new BlockError('TIMED_OUT', 'the target did not say that aborted commands have ended'))
+    return undefined
   }
+  // Nothing depends on it.
+  void session.abortReads(owner)
+  if (!changing) return undefined
+  return aborted ? 'tasks aborted' : UNIT_RESET
 }
+
+/** By what a path is fenced where its logical unit was reset. */
+export const UNIT_RESET = 'logical unit reset'

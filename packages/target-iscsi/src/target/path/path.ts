@@ -2,6 +2,7 @@ import type {
   Access,
   DeviceLimits,
   Events,
+  FenceProof,
   Io,
   IoStatus,
   Path,
@@ -27,7 +28,7 @@ import { EXPLICIT_ACCESS, productOf } from '../unit/disk.ts'
 import { joinRegistrants } from '../unit/register.ts'
 import type { Failed } from './command-troubles.ts'
 import { CommandTroubles } from './command-troubles.ts'
-import { abortAll, detachAll } from './ending.ts'
+import { abortAll, detachAll, UNIT_RESET } from './ending.ts'
 import type { CommandHost } from './path-commands.ts'
 import { activate, sendByHand } from './path-commands.ts'
 import { NEVER_SENT, PathIo } from './path-io.ts'
@@ -63,6 +64,7 @@ export class IscsiPath implements Path {
   access: Access
   limits: DeviceLimits
   readonly fenceToken: string
+  fencedBy: FenceProof | undefined
   readonly wasReset: boolean
   // A registration is that of one I_T nexus (SPC-5 §5.14).
   readonly reservesAlone = true
@@ -304,21 +306,26 @@ export class IscsiPath implements Path {
     return abortable(this.#closed, options.signal)
   }
 
-  async #fenced(): Promise<void> {
-    if (!this.#session.unfenced.has(this)) return
+  /** Resolves to by what it is proven; undefined where nothing had to be. */
+  async #fenced(): Promise<string | undefined> {
+    if (!this.#session.unfenced.has(this)) return undefined
     const proven = new AbortController()
-    await Promise.race([
-      this.#nexus.fenced(this.#session, this, this.#lun),
-      this.#host.fencedByReset(this, proven.signal),
+    const by = await Promise.race([
+      this.#nexus.fenced(this.#session, this, this.#lun).then(() => 'session reinstated'),
+      this.#host.fencedByReset(this, proven.signal).then(() => UNIT_RESET),
     ])
     proven.abort()
+    return by
   }
 
   async #close(): Promise<void> {
+    const { clock, resets } = this.#host
+    const since = clock.now()
     this.#cutAll()
     if (this.#io.hasJobs) await new Promise<void>((resolve) => this.#io.onIdle(resolve))
-    await abortAll(this.#session, this, this.#lun, this.#host.resets === true)
-    await this.#fenced()
+    const aborted = await abortAll(this.#session, this, this.#lun, resets === true)
+    const by = (await this.#fenced()) ?? aborted
+    if (by !== undefined) this.fencedBy = { by, assumed: false, took: (clock.now() - since) / 1000 }
     this.#session.listeners.delete(this.#listener)
     this.#nexus.release()
     this.#host.gone(this)

@@ -1,5 +1,5 @@
 import type { Access, VolumeId } from '@blockbraid/core'
-import type { NvmeFaults } from './faults/types.ts'
+import type { NvmeFaults } from '../faults/types.ts'
 import type { NvmeNamespaceOptions, NvmeReferral } from './options.ts'
 
 /** One address of the array. */

@@ -1,0 +1,337 @@
+import type { Path } from '@blockbraid/core'
+import { BlockError } from '@blockbraid/core'
+import { Attachment } from '../namespace/attachment.ts'
+import type { Mapping } from '../namespace/volume.ts'
+import type { RequestController } from '../request/request.ts'
+import { ChangedNamespaces, Events } from './events.ts'
+import { Features } from './features.ts'
+import type { ControllerHost, QueueLink } from './host.ts'
+import { KeepAlive } from './keep-alive.ts'
+import { CrossResets } from './reset-log.ts'
+import { Watcher } from './watcher.ts'
+
+/** Why a controller ends. */
+export type Ending = 'disable' | 'crossReset' | 'keepAlive' | 'lost'
+
+/** What a controller is, from its Connect. */
+export interface ControllerIdentity {
+  readonly id: number
+  readonly hostNqn: string
+  readonly hostId: string
+  readonly port: number
+  readonly discovery: boolean
+}
+
+/** A controller of one host: its registers, its namespaces, and how it ends. */
+export class Controller implements RequestController {
+  readonly host: ControllerHost
+  readonly id: number
+  readonly hostNqn: string
+  readonly hostId: string
+  readonly port: number
+  readonly discovery: boolean
+  readonly maxTransfer: number
+  /** CIU and CIRN. */
+  readonly instance: number
+  instanceRandom: bigint
+  readonly attachments = new Map<number, Attachment>()
+  readonly links = new Map<number, QueueLink>()
+  readonly keepAlive: KeepAlive
+  readonly events: Events
+  readonly features: Features
+  readonly changed = new ChangedNamespaces()
+  readonly crossResets = new CrossResets()
+  readonly reservationNotices: { type: number; nsid: number }[] = []
+  /** CC. */
+  configuration = 0
+  ready = false
+  /** CSTS.CFS. */
+  failed = false
+  /** CSTS.SHST. */
+  shutdown = 0
+  over = false
+  /** It takes no part any more: its CNTLID leads nowhere. */
+  gone = false
+  readonly #watchers = new Map<Attachment, Watcher>()
+  readonly #abort = new AbortController()
+  #running = 0
+  #idle: (() => void)[] = []
+  #ended: Promise<void> = Promise.resolve()
+  #removed: (() => void) | undefined
+
+  /** `removed` is called when it is gone. */
+  constructor(identity: ControllerIdentity, host: ControllerHost, removed: () => void) {
+    this.host = host
+    this.id = identity.id
+    this.hostNqn = identity.hostNqn
+    this.hostId = identity.hostId
+    this.port = identity.port
+    this.discovery = identity.discovery
+    const { settings, records } = host
+    this.maxTransfer = settings.maxTransfer
+    this.instance = 1 + Math.floor(host.random() * 255)
+    this.instanceRandom = randomWord(host)
+    this.keepAlive = new KeepAlive(host, settings.trafficKeepAlive, () => this.#expire())
+    this.events = new Events(settings.asyncEvents, () => records.events++)
+    this.features = new Features(settings.queues)
+    this.#removed = removed
+  }
+
+  /** Fires when it is gone. */
+  get signal(): AbortSignal {
+    return this.#abort.signal
+  }
+
+  /** Whether its admin queue has a connection. */
+  get connected(): boolean {
+    return this.links.has(0)
+  }
+
+  renew(): void {
+    this.instanceRandom = randomWord(this.host)
+  }
+
+  later(callback: () => void): void {
+    this.host.after(0, callback)
+  }
+
+  /** Asks for a keep-alive timeout, ms: what it counts by is at least the array's. */
+  setKeepAlive(wanted: number): void {
+    const { minKeepAlive, keepAliveGranularity } = this.host.settings
+    const raised = wanted === 0 ? 0 : Math.max(wanted, minKeepAlive)
+    this.keepAlive.timeout = Math.ceil(raised / keepAliveGranularity) * keepAliveGranularity
+    if (this.keepAlive.active) this.keepAlive.start()
+  }
+
+  // Namespaces
+
+  /** Opens every namespace of its port; rejects where none of them answers. */
+  async attachAll(signal: AbortSignal = this.signal): Promise<void> {
+    const mappings = [...this.host.namespaces.of(this.port).values()]
+    if (this.discovery) {
+      // A port that is down or hangs tells of no subsystem either.
+      const [first] = mappings
+      if (first?.owned === true) await (await first.open(this.hostNqn, signal)).close()
+      return
+    }
+    const found = await Promise.allSettled(mappings.map((mapping) => this.attach(mapping, signal)))
+    const failure = found.find((one) => one.status === 'rejected')
+    // A port where nothing answers is as good as down; one namespace that is gone just now is no reason.
+    if (failure !== undefined && found.every((one) => one.status === 'rejected')) throw failure.reason
+  }
+
+  /** Opens a namespace. */
+  async attach(mapping: Mapping, signal: AbortSignal = this.signal): Promise<void> {
+    const device = await mapping.open(this.hostNqn, signal)
+    if (this.gone || this.over) {
+      if (mapping.owned) await device.close()
+      return
+    }
+    const attachment = new Attachment(mapping, device)
+    this.attachments.set(mapping.nsid, attachment)
+    const watcher = new Watcher(this, attachment)
+    this.#watchers.set(attachment, watcher)
+    mapping.volume.watchers.add(watcher)
+    if (mapping.owned && 'events' in device) this.#listen(attachment, watcher, device as Path)
+  }
+
+  /** Takes a namespace away. */
+  detach(attachment: Attachment): void {
+    const { nsid, volume, owned } = attachment.mapping
+    if (this.attachments.get(nsid) === attachment) this.attachments.delete(nsid)
+    volume.watchers.delete(this.#watchers.get(attachment)!)
+    this.#watchers.delete(attachment)
+    attachment.gone = true
+    if (owned) void attachment.device.close()
+  }
+
+  /** The namespaces at an NSID are others than before. */
+  namespaceChanged(nsid: number): void {
+    if (this.discovery) return
+    this.changed.add(nsid)
+    this.events.notice('namespaces')
+  }
+
+  /** Tells of devices that have changed by themselves. */
+  lookForChanges(): void {
+    for (const { attachment, watcher } of this.#eachWatcher()) if (attachment.noticeLimits()) watcher.changed()
+  }
+
+  // Requests
+
+  /** A request is executed from now on. */
+  began(): void {
+    this.#running++
+  }
+
+  /** It is executed no more. */
+  finished(): void {
+    if (--this.#running > 0 || this.#idle.length === 0) return
+    const idle = this.#idle
+    this.#idle = []
+    for (const tell of idle) tell()
+  }
+
+  /** Ends all connections: the devices have failed as a path does. */
+  drop(): void {
+    for (const link of [...this.links.values()]) link.destroy()
+  }
+
+  /** Aborts every command of a namespace; settles when those that are executed have ended. */
+  async abortAll(attachment: Attachment): Promise<void> {
+    for (const link of this.links.values()) {
+      for (const request of link.all()) if (request.attachment === attachment) link.abort(request)
+    }
+    // What the device has is waited for.
+    const ended: Promise<void>[] = []
+    for (const link of this.links.values()) {
+      for (const request of link.all()) if (request.attachment === attachment) ended.push(link.ended(request))
+    }
+    await Promise.all(ended)
+  }
+
+  // Registers
+
+  /** CSTS. */
+  get status(): number {
+    return (this.ready ? 0x01 : 0) | (this.failed ? 0x02 : 0) | (this.shutdown << 2)
+  }
+
+  /** CC was set (NVMe Base 2.1 §3.1.4.5). */
+  configure(value: number): void {
+    const was = this.configuration
+    this.configuration = value
+    if ((value & 1) !== 0 && (was & 1) === 0) void this.#enable()
+    if ((value & 1) === 0 && (was & 1) !== 0) void this.#disable()
+    else if ((value & 0xc000) !== 0 && this.shutdown === 0) void this.#shutDown()
+  }
+
+  async #enable(): Promise<void> {
+    const { host } = this
+    await this.#ended
+    if (this.gone) return
+    if (this.over) {
+      this.over = false
+      this.shutdown = 0
+      try {
+        await this.attachAll()
+      } catch {
+        return this.drop()
+      }
+    }
+    const enable = (): void => {
+      if ((this.configuration & 1) === 0 || this.gone || host.isEndless(this.port)) return
+      this.ready = true
+      this.keepAlive.start()
+    }
+    if (host.settings.enableTime === 0) enable()
+    else host.after(host.settings.enableTime, enable)
+  }
+
+  async #disable(): Promise<void> {
+    this.host.records.disables++
+    await this.end('disable', false)
+    if ((this.configuration & 1) !== 0) return
+    this.ready = false
+    this.failed = false
+    this.shutdown = 0
+  }
+
+  async #shutDown(): Promise<void> {
+    this.host.records.shutdowns++
+    this.shutdown = 1
+    await this.end('disable', false)
+    if (this.shutdown === 1) this.shutdown = 2
+  }
+
+  /** It breaks down: nothing is executed any more, and only a reset helps. */
+  fail(): void {
+    this.failed = true
+    this.keepAlive.stop()
+  }
+
+  // The end
+
+  /** A connection is gone. */
+  lost(link: QueueLink): void {
+    if (this.links.get(link.id) !== link) return
+    this.links.delete(link.id)
+    if (link.id !== 0) return
+    this.events.clear()
+    for (const other of [...this.links.values()]) other.destroy()
+    if (this.keepAlive.active && this.host.settings.lingers && !this.over) return
+    void this.remove('lost')
+  }
+
+  /** Ends it for good; settles when nothing that it had can change data any more. */
+  async remove(why: Ending): Promise<void> {
+    if (!this.gone) {
+      this.gone = true
+      this.#abort.abort()
+      this.#removed?.()
+    }
+    await this.end(why, true)
+  }
+
+  /** Its I/O queues end, and everything they have left in devices; settles when nothing of it can change data any more. */
+  end(why: Ending, admin: boolean): Promise<void> {
+    this.keepAlive.stop()
+    this.events.clear()
+    this.links.get(0)?.forgetWaiting()
+    const links = [...this.links.values()].filter(({ id }) => admin || id !== 0)
+    for (const link of links) link.destroy()
+    const { fences } = this.host.settings
+    if (why !== 'lost' && !fences[why]) return Promise.resolve()
+    if (!this.over) {
+      this.over = true
+      this.host.dropHeld(this)
+      this.features.reset()
+      const closed = [...this.attachments.values()].map((attachment) => this.#closeOf(attachment))
+      this.#ended = Promise.all([...closed, this.#whenIdle()]).then(() => {})
+    }
+    return this.#ended
+  }
+
+  #closeOf(attachment: Attachment): Promise<void> {
+    const { mapping, device } = attachment
+    this.attachments.delete(mapping.nsid)
+    mapping.volume.watchers.delete(this.#watchers.get(attachment)!)
+    this.#watchers.delete(attachment)
+    return mapping.owned ? device.close() : Promise.resolve()
+  }
+
+  #whenIdle(): Promise<void> {
+    if (this.#running === 0) return Promise.resolve()
+    return new Promise((resolve) => this.#idle.push(resolve))
+  }
+
+  #expire(): void {
+    this.host.records.expirations++
+    void this.remove('keepAlive')
+  }
+
+  #listen(attachment: Attachment, watcher: Watcher, path: Path): void {
+    path.events.on('access', () => watcher.accessChanged())
+    path.events.on('limits', () => {
+      if (attachment.noticeLimits()) watcher.changed()
+    })
+    path.events.on('down', (error) => {
+      if (attachment.gone || this.over) return
+      const lost = BlockError.is(error) && (error.code === 'NOT_FOUND' || error.code === 'IDENTITY_CHANGED')
+      if (!lost) return this.drop()
+      this.detach(attachment)
+      this.namespaceChanged(attachment.mapping.nsid)
+    })
+  }
+
+  *#eachWatcher(): Generator<{ attachment: Attachment; watcher: Watcher }> {
+    for (const [attachment, watcher] of this.#watchers) yield { attachment, watcher }
+  }
+}
+
+function randomWord(host: ControllerHost): bigint {
+  const half = (): bigint => BigInt(Math.floor(host.random() * 2 ** 32))
+  const word = (half() << 32n) | half()
+  // 0 says that there is none.
+  return word === 0n ? 1n : word
+}
