@@ -1,7 +1,5 @@
-import type { Clock, SignalOptions } from '@blockbraid/core'
+import type { SignalOptions } from '@blockbraid/core'
 import { BlockError } from '@blockbraid/core'
-import type { Endpoint, OpenShared, Wire } from '@blockbraid/wire'
-import { InputPool, InputWindow, OutboxPool, openWire } from '@blockbraid/wire'
 import { readAnaLog } from '../controller/ana-log.ts'
 import type { BroughtUp } from '../controller/bring-up.ts'
 import { bringUp } from '../controller/bring-up.ts'
@@ -10,23 +8,19 @@ import { connectIo } from '../controller/connect.ts'
 import { Events } from '../controller/events.ts'
 import { KeepAlive } from '../controller/keep-alive.ts'
 import { decodeAnaLog } from '../nvme/ana.ts'
-import type { Place } from '../place/place.ts'
 import type { Association } from './association.ts'
+import type { DialOptions } from './dial.ts'
+import { dial } from './dial.ts'
+import type { Link } from './link.ts'
 import { LiveAssociation } from './live-association.ts'
 import { Upkeep } from './upkeep.ts'
 
 /** Where to connect, and how. */
-export interface OpenOptions {
-  readonly clock: Clock
-  readonly place: Place
-  /** Address of this host to connect from. */
-  readonly localAddress?: string | undefined
+export interface OpenOptions extends DialOptions {
   /** I/O queues that are wanted; 0: a discovery controller is expected. */
   readonly queues: number
   /** Commands in flight that are wanted for each of them. */
   readonly queueDepth: number
-  readonly headerDigest: boolean
-  readonly dataDigest: boolean
   /** To ask for, milliseconds; 0: none. */
   readonly keepAliveTimeout: number
   /** Milliseconds until everything is connected. */
@@ -34,21 +28,12 @@ export interface OpenOptions {
   /** Milliseconds for a command of `run`, where it does not say otherwise. */
   readonly commandTimeout: number
   readonly authenticate?: Authenticate | undefined
-  /** One try to connect. @defaultValue `openWire`: TCP */
-  readonly openWire?: ((endpoint: Endpoint, shared: OpenShared, options: SignalOptions) => Promise<Wire>) | undefined
 }
-
-// Views of received data keep a whole slab alive: a larger one holds more memory for a single view.
-const inputs = new InputPool(4, 512 * 1024)
-const window = new InputWindow(inputs)
-const outputs = new OutboxPool(4)
 
 const ADMIN_ENTRIES = 32
 // Every controller takes so much with an admin command (NVMe/TCP Transport 1.1 §3.3).
 const ADMIN_IN_CAPSULE = 8192
 const ENTRY = 64
-// Data of the controller begins right behind its header.
-const ALIGN = 4
 
 /**
  * Connects to a controller and brings it up, with all of its queues: one try. Rejects with CONNECT_FAILED, TIMED_OUT,
@@ -120,12 +105,8 @@ class Opening {
     events.served('ana', this.#options.clock.now(), decodeAnaLog(association.anaLog))
   }
 
-  async #join(depth: number, inCapsule: number) {
-    const { place, clock, localAddress, headerDigest, dataDigest, openWire: open = openWire } = this.#options
-    const { host, port } = place.portal
-    const wire = await open({ host, port, localAddress }, { clock, inputs, window, outputs }, { signal: this.#signal })
-    const connection = { headerDigest, dataDigest, align: ALIGN, maxR2t: 1 }
-    return this.#association.join(wire, { depth, inCapsule, connection })
+  #join(depth: number, inCapsule: number): Promise<Link> {
+    return dial(this.#association, this.#options, { depth, inCapsule }, this.#signal)
   }
 
   async #connectIo(queue: number, { facts, controller, queueEntries: entries }: BroughtUp): Promise<void> {

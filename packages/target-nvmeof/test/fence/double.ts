@@ -86,9 +86,8 @@ export class DoubleAssociation implements Association {
 
   /** A command of `owner` is sent and has no answer. */
   open(owner: object, changes = true): Command {
-    const command = new Command(this.#commands.length)
+    const command = new Command(1)
     command.cid = 0x5000 + this.#commands.length
-    command.queueId = 1
     command.state = CommandState.Sent
     command.owner = owner
     command.changes = changes
@@ -112,6 +111,8 @@ export class DoubleAssociation implements Association {
   }
 
   send(): void {}
+
+  trouble(): void {}
 
   commandsOf(owner: object): Command[] {
     return this.#commands.filter((command) => command.owner === owner)
