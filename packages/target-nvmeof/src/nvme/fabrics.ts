@@ -5,6 +5,8 @@ import { FABRICS, FabricsType } from './opcode.ts'
 
 /** Controller that a host asks for where the subsystem is to choose one: the dynamic model. */
 export const ANY_CONTROLLER = 0xffff
+/** NQN of the discovery subsystem that every port may have (NVMe Base 2.1 §4.7). */
+export const DISCOVERY_NQN = 'nqn.2014-08.org.nvmexpress.discovery'
 const LONGEST_NQN = 223
 const CONNECT_DATA = 1024
 
