@@ -1,4 +1,5 @@
 import type { ErrorCode } from '@blockbraid/core'
+import { asksToAuthenticate } from '../auth/required.ts'
 import { ask } from '../nvme/ask.ts'
 import type { ConnectFields } from '../nvme/fabrics.ts'
 import { ANY_CONTROLLER, connect } from '../nvme/fabrics.ts'
@@ -7,8 +8,8 @@ import { DNR, describeStatus, statusCodes } from '../nvme/status.ts'
 import { StatusError } from '../nvme/status-error.ts'
 import type { Place } from '../place/place.ts'
 
-/** Proves on a queue who both sides are; `required`: the controller asks for it (NVMe Base 2.1 §8.3.4). */
-export type Authenticate = (required: boolean) => Procedure<unknown>
+/** Proves on a queue who both sides are, where dword 0 of the answer to its Connect asks for it, or this host wants it. */
+export type Authenticate = (connected: number, queue: number) => Procedure<unknown>
 
 /** What an admin Connect gave. */
 export interface Connected {
@@ -35,9 +36,6 @@ export function* connectIo(
   yield* connectQueue(place, fields, authenticate)
 }
 
-// Bits of the result: the controller asks for authentication, and for it on a secure channel.
-const ASKS = 0x3_0000
-
 function* connectQueue(
   place: Place,
   fields: Omit<ConnectFields, keyof Place>,
@@ -46,9 +44,8 @@ function* connectQueue(
   const { hostNqn, hostId, subNqn } = place
   const completion = yield* ask(connect({ hostNqn, hostId, subNqn, ...fields }))
   if (completion.status !== 0) throw connectRefused(place, completion)
-  const required = (completion.result & ASKS) !== 0
-  if (authenticate !== undefined) yield* authenticate(required)
-  else if (required) {
+  if (authenticate !== undefined) yield* authenticate(completion.result, fields.queue)
+  else if (asksToAuthenticate(completion.result)) {
     throw new StatusError(
       `the Connect of queue ${fields.queue}`,
       AUTHENTICATION_REQUIRED,
