@@ -106,6 +106,8 @@ export class DoubleAssociation implements Association {
     this.drop(new Broken('CONNECT_FAILED', 'cut by the test'))
   }
 
+  trouble(): void {}
+
   take(): undefined {
     return undefined
   }
