@@ -123,6 +123,7 @@ describe('blockbraid nvme tells in words', () => {
       cross-controller reset  yes, 4 at once
       writes of a lost path   move at once where its admin queue still answers, or
                               another path has it reset; else after 11500 ms
+
       nvme-tcp:nqn.2026-11.io.example:array/192.0.2.2:4420/ns1
       keep-alive timeout      5 s
       in steps of             1 s
