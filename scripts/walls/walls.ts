@@ -161,8 +161,9 @@ const layers: Wall[] = [
   ...layered(
     'array-nvmeof',
     [
-      ['pdu/', 'nvme/', 'options/'],
-      ['auth/', 'namespace/'],
+      ['auth/', 'nvme/', 'pdu/'],
+      ['options/'],
+      ['namespace/'],
       ['request/'],
       ['io/'],
       ['controller/'],

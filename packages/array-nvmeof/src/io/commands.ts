@@ -143,7 +143,8 @@ function lostPath(request: Request): void {
   const controller = request.controller!
   const attachment = request.attachment!
   const settle = (): void => {
-    if (!attachment.gone) controller.drop()
+    // A device that was closed as its controller ends fails that way, too.
+    if (!attachment.gone && !controller.over) controller.drop()
     queue.end(request, Sc.invalidNamespace | DNR)
   }
   if (queue.live && !attachment.gone) controller.later(settle)

@@ -106,8 +106,6 @@ export class DoubleAssociation implements Association {
     this.drop(new Broken('CONNECT_FAILED', 'cut by the test'))
   }
 
-  trouble(): void {}
-
   take(): undefined {
     return undefined
   }
