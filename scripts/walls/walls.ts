@@ -161,8 +161,9 @@ const layers: Wall[] = [
   ...layered(
     'array-nvmeof',
     [
-      ['pdu/', 'nvme/', 'options/'],
-      ['auth/', 'namespace/'],
+      ['auth/', 'nvme/', 'pdu/'],
+      ['options/'],
+      ['namespace/'],
       ['request/'],
       ['io/'],
       ['controller/'],
@@ -175,8 +176,8 @@ const layers: Wall[] = [
     'target-nvmeof',
     [
       ['pdu/', 'nvme/', 'place/'],
-      ['queue/', 'auth/', 'options/'],
-      ['controller/'],
+      ['queue/', 'auth/', 'tls/'],
+      ['options/', 'controller/'],
       ['association/'],
       ['fence/', 'unit/'],
       ['path/', 'discovery/'],

@@ -2,6 +2,7 @@
 import { writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { prepareJudges } from '../debian/judges.ts'
 import type { KernelSuite } from './suites.ts'
 import { suites } from './suites.ts'
 import { kernelSuites, prepareKernel } from './vm/kernels.ts'
@@ -56,13 +57,16 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 const results: FileResult[] = []
 const notRun: string[] = []
 const wanted = suites.filter(({ name }) => positionals.length === 0 || positionals.includes(name))
+const say = (what: string): void => console.log(`vm: ${what}`)
+const fail = (error: Error): never => {
+  console.error(`vm: ${error.message}`)
+  process.exit(MACHINE_FAILED)
+}
+const judges = wanted.some((suite) => suite.judges && filesOf(suite).length > 0)
+  ? { BLOCKBRAID_JUDGES: await prepareJudges(say).catch(fail) }
+  : {}
 for (const name of values.kernel.split(',')) {
-  const kernel = await prepareKernel(name, values.refresh, (what) => console.log(`vm: ${what}`)).catch(
-    (error: Error) => {
-      console.error(`vm: ${error.message}`)
-      process.exit(MACHINE_FAILED)
-    },
-  )
+  const kernel = await prepareKernel(name, values.refresh, say).catch(fail)
   for (const suite of wanted) {
     const files = filesOf(suite)
     if (files.length === 0) continue
@@ -78,7 +82,7 @@ for (const name of values.kernel.split(',')) {
       kernel,
       command: commandOf(files),
       cwd: root,
-      env: { ...inherited(), ...suite.env, ...(values.short && { BLOCKBRAID_SHORT: '1' }) },
+      env: { ...inherited(), ...judges, ...suite.env, ...(values.short && { BLOCKBRAID_SHORT: '1' }) },
       modules: suite.modules,
       limit: Number(values.limit ?? suite.limit),
       console: values.console,

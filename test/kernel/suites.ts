@@ -10,6 +10,8 @@ export interface KernelSuite {
   readonly short?: readonly string[]
   /** Seconds that it may take; emulation on a busy machine is slow. */
   readonly limit: number
+  /** Whether it uses the programs of `test/debian/judges.ts`; their root is in BLOCKBRAID_JUDGES. */
+  readonly judges?: boolean
   /** Added to the environment of its process. */
   readonly env?: Readonly<Record<string, string>>
 }
@@ -38,6 +40,10 @@ const nodeShort = node(['filesystems', 'kill'])
 const lioModules = ['target_core_mod', 'target_core_file', 'target_core_iblock', 'iscsi_target_mod', 'loop', 'dm_mod']
 const nodeModules = ['ext4', 'xfs', ...lioModules]
 
+const nvmet = (names: readonly string[]): string[] => names.map((name) => `nvmet/${name}.test.ts`)
+const nvmeHost = (names: readonly string[]): string[] => names.map((name) => `nvme-host/${name}.test.ts`)
+const iscsiHost = (names: readonly string[]): string[] => names.map((name) => `iscsi-host/${name}.test.ts`)
+
 /** Every suite. */
 export const suites: readonly KernelSuite[] = [
   {
@@ -59,6 +65,30 @@ export const suites: readonly KernelSuite[] = [
     ]),
     short: lio(['discovery', 'login', 'data', 'ranges', 'access', 'reservations']),
     limit: 900,
+  },
+  {
+    name: 'nvmet',
+    about: 'target-nvmeof against the NVMe target of the kernel',
+    modules: ['nvmet_tcp', 'nvme_tcp', 'loop', 'dm_mod', 'tls'],
+    files: nvmet(['judge']),
+    limit: 900,
+    judges: true,
+  },
+  {
+    name: 'nvme-host',
+    about: "array-nvmeof against the kernel's own initiator with native multipath, and nvme-cli",
+    modules: ['nvme_tcp', 'tls', 'ext4'],
+    files: nvmeHost(['connect', 'data', 'multipath']),
+    limit: 1200,
+    judges: true,
+  },
+  {
+    name: 'iscsi-host',
+    about: "array-iscsi against the kernel's own initiator, open-iscsi and dm-multipath",
+    modules: ['iscsi_tcp', 'sd_mod', 'scsi_dh_alua', 'dm_multipath', 'dm_round_robin', 'dm_service_time', 'ext4'],
+    files: iscsiHost(['connect', 'data', 'multipath', 'faults']),
+    limit: 900,
+    judges: true,
   },
   {
     name: 'linux',

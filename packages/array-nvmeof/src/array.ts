@@ -154,9 +154,7 @@ export class SimulatedNvmeArray implements NvmeArray {
 
   async close(): Promise<void> {
     await Promise.all(this.ports.map((port) => port.down()))
-    const devices = [...this.#services.live].map((controller) => controller.remove('lost'))
-    this.faults.heal()
-    await Promise.all(devices)
+    await this.#services.close()
     await this.onClose()
   }
 

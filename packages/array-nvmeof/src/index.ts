@@ -4,6 +4,9 @@
  * @packageDocumentation
  */
 export { createNvmeArray } from './array.ts'
+export type { GroupName } from './auth/groups.ts'
+export type { HashName } from './auth/hashes.ts'
+export type { NvmeAuthOptions } from './auth/options.ts'
 export { hostile, hostileData } from './faults/hostile.ts'
 export type {
   CommandRule,

@@ -1,7 +1,7 @@
 import type { Host, Timer } from '@blockbraid/core'
 import type { ControllerIdentity } from './controller/controller.ts'
 import { Controller } from './controller/controller.ts'
-import type { ControllerHost, DiscoveryPort } from './controller/host.ts'
+import type { ControllerHost, DiscoveryPort, SiblingController } from './controller/host.ts'
 import { Records } from './controller/records.ts'
 import type { Faults } from './faults/faults.ts'
 import { Namespaces } from './namespace/namespaces.ts'
@@ -21,6 +21,7 @@ export class Services implements ControllerHost {
   generation = 1
   referrals: readonly NvmeReferral[]
   readonly live = new Set<Controller>()
+  readonly #loose = new Set<SiblingController>()
   readonly #host: Host
   readonly #faults: Faults
   readonly #ports: () => readonly Port[]
@@ -61,6 +62,15 @@ export class Services implements ControllerHost {
 
   controllers(): Iterable<Controller> {
     return this.live
+  }
+
+  loose(controller: SiblingController): void {
+    this.#loose.add(controller)
+  }
+
+  /** Ends every controller, and what those have left that are gone. */
+  async close(): Promise<void> {
+    await Promise.all([...this.live, ...this.#loose].map((controller) => controller.remove('close')))
   }
 
   dropHeld(controller: object): void {

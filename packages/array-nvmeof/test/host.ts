@@ -207,6 +207,10 @@ export class RawHost {
 
   // Commands
 
+  get lastCid(): number {
+    return this.#cid
+  }
+
   nextCid(): number {
     this.#cid = (this.#cid % 0xfff0) + 1
     return this.#cid

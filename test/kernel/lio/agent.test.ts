@@ -6,8 +6,8 @@ import { test } from 'node:test'
 import { promisify } from 'node:util'
 import { Errno, IoOp } from '@blockbraid/core'
 import { loadConfig, runAgent } from 'blockbraid'
+import { submit } from '../guest/submit.ts'
 import { ALICE, BOB, openBed, openPath, PORTALS } from './bed.ts'
-import { submit } from './submit.ts'
 
 const folder = '/run/agent'
 const command = join(import.meta.dirname, '../../../packages/agent/dist/cli.js')

@@ -1,8 +1,9 @@
 import { join } from 'node:path'
 import type { Access } from '@blockbraid/core'
-import { change, get, make, ROOT, remove, set } from './configfs.ts'
-import type { Storage, StorageOptions } from './storage.ts'
-import { fileStorage, loopStorage, mappedStorage, ramStorage } from './storage.ts'
+import { change, get, make, remove, set } from '../guest/configfs.ts'
+import type { Storage, StorageOptions } from '../guest/storage.ts'
+import { fileStorage, loopStorage, mappedStorage, ramStorage } from '../guest/storage.ts'
+import { ROOT } from './root.ts'
 
 /** A volume of LIO, before it is a LUN of a target. */
 export interface BackstoreOptions {

@@ -1,7 +1,8 @@
 import type { MultipathDevice, MultipathOptions, Path, PathInfo, PathSelector, UserDevice } from '@blockbraid/core'
-import { openMultipath, userDevice } from '@blockbraid/core'
+import { userDevice } from '@blockbraid/core'
 import type { IscsiOptions, IscsiTarget } from '@blockbraid/target-iscsi'
 import { iscsi } from '@blockbraid/target-iscsi'
+import { findAt, openEveryPath } from '../guest/open.ts'
 import { within } from '../guest/wait.ts'
 import type { Backstore, BackstoreOptions } from './backstore.ts'
 import { createBackstore, identityOf } from './backstore.ts'
@@ -93,11 +94,8 @@ export function openBed({ luns = [{}], ...options }: BedOptions = {}): Bed {
 }
 
 /** What is at a LUN of a portal. */
-export async function find(target: IscsiTarget, lun = 0, portal: string = PORTALS[0]): Promise<PathInfo> {
-  const infos = await target.discover()
-  const info = infos.find((each) => each.lun === String(lun) && each.address === portal)
-  if (info === undefined) throw new Error(`no LUN ${lun} at ${portal} among ${infos.map(({ id }) => id).join(', ')}`)
-  return info
+export function find(target: IscsiTarget, lun = 0, portal: string = PORTALS[0]): Promise<PathInfo> {
+  return findAt(target, String(lun), portal)
 }
 
 /** A path to a LUN through a portal. */
@@ -111,18 +109,11 @@ export async function openDevice(target: IscsiTarget, lun?: number, portal?: str
 }
 
 /** A device over every path to a LUN, ready when all of them are up. */
-export async function openAllPaths(
+export function openAllPaths(
   target: IscsiTarget,
   lun = 0,
   selector?: () => PathSelector,
   multipath: MultipathOptions = {},
 ): Promise<MultipathDevice> {
-  const infos = (await target.discover()).filter((info) => info.lun === String(lun))
-  const volume = infos[0]?.volume
-  if (volume === undefined) throw new Error(`no LUN ${lun} at ${target.name}`)
-  const sources = infos.map((info) => ({ target, info }))
-  return openMultipath(volume, sources, {
-    selector,
-    multipath: { reconnectDelayMax: 500, connectTimeout: 60_000, ...multipath },
-  })
+  return openEveryPath(target, String(lun), selector, multipath)
 }

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { BlockError, Errno, errnoOf, IoOp, isPathError } from '@blockbraid/core'
 import { createRandom, pattern, patternFault } from '@blockbraid/testkit'
+import { submit } from '../guest/submit.ts'
 import { unsupported } from '../guest/unsupported.ts'
 import { ALICE, MIB, openBed, openDevice, openPath } from './bed.ts'
-import { submit } from './submit.ts'
 
 const kinds = {
   'a file of 512-byte blocks': { kind: 'file', blockSize: 512 },

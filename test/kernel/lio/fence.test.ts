@@ -5,9 +5,9 @@ import type { PathSelector, PathView } from '@blockbraid/core'
 import { IoOp, isPathError, userDevice } from '@blockbraid/core'
 import { roundRobin } from '@blockbraid/policy-round-robin'
 import { createChaosProxy, pattern, patternFault } from '@blockbraid/testkit'
+import { submit } from '../guest/submit.ts'
 import { until, within } from '../guest/wait.ts'
 import { ALICE, MIB, openAllPaths, openBed, openPath, PORTALS } from './bed.ts'
-import { submit } from './submit.ts'
 
 test('close logs out: no session is left', async () => {
   await using bed = openBed()

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { BlockError, Errno, errnoOf, IoOp, userDevice } from '@blockbraid/core'
+import { submit } from '../guest/submit.ts'
 import { unsupported } from '../guest/unsupported.ts'
 import { until } from '../guest/wait.ts'
 import { ALICE, find, MIB, openAllPaths, openBed, openPath } from './bed.ts'
-import { submit } from './submit.ts'
 
 test('a volume that grew: the new size reaches the device', async (t) => {
   await using bed = openBed({ luns: [{ kind: 'disk', size: 8 * MIB }] })

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Path } from '@blockbraid/core'
 import { Errno, errnoOf, IoOp, isPathError, userDevice } from '@blockbraid/core'
+import { submit } from '../guest/submit.ts'
 import type { Bed } from './bed.ts'
 import { ALICE, BOB, openAllPaths, openBed, openPath, PORTALS } from './bed.ts'
 import * as pr from './persistent.ts'
-import { submit } from './submit.ts'
 
 const CONFLICT = 0x18
 const hers = 0xa11ce

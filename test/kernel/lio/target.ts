@@ -1,7 +1,8 @@
 import { existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { change, get, link, make, remove, set, unlink } from '../guest/configfs.ts'
 import type { Backstore } from './backstore.ts'
-import { change, get, link, make, ROOT, remove, set, unlink } from './configfs.ts'
+import { ROOT } from './root.ts'
 
 /** A portal group: one portal, which is one target port of every LUN. */
 export interface GroupOptions {

@@ -5,7 +5,7 @@ import { existsSync, readdirSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { until } from '../guest/wait.ts'
-import { ROOT } from './configfs.ts'
+import { ROOT } from './root.ts'
 
 test('no socket is left in this process', async () => {
   await until('no socket is left', () => process.getActiveResourcesInfo().every((kind) => !kind.startsWith('TCP')))

@@ -18,6 +18,17 @@ export const suiteModules: readonly string[] = [
   'ublk_drv',
   'ext4',
   'xfs',
+  'null_blk',
+  'nvmet_tcp',
+  'nvme_tcp',
+  'iscsi_tcp',
+  'sd_mod',
+  'scsi_dh_alua',
+  'dm_multipath',
+  'dm_round_robin',
+  'dm_service_time',
+  'tls',
+  'sch_netem',
 ]
 
 /** What those ask for by name at run time, so that no dependency shows it; kept where there is one. */
@@ -28,6 +39,10 @@ export const cryptoModules: readonly string[] = [
   'crct10dif_pclmul',
   'crc64_rocksoft_generic',
   'crypto-sha3-256',
+  'dh_generic',
+  'gcm',
+  'aesni_intel',
+  'ghash_clmulni_intel',
 ]
 
 /** Modules of a kernel, copied. */

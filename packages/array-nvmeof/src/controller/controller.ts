@@ -11,7 +11,7 @@ import { CrossResets } from './reset-log.ts'
 import { Watcher } from './watcher.ts'
 
 /** Why a controller ends. */
-export type Ending = 'disable' | 'crossReset' | 'keepAlive' | 'lost'
+export type Ending = 'disable' | 'crossReset' | 'keepAlive' | 'lost' | 'close'
 
 /** What a controller is, from its Connect. */
 export interface ControllerIdentity {
@@ -54,6 +54,8 @@ export class Controller implements RequestController {
   gone = false
   readonly #watchers = new Map<Attachment, Watcher>()
   readonly #abort = new AbortController()
+  /** It has ended without a fence: what it has goes on. */
+  #loose = false
   #running = 0
   #idle: (() => void)[] = []
   #ended: Promise<void> = Promise.resolve()
@@ -210,6 +212,7 @@ export class Controller implements RequestController {
     const { host } = this
     await this.#ended
     if (this.gone) return
+    this.#loose = false
     if (this.over) {
       this.over = false
       this.shutdown = 0
@@ -271,17 +274,20 @@ export class Controller implements RequestController {
       this.#removed?.()
     }
     await this.end(why, true)
+    if (!this.over) this.host.loose(this)
   }
 
   /** Its I/O queues end, and everything they have left in devices; settles when nothing of it can change data any more. */
   end(why: Ending, admin: boolean): Promise<void> {
+    const { fences } = this.host.settings
+    // Asked first: the end of its connections is one reason more.
+    if (why === 'close') this.#loose = false
+    else if (why !== 'lost' && !fences[why]) this.#loose = true
     this.keepAlive.stop()
     this.events.clear()
     this.links.get(0)?.forgetWaiting()
-    const links = [...this.links.values()].filter(({ id }) => admin || id !== 0)
-    for (const link of links) link.destroy()
-    const { fences } = this.host.settings
-    if (why !== 'lost' && !fences[why]) return Promise.resolve()
+    for (const link of [...this.links.values()]) if (admin || link.id !== 0) link.destroy()
+    if (this.#loose) return Promise.resolve()
     if (!this.over) {
       this.over = true
       this.host.dropHeld(this)

@@ -52,7 +52,7 @@ export interface SiblingController {
   readonly instanceRandom: bigint
   readonly attachments: ReadonlyMap<number, unknown>
   /** Ends it for good; settles when nothing that it had can change data any more. */
-  remove(why: 'crossReset'): Promise<void>
+  remove(why: 'crossReset' | 'close'): Promise<void>
 }
 
 /** What controllers need of their array. */
@@ -74,6 +74,8 @@ export interface ControllerHost {
   isEndless(port: number): boolean
   /** Every controller that has not ended. */
   controllers(): Iterable<SiblingController>
+  /** A controller is gone, and has left something in its devices. */
+  loose(controller: SiblingController): void
   /** What rules hold of a controller is thrown away. */
   dropHeld(controller: object): void
 }

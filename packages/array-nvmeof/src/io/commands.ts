@@ -143,7 +143,7 @@ function lostPath(request: Request): void {
   const controller = request.controller!
   const attachment = request.attachment!
   const settle = (): void => {
-    // One that is being ended has closed the device itself.
+    // A device that was closed as its controller ends fails that way, too.
     if (!attachment.gone && !controller.over) controller.drop()
     queue.end(request, Sc.invalidNamespace | DNR)
   }

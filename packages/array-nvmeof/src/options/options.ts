@@ -1,4 +1,5 @@
 import type { Access, BlockDevice, VolumeId } from '@blockbraid/core'
+import type { NvmeAuthOptions } from '../auth/options.ts'
 
 /** One address of the array: a port of its subsystem. */
 export interface NvmePortOptions {
@@ -84,6 +85,8 @@ export interface NvmeArrayOptions {
   hosts?: readonly string[]
   /** Other discovery controllers. @defaultValue none */
   referrals?: readonly NvmeReferral[]
+  /** Who has to authenticate; discovery controllers ask nobody. @defaultValue nobody */
+  auth?: NvmeAuthOptions
   /** I/O queues that a controller gives. @defaultValue 16 */
   queues?: number
   /** Entries of a queue: MQES and one more. @defaultValue 128 */

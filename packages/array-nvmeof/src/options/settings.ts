@@ -1,13 +1,18 @@
 import { createHash } from 'node:crypto'
+import type { AuthPlan } from '../auth/options.ts'
+import { authPlan } from '../auth/options.ts'
 import { integer, oneOf, wrong } from './checks.ts'
 import type { NvmeArrayOptions, NvmeFences, NvmePortOptions, NvmeReferral } from './options.ts'
 
 /** Options with their defaults, checked. */
-export interface ArraySettings extends Readonly<Required<Omit<NvmeArrayOptions, 'namespaces' | 'ports' | 'hosts'>>> {
+export interface ArraySettings
+  extends Readonly<Required<Omit<NvmeArrayOptions, 'namespaces' | 'ports' | 'hosts' | 'auth'>>> {
   readonly ports: readonly Required<NvmePortOptions>[]
   /** Undefined: any host may connect. */
   readonly hosts: readonly string[] | undefined
   readonly fences: Required<NvmeFences>
+  /** Undefined: nobody has to prove who he is. */
+  readonly auth: AuthPlan | undefined
 }
 
 const NQN = /^nqn\.[0-9]{4}-[0-9]{2}\.[\x21-\x7e]+$/
@@ -43,6 +48,7 @@ export function resolveOptions(options: NvmeArrayOptions): ArraySettings {
     lingers: options.lingers ?? true,
     fences: { disable: true, crossReset: true, keepAlive: true, ...options.fences },
     asyncEvents: integer('asyncEvents', options.asyncEvents ?? 4, 1, 16),
+    auth: options.auth === undefined ? undefined : authPlan(options.auth),
     log: options.log ?? false,
   }
 }

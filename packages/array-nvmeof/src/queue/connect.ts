@@ -1,4 +1,5 @@
 import { get16le, get32le } from '@blockbraid/wire'
+import { QueueAuth } from '../auth/queue-auth.ts'
 import type { Controller } from '../controller/controller.ts'
 import { DISCOVERY_NQN } from '../nvme/opcodes.ts'
 import type { Status } from '../nvme/status.ts'
@@ -124,6 +125,10 @@ export function enter(queue: Queue, controller: Controller, facts: ConnectFacts)
   queue.flowControl = !settings.flowControlDisable || (facts.attributes & DISABLE_FLOW_CONTROL) === 0
   if (facts.qid !== 0) queue.inCapsule = settings.inCapsuleData
   queue.success = settings.successFlag && !queue.flowControl
+  const { auth } = settings
+  if (auth !== undefined && !controller.discovery && (facts.qid === 0 || auth.onIoQueues)) {
+    queue.auth = new QueueAuth(auth, facts.hostNqn, facts.subsystemNqn)
+  }
   controller.links.set(facts.qid, queue)
   if (facts.qid === 0) records.controllers++
   else records.queues++

@@ -19,6 +19,8 @@ import { sendTerm } from './replies.ts'
 
 const IC_LENGTH = 128
 const LONGEST_ALIGNMENT = 31
+/** Of the answer to Connect: the host has to prove itself (AUTHREQ, ATR). */
+const AUTHENTICATION = 0x2_0000
 // What the data that comes now belongs to.
 const NOTHING = 0
 const COMMAND = 1
@@ -282,7 +284,7 @@ export class Connection implements WireSink, PduSink, QueueConnection, TappedCon
         queue.requests.add(request)
         this.#timer.cancel()
         this.#parser.maxInCapsule = Math.max(queue.inCapsule, ADMIN_IN_CAPSULE)
-        queue.end(request, 0, admission.id)
+        queue.end(request, 0, admission.id | (queue.auth === undefined ? 0 : AUTHENTICATION))
       },
       () => this.destroy(),
     )

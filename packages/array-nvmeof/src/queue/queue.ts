@@ -1,16 +1,18 @@
 import type { InputSlab } from '@blockbraid/wire'
+import type { QueueAuth } from '../auth/queue-auth.ts'
 import { admitAdmin, runAdmin } from '../controller/admin.ts'
 import type { Controller } from '../controller/controller.ts'
 import type { QueueLink } from '../controller/host.ts'
 import type { AdminResult } from '../controller/result.ts'
 import { admit, run } from '../io/commands.ts'
-import { FABRICS } from '../nvme/opcodes.ts'
+import { FABRICS, FabricsType } from '../nvme/opcodes.ts'
 import type { Status } from '../nvme/status.ts'
 import { DNR, Sc } from '../nvme/status.ts'
 import type { Output } from '../pdu/output.ts'
 import type { Request, RequestQueue } from '../request/request.ts'
 import { giveRequest } from '../request/request.ts'
 import { RequestTable } from '../request/table.ts'
+import { authenticate, disconnect, isAuthentication } from './fabrics.ts'
 import type { ConnectionHost, FollowedRule } from './host.ts'
 import type { Sender } from './replies.ts'
 import { sendCompletion, sendData } from './replies.ts'
@@ -48,6 +50,8 @@ export class Queue implements RequestQueue, QueueLink, Sender {
   maxR2ts = 1
   live = true
   requests = new RequestTable(16)
+  /** Where the host has to prove itself. */
+  auth: QueueAuth | undefined
   readonly #connection: QueueConnection
   #tag = 0
   #told = new Map<Request, (() => void)[]>()
@@ -107,9 +111,13 @@ export class Queue implements RequestQueue, QueueLink, Sender {
   /** Runs a command now. */
   execute(request: Request): void {
     const controller = this.controller!
+    if (request.refused === 0 && this.auth?.authenticated === false && !isAuthenticating(request)) {
+      request.refused = Sc.authenticationRequired | DNR
+    }
     if (request.refused === 0) request.refused = this.id === 0 ? admitAdmin(controller, request) : this.#admit(request)
     if (request.refused !== 0) return this.end(request, request.refused)
-    if (this.id === 0 || request.opcode === FABRICS) return this.#runAdmin(request)
+    if (request.opcode === FABRICS) return this.#runFabrics(request)
+    if (this.id === 0) return this.#runAdmin(request)
     request.running = true
     controller.began()
     run(request)
@@ -219,9 +227,17 @@ export class Queue implements RequestQueue, QueueLink, Sender {
   #admit(request: Request): Status {
     const controller = this.controller!
     if (request.opcode === FABRICS) return 0
-    if (controller.failed || !controller.ready) return Sc.sequenceError | DNR
+    // Of a queue that is gone, what was held is executed as long as its controller has not ended.
+    if (controller.failed || (this.live && !controller.ready)) return Sc.sequenceError | DNR
     if (request.attachment!.stale) controller.lookForChanges()
     return admit(request)
+  }
+
+  #runFabrics(request: Request): void {
+    if (isAuthentication(request)) void authenticate(this, request)
+    else if (request.entry[4] === FabricsType.disconnect) disconnect(this, request)
+    else if (this.id !== 0) this.end(request, Sc.invalidOpcode | DNR)
+    else this.#runAdmin(request)
   }
 
   #runAdmin(request: Request): void {
@@ -247,4 +263,8 @@ export class Queue implements RequestQueue, QueueLink, Sender {
     const data = request.alter === null ? result : request.alter(result)
     this.endWithData(request, [data], Math.min(data.length, request.length))
   }
+}
+
+function isAuthenticating(request: Request): boolean {
+  return request.opcode === FABRICS && isAuthentication(request)
 }

@@ -1,11 +1,12 @@
 import { timingSafeEqual } from 'node:crypto'
 import { BlockError } from '@blockbraid/core'
 import { get16le, get32le } from '@blockbraid/wire'
+import { demand } from '../nvme/ask.ts'
+import { authenticationReceive, authenticationSend } from '../nvme/fabrics.ts'
 import type { Procedure } from '../nvme/procedure.ts'
 import { work } from '../nvme/procedure.ts'
 import type { Place } from '../place/place.ts'
 import type { DhchapGroup, DhchapHash, GroupFacts, HashFacts } from './algorithms.ts'
-import { receiveMessage, sendMessage } from './commands.ts'
 import type { Dhchap } from './credentials.ts'
 import { exchange, isPublicValue } from './exchange.ts'
 import { AuthFailure, failureWords } from './failures.ts'
@@ -21,6 +22,7 @@ import {
   replyMessage,
   success2Message,
 } from './messages.ts'
+import { mustAuthenticate } from './required.ts'
 import { type Asked, responseTo } from './response.ts'
 
 /** How a queue was authenticated. */
@@ -34,6 +36,9 @@ export interface Authenticated {
 /** Who proves itself to whom. */
 export type Parties = Pick<Place, 'hostNqn' | 'subNqn'>
 
+// The longest message, a challenge of SHA-512 with ffdhe8192, has 1104 bytes; Linux asks for as much as this.
+const MOST = 4096
+
 /** An error of ours that the controller is told of, by an explanation. */
 class Refusal extends BlockError {
   readonly explanation: AuthFailure
@@ -41,6 +46,14 @@ class Refusal extends BlockError {
   constructor(code: 'DENIED' | 'PROTOCOL', explanation: AuthFailure, message: string) {
     super(code, message)
     this.explanation = explanation
+  }
+}
+
+/** Authenticates a queue, 0 being the admin queue, where dword 0 of the answer to its Connect or the secrets want it. */
+export function authenticator(dhchap: Dhchap, parties: Parties, random: (length: number) => Uint8Array) {
+  return function* (connected: number, queue: number): Procedure<Authenticated | undefined> {
+    if (!mustAuthenticate(connected, queue, dhchap)) return undefined
+    return yield* authenticate(dhchap, parties, random)
   }
 }
 
@@ -181,4 +194,12 @@ function* giveUp(transaction: number, explanation: AuthFailure): Procedure<void>
   } catch {
     // The error that led here is the one to tell.
   }
+}
+
+function* sendMessage(message: Uint8Array): Procedure<void> {
+  yield* demand('Authentication Send', authenticationSend(message))
+}
+
+function* receiveMessage(): Procedure<Uint8Array> {
+  return (yield* demand('Authentication Receive', authenticationReceive(MOST))).data
 }

@@ -5,12 +5,17 @@ import type { Dhchap } from './credentials.ts'
 const ATR = 1 << 17
 const ASCR = 1 << 18
 
+/** Whether dword 0 of the answer to a Connect asks for authentication, by itself or with a secure channel. */
+export function asksToAuthenticate(connected: number): boolean {
+  return (connected & (ATR | ASCR)) !== 0
+}
+
 /**
- * Whether a queue has to authenticate before anything else, from dword 0 of the answer to its Connect: where the controller
- * asks for it, and on the admin queue wherever the controller itself has to prove who it is. Throws DENIED without
- * credentials, NOT_SUPPORTED where a secure channel is wanted.
+ * Whether a queue, 0 being the admin queue, has to authenticate before anything else, from dword 0 of the answer to its
+ * Connect: where the controller asks for it, and on the admin queue wherever the controller itself has to prove who it is.
+ * Throws NOT_SUPPORTED where a secure channel is wanted.
  */
-export function mustAuthenticate(connected: number, queue: 'admin' | 'io', dhchap: Dhchap | undefined): boolean {
+export function mustAuthenticate(connected: number, queue: number, dhchap: Dhchap): boolean {
   if ((connected & ASCR) !== 0) {
     throw new BlockError(
       'NOT_SUPPORTED',
@@ -18,7 +23,5 @@ export function mustAuthenticate(connected: number, queue: 'admin' | 'io', dhcha
         'give both sides a TLS key, and let the target ask for authentication alone',
     )
   }
-  if ((connected & ATR) === 0) return queue === 'admin' && dhchap?.controllerSecret !== undefined
-  if (dhchap !== undefined) return true
-  throw new BlockError('DENIED', 'the controller asks for authentication (DH-HMAC-CHAP): give dhchap.secret')
+  return (connected & ATR) !== 0 || (queue === 0 && dhchap.controllerSecret !== undefined)
 }

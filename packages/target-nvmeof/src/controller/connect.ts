@@ -1,4 +1,5 @@
 import type { ErrorCode } from '@blockbraid/core'
+import { asksToAuthenticate } from '../auth/required.ts'
 import { ask } from '../nvme/ask.ts'
 import type { ConnectFields } from '../nvme/fabrics.ts'
 import { ANY_CONTROLLER, connect } from '../nvme/fabrics.ts'
@@ -7,8 +8,8 @@ import { DNR, describeStatus, statusCodes } from '../nvme/status.ts'
 import { StatusError } from '../nvme/status-error.ts'
 import type { Place } from '../place/place.ts'
 
-/** Proves on a queue who both sides are; `required`: the controller asks for it (NVMe Base 2.1 §8.3.4). */
-export type Authenticate = (required: boolean) => Procedure<unknown>
+/** Proves on a queue who both sides are, where dword 0 of the answer to its Connect asks for it, or this host wants it. */
+export type Authenticate = (connected: number, queue: number) => Procedure<unknown>
 
 /** What an admin Connect gave. */
 export interface Connected {
@@ -35,20 +36,21 @@ export function* connectIo(
   yield* connectQueue(place, fields, authenticate)
 }
 
-// Bits of the result: the controller asks for authentication, and for it on a secure channel.
-const ASKS = 0x3_0000
-
 function* connectQueue(
   place: Place,
   fields: Omit<ConnectFields, keyof Place>,
   authenticate: Authenticate | undefined,
 ): Procedure<number> {
   const { hostNqn, hostId, subNqn } = place
-  const completion = yield* ask(connect({ hostNqn, hostId, subNqn, ...fields }))
+  // More commands than the queue has entries are never sent, so flow control would only cost answers.
+  const withoutFlowControl = fields.queue > 0
+  let completion = yield* ask(connect({ hostNqn, hostId, subNqn, ...fields, withoutFlowControl }))
+  if (withoutFlowControl && refusesAttributes(completion)) {
+    completion = yield* ask(connect({ hostNqn, hostId, subNqn, ...fields }))
+  }
   if (completion.status !== 0) throw connectRefused(place, completion)
-  const required = (completion.result & ASKS) !== 0
-  if (authenticate !== undefined) yield* authenticate(required)
-  else if (required) {
+  if (authenticate !== undefined) yield* authenticate(completion.result, fields.queue)
+  else if (asksToAuthenticate(completion.result)) {
     throw new StatusError(
       `the Connect of queue ${fields.queue}`,
       AUTHENTICATION_REQUIRED,
@@ -87,8 +89,13 @@ const ENTRY_FIELDS: ReadonlyMap<number, string> = new Map([
   [46, 'the attributes of the connection'],
   [48, 'the keep alive timeout'],
 ])
+const ATTRIBUTES = 46
 const SUBSYSTEM_NQN = 256
 const HOST_NQN = 512
+
+function refusesAttributes({ status, result }: Completion): boolean {
+  return (status & 0x7ff) === INVALID_PARAMETERS && (result & 0x1_ffff) === ATTRIBUTES
+}
 
 /** The error for a Connect that was refused, with the reason in words and what cures it. */
 export function connectRefused(place: Place, { status, result }: Completion): StatusError {

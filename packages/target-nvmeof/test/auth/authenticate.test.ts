@@ -3,11 +3,11 @@ import { inspect } from 'node:util'
 import { BlockError } from '@blockbraid/core'
 import { describe, expect, it } from 'vitest'
 import { GROUPS, HASHES } from '../../src/auth/algorithms.ts'
-import { authenticate } from '../../src/auth/authenticate.ts'
+import { authenticate, authenticator } from '../../src/auth/authenticate.ts'
 import type { DhchapCredentials } from '../../src/auth/credentials.ts'
 import { dhchapOf } from '../../src/auth/credentials.ts'
 import { ffdhePrime } from '../../src/auth/prime.ts'
-import { mustAuthenticate } from '../../src/auth/required.ts'
+import { asksToAuthenticate, mustAuthenticate } from '../../src/auth/required.ts'
 import { Controller, HOST, type Plan, SUBSYSTEM } from './support/controller.ts'
 import { type Peer, play } from './support/play.ts'
 import { keyOf, secretText } from './support/secrets.ts'
@@ -207,7 +207,7 @@ describe('a controller that does not keep to what was offered', () => {
     ['a message of the host', 3, put(1, 2), 'message 0102h came where message 0103h had to'],
     ['nothing', 3, () => Buffer.alloc(0), '0 bytes came where message 0103h had to'],
     ['a response of another length', 3, put(6, 48), 'Success1 has a wrong length'],
-    ['a refused command', 1, () => 0x4002, 'the controller refuses Authentication Receive (status type 0, code 02h)'],
+    ['a refused command', 1, () => 0x4002, 'Authentication Receive failed'],
   ])('%s', async (_, id, change, message) => {
     const error = await failure(mutual, new Controller({ ...plain, change: altered(id, change as never) }))
     expect(error.message).toContain(message)
@@ -298,21 +298,28 @@ describe('whether a queue authenticates', () => {
   const [ours, both] = [dhchapOf('dhchap', oneWay), dhchapOf('dhchap', mutual)]
 
   it('where the controller asks for it', () => {
-    expect(mustAuthenticate(0x2_0001, 'admin', ours)).toBe(true)
-    expect(mustAuthenticate(0x2_0001, 'io', ours)).toBe(true)
-    expect(mustAuthenticate(1, 'admin', ours)).toBe(false)
-    expect(mustAuthenticate(1, 'io', both)).toBe(false)
-    expect(mustAuthenticate(1, 'admin', undefined)).toBe(false)
+    expect(mustAuthenticate(0x2_0001, 0, ours)).toBe(true)
+    expect(mustAuthenticate(0x2_0001, 3, ours)).toBe(true)
+    expect(mustAuthenticate(1, 0, ours)).toBe(false)
+    expect(mustAuthenticate(1, 3, both)).toBe(false)
+    expect([0x2_0001, 0x4_0001, 0x1_0001, 1].map(asksToAuthenticate)).toEqual([true, true, false, false])
   })
 
   it('where the controller must prove who it is, even if it asks for nothing', () => {
-    expect(mustAuthenticate(1, 'admin', both)).toBe(true)
+    expect(mustAuthenticate(1, 0, both)).toBe(true)
   })
 
-  it('says what is missing', () => {
-    expect(() => mustAuthenticate(0x2_0001, 'admin', undefined)).toThrow('give dhchap.secret')
-    expect(() => mustAuthenticate(0x4_0001, 'admin', both)).toThrow('wants a secure channel made of the authentication')
-    expect(() => mustAuthenticate(0x6_0001, 'io', both)).toThrow('AUTHREQ.ASCR')
+  it('not where a secure channel is wanted', () => {
+    expect(() => mustAuthenticate(0x4_0001, 0, both)).toThrow('wants a secure channel made of the authentication')
+    expect(() => mustAuthenticate(0x6_0001, 3, ours)).toThrow('AUTHREQ.ASCR')
+  })
+
+  it('and does so only there', async () => {
+    const controller = new Controller(plain)
+    const onQueue = authenticator(ours, parties, randomBytes)
+    expect(await play(onQueue(1, 1), controller)).toBeUndefined()
+    expect(controller.messages.length).toBe(0)
+    expect((await play(onQueue(0x2_0001, 1), controller))?.hash).toBe('sha256')
   })
 })
 

@@ -226,15 +226,15 @@ describe('a Connect that is refused says why', () => {
 describe('authentication', () => {
   it('comes before anything else, and is told whether it is asked for', () => {
     const controller = new ScriptedController()
-    controller.connect |= 0x1_0000
-    const asked: boolean[] = []
-    const authenticate = function* (required: boolean) {
-      asked.push(required)
+    controller.connect |= 0x2_0000
+    const asked: number[][] = []
+    const authenticate = function* (connected: number, queue: number) {
+      asked.push([connected, queue])
       expect(controller.names).toEqual(['Connect'])
       yield { pause: 1 }
     }
     expect(drive(bringUp({ ...options, authenticate }), controller).facts.id).toBe(0x1234)
-    expect(asked).toEqual([true])
+    expect(asked).toEqual([[0x2_1234, 0]])
   })
 
   it('that is asked for and cannot be given ends the bring-up', () => {
@@ -250,14 +250,14 @@ describe('authentication', () => {
 
   it('is asked for on an I/O queue, too', () => {
     const controller = new ScriptedController()
-    const asked: boolean[] = []
-    const authenticate = function* (required: boolean) {
-      asked.push(required)
+    const asked: number[][] = []
+    const authenticate = function* (connected: number, queue: number) {
+      asked.push([connected, queue])
       yield { pause: 1 }
     }
-    controller.connect |= 0x1_0000
+    controller.connect |= 0x2_0000
     drive(connectIo(place, { queue: 1, entries: 129, controller: 0x1234 }, authenticate), controller)
-    expect(asked).toEqual([true])
+    expect(asked).toEqual([[0x2_1234, 1]])
     const { sqe, data } = controller.sent[0]!
     expect(sqe.slice(40, 46)).toEqual(Uint8Array.of(0, 0, 1, 0, 128, 0))
     expect((data as Uint8Array).slice(16, 18)).toEqual(Uint8Array.of(0x34, 0x12))

@@ -2,9 +2,6 @@ import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 
 import { rmdir, unlink as unlinkFile, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 
-/** Where the kernel's target is configured. */
-export const ROOT = '/sys/kernel/config/target'
-
 /** Makes a folder of configfs, which is how its objects are made, and sets attributes of it. */
 export function make(path: string, attributes: Readonly<Record<string, string | number>> = {}): string {
   // Its parent in configfs may have to be made by hand too.
@@ -19,11 +16,11 @@ export function set(path: string, name: string, value: string | number): void {
     // Without a newline: LIO would take it for a part of a password.
     writeFileSync(join(path, name), String(value))
   } catch (cause) {
-    throw new Error(`LIO refuses ${value} in ${join(path, name)}: ${(cause as Error).message}`, { cause })
+    throw new Error(`the kernel refuses ${value} in ${join(path, name)}: ${(cause as Error).message}`, { cause })
   }
 }
 
-/** The same where LIO answers only after initiators have been heard, of which this process may be one. */
+/** The same where the kernel answers only after initiators have been heard, of which this process may be one. */
 export function change(path: string, name: string, value: string | number): Promise<void> {
   return writeFile(join(path, name), String(value))
 }

@@ -2,8 +2,10 @@ import { execFileSync } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, readSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** What a volume of LIO lies on. */
+/** What a volume of one of the kernel's targets lies on. */
 export interface Storage {
+  /** The file or block device; empty where it has none. */
+  readonly path: string
   /** What LIO is told, to find it. */
   readonly control: string
   /** Bytes as they lie there. */
@@ -24,7 +26,7 @@ export interface StorageOptions {
   readonly blockSize: number
 }
 
-const FILES = '/run/lio'
+const FILES = '/run/storage'
 
 /** A sparse file in memory. */
 export function fileStorage({ name, size }: StorageOptions): Storage {
@@ -33,6 +35,7 @@ export function fileStorage({ name, size }: StorageOptions): Storage {
   writeFileSync(file, '')
   truncateSync(file, size)
   return {
+    path: file,
     control: `fd_dev_name=${file},fd_dev_size=${size},fd_buffered_io=1`,
     peek(offset, length) {
       const data = Buffer.alloc(length)
@@ -55,6 +58,7 @@ export function loopStorage(options: StorageOptions): Storage {
   const device = run('losetup', '-f', '--show', '-b', String(blockSize), join(FILES, name))
   return {
     ...file,
+    path: device,
     control: `udev_path=${device}`,
     grow(bytes) {
       file.grow(bytes)
@@ -74,10 +78,11 @@ export function mappedStorage(options: StorageOptions): Storage {
   const { name, size } = options
   // There is no udev to wait for.
   const dmsetup = (...args: readonly string[]): string => run('dmsetup', '--noudevsync', ...args)
-  dmsetup('create', name, '--table', `0 ${size / 512} linear ${loop.control.replace(/^.*=/, '')} 0`)
+  dmsetup('create', name, '--table', `0 ${size / 512} linear ${loop.path} 0`)
   const device = dmsetup('info', '-c', '--noheadings', '-o', 'blkdevname', name)
   return {
     ...loop,
+    path: `/dev/${device}`,
     control: `udev_path=/dev/${device}`,
     grow: () => notOf('a mapped device', 'made larger'),
     setStopped: (stopped) => void dmsetup(stopped ? 'suspend' : 'resume', name),
@@ -91,6 +96,7 @@ export function mappedStorage(options: StorageOptions): Storage {
 /** Pages of LIO's own. */
 export function ramStorage({ size }: StorageOptions): Storage {
   return {
+    path: '',
     control: `rd_pages=${size / 4096}`,
     peek: () => notOf('a ramdisk', 'looked into'),
     allocated: () => size,

@@ -1,0 +1,2 @@
+/** Where LIO is configured. */
+export const ROOT = '/sys/kernel/config/target'
