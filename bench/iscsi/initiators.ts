@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { nodeWith } from '../checkout.ts'
-import type { Load } from './load.ts'
+import type { Load } from '../path-load.ts'
 import type { Lun } from './lun.ts'
 import { urlOf } from './lun.ts'
 

@@ -15,14 +15,16 @@ import { abortable, BlockError, createEmitter, systemHost } from '@blockbraid/co
 import type { Listing, SurveyHost, Telling } from '@blockbraid/wire'
 import { SharedTry, Survey, ToldPortals } from '@blockbraid/wire'
 import type { Association } from './association/association.ts'
+import { forgets as askWhetherForgotten } from './association/forgets.ts'
 import { openAssociation } from './association/open.ts'
 import { DiscoveryControllers } from './discovery/controllers.ts'
 import { fillListing } from './discovery/listing.ts'
 import { nvmeNaming } from './discovery/naming.ts'
+import type { LadderHost } from './fence/ladder-host.ts'
 import type { SharedAssociation } from './fence/shared-association.ts'
 import { SharedAssociations } from './fence/shared-associations.ts'
-import { DISCOVERY_NQN } from './nvme/fabrics.ts'
 import { StatusError } from './nvme/status-error.ts'
+import { DISCOVERY_NQN } from './options/check.ts'
 import type { NvmeofOptions, Resolved } from './options/options.ts'
 import { resolveOptions } from './options/options.ts'
 import { Paths } from './path/paths.ts'
@@ -74,7 +76,10 @@ class Initiator implements NvmeofTarget {
     this.#clock = clock
     this.#options = options
     this.#told = new ToldPortals({ from: toldPortals, most: maxToldPortals }, portals)
-    this.#shared = new SharedAssociations(host, (place, { signal }) => this.#open(place, signal), quiesceTime)
+    const open = (place: Place, how: SignalOptions): Promise<Association> => this.#open(place, how)
+    const forgets: LadderHost['forgets'] = (place, controller, how) =>
+      askWhetherForgotten({ ...options, clock, place }, controller, how)
+    this.#shared = new SharedAssociations(host, { open, forgets }, quiesceTime)
     const changed = (why: string): void => this.#changed(why)
     this.#controllers = new DiscoveryControllers({
       clock,
@@ -208,10 +213,15 @@ class Initiator implements NvmeofTarget {
     return this.#shared.at({ hostNqn, hostId, subNqn, portal })
   }
 
-  #open(place: Place, signal: AbortSignal | undefined): Promise<Association> {
+  async #open(place: Place, how: SignalOptions): Promise<Association> {
     const { queues, ...options } = this.#options
     const wanted = place.subNqn === DISCOVERY_NQN ? 0 : queues
-    return openAssociation({ ...options, clock: this.#clock, place, queues: wanted }, signal === undefined ? {} : { signal })
+    const association = await openAssociation({ ...options, clock: this.#clock, place, queues: wanted }, how)
+    association.listeners.add({
+      lost() {},
+      namespaces: () => this.#changed(`${place.subNqn} at ${place.portal.address} tells of other namespaces`),
+    })
+    return association
   }
 
   #changed(why: string): void {

@@ -42,7 +42,12 @@ function* connectQueue(
   authenticate: Authenticate | undefined,
 ): Procedure<number> {
   const { hostNqn, hostId, subNqn } = place
-  const completion = yield* ask(connect({ hostNqn, hostId, subNqn, ...fields }))
+  // More commands than the queue has entries are never sent, so flow control would only cost answers.
+  const withoutFlowControl = fields.queue > 0
+  let completion = yield* ask(connect({ hostNqn, hostId, subNqn, ...fields, withoutFlowControl }))
+  if (withoutFlowControl && refusesAttributes(completion)) {
+    completion = yield* ask(connect({ hostNqn, hostId, subNqn, ...fields }))
+  }
   if (completion.status !== 0) throw connectRefused(place, completion)
   if (authenticate !== undefined) yield* authenticate(completion.result, fields.queue)
   else if (asksToAuthenticate(completion.result)) {
@@ -84,8 +89,13 @@ const ENTRY_FIELDS: ReadonlyMap<number, string> = new Map([
   [46, 'the attributes of the connection'],
   [48, 'the keep alive timeout'],
 ])
+const ATTRIBUTES = 46
 const SUBSYSTEM_NQN = 256
 const HOST_NQN = 512
+
+function refusesAttributes({ status, result }: Completion): boolean {
+  return (status & 0x7ff) === INVALID_PARAMETERS && (result & 0x1_ffff) === ATTRIBUTES
+}
 
 /** The error for a Connect that was refused, with the reason in words and what cures it. */
 export function connectRefused(place: Place, { status, result }: Completion): StatusError {

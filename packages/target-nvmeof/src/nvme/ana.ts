@@ -10,7 +10,7 @@ export interface AnaGroup {
   /** Counts its changes; 16 hex digits. */
   readonly changes: string
   readonly access: Access
-  /** The state as sent: persistent loss is `unavailable` too, for good. */
+  /** The state as sent: inaccessible, which may pass, is `standby`; persistent loss is `unavailable`. */
   readonly state: number
   /** Its namespaces. */
   readonly namespaces: readonly number[]
@@ -35,7 +35,7 @@ export const AnaState = {
 const ACCESS = new Map<number, Access>([
   [AnaState.Optimized, 'optimized'],
   [AnaState.NonOptimized, 'non-optimized'],
-  [AnaState.Inaccessible, 'unavailable'],
+  [AnaState.Inaccessible, 'standby'],
   [AnaState.PersistentLoss, 'unavailable'],
   [AnaState.Change, 'transitioning'],
 ])

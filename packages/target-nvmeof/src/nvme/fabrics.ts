@@ -5,6 +5,8 @@ import { FABRICS, FabricsType } from './opcode.ts'
 
 /** Controller that a host asks for where the subsystem is to choose one: the dynamic model. */
 export const ANY_CONTROLLER = 0xffff
+/** NQN of the discovery subsystem that every port may have (NVMe Base 2.1 §4.7). */
+export const DISCOVERY_NQN = 'nqn.2014-08.org.nvmexpress.discovery'
 const LONGEST_NQN = 223
 const CONNECT_DATA = 1024
 
@@ -16,6 +18,11 @@ export interface ConnectFields {
   readonly entries: number
   /** Keep Alive Timeout, milliseconds; for the admin queue. @defaultValue 0 */
   readonly keepAliveTimeout?: number
+  /**
+   * Asks for no flow control of the submission queue (CATTR bit 2): a controller can then let the last data of a read stand for
+   * its completion. One that has flow control all the same ignores it. @defaultValue false
+   */
+  readonly withoutFlowControl?: boolean
   /** {@link ANY_CONTROLLER}, or for an I/O queue the controller of its admin queue. */
   readonly controller: number
   readonly hostNqn: string
@@ -23,6 +30,8 @@ export interface ConnectFields {
   readonly hostId: string
   readonly subNqn: string
 }
+
+const WITHOUT_FLOW_CONTROL = 0x4_0000
 
 /** Connect: the first command of every queue. */
 export function connect(fields: ConnectFields): NvmeRequest {
@@ -33,7 +42,8 @@ export function connect(fields: ConnectFields): NvmeRequest {
   putNqn(data, 512, 'hostNqn', fields.hostNqn)
   return fabrics(FabricsType.Connect, data, {
     cdw10: checked('queue', fields.queue, 0xffff) * 0x1_0000,
-    cdw11: checked('entries', fields.entries - 1, 0xffff),
+    cdw11:
+      checked('entries', fields.entries - 1, 0xffff) | (fields.withoutFlowControl === true ? WITHOUT_FLOW_CONTROL : 0),
     cdw12: checked('keepAliveTimeout', fields.keepAliveTimeout ?? 0, 0xffff_ffff),
   })
 }

@@ -1,3 +1,6 @@
+/** The subsystem of discovery controllers (NVMe Base 2.1 §4.7). */
+export const DISCOVERY_NQN = 'nqn.2014-08.org.nvmexpress.discovery'
+
 /** Checks an NVMe Qualified Name; it must be able to stand in a path's id. */
 export function qualifiedName(field: string, value: unknown): string {
   if (isQualifiedName(value)) return value

@@ -93,3 +93,19 @@ test('a controller that dies while it is brought up is told of', async () => {
   await clock.advance(5)
   expect(clock.timers).toBe(0)
 })
+
+test('an I/O queue asks for no flow control, and is connected with it where that is refused', async () => {
+  const { clock, controller, open } = testBed()
+  const asked: number[] = []
+  controller.script.command = (got) => {
+    if (got.opcode !== 0x7f || (got.dword(1) & 0xff) !== 1) return false
+    const attributes = (got.dword(11) >>> 16) & 0xff
+    asked.push(attributes)
+    if (attributes === 0) return false
+    got.connection.answer(got, { status: 0x4182, result: 46 })
+    return true
+  }
+  const association = await open()
+  expect(asked).toEqual([0, 4, 0])
+  await clock.runUntil(association.close())
+})

@@ -27,7 +27,7 @@ describe('the ANA log', () => {
     expect(groups.map(({ id, access, namespaces }) => [id, access, namespaces])).toEqual([
       [1, 'optimized', [1, 4]],
       [2, 'non-optimized', []],
-      [3, 'unavailable', [7]],
+      [3, 'standby', [7]],
       [4, 'unavailable', []],
       [5, 'transitioning', []],
     ])
