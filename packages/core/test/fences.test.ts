@@ -51,8 +51,10 @@ describe('a path that is up', () => {
 
 describe('a path that is fenced', () => {
   it('says what it waits for, and then what it was and how long it took', async () => {
-    const { device, told, seen, lose } = await openFenced()
+    const { device, target, told, seen, lose } = await openFenced()
+    send(device, IoOp.Write)
     const prove = lose(0)
+    target.path(0).complete(LOST)
     expect(device.paths[0]).toMatchObject({
       state: 'fencing',
       reason: 'cable pulled; waits for its fence: time, assumed',
@@ -71,9 +73,19 @@ describe('a path that is fenced', () => {
     expect(seen.at(-1)?.reason).toBe('cable pulled; fenced after 12.3 s: time, assumed')
   })
 
+  it('says nothing of it where nothing that was sent could change data', async () => {
+    const { device, target, lose } = await openFenced()
+    send(device, IoOp.Read)
+    lose(0)
+    target.path(0).complete(LOST)
+    expect(device.paths[0]).toMatchObject({ state: 'fencing', reason: 'cable pulled' })
+  })
+
   it('that waits for another proof than before says so', async () => {
     const { device, target, lose } = await openFenced()
+    send(device, IoOp.Write)
     lose(0)
+    target.path(0).complete(LOST)
     target.path(0).fenceBy = { by: 'cross-controller reset', assumed: false }
     expect(device.paths[0]?.reason).toBe('cable pulled; waits for its fence: cross-controller reset')
   })

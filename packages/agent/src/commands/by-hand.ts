@@ -88,14 +88,14 @@ function print<Command, Answer>(
     terminal.out(JSON.stringify(value, (_key, item) => (item instanceof Uint8Array ? toHex(item) : item), 2))
     return
   }
-  for (const outcome of outcomes) {
+  for (const [index, outcome] of outcomes.entries()) {
     const { answer } = outcome
     if (!protocol.succeeded(answer)) continue
     const decoded = request.decode(answer)
     if (decoded === undefined) terminal.out(`${nameOf(outcome, request)}: done`)
     else {
       const lines = decoded.lines(terminal.columns)
-      const title = outcomes.length > 1 ? [printable(`${outcome.path}`)] : []
+      const title = outcomes.length > 1 ? [...(index > 0 ? [''] : []), printable(`${outcome.path}`)] : []
       terminal.out([...title, ...lines].join('\n'))
     }
   }

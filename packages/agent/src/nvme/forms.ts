@@ -1,7 +1,7 @@
 /** Forms of a request, for the help. */
 export const forms: readonly (readonly [words: string, what: string])[] = [
   ['id-ctrl', 'the controller: who it is, what it can do'],
-  ['fence', 'may writes move fast here? KATO, CQT, resets'],
+  ['fence', 'may writes move fast? KATO, CQT, resets'],
   ['id-ns', 'the namespace: size, blocks, protection'],
   ['ns-descs', 'what the namespace says that it is'],
   ['list-ns', 'active namespaces of the controller'],
@@ -9,8 +9,8 @@ export const forms: readonly (readonly [words: string, what: string])[] = [
   ['smart-log', 'health'],
   ['error-log', 'errors that the controller has kept'],
   ['reset-log', 'cross-controller resets'],
-  ['get-feature ID', 'a feature, such as 0x0f; --in for its data'],
-  ['resv-report', 'who is registered, who holds the reservation'],
+  ['get-feature ID', 'a feature; --in: bytes of its data'],
+  ['resv-report', 'who is registered, and who holds it'],
   ['resv-register --key KEY', 'registers a key of this host'],
   ['resv-unregister --key KEY', 'takes that back'],
   ['resv-acquire --key KEY', 'reserves the namespace; --type'],

@@ -187,6 +187,11 @@ export class PathSlot {
     return this.#run
   }
 
+  /** Whether it has failed with what changes data, and that is not fenced yet. */
+  get unproven(): boolean {
+    return this.state === 'fencing' && this.entry.path !== null && this.#owner.unprovenOf(this).length > 0
+  }
+
   /** Settles when it has ended and is fenced. */
   get over(): Promise<void> {
     return this.#run

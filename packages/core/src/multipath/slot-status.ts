@@ -14,6 +14,8 @@ export interface Told {
   readonly since: number
   readonly everUp: boolean
   readonly standsBack: string
+  /** Whether it is not proven that what it has sent can change data no more. */
+  readonly unproven: boolean
 }
 
 /** A path at one moment, for people and programs. */
@@ -21,7 +23,7 @@ export function statusOf(slot: Told, troubles: TroubleCounts, fences: FenceCount
   const { entry, source, state, standsBack } = slot
   const { counts } = troubles
   const fence = entry.path?.fenceBy
-  const waitsFor = state === 'fencing' && fence !== undefined ? `; ${describeFence(fence)}` : ''
+  const waitsFor = slot.unproven && fence !== undefined ? `; ${describeFence(fence)}` : ''
   return {
     id: entry.id,
     target: source.target.name,
