@@ -59,14 +59,13 @@ describe('discover of NVMe/TCP addresses', () => {
     const nvme = await nvmeArrayOf(inner, { name: NQN })
     try {
       const [one, two] = nvme.ports.map(({ address }) => address)
-      const { code, out, err } = await run(folder, 'discover', `nvme-tcp://${one}/${NQN}`)
-      expect([code, err]).toEqual([0, ''])
-      expect(out).toContain(`nvme-tcp:${NQN}/${one}/ns1`)
-      const all = await run(folder, 'discover', `nvme-tcp://${one}`, '--json')
-      expect(JSON.parse(all.out).volumes[0].paths.map(({ address }: { address: string }) => address)).toEqual([
-        one,
-        two,
-      ])
+      const idsAt = async (address: string): Promise<string[]> => {
+        const { code, out, err } = await run(folder, 'discover', address, '--json')
+        expect([code, err]).toEqual([0, ''])
+        return JSON.parse(out).volumes[0].paths.map(({ id }: { id: string }) => id)
+      }
+      expect(await idsAt(`nvme-tcp://${one}/${NQN}`)).toEqual([`nvme-tcp:${NQN}/${one}/ns1`])
+      expect(await idsAt(`nvme-tcp://${one}`)).toEqual([one, two].map((address) => `nvme-tcp:${NQN}/${address}/ns1`))
     } finally {
       await nvme.close()
     }

@@ -13,7 +13,7 @@ Addresses:
   iscsi://[user[%secret]@]host[:3260]/[iqn[/lun]]  a secret that is left out is
                                                    taken from ISCSI_CHAP_SECRET
   nvme-tcp://host[:port]/[nqn[/nsid]]              port 4420; without an nqn a
-                                                   discovery controller, port 8009`
+                                                   discovery controller, 8009`
 
 /** Stands below the help of `top`. */
 export const topHelp = `
