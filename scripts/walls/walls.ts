@@ -176,8 +176,8 @@ const layers: Wall[] = [
     'target-nvmeof',
     [
       ['pdu/', 'nvme/', 'place/'],
-      ['queue/', 'auth/', 'options/'],
-      ['controller/'],
+      ['queue/', 'auth/', 'tls/'],
+      ['options/', 'controller/'],
       ['association/'],
       ['fence/', 'unit/'],
       ['path/', 'discovery/'],

@@ -41,6 +41,7 @@ const lioModules = ['target_core_mod', 'target_core_file', 'target_core_iblock',
 const nodeModules = ['ext4', 'xfs', ...lioModules]
 
 const nvmet = (names: readonly string[]): string[] => names.map((name) => `nvmet/${name}.test.ts`)
+const nvmeHost = (names: readonly string[]): string[] => names.map((name) => `nvme-host/${name}.test.ts`)
 const iscsiHost = (names: readonly string[]): string[] => names.map((name) => `iscsi-host/${name}.test.ts`)
 
 /** Every suite. */
@@ -71,6 +72,14 @@ export const suites: readonly KernelSuite[] = [
     modules: ['nvmet_tcp', 'nvme_tcp', 'loop', 'dm_mod', 'tls'],
     files: nvmet(['judge']),
     limit: 900,
+    judges: true,
+  },
+  {
+    name: 'nvme-host',
+    about: "array-nvmeof against the kernel's own initiator with native multipath, and nvme-cli",
+    modules: ['nvme_tcp', 'tls', 'ext4'],
+    files: nvmeHost(['connect', 'data', 'multipath']),
+    limit: 1200,
     judges: true,
   },
   {

@@ -15,10 +15,12 @@ import { abortable, BlockError, createEmitter, systemHost } from '@blockbraid/co
 import type { Listing, SurveyHost, Telling } from '@blockbraid/wire'
 import { SharedTry, Survey, ToldPortals } from '@blockbraid/wire'
 import type { Association } from './association/association.ts'
+import { forgets as askWhetherForgotten } from './association/forgets.ts'
 import { openAssociation } from './association/open.ts'
 import { DiscoveryControllers } from './discovery/controllers.ts'
 import { fillListing } from './discovery/listing.ts'
 import { nvmeNaming } from './discovery/naming.ts'
+import type { LadderHost } from './fence/ladder-host.ts'
 import type { SharedAssociation } from './fence/shared-association.ts'
 import { SharedAssociations } from './fence/shared-associations.ts'
 import { StatusError } from './nvme/status-error.ts'
@@ -31,6 +33,7 @@ import { parsePathId } from './place/path-id.ts'
 import type { Place } from './place/place.ts'
 import type { Portal } from './place/portal.ts'
 import { DISCOVERY_PORT } from './place/portal.ts'
+import { securedOf } from './secured.ts'
 
 /** A target over NVMe/TCP: ports of subsystems, or discovery controllers that tell of them. */
 export interface NvmeofTarget extends Target {
@@ -75,7 +78,8 @@ class Initiator implements NvmeofTarget {
     this.#options = options
     this.#told = new ToldPortals({ from: toldPortals, most: maxToldPortals }, portals)
     const open = (place: Place, how: SignalOptions): Promise<Association> => this.#open(place, how)
-    const forgets = (): Promise<boolean> => Promise.reject(new BlockError('NOT_SUPPORTED', 'it is not asked'))
+    const forgets: LadderHost['forgets'] = (place, controller, how) =>
+      askWhetherForgotten({ ...options, clock, place }, controller, how)
     this.#shared = new SharedAssociations(host, { open, forgets }, quiesceTime)
     const changed = (why: string): void => this.#changed(why)
     this.#controllers = new DiscoveryControllers({
@@ -211,9 +215,12 @@ class Initiator implements NvmeofTarget {
   }
 
   async #open(place: Place, how: SignalOptions): Promise<Association> {
-    const { queues, ...options } = this.#options
+    const { queues, dhchap, tls, ...options } = this.#options
     const wanted = place.subNqn === DISCOVERY_NQN ? 0 : queues
-    const association = await openAssociation({ ...options, clock: this.#clock, place, queues: wanted }, how)
+    const association = await openAssociation(
+      { ...options, ...securedOf({ dhchap, tls }, place), clock: this.#clock, place, queues: wanted },
+      how,
+    )
     association.listeners.add({
       lost() {},
       namespaces: () => this.#changed(`${place.subNqn} at ${place.portal.address} tells of other namespaces`),

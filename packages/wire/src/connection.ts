@@ -39,6 +39,8 @@ export type ConnectionSource =
   | {
       /** A connected socket of node:net or node:tls. */
       readonly socket: Socket
+      /** What that runs over, where it is TLS: what a reset ends. */
+      readonly below?: Socket
     }
 
 // Node gives a socket that is there memory of its own for each read: nobody counts who uses it.
@@ -50,6 +52,8 @@ export class Connection implements DetachableWire {
   sink: WireSink | null = null
   /** For what a wire does not know: TLS over it, addresses, keep-alive. */
   readonly socket: Socket
+  /** What is ended: TLS ends with what it runs over, and Node crashes where both are ended at once. */
+  readonly #below: Socket
   readonly #reader: Reader | null
   #open: boolean
   #error: Error | undefined
@@ -60,6 +64,7 @@ export class Connection implements DetachableWire {
     this.#open = !('host' in source)
     const socket = 'socket' in source ? source.socket : this.#makeSocket(source, reader!)
     this.socket = socket
+    this.#below = ('socket' in source ? source.below : undefined) ?? socket
     socket.setNoDelay(true)
     this.outbox = new Outbox(socket, outputs, clock)
     if (reader === null) {
@@ -129,17 +134,19 @@ export class Connection implements DetachableWire {
   destroy(): void {
     this.sink = null
     this.outbox.drop()
-    this.socket.destroy()
+    this.#below.destroy()
   }
 
   reset(): void {
     this.sink = null
     this.outbox.drop()
     try {
-      this.socket.resetAndDestroy()
+      // Node cannot reset what TLS is about to end, and leaves it open for ever.
+      if (this.#below !== this.socket && this.socket.writableEnded) this.#below.destroy()
+      else this.#below.resetAndDestroy()
     } catch {
       // Not TCP.
-      this.socket.destroy()
+      this.#below.destroy()
     }
   }
 

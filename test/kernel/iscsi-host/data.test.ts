@@ -25,7 +25,7 @@ for (const blockSize of [512, 4096] as const) {
 }
 
 test('writes, discards and zeroes arrive; after fsync a power loss takes nothing', async () => {
-  await using bed = await openBed()
+  await using bed = await openBed({ storage: { log: true } })
   await tool('sh', '-c', `head -c ${4 * MIB} /dev/urandom >/run/random`)
   const random = readFileSync('/run/random')
   await tool('dd', 'if=/run/random', `of=${bed.map}`, 'bs=1M', 'seek=60', 'conv=notrunc,fsync', 'status=none')

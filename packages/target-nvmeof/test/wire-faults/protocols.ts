@@ -54,6 +54,8 @@ export interface HostOptions {
 /** A protocol as these tests see it. */
 export interface Protocol {
   readonly name: string
+  /** What the array calls a violation, and faults on the wire provoke. */
+  readonly provoked: RegExp
   /** An array before `storage`. */
   array(storage: Target): Promise<WireArray>
   /** An initiator before its portals. */
@@ -71,6 +73,7 @@ const ISCSI_PDUS = {
 
 const overIscsi: Protocol = {
   name: 'iSCSI',
+  provoked: / was due$/,
   async array(storage) {
     // One target port group, so that a path can be fenced through the other portal. Data is asked for beyond 8 KiB.
     const portals = [{ group: 1 }, { group: 1 }]
@@ -116,6 +119,7 @@ const NVME_PDUS = {
 
 const overNvme: Protocol = {
   name: 'NVMe/TCP',
+  provoked: /: H2CTermReq with FES/,
   async array(storage) {
     const array = await nvmeArrayOf(storage, {
       name: NVME_NAME,
