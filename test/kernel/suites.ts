@@ -69,8 +69,8 @@ export const suites: readonly KernelSuite[] = [
   {
     name: 'nvmet',
     about: 'target-nvmeof against the NVMe target of the kernel',
-    modules: ['nvmet_tcp', 'nvme_tcp', 'loop', 'dm_mod', 'tls'],
-    files: nvmet(['judge']),
+    modules: ['nvmet_tcp', 'nvme_tcp', 'loop', 'dm_mod', 'tls', 'ublk_drv'],
+    files: nvmet(['judge', 'data', 'news', 'fence', 'node']),
     limit: 900,
     judges: true,
   },
