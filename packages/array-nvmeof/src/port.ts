@@ -75,7 +75,9 @@ export class Port implements NvmePort, DiscoveryPort {
 
   reset(): void {
     this.#handshakes?.abort()
-    for (const connection of [...this.open]) connection.reset()
+    // Admin queues last: where one ends, those of its controller end in order.
+    const all = [...this.open].sort((a, b) => Number(a.admin) - Number(b.admin))
+    for (const connection of all) connection.reset()
   }
 
   async down(): Promise<void> {

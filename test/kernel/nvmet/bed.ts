@@ -55,6 +55,8 @@ export interface Bed extends AsyncDisposable {
   addNamespace(options?: VolumeOptions): number
   /** An initiator: ALICE at both ports, unless `options` say otherwise. */
   initiator(options?: Partial<NvmeofOptions>): NvmeofTarget
+  /** One that asks the discovery controller of the first port. */
+  finder(options?: Partial<NvmeofOptions>): NvmeofTarget
   /** Closes an initiator before the bed ends. */
   close(target: NvmeofTarget): Promise<void>
 }
@@ -96,14 +98,16 @@ export function openBed({ namespaces = [{}], portAttributes = {}, tls, ...option
     ...options,
     namespaces: namespaces.map(namespaceOf),
   })
+  const add = (wanted: NvmeofOptions): NvmeofTarget => {
+    const target = nvmeof({ hostNqn: ALICE, ...patient, ...wanted })
+    initiators.add(target)
+    return target
+  }
   return {
     nvmet,
     volumes,
-    initiator(wanted = {}) {
-      const target = nvmeof({ portals: nvmet.portals, subsystem: nvmet.nqn, hostNqn: ALICE, ...patient, ...wanted })
-      initiators.add(target)
-      return target
-    },
+    initiator: (wanted) => add({ portals: nvmet.portals, subsystem: nvmet.nqn, ...wanted }),
+    finder: (wanted) => add({ portals: [PORTALS[0]], ...wanted }),
     async close(target) {
       initiators.delete(target)
       await target.close()
