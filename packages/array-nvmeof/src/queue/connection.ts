@@ -192,16 +192,13 @@ export class Connection implements WireSink, PduSink, QueueConnection, TappedCon
   #command(bytes: Buffer, at: number, length: number): boolean {
     const { queue } = this
     const sqe = at + COMMON_HEADER
-    const header = bytes.subarray(at, sqe + SQE)
-    if (this.#connecting) return this.#terminate(Fes.sequence, 0, 'a command before Connect was answered', header)
-    if (queue.requests.size >= queue.size) {
-      return this.#terminate(Fes.sequence, 0, `more than ${queue.size} commands, which is what its queue has`, header)
+    const wrong = this.#capsuleFault(bytes[sqe]!, length)
+    if (wrong !== '') {
+      const fes = length > queue.inCapsule ? Fes.limitExceeded : Fes.sequence
+      return this.#terminate(fes, 0, wrong, bytes.subarray(at, sqe + SQE))
     }
     const cid = get16le(bytes, sqe + 2)
     const twice = queue.requests.get(cid) !== null
-    if (length > queue.inCapsule && bytes[sqe] !== FABRICS) {
-      return this.#terminate(Fes.limitExceeded, 0, `${length} bytes in a capsule, more than ${queue.inCapsule}`, header)
-    }
     queue.advance()
     if (queue.controller !== null) queue.controller.keepAlive.traffic = true
     const request = readCommand(queue, bytes, sqe, length)
@@ -216,10 +213,19 @@ export class Connection implements WireSink, PduSink, QueueConnection, TappedCon
     return true
   }
 
+  /** What is wrong with a capsule that has `length` bytes of data; empty where nothing is. */
+  #capsuleFault(opcode: number, length: number): string {
+    const { queue } = this
+    if (this.#connecting) return 'a command before Connect was answered'
+    if (queue.requests.size >= queue.size) return `more than ${queue.size} commands, which is what its queue has`
+    if (length <= queue.inCapsule || opcode === FABRICS) return ''
+    return `${length} bytes in a capsule, more than ${queue.inCapsule}`
+  }
+
   #data(bytes: Buffer, at: number, length: number): boolean {
-    const header = bytes.subarray(at, at + headerLength(PduType.h2cData))
     const request = this.queue.requests.get(get16le(bytes, at + 8))
-    const wrong = (fes: number, info: number, reason: string): boolean => this.#terminate(fes, info, reason, header)
+    const wrong = (fes: number, info: number, reason: string): boolean =>
+      this.#terminate(fes, info, reason, bytes.subarray(at, at + headerLength(PduType.h2cData)))
     if (request === null || request.begun) {
       return wrong(Fes.invalidHeader, 8, `H2CData for CID ${get16le(bytes, at + 8)}, which waits for none`)
     }
