@@ -79,7 +79,7 @@ class Initiator implements NvmeofTarget {
     this.#told = new ToldPortals({ from: toldPortals, most: maxToldPortals }, portals)
     const open = (place: Place, how: SignalOptions): Promise<Association> => this.#open(place, how)
     const forgets: LadderHost['forgets'] = (place, controller, how) =>
-      askWhetherForgotten({ ...options, clock, place }, controller, how)
+      askWhetherForgotten({ ...options, ...securedOf(options, place), clock, place }, controller, how)
     this.#shared = new SharedAssociations(host, { open, forgets }, quiesceTime)
     const changed = (why: string): void => this.#changed(why)
     this.#controllers = new DiscoveryControllers({
