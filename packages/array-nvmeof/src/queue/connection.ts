@@ -277,14 +277,14 @@ export class Connection implements WireSink, PduSink, QueueConnection, TappedCon
     admitQueue(queue, facts, this.#abort.signal).then(
       (admission) => {
         this.#connecting = false
-        if ('status' in admission && 'result' in admission) {
-          this.#host.records.refused++
-          return queue.end(request, admission.status, admission.result)
-        }
+        const refused = 'result' in admission
+        if (refused) this.#host.records.refused++
+        // The end of the connection has taken the request.
         if (this.#over) {
-          if (facts.qid === 0) void admission.remove('lost')
+          if (!refused && facts.qid === 0) void admission.remove('lost')
           return
         }
+        if (refused) return queue.end(request, admission.status, admission.result)
         queue.requests.remove(request)
         enter(queue, admission, facts)
         queue.requests.add(request)
