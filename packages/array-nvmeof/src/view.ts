@@ -10,7 +10,8 @@ export function viewOf(controller: Controller): NvmeController {
   const admin = links.get(0)
   const some = (queue: number | undefined): QueueLink[] => {
     if (queue !== undefined) oneOf('queue', queue, [...links.keys()])
-    return [...links.values()].filter((link) => queue === undefined || link.id === queue)
+    // The admin queue last: with it the others end in order.
+    return [...links.values()].reverse().filter((link) => queue === undefined || link.id === queue)
   }
   return {
     id,

@@ -116,7 +116,7 @@ describe('Identify', () => {
     expect([data.readUInt16LE(46), data.readUInt16LE(64), data.readUInt32LE(92)]).toEqual([128, 7, 9])
     expect((await host.identify(0, 5)).data.every((byte) => byte === 0)).toBe(true)
     expect((await host.identify(0, 0xffff_ffff)).status).toBe(0x0b)
-    expect((await host.identify(8, 7)).data.readUInt32LE(8)).toBe(3)
+    expect((await host.identify(8, 7)).data.readUInt32LE(4)).toBe(3)
     expect((await host.identify(0x55)).status).toBe(2)
     expect((await host.identify(1, 0, 512)).data.length).toBe(512)
   })

@@ -8,7 +8,7 @@ import { findAt, openEveryPath } from '../guest/open.ts'
 import type { Storage } from '../guest/storage.ts'
 import { fileStorage, loopStorage, mappedStorage } from '../guest/storage.ts'
 import { within } from '../guest/wait.ts'
-import type { NamespaceOptions, NvmetOptions, NvmetTarget } from './target.ts'
+import type { NamespaceOptions, NvmetOptions, NvmetTarget, PortOptions } from './target.ts'
 import { createNvmet } from './target.ts'
 
 /** Addresses of the two ports, 1 and 2. */
@@ -35,6 +35,8 @@ export interface BedOptions extends Partial<Omit<NvmetOptions, 'namespaces' | 'p
   readonly namespaces?: readonly VolumeOptions[]
   /** Attributes of both ports. */
   readonly portAttributes?: Readonly<Record<string, string | number>>
+  /** Both ports take TLS. */
+  readonly tls?: PortOptions['tls']
 }
 
 /** A namespace's storage and identity. */
@@ -75,7 +77,7 @@ const kinds = { file: fileStorage, disk: loopStorage, stoppable: mappedStorage }
 let made = 0
 
 /** Makes a subsystem with both ports. */
-export function openBed({ namespaces = [{}], portAttributes = {}, ...options }: BedOptions = {}): Bed {
+export function openBed({ namespaces = [{}], portAttributes = {}, tls, ...options }: BedOptions = {}): Bed {
   const volumes: Volume[] = []
   const initiators = new Set<NvmeofTarget>()
   const namespaceOf = ({
@@ -92,7 +94,7 @@ export function openBed({ namespaces = [{}], portAttributes = {}, ...options }: 
   }
   const nvmet = createNvmet({
     nqn: `nqn.2026-11.io.blockbraid.test:subsystem${++made}`,
-    ports: PORTALS.map((address, at) => ({ number: at + 1, address, attributes: portAttributes })),
+    ports: PORTALS.map((address, at) => ({ number: at + 1, address, attributes: portAttributes, ...(tls && { tls }) })),
     ...options,
     namespaces: namespaces.map(namespaceOf),
   })

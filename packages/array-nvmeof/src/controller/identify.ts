@@ -96,7 +96,9 @@ function identifyController(controller: Controller): Buffer {
   // SGLs, aligned to nothing; offsets in capsules.
   put32le(page, 536, 0x0010_0001)
   page.write(discovery ? DISCOVERY_NQN : settings.name, 768, 'latin1')
-  if (!discovery) ioController(controller, page)
+  // DCTYPE: a direct discovery controller.
+  if (discovery) page[1806] = 1
+  else ioController(controller, page)
   return page
 }
 
@@ -162,8 +164,8 @@ function independentNamespace({ device: { limits }, mapping }: Attachment): Buff
   const page = Buffer.alloc(PAGE)
   page[1] = 1
   page[2] = 0x7e
-  put32le(page, 8, mapping.group.id)
-  page[12] = limits.readOnly ? 1 : 0
+  put32le(page, 4, mapping.group.id)
+  page[8] = limits.readOnly ? 1 : 0
   // NSTAT: ready.
   page[14] = 1
   return page
