@@ -13,6 +13,7 @@ export interface Filling {
   readonly lends: boolean
   /** Where the next bytes go; where it lends above 0 when pieces are merged into that view. */
   view: number
+  /** Bytes of that view that are filled. */
   viewAt: number
 }
 
