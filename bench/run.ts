@@ -1,10 +1,11 @@
 // `npm run bench`: blockbraid beside qemu-nbd and nbdkit with the same jobs, in the same run, each server pinned to one
 // core and the client to the other, once with fio and once with a client that is not the limit; then what the layers
 // cost by themselves, and what is idle; then the iSCSI initiator beside libiscsi and qemu-nbd (bench/iscsi/compare.ts,
-// where tgt and libiscsi are installed), and the NVMe/TCP initiator beside it (bench/nvme/compare.ts). Kernel nodes, which
-// take a machine of their own, only where `kernel` is named (bench/kernel/compare.ts).
-//   --rounds N (5)   --seconds N (3)   names of jobs, `micro`, `idle`, `iscsi`, `nvme` or `kernel`, to run only these
-//   --beside FOLDER  another checkout, built: all but `kernel` also with its packages, in the same rounds
+// where tgt and libiscsi are installed), and the NVMe/TCP initiator beside it (bench/nvme/compare.ts). What takes a machine
+// of its own only where it is named: kernel nodes (`kernel`), and NVMe/TCP beside the kernel's initiator on the kernel's
+// target (`kernel-nvme`; bench/kernel/compare.ts).
+//   --rounds N (5)   --seconds N (3)   names of jobs, `micro`, `idle`, `iscsi`, `nvme`, `kernel` or `kernel-nvme`, to run only these
+//   --beside FOLDER  another checkout, built: all but those of a machine also with its packages, in the same rounds
 import { execFileSync } from 'node:child_process'
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
@@ -37,6 +38,7 @@ if (wanted('idle')) await measureIdle(beside)
 if (wanted('iscsi')) withEffort('bench/iscsi/compare.ts', beside === undefined ? [] : ['--beside', beside])
 if (wanted('nvme')) withEffort('bench/nvme/compare.ts', beside === undefined ? [] : ['--beside', beside])
 if (positionals.includes('kernel')) withEffort('bench/kernel/compare.ts', [])
+if (positionals.includes('kernel-nvme')) withEffort('bench/kernel/compare.ts', ['--what', 'nvme'])
 
 // What pins by itself what it starts, or does so in another machine.
 function withEffort(file: string, more: readonly string[]): void {

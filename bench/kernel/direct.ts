@@ -1,27 +1,14 @@
-// The same reads from the user-space device itself, in this process.
-import { createHostAgent, Io, IoOp, type UserDevice } from '@blockbraid/core'
-import { memory } from '@blockbraid/target-memory'
+// The same reads from a user-space device itself, in this process.
+import { Io, IoOp, type UserDevice } from '@blockbraid/core'
 import type { Job } from './jobs.ts'
-import { SIZE } from './jobs.ts'
 
-let opened: Promise<UserDevice> | undefined
-
-async function open(): Promise<UserDevice> {
-  const agent = createHostAgent({ targets: [memory({ volumes: [{ size: SIZE }] })] })
-  await agent.rescan()
-  const device = await agent.open(agent.devices()[0]!.id)
-  for (let offset = 0; offset < device.limits.size; offset += 1 << 20) {
-    await device.write(offset, new Uint8Array(1 << 20).fill(7))
-  }
-  return device
-}
-
-/** Reads at random places for that many seconds, `depth` at once. */
-export async function readDirectly(job: Job, seconds: number): Promise<{ ios: number; iops: number }> {
-  // Opened full: the job that fills is its first.
-  opened ??= open()
-  const device = await opened
-  if (job.rw === 'write') return { ios: 1, iops: 1 }
+/** Reads at random places for that many seconds, `depth` at once; a job that writes fills the device. */
+export async function readDirectly(
+  device: UserDevice,
+  job: Job,
+  seconds: number,
+): Promise<{ ios: number; iops: number }> {
+  if (job.rw === 'write') return fill(device, job)
   const blocks = device.limits.size / job.blockSize
   const begun = performance.now()
   let ios = 0
@@ -45,5 +32,13 @@ export async function readDirectly(job: Job, seconds: number): Promise<{ ios: nu
       next(io)
     }
   })
+  return { ios, iops: (ios * 1000) / (performance.now() - begun) }
+}
+
+async function fill(device: UserDevice, { blockSize }: Job): Promise<{ ios: number; iops: number }> {
+  const begun = performance.now()
+  const data = new Uint8Array(blockSize).fill(7)
+  const ios = device.limits.size / blockSize
+  for (let offset = 0; offset < device.limits.size; offset += blockSize) await device.write(offset, data)
   return { ios, iops: (ios * 1000) / (performance.now() - begun) }
 }

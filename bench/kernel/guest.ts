@@ -2,12 +2,15 @@
 // Prints one line of JSON.   guest.ts ROUNDS SECONDS
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { UserDevice } from '@blockbraid/core'
+import { createHostAgent } from '@blockbraid/core'
+import { memory } from '@blockbraid/target-memory'
 import { readDirectly } from './direct.ts'
-import type { Contender, Job, Sample } from './jobs.ts'
-import { jobs, SIZE } from './jobs.ts'
+import type { Contender } from './jobs.ts'
+import { SIZE } from './jobs.ts'
+import { measure, onNode, withCpu } from './measure.ts'
 
 const [rounds, seconds] = process.argv.slice(2).map(Number) as [number, number]
 const started: { stop(): Promise<void> }[] = []
@@ -16,30 +19,14 @@ const contenders: Contender[] = []
 const QEMU_NODE = '/dev/nbd9'
 for (const kind of ['ublk', 'nbd'] as const) {
   const node = await serve(kind)
-  contenders.push({ name: `blockbraid ${node.replace(/\d+$/, '')}`, read: (job) => onNode(node, job) })
+  contenders.push({ name: `blockbraid ${node.replace(/\d+$/, '')}`, read: (job) => onNode(node, job, seconds) })
 }
 await qemu()
-contenders.push({ name: 'qemu-nbd, nbd-client', read: (job) => onNode(QEMU_NODE, job) })
-contenders.push({ name: 'the user-space device', read: (job) => withCpu(() => readDirectly(job, seconds)) })
+contenders.push({ name: 'qemu-nbd, nbd-client', read: (job) => onNode(QEMU_NODE, job, seconds) })
+const device = await memoryDevice()
+contenders.push({ name: 'the user-space device', read: (job) => withCpu(() => readDirectly(device, job, seconds)) })
 
-// Every one reads back real data, none of them holes, and V8 has compiled what is measured.
-for (const { name, read } of contenders) {
-  await read({ name: 'fill', rw: 'write', blockSize: 131_072, depth: 4, whole: true })
-  await read({ name: 'warm', rw: 'randread', blockSize: 4096, depth: 32 })
-  console.error(`${name} is warm`)
-}
-const results: Record<string, Record<string, Sample[]>> = {}
-for (const job of jobs) {
-  const samples: Record<string, Sample[]> = {}
-  for (let round = 0; round < rounds; round++) {
-    for (const { name, read } of contenders) {
-      samples[name] ??= []
-      samples[name].push(await read(job))
-    }
-  }
-  results[job.name] = samples
-  console.error(`${job.name} is done`)
-}
+const results = await measure(contenders, rounds)
 for (const { stop } of started.reverse()) await stop()
 console.log(JSON.stringify(results))
 
@@ -81,36 +68,8 @@ async function qemu(): Promise<void> {
   })
 }
 
-function onNode(node: string, { name, rw, blockSize, depth, whole }: Job): Promise<Sample> {
-  return withCpu(async () => {
-    const length = whole ? [] : ['--time_based', `--runtime=${seconds}`]
-    const args = [
-      ...[`--name=${name}`, `--filename=${node}`, `--rw=${rw}`, `--bs=${blockSize}`, `--iodepth=${depth}`],
-      ...['--ioengine=libaio', '--direct=1', '--thread', '--output-format=json', ...length],
-    ]
-    const child = spawn('fio', args, { stdio: ['ignore', 'pipe', 'inherit'] })
-    let output = ''
-    for await (const chunk of child.stdout) output += chunk
-    const { jobs: done } = JSON.parse(output) as {
-      jobs: { error: number; read: { total_ios: number; iops: number }; write: { total_ios: number; iops: number } }[]
-    }
-    const [job] = done
-    if (job === undefined || job.error !== 0) throw new Error(`fio failed on ${node}: ${output}`)
-    const { total_ios: ios, iops } = rw === 'write' ? job.write : job.read
-    return { ios, iops }
-  })
-}
-
-/** Adds the CPU time that the whole machine spent for each I/O: application, kernel and server. */
-async function withCpu(work: () => Promise<{ ios: number; iops: number }>): Promise<Sample> {
-  const before = busy()
-  const { ios, iops } = await work()
-  return { iops, cpu: ((busy() - before) * 1e6) / ios }
-}
-
-// proc(5): the first line of /proc/stat counts user, nice, system, idle, iowait, irq, softirq in 1/100 s.
-function busy(): number {
-  const fields = readFileSync('/proc/stat', 'utf8').split('\n', 1)[0]!.split(/\s+/).slice(1).map(Number)
-  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0] = fields
-  return (user + nice + system + irq + softirq) / 100
+async function memoryDevice(): Promise<UserDevice> {
+  const agent = createHostAgent({ targets: [memory({ volumes: [{ size: SIZE }] })] })
+  await agent.rescan()
+  return agent.open(agent.devices()[0]!.id)
 }

@@ -1,5 +1,5 @@
 // Reads or writes the volume of bench/nvme/serve.ts through one of our initiators, and prints what it took as JSON.
-//   load.ts nvme|iscsi PORTAL NAME --depth N --seconds N --size BYTES [--writes] [--garbage]
+//   load.ts nvme|iscsi PORTAL NAME --depth N --seconds N --size BYTES [--writes] [--into] [--garbage]
 import { parseArgs } from 'node:util'
 import type { Target } from '@blockbraid/core'
 import { iscsi } from '@blockbraid/target-iscsi'
@@ -13,6 +13,7 @@ const { values, positionals } = parseArgs({
     seconds: { type: 'string', default: '3' },
     size: { type: 'string', default: '4096' },
     writes: { type: 'boolean', default: false },
+    into: { type: 'boolean', default: false },
     garbage: { type: 'boolean', default: false },
   },
 })
@@ -31,7 +32,7 @@ const job = {
   size: Number(values.size),
   writes: values.writes,
   random: true,
-  into: false,
+  into: values.into,
 }
 const result = values.garbage ? { garbage: await garbageOfPath(path, job) } : await loadPath(path, job)
 await path.close()

@@ -161,7 +161,7 @@ const layers: Wall[] = [
   ...layered(
     'array-nvmeof',
     [
-      ['auth/', 'nvme/', 'pdu/'],
+      ['auth/', 'nvme/', 'pdu/', 'tls/'],
       ['options/'],
       ['namespace/'],
       ['request/'],

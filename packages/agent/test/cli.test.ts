@@ -41,6 +41,8 @@ describe('help', () => {
       'names',
       'down',
       'scsi',
+      'nvme',
+      'array',
     ])
       expect(out).toMatch(new RegExp(`^ {2}${name} `, 'm'))
   })
@@ -53,6 +55,9 @@ describe('help', () => {
     for (const [name, words] of [
       ['scsi', 'pr register --key KEY'],
       ['discover', 'iscsi://[user[%secret]@]host[:3260]/[iqn[/lun]]'],
+      ['discover', 'nvme-tcp://host[:port]/[nqn[/nsid]]'],
+      ['nvme', 'resv-register --key KEY'],
+      ['array', 'port N down|up'],
     ] as const) {
       const { out } = await run(folder, name, '--help')
       expect(out).toContain(words)
@@ -92,7 +97,7 @@ describe('exit codes', () => {
     [
       ['discover', 'nvme-tcp://u:pw@x/'],
       1,
-      'blockbraid: nvme-tcp://x/: there is no target "nvmeof": install @blockbraid/target-nvmeof',
+      'blockbraid: nvme-tcp://x/: an NVMe/TCP address looks like nvme-tcp://host[:port]/[subsystem[/namespace]]: it takes no user',
     ],
     [['discover', 'memory:?ports=x'], 1, 'blockbraid: memory:?ports=x: ports is "x"; it must be a whole number'],
     [['up', 'no.yaml'], 1, 'blockbraid: there is no file '],

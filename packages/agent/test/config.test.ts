@@ -9,7 +9,13 @@ import { parseDuration, parseSize } from '../src/config/units.ts'
 import { runAgent } from '../src/index.ts'
 import { loadPolicy, loadTarget, loadTransport } from '../src/plugins/plugins.ts'
 
-const env = { CHAP_SECRET: 'hunter2hunter2', PORT: '10810', READ_ONLY: 'true', EMPTY: '' }
+const env = {
+  DHCHAP: 'DHHC-1:00:ia6zGodOr4SEG0Zzaw398rpY0wqipUWj4jWjUh4HWUz6aQ2n:',
+  CHAP_SECRET: 'hunter2hunter2',
+  PORT: '10810',
+  READ_ONLY: 'true',
+  EMPTY: '',
+}
 const parse = (text: string) => parseConfig(text, 'bb.yaml', env)
 
 function messageOfBad(text: string): string {
@@ -347,6 +353,9 @@ devices: [${shared}, ${shared.replace('a-', 'b-')}]
     localAddress: 127.0.0.1
     toldPortals: [127.0.0.0/8]
     maxToldPortals: 3
+    dhchap: { secret: "\${DHCHAP}", hashes: [sha256], groups: [ffdhe2048, "null"] }
+  - use: "@blockbraid/target-nvmeof"
+    portals: [127.0.0.1]
 devices:
   - volume: "*"
     policy: { use: round-robin, minIos: 2 }
@@ -375,7 +384,7 @@ devices:
       taskTimeout: 500,
       pollInterval: 60_000,
     })
-    for (const iscsi of targets.slice(1)) await (await loadTarget(iscsi, folder, systemHost)).close()
+    for (const other of targets.slice(1)) await (await loadTarget(other, folder, systemHost)).close()
     for (const { policy, transport } of devices) {
       if (policy !== undefined) await loadPolicy(policy, folder, systemHost)
       await (await loadTransport(transport, folder, systemHost))(transport.options).close()
@@ -386,6 +395,18 @@ devices:
       maxInflightBytes: 2 ** 20,
     })
     expect(devices.at(-1)?.transport.options).toMatchObject({ maxTransfer: 2 ** 20, takeOverTimeout: 120_000 })
+  })
+
+  it('gives the iSCSI name of this host to targets that take it, and not to those of NVMe', () => {
+    const config = parse(`initiator: iqn.2026-11.io.example:host1
+targets: [{ use: iscsi, portals: [a] }, { use: nvmeof, portals: [a] }, { use: "@blockbraid/target-nvmeof", portals: [a] }]
+devices: [{ volume: "*", transport: { use: nbd, port: 0 } }]
+`)
+    expect(config.targets.map(({ options }) => options['initiator'])).toEqual([
+      'iqn.2026-11.io.example:host1',
+      undefined,
+      undefined,
+    ])
   })
 
   it("reads the README's example", async () => {

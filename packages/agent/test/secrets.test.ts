@@ -154,3 +154,22 @@ describe('hiding', () => {
     expect(hiderOf({ secret: 'deep' }).cause(new Error('x', { cause: new Error('deep') }))).toBeUndefined()
   })
 })
+
+it('hides keys of NVMe wherever they stand, and in errors about them', async () => {
+  const key = 'DHHC-1:00:ia6zGodOr4SEG0Zzaw398rpY0wqipUWj4jWjUh4HWUz6aQ2n:'
+  const psk = 'NVMeTLSkey-1:01:VRLbtnN9AQb2WXW3c9+wEf/DRLz0QuLdbYvEhwtdWwNf9LrZ:'
+  const { hide } = hiderOf({ auth: { hosts: { 'nqn.2026-11.io.example:host': key } }, tls: { psk } })
+  expect(hide(`no host has ${key}, or ${psk}`)).toBe('no host has (hidden), or (hidden)')
+  for (const [field, bad] of [
+    ['dhchap: { secret', 'DHHC-1:00:hunter2'],
+    ['tls: { psk', 'NVMeTLSkey-1:01:hunter2'],
+  ]) {
+    const file = join(folder, 'nvme.yaml')
+    const target = `{ use: nvmeof, portals: [127.0.0.1:1], ${field}: "${bad}" } }`
+    await writeFile(file, config(target))
+    const { code, out, err } = await run(folder, 'up', 'nvme.yaml')
+    expect(code).toBe(1)
+    expect(err).toMatch(/nvme\.yaml:1:11: target nvmeof: .*(secret|psk)/)
+    expectNoSecret(out, err)
+  }
+})

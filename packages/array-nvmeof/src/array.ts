@@ -43,9 +43,11 @@ export class SimulatedNvmeArray implements NvmeArray {
     this.name = settings.name
     this.faults = new Faults(host, settings.ports.length, () => this.#retap())
     this.#services = new Services(settings, host, this.faults, () => this.ports)
+    const { tls, connectTimeout: timeout } = settings
+    const secured = tls === undefined ? undefined : { keyOf: tls, timeout }
     this.ports = settings.ports.map((port, number) => {
       const changed = (): void => this.#services.discoveryChanged()
-      const made: Port = new Port(number, port, host.clock, () => this.#services.connectionHost(made), changed)
+      const made: Port = new Port(number, port, host.clock, secured, () => this.#services.connectionHost(made), changed)
       return made
     })
   }

@@ -1,11 +1,13 @@
 import type { Clock } from '@blockbraid/core'
-import type { Wire, WireListener } from '@blockbraid/wire'
+import type { DetachableWire, Wire, WireListener } from '@blockbraid/wire'
 import { InputPool, InputWindow, listenForWires, OutboxPool } from '@blockbraid/wire'
 import type { DiscoveryPort } from './controller/host.ts'
 import type { NvmePortOptions } from './options/options.ts'
 import type { NvmePort } from './options/types.ts'
 import { Connection } from './queue/connection.ts'
 import type { ConnectionHost, TappedConnection } from './queue/host.ts'
+import { Handshakes } from './tls/handshakes.ts'
+import type { KeyOf } from './tls/keys.ts'
 
 /** Slabs that a port keeps for the next burst. */
 const SPARE = 8
@@ -24,14 +26,16 @@ export class Port implements NvmePort, DiscoveryPort {
   readonly #inputs = new InputPool(SPARE)
   readonly #window = new InputWindow(this.#inputs)
   readonly #outputs = new OutboxPool(SPARE)
+  readonly #handshakes: Handshakes | undefined
   #listener: WireListener | undefined
   #dark = false
 
-  /** `hostFor` gives what a new connection needs; `changed` is called when the discovery log is another one. */
+  /** `hostFor` gives what a new connection needs; `tls`: its keys, and ms that a handshake may take; `changed` is called when the discovery log is another one. */
   constructor(
     number: number,
     options: Required<NvmePortOptions>,
     clock: Clock,
+    tls: { readonly keyOf: KeyOf; readonly timeout: number } | undefined,
     hostFor: () => ConnectionHost,
     changed: () => void,
   ) {
@@ -42,6 +46,8 @@ export class Port implements NvmePort, DiscoveryPort {
     this.#hostFor = hostFor
     this.#changed = changed
     this.#clock = clock
+    const shared = { clock, inputs: this.#inputs, outputs: this.#outputs }
+    this.#handshakes = tls === undefined ? undefined : new Handshakes(tls.keyOf, shared, tls.timeout)
   }
 
   get address(): string {
@@ -59,14 +65,16 @@ export class Port implements NvmePort, DiscoveryPort {
   }
 
   get connections(): number {
-    return this.open.size
+    return this.open.size + (this.#handshakes?.size ?? 0)
   }
 
   cut(): void {
+    this.#handshakes?.abort()
     for (const connection of [...this.open]) connection.destroy()
   }
 
   reset(): void {
+    this.#handshakes?.abort()
     // Admin queues last: where one ends, those of its controller end in order.
     const all = [...this.open].sort((a, b) => Number(a.admin) - Number(b.admin))
     for (const connection of all) connection.reset()
@@ -106,7 +114,12 @@ export class Port implements NvmePort, DiscoveryPort {
     this.open.delete(connection as Connection)
   }
 
-  #accept(wire: Wire): void {
+  #accept(wire: DetachableWire): void {
+    if (this.#handshakes === undefined) this.#enter(wire)
+    else this.#handshakes.begin(wire, (secure) => this.#enter(secure))
+  }
+
+  #enter(wire: Wire): void {
     const connection = new Connection(this.#hostFor(), wire)
     this.open.add(connection)
     if (this.#dark) connection.setDark(true)

@@ -2,6 +2,8 @@
  * An NVMe/TCP initiator in user space; and what NVMe commands and their answers are made of, for pass-through.
  * @packageDocumentation
  */
+export type { DhchapGroup, DhchapHash } from './auth/algorithms.ts'
+export type { DhchapCredentials } from './auth/credentials.ts'
 export type { ControllerInstance, LogOptions } from './nvme/admin.ts'
 export {
   abort,
@@ -63,3 +65,4 @@ export type { NvmePath } from './path/path.ts'
 export type { Portal } from './place/portal.ts'
 export type { NvmeofTarget } from './target.ts'
 export { nvmeof, nvmeof as default } from './target.ts'
+export type { TlsOptions } from './tls/psk.ts'

@@ -33,6 +33,7 @@ import { parsePathId } from './place/path-id.ts'
 import type { Place } from './place/place.ts'
 import type { Portal } from './place/portal.ts'
 import { DISCOVERY_PORT } from './place/portal.ts'
+import { securedOf } from './secured.ts'
 
 /** A target over NVMe/TCP: ports of subsystems, or discovery controllers that tell of them. */
 export interface NvmeofTarget extends Target {
@@ -78,7 +79,7 @@ class Initiator implements NvmeofTarget {
     this.#told = new ToldPortals({ from: toldPortals, most: maxToldPortals }, portals)
     const open = (place: Place, how: SignalOptions): Promise<Association> => this.#open(place, how)
     const forgets: LadderHost['forgets'] = (place, controller, how) =>
-      askWhetherForgotten({ ...options, clock, place }, controller, how)
+      askWhetherForgotten({ ...options, ...securedOf(options, place), clock, place }, controller, how)
     this.#shared = new SharedAssociations(host, { open, forgets }, quiesceTime)
     const changed = (why: string): void => this.#changed(why)
     this.#controllers = new DiscoveryControllers({
@@ -214,9 +215,12 @@ class Initiator implements NvmeofTarget {
   }
 
   async #open(place: Place, how: SignalOptions): Promise<Association> {
-    const { queues, ...options } = this.#options
+    const { queues, dhchap, tls, ...options } = this.#options
     const wanted = place.subNqn === DISCOVERY_NQN ? 0 : queues
-    const association = await openAssociation({ ...options, clock: this.#clock, place, queues: wanted }, how)
+    const association = await openAssociation(
+      { ...options, ...securedOf({ dhchap, tls }, place), clock: this.#clock, place, queues: wanted },
+      how,
+    )
     association.listeners.add({
       lost() {},
       namespaces: () => this.#changed(`${place.subNqn} at ${place.portal.address} tells of other namespaces`),

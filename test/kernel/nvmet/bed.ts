@@ -1,9 +1,14 @@
-// A subsystem of the kernel's NVMe target with two ports.
+// A subsystem of the kernel's NVMe target with two ports, and initiators of it.
+import type { MultipathDevice, MultipathOptions, Path, PathSelector, UserDevice } from '@blockbraid/core'
+import { userDevice } from '@blockbraid/core'
+import type { NvmeofOptions, NvmeofTarget } from '@blockbraid/target-nvmeof'
+import { nvmeof } from '@blockbraid/target-nvmeof'
+import { findAt, openEveryPath } from '../guest/open.ts'
 
 import type { Storage } from '../guest/storage.ts'
 import { fileStorage, loopStorage, mappedStorage } from '../guest/storage.ts'
 import { within } from '../guest/wait.ts'
-import type { NamespaceOptions, NvmetOptions, NvmetTarget } from './target.ts'
+import type { NamespaceOptions, NvmetOptions, NvmetTarget, PortOptions } from './target.ts'
 import { createNvmet } from './target.ts'
 
 /** Addresses of the two ports, 1 and 2. */
@@ -30,6 +35,8 @@ export interface BedOptions extends Partial<Omit<NvmetOptions, 'namespaces' | 'p
   readonly namespaces?: readonly VolumeOptions[]
   /** Attributes of both ports. */
   readonly portAttributes?: Readonly<Record<string, string | number>>
+  /** Both ports take TLS. */
+  readonly tls?: PortOptions['tls']
 }
 
 /** A namespace's storage and identity. */
@@ -39,21 +46,40 @@ export interface Volume {
   readonly id: `uuid.${string}`
 }
 
-/** A subsystem, and what its namespaces lie on. */
+/** A subsystem, what its namespaces lie on, and initiators that are closed before it goes. */
 export interface Bed extends AsyncDisposable {
   readonly nvmet: NvmetTarget
   /** By NSID - 1. */
   readonly volumes: readonly Volume[]
   /** Adds a namespace with the next number; returns that. */
   addNamespace(options?: VolumeOptions): number
+  /** An initiator: ALICE at both ports, unless `options` say otherwise. */
+  initiator(options?: Partial<NvmeofOptions>): NvmeofTarget
+  /** One that asks the discovery controller of the first port. */
+  finder(options?: Partial<NvmeofOptions>): NvmeofTarget
+  /** Closes an initiator before the bed ends. */
+  close(target: NvmeofTarget): Promise<void>
+}
+
+/** Hosts of the tests. */
+export const ALICE = 'nqn.2014-08.org.nvmexpress:uuid:0b10c4b1-a1d0-4000-8000-0000000a11ce'
+export const BOB = 'nqn.2014-08.org.nvmexpress:uuid:0b10c4b1-a1d0-4000-8000-000000000b0b'
+
+// Long enough for an emulated machine on a busy host, short enough for news to be heard soon.
+const patient: Partial<NvmeofOptions> = {
+  keepAliveTimeout: 30_000,
+  connectTimeout: 60_000,
+  commandTimeout: 30_000,
+  pollInterval: 300,
 }
 
 const kinds = { file: fileStorage, disk: loopStorage, stoppable: mappedStorage }
 let made = 0
 
 /** Makes a subsystem with both ports. */
-export function openBed({ namespaces = [{}], portAttributes = {}, ...options }: BedOptions = {}): Bed {
+export function openBed({ namespaces = [{}], portAttributes = {}, tls, ...options }: BedOptions = {}): Bed {
   const volumes: Volume[] = []
+  const initiators = new Set<NvmeofTarget>()
   const namespaceOf = ({
     kind = 'disk',
     size = 64 * MIB,
@@ -68,13 +94,24 @@ export function openBed({ namespaces = [{}], portAttributes = {}, ...options }: 
   }
   const nvmet = createNvmet({
     nqn: `nqn.2026-11.io.blockbraid.test:subsystem${++made}`,
-    ports: PORTALS.map((address, at) => ({ number: at + 1, address, attributes: portAttributes })),
+    ports: PORTALS.map((address, at) => ({ number: at + 1, address, attributes: portAttributes, ...(tls && { tls }) })),
     ...options,
     namespaces: namespaces.map(namespaceOf),
   })
+  const add = (wanted: NvmeofOptions): NvmeofTarget => {
+    const target = nvmeof({ hostNqn: ALICE, ...patient, ...wanted })
+    initiators.add(target)
+    return target
+  }
   return {
     nvmet,
     volumes,
+    initiator: (wanted) => add({ portals: nvmet.portals, subsystem: nvmet.nqn, ...wanted }),
+    finder: (wanted) => add({ portals: [PORTALS[0]], ...wanted }),
+    async close(target) {
+      initiators.delete(target)
+      await target.close()
+    },
     addNamespace(wanted = {}) {
       const namespace = namespaceOf(wanted)
       nvmet.addNamespace(volumes.length, namespace)
@@ -83,8 +120,29 @@ export function openBed({ namespaces = [{}], portAttributes = {}, ...options }: 
     async [Symbol.asyncDispose]() {
       // After a test that has failed, what cannot end must not hold the others up.
       for (const { storage } of volumes) storage.setStopped(false)
+      for (const target of initiators) await target.close({ signal: AbortSignal.timeout(10_000) }).catch(() => {})
       await within('nvmet has taken the subsystem down', Promise.resolve(nvmet[Symbol.asyncDispose]()), 20_000)
       for (const { storage } of volumes) storage.remove()
     },
   }
+}
+
+/** A path to a namespace through a port. */
+export async function openPath(target: NvmeofTarget, nsid = 1, portal: string = PORTALS[0]): Promise<Path> {
+  return target.connect(await findAt(target, String(nsid), portal))
+}
+
+/** A device over one path to a namespace. */
+export async function openDevice(target: NvmeofTarget, nsid?: number, portal?: string): Promise<UserDevice> {
+  return userDevice(await openPath(target, nsid, portal))
+}
+
+/** A device over every path to a namespace, ready when all of them are up. */
+export function openAllPaths(
+  target: NvmeofTarget,
+  nsid = 1,
+  selector?: () => PathSelector,
+  multipath: MultipathOptions = {},
+): Promise<MultipathDevice> {
+  return openEveryPath(target, String(nsid), selector, multipath)
 }

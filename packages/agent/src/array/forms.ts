@@ -1,7 +1,7 @@
 /** Commands to an array that runs, for the help. Their words are the same whatever the protocol of a port is. */
 export const forms: readonly (readonly [words: string, what: string])[] = [
   ['ls', 'ports, hosts and volumes, as they are now'],
-  ['port N down|up', 'ends connections, refuses new ones; listens again'],
+  ['port N down|up', 'ends connections, takes none; listens again'],
   ['port N cut|reset', 'ends connections, by FIN or by RST'],
   ['port N blackhole on|off', 'what would come or go waits until off'],
   ['port N hold|release', 'keeps changes back; executes what is not fenced'],

@@ -11,7 +11,9 @@ export const addressHelp = `
 Addresses:
   memory:[name]?volumes=2&size=1GiB&ports=4        the simulated array
   iscsi://[user[%secret]@]host[:3260]/[iqn[/lun]]  a secret that is left out is
-                                                   taken from ISCSI_CHAP_SECRET`
+                                                   taken from ISCSI_CHAP_SECRET
+  nvme-tcp://host[:port]/[nqn[/nsid]]              port 4420; without an nqn a
+                                                   discovery controller, 8009`
 
 /** Stands below the help of `top`. */
 export const topHelp = `

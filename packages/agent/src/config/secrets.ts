@@ -7,6 +7,9 @@ export function isSecret(name: string): boolean {
   return secretName.test(name)
 }
 
+// Keys of NVMe, wherever they stand: under the names of hosts, say (NVMe Base 2.1 §8.3.5.5.7, NVMe/TCP Transport 1.1 §3.6.1).
+const secretForm = /^(DHHC-1|NVMeTLSkey-1):/
+
 /** Takes secrets out of texts. */
 export interface Hider {
   /** The text with `(hidden)` in place of each secret. */
@@ -37,7 +40,7 @@ function collect(value: unknown, secrets: Set<string>, seen: Set<object>): void 
   if (!Array.isArray(value) && Object.getPrototypeOf(value) !== Object.prototype) return
   seen.add(value)
   for (const [name, item] of Object.entries(value)) {
-    if (typeof item === 'string' && item !== '' && isSecret(name)) secrets.add(item)
+    if (typeof item === 'string' && item !== '' && (isSecret(name) || secretForm.test(item))) secrets.add(item)
     else collect(item, secrets, seen)
   }
 }

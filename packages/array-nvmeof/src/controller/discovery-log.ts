@@ -10,6 +10,9 @@ const SUBSYSTEM = 2
 const CURRENT = 3
 /** TREQ: SQ flow control may be disabled. */
 const NO_FLOW_CONTROL = 4
+/** TREQ: a secure channel is required; TSAS: it is TLS 1.3. */
+const SECURED = 1
+const TLS13 = 2
 const DYNAMIC = 0xffff
 /** EFLAGS: explicit persistent connections are kept. */
 const PERSISTENT = 2
@@ -34,7 +37,7 @@ export function discoveryLog({ generation, ports, referrals, settings }: Control
   for (const { host, port = 8009 } of referrals) {
     entries.push({ subtype: REFERRAL, port: 0, nqn: DISCOVERY_NQN, host, service: String(port) })
   }
-  return encode(generation, entries)
+  return encode(generation, entries, settings.tls !== undefined)
 }
 
 function placeOf(address: string): { host: string; service: string } {
@@ -42,7 +45,7 @@ function placeOf(address: string): { host: string; service: string } {
   return { host: address.slice(0, colon).replace(/^\[|\]$/g, ''), service: address.slice(colon + 1) }
 }
 
-function encode(generation: number, entries: readonly Entry[]): Buffer {
+function encode(generation: number, entries: readonly Entry[], tls: boolean): Buffer {
   const page = Buffer.alloc(RECORD * (1 + entries.length))
   put64le(page, 0, generation)
   put64le(page, 8, entries.length)
@@ -51,7 +54,7 @@ function encode(generation: number, entries: readonly Entry[]): Buffer {
     page[at] = TCP
     page[at + 1] = isIPv6(host) ? 2 : 1
     page[at + 2] = subtype
-    page[at + 3] = NO_FLOW_CONTROL
+    page[at + 3] = NO_FLOW_CONTROL | (tls ? SECURED : 0)
     put16le(page, at + 4, port)
     put16le(page, at + 6, DYNAMIC)
     put16le(page, at + 8, 32)
@@ -61,6 +64,7 @@ function encode(generation: number, entries: readonly Entry[]): Buffer {
     page.write(nqn, at + 256, 'latin1')
     page.fill(0x20, at + 512, at + 768)
     page.write(host, at + 512, 'latin1')
+    if (tls) page[at + 768] = TLS13
   }
   return page
 }

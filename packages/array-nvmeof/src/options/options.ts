@@ -1,5 +1,6 @@
 import type { Access, BlockDevice, VolumeId } from '@blockbraid/core'
 import type { NvmeAuthOptions } from '../auth/options.ts'
+import type { NvmeTlsOptions } from '../tls/keys.ts'
 
 /** One address of the array: a port of its subsystem. */
 export interface NvmePortOptions {
@@ -87,6 +88,8 @@ export interface NvmeArrayOptions {
   referrals?: readonly NvmeReferral[]
   /** Who has to authenticate; discovery controllers ask nobody. @defaultValue nobody */
   auth?: NvmeAuthOptions
+  /** TLS for every connection. @defaultValue none */
+  tls?: NvmeTlsOptions
   /** I/O queues that a controller gives. @defaultValue 16 */
   queues?: number
   /** Entries of a queue: MQES and one more. @defaultValue 128 */

@@ -1,18 +1,22 @@
 import { createHash } from 'node:crypto'
 import type { AuthPlan } from '../auth/options.ts'
 import { authPlan } from '../auth/options.ts'
+import { DISCOVERY_NQN } from '../nvme/opcodes.ts'
+import type { KeyOf } from '../tls/keys.ts'
+import { tlsKeys } from '../tls/keys.ts'
 import { integer, oneOf, wrong } from './checks.ts'
 import type { NvmeArrayOptions, NvmeFences, NvmePortOptions, NvmeReferral } from './options.ts'
 
 /** Options with their defaults, checked. */
 export interface ArraySettings
-  extends Readonly<Required<Omit<NvmeArrayOptions, 'namespaces' | 'ports' | 'hosts' | 'auth'>>> {
+  extends Readonly<Required<Omit<NvmeArrayOptions, 'namespaces' | 'ports' | 'hosts' | 'auth' | 'tls'>>> {
   readonly ports: readonly Required<NvmePortOptions>[]
   /** Undefined: any host may connect. */
   readonly hosts: readonly string[] | undefined
   readonly fences: Required<NvmeFences>
   /** Undefined: nobody has to prove who he is. */
   readonly auth: AuthPlan | undefined
+  readonly tls: KeyOf | undefined
 }
 
 const NQN = /^nqn\.[0-9]{4}-[0-9]{2}\.[\x21-\x7e]+$/
@@ -49,6 +53,7 @@ export function resolveOptions(options: NvmeArrayOptions): ArraySettings {
     fences: { disable: true, crossReset: true, keepAlive: true, ...options.fences },
     asyncEvents: integer('asyncEvents', options.asyncEvents ?? 4, 1, 16),
     auth: options.auth === undefined ? undefined : authPlan(options.auth),
+    tls: options.tls === undefined ? undefined : tlsKeys(options.tls, [name, DISCOVERY_NQN]),
     log: options.log ?? false,
   }
 }

@@ -2,7 +2,7 @@ import { timingSafeEqual } from 'node:crypto'
 import { BlockError } from '@blockbraid/core'
 import { get16le, get32le } from '@blockbraid/wire'
 import { demand } from '../nvme/ask.ts'
-import { authenticationReceive, authenticationSend } from '../nvme/fabrics.ts'
+import { authenticationReceive, authenticationSend, DISCOVERY_NQN } from '../nvme/fabrics.ts'
 import type { Procedure } from '../nvme/procedure.ts'
 import { work } from '../nvme/procedure.ts'
 import type { Place } from '../place/place.ts'
@@ -49,10 +49,14 @@ class Refusal extends BlockError {
   }
 }
 
-/** Authenticates a queue, 0 being the admin queue, where dword 0 of the answer to its Connect or the secrets want it. */
+/**
+ * Authenticates a queue, 0 being the admin queue, where dword 0 of the answer to its Connect asks for it. Where the controller
+ * has to prove who it is, the admin queue does so unasked, but for discovery controllers: few have secrets.
+ */
 export function authenticator(dhchap: Dhchap, parties: Parties, random: (length: number) => Uint8Array) {
+  const mutual = dhchap.controllerSecret !== undefined && parties.subNqn !== DISCOVERY_NQN
   return function* (connected: number, queue: number): Procedure<Authenticated | undefined> {
-    if (!mustAuthenticate(connected, queue, dhchap)) return undefined
+    if (!mustAuthenticate(connected, mutual && queue === 0)) return undefined
     return yield* authenticate(dhchap, parties, random)
   }
 }

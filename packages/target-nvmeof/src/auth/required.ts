@@ -1,5 +1,4 @@
 import { BlockError } from '@blockbraid/core'
-import type { Dhchap } from './credentials.ts'
 
 // AUTHREQ in dword 0 of the answer to Connect (NVMe Base 2.1 §6.3): authentication, and authentication with a secure channel.
 const ATR = 1 << 17
@@ -11,17 +10,14 @@ export function asksToAuthenticate(connected: number): boolean {
 }
 
 /**
- * Whether a queue, 0 being the admin queue, has to authenticate before anything else, from dword 0 of the answer to its
- * Connect: where the controller asks for it, and on the admin queue wherever the controller itself has to prove who it is.
- * Throws NOT_SUPPORTED where a secure channel is wanted.
+ * Whether a queue has to authenticate before anything else, from dword 0 of the answer to its Connect: where the controller
+ * asks for it, or `insists`, as this host wants its proof. Throws NOT_SUPPORTED where a secure channel is wanted.
  */
-export function mustAuthenticate(connected: number, queue: number, dhchap: Dhchap): boolean {
-  if ((connected & ASCR) !== 0) {
-    throw new BlockError(
-      'NOT_SUPPORTED',
-      'the controller wants a secure channel made of the authentication (AUTHREQ.ASCR), which blockbraid does not do: ' +
-        'give both sides a TLS key, and let the target ask for authentication alone',
-    )
-  }
-  return (connected & ATR) !== 0 || (queue === 0 && dhchap.controllerSecret !== undefined)
+export function mustAuthenticate(connected: number, insists: boolean): boolean {
+  if ((connected & ASCR) === 0) return insists || (connected & ATR) !== 0
+  throw new BlockError(
+    'NOT_SUPPORTED',
+    'the controller wants a secure channel made of the authentication (AUTHREQ.ASCR), which blockbraid does not do: ' +
+      'give both sides a TLS key, and let the target ask for authentication alone',
+  )
 }

@@ -1,7 +1,11 @@
 import type { BlockList } from 'node:net'
 import { isIP } from 'node:net'
+import type { Dhchap, DhchapCredentials } from '../auth/credentials.ts'
+import { dhchapOf } from '../auth/credentials.ts'
 import type { Portal } from '../place/portal.ts'
 import { DISCOVERY_PORT, NVME_PORT, parsePortal } from '../place/portal.ts'
+import type { TlsKeys, TlsOptions } from '../tls/psk.ts'
+import { tlsKeysOf } from '../tls/psk.ts'
 import { DISCOVERY_NQN, flag, integer, qualifiedName, text, wrong } from './check.ts'
 import type { HostIdentity } from './host-identity.ts'
 import { hostIdentity } from './host-identity.ts'
@@ -65,6 +69,10 @@ export interface NvmeofOptions {
   toldPortals?: boolean | readonly string[]
   /** Portals that are used beside those listed, at most. @defaultValue 64 */
   maxToldPortals?: number
+  /** Secrets of DH-HMAC-CHAP, for controllers that ask for it. Left out: such controllers are not used. */
+  dhchap?: DhchapCredentials
+  /** TLS 1.3 by a pre-shared key for every connection, those to discovery controllers too. Left out: in clear. */
+  tls?: TlsOptions
 }
 
 /** {@link NvmeofOptions} with every default filled in. */
@@ -86,6 +94,8 @@ export interface Resolved extends HostIdentity {
   readonly localAddress: string | undefined
   readonly toldPortals: boolean | BlockList
   readonly maxToldPortals: number
+  readonly dhchap: Dhchap | undefined
+  readonly tls: TlsKeys | undefined
 }
 
 const DAY = 86_400_000
@@ -105,7 +115,7 @@ const numbers = {
 const known = new Set<string>([
   ...Object.keys(numbers),
   ...['portals', 'subsystem', 'namespaces', 'name', 'hostNqn', 'hostId', 'headerDigest', 'dataDigest'],
-  ...['localAddress', 'toldPortals'],
+  ...['localAddress', 'toldPortals', 'dhchap', 'tls'],
 ])
 
 /** Checks options and fills the defaults in; throws a TypeError that names the field, never a secret. */
@@ -126,17 +136,23 @@ export function resolveOptions(options: NvmeofOptions): Resolved {
       'the name of one with namespaces; leave it out to have all that discovery tells of',
     )
   }
+  const host = hostIdentity(options.hostNqn, options.hostId)
+  const tls = options.tls === undefined ? undefined : tlsKeysOf('tls', options.tls)
+  // Names that are too long for it are told of now.
+  tls?.({ ...host, subNqn: subsystem ?? DISCOVERY_NQN })
   const portals = portalsOf(options.portals, subsystem === undefined ? DISCOVERY_PORT : NVME_PORT)
   return {
     portals,
     subsystem,
     namespaces: options.namespaces === undefined ? undefined : namespacesOf(options.namespaces),
     name: options.name === undefined ? (portals[0] as Portal).address : text('name', options.name),
-    ...hostIdentity(options.hostNqn, options.hostId),
+    ...host,
     headerDigest: flag('headerDigest', options.headerDigest ?? false),
     dataDigest: flag('dataDigest', options.dataDigest ?? false),
     localAddress,
     toldPortals: networksOf(options.toldPortals ?? true),
+    dhchap: options.dhchap === undefined ? undefined : dhchapOf('dhchap', options.dhchap),
+    tls,
     ...(Object.fromEntries(
       Object.entries(numbers).map(([field, [least, most, otherwise]]) => [
         field,

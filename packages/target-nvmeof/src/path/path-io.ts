@@ -3,7 +3,7 @@ import { Errno, IoOp, NOT_EXECUTED, OK, opName, PATH_ERROR } from '@blockbraid/c
 import { WaitingIos } from '@blockbraid/wire'
 import type { Association } from '../association/association.ts'
 import type { Verdict } from '../nvme/status.ts'
-import { Action, judge, retryDelay } from '../nvme/status.ts'
+import { Action, judge, News, retryDelay } from '../nvme/status.ts'
 import type { Command } from '../queue/command.ts'
 import { Direction, Outcome } from '../queue/command.ts'
 import { fillCommand } from './io-command.ts'
@@ -123,6 +123,8 @@ export class PathIo {
     const verdict = judge(code)
     const tries = this.#waiting.tries(io)
     this.#review.hear(verdict.news)
+    // Those of its group share the state, and may have no I/O that would tell them.
+    if ((verdict.news & News.Access) !== 0) this.#association.trouble(this.#host.nsid, this.#review.disk.group)
     const most = verdict.action === Action.Retry ? MAX_RETRIES : MAX_PAUSES
     if (verdict.action !== Action.None && tries <= most && this.#host.commands.isOpen()) {
       this.#say(io, verdict, ELSEWHERE, code)

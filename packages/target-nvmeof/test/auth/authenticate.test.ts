@@ -294,32 +294,27 @@ describe('messages of a controller', () => {
   })
 })
 
-describe('whether a queue authenticates', () => {
+describe('a queue authenticates', () => {
   const [ours, both] = [dhchapOf('dhchap', oneWay), dhchapOf('dhchap', mutual)]
 
-  it('where the controller asks for it', () => {
-    expect(mustAuthenticate(0x2_0001, 0, ours)).toBe(true)
-    expect(mustAuthenticate(0x2_0001, 3, ours)).toBe(true)
-    expect(mustAuthenticate(1, 0, ours)).toBe(false)
-    expect(mustAuthenticate(1, 3, both)).toBe(false)
-    expect([0x2_0001, 0x4_0001, 0x1_0001, 1].map(asksToAuthenticate)).toEqual([true, true, false, false])
-  })
-
-  it('where the controller must prove who it is, even if it asks for nothing', () => {
-    expect(mustAuthenticate(1, 0, both)).toBe(true)
+  it.each([
+    ['where the controller asks for it', ours, 0x2_0001, 0, SUBSYSTEM, true],
+    ['on an I/O queue, too', ours, 0x2_0001, 3, SUBSYSTEM, true],
+    ['not where nobody wants it', ours, 1, 0, SUBSYSTEM, false],
+    ['unasked where the controller must prove who it is', both, 1, 0, SUBSYSTEM, true],
+    ['but once for all queues', both, 1, 3, SUBSYSTEM, false],
+    ['and not at discovery', both, 1, 0, 'nqn.2014-08.org.nvmexpress.discovery', false],
+  ])('%s', async (_, dhchap, connected, queue, subNqn, done) => {
+    const controller = new Controller(plain)
+    const on = authenticator(dhchap, { hostNqn: HOST, subNqn }, randomBytes)
+    const proof = await play(on(connected, queue), controller)
+    expect([proof !== undefined, controller.messages.length > 0]).toEqual([done, done])
   })
 
   it('not where a secure channel is wanted', () => {
-    expect(() => mustAuthenticate(0x4_0001, 0, both)).toThrow('wants a secure channel made of the authentication')
-    expect(() => mustAuthenticate(0x6_0001, 3, ours)).toThrow('AUTHREQ.ASCR')
-  })
-
-  it('and does so only there', async () => {
-    const controller = new Controller(plain)
-    const onQueue = authenticator(ours, parties, randomBytes)
-    expect(await play(onQueue(1, 1), controller)).toBeUndefined()
-    expect(controller.messages.length).toBe(0)
-    expect((await play(onQueue(0x2_0001, 1), controller))?.hash).toBe('sha256')
+    expect(() => mustAuthenticate(0x4_0001, false)).toThrow('wants a secure channel made of the authentication')
+    expect(() => mustAuthenticate(0x6_0001, true)).toThrow('AUTHREQ.ASCR')
+    expect([0x2_0001, 0x4_0001, 0x1_0001, 1].map(asksToAuthenticate)).toEqual([true, true, false, false])
   })
 })
 

@@ -1,7 +1,7 @@
 import type { NvmeArray, NvmeArrayOptions, NvmeHold } from '@blockbraid/array-nvmeof'
 import { createNvmeArray } from '@blockbraid/array-nvmeof'
-import type { BlockDevice, FenceProof, IoStatus, MultipathDevice, Path, PathInfo, Target } from '@blockbraid/core'
-import { Io, IoOp, NO_BUFFERS, openMultipath } from '@blockbraid/core'
+import type { BlockDevice, FenceProof, Host, IoStatus, MultipathDevice, Path, PathInfo, Target } from '@blockbraid/core'
+import { Io, IoOp, NO_BUFFERS, openMultipath, systemHost } from '@blockbraid/core'
 import type { MemoryTarget } from '@blockbraid/target-memory'
 import { memory } from '@blockbraid/target-memory'
 import { forward } from '@blockbraid/testkit'
@@ -37,7 +37,7 @@ export interface Wire {
   readonly array: NvmeArray
   /** The first byte of the range that is written, as the volume has it. */
   stored(): number
-  host(options?: Partial<NvmeofOptions>): Target
+  host(options?: Partial<NvmeofOptions>, process?: Host): Target
 }
 
 /** Ports as a test needs them; the volume stands in memory, whatever becomes of controllers. */
@@ -56,19 +56,23 @@ export async function wire(options: Partial<NvmeArrayOptions> = {}): Promise<Wir
   return {
     array,
     stored: () => storage.array.peek(0, 0, 1)[0]!,
-    host(more = {}) {
-      const target = nvmeof({
-        portals: array.ports.map(({ address }) => address),
-        subsystem: array.name,
-        ...HOST,
-        keepAliveTimeout: 5000,
-        quiesceTime: 200,
-        connectTimeout: 2000,
-        commandTimeout: 1000,
-        pollInterval: 100,
-        ...more,
-      })
-      afterwards(() => target.close({ signal: AbortSignal.timeout(1000) }).catch(() => {}))
+    host(more = {}, process = systemHost) {
+      const target = nvmeof(
+        {
+          portals: array.ports.map(({ address }) => address),
+          subsystem: array.name,
+          ...HOST,
+          keepAliveTimeout: 5000,
+          quiesceTime: 100,
+          connectTimeout: 2000,
+          commandTimeout: 1000,
+          pollInterval: 100,
+          ...more,
+        },
+        process,
+      )
+      // One that was killed never answers.
+      afterwards(() => target.close({ signal: AbortSignal.timeout(200) }).catch(() => {}))
       return target
     },
   }
@@ -114,7 +118,7 @@ export async function openDevice({ array }: Wire, target: Target, { fences = tru
     infos.map((info) => ({ target: watched, info })),
     { multipath: { reconnectDelay: 50, reconnectDelayMax: 200, ioTimeout: 30_000 } },
   )
-  afterwards(() => device.close({ signal: AbortSignal.timeout(1000) }).catch(() => {}))
+  afterwards(() => device.close({ signal: AbortSignal.timeout(200) }).catch(() => {}))
   await expect.poll(() => device.paths.map(({ state }) => state)).toEqual(order.map(() => 'up'))
   const first = opened.find(({ id }) => id.includes(order[0]!))!
   return { device, opened, proof: () => first.fencedBy }

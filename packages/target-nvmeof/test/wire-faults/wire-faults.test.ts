@@ -145,11 +145,13 @@ const corrupt: readonly Row[] = [
 describe.each(protocols.map((protocol) => [protocol.name, protocol] as const))('%s', (_name, protocol) => {
   it.each(fatal)('%s: a path fails, and no byte is wrong', async (_what, kind, action) => {
     const scene = await open(protocol)
-    for (let round = 0; round < 2; round++) {
+    // What is lost is missed after a while, and a host has patience with who answers others.
+    const rounds = 'drop' in action ? 1 : 2
+    for (let round = 0; round < rounds; round++) {
       const before = scene.failures()
       const fault = scene.array.fault(kind, action, { count: 1, after: 7 })
-      await expect.poll(() => fault.hits, patient).toBe(1)
       await expect.poll(() => scene.failures(), patient).toBeGreaterThan(before)
+      expect(fault.hits).toBe(1)
       await scene.whole()
       await scene.goOn(50)
     }
@@ -168,14 +170,19 @@ describe.each(protocols.map((protocol) => [protocol.name, protocol] as const))('
   it.each(corrupt)('a byte changes in %s: digests find it, and no byte is wrong', async (_what, kind, action) => {
     const scene = await open(protocol, { digests: true })
     for (let round = 0; round < 2; round++) {
-      const before = scene.failures()
-      const fault = scene.array.fault(kind, action, { count: 1, after: 7 })
-      await expect.poll(() => fault.hits, patient).toBe(1)
-      await expect.poll(() => scene.failures(), patient).toBeGreaterThan(before)
+      const fault = scene.array.fault(kind, action, { count: 2, after: 7 })
+      await expect.poll(() => fault.hits, patient).toBe(2)
       await scene.whole()
       await scene.goOn(50)
     }
     await scene.verify()
+  })
+
+  it('a byte changes in data of a read, without digests: it is read wrong, so the test above can fail', async () => {
+    const scene = await open(protocol)
+    scene.array.fault('readData', { corrupt: 4000 }, { rate: 0.1 })
+    await expect.poll(() => scene.load.faults.length, patient).toBeGreaterThan(0)
+    expect(scene.load.faults[0]).toMatch(/^at \d+: wanted /)
   })
 
   it.each(['cut', 'reset'] as const)('a portal ends every connection again and again: %s', async (how) => {

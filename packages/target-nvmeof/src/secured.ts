@@ -1,0 +1,32 @@
+import { randomBytes } from 'node:crypto'
+import { BlockError, messageOf } from '@blockbraid/core'
+import type { TlsPsk } from '@blockbraid/wire'
+import { openTlsWire } from '@blockbraid/wire'
+import type { OpenOptions } from './association/open.ts'
+import { authenticator } from './auth/authenticate.ts'
+import type { Resolved } from './options/options.ts'
+import type { Place } from './place/place.ts'
+import type { TlsKeys } from './tls/psk.ts'
+
+/** How associations with a place are secured. Throws NOT_SUPPORTED where its names are too long for TLS. */
+export function securedOf(
+  { dhchap, tls }: Pick<Resolved, 'dhchap' | 'tls'>,
+  place: Place,
+): Pick<OpenOptions, 'authenticate' | 'openWire'> {
+  return {
+    authenticate: dhchap === undefined ? undefined : authenticator(dhchap, place, randomBytes),
+    openWire: tls === undefined ? undefined : opening(pskAt(tls, place)),
+  }
+}
+
+function opening(psk: TlsPsk): OpenOptions['openWire'] {
+  return (endpoint, shared, options) => openTlsWire(endpoint, psk, shared, options)
+}
+
+function pskAt(tls: TlsKeys, place: Place): TlsPsk {
+  try {
+    return tls(place)
+  } catch (error) {
+    throw new BlockError('NOT_SUPPORTED', `${place.portal.address}: ${messageOf(error)}`, { cause: error })
+  }
+}
