@@ -9,6 +9,7 @@ export interface AnaGroup {
   readonly id: number
   /** Counts its changes; 16 hex digits. */
   readonly changes: string
+  /** What it means for I/O. */
   readonly access: Access
   /** The state as sent: inaccessible, which may pass, is `standby`; persistent loss is `unavailable`. */
   readonly state: number
@@ -20,15 +21,21 @@ export interface AnaGroup {
 export interface AnaLog {
   /** Counts its changes; 16 hex digits. */
   readonly changes: string
+  /** The groups in the order of the log. */
   readonly groups: readonly AnaGroup[]
 }
 
 /** States of ANA, as sent. */
 export const AnaState = {
+  /** The best way. */
   Optimized: 1,
+  /** A way that is slower. */
   NonOptimized: 2,
+  /** No way now. */
   Inaccessible: 3,
+  /** No way any more. */
   PersistentLoss: 4,
+  /** Between two of them. */
   Change: 15,
 } as const
 
