@@ -70,7 +70,7 @@ export const suites: readonly KernelSuite[] = [
     name: 'nvmet',
     about: 'target-nvmeof against the NVMe target of the kernel',
     modules: ['nvmet_tcp', 'nvme_tcp', 'loop', 'dm_mod', 'tls', 'ublk_drv'],
-    files: nvmet(['judge', 'data', 'news', 'fence', 'node', 'auth', 'tls']),
+    files: nvmet(['judge', 'agree', 'data', 'news', 'access', 'reservations', 'fence', 'node', 'auth', 'tls']),
     limit: 900,
     judges: true,
   },

@@ -111,7 +111,7 @@ export class SimulatedNvmeArray implements NvmeArray {
       for (const controller of live) {
         const attachment = controller.attachments.get(nsid)
         if (attachment?.mapping !== mapping) continue
-        controller.detach(attachment)
+        controller.namespaces.remove(attachment)
         controller.namespaceChanged(nsid)
       }
     }
@@ -178,9 +178,9 @@ export class SimulatedNvmeArray implements NvmeArray {
 
 async function exchange(controller: Controller, mapping: Mapping): Promise<void> {
   const old = controller.attachments.get(mapping.nsid)
-  if (old !== undefined) controller.detach(old)
+  if (old !== undefined) controller.namespaces.remove(old)
   // A device that cannot be had just now leaves the NSID empty, for this controller.
-  await controller.attach(mapping).catch(() => {})
+  await controller.namespaces.open(mapping).catch(() => {})
   controller.namespaceChanged(mapping.nsid)
 }
 

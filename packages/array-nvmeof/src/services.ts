@@ -10,6 +10,8 @@ import type { ArraySettings } from './options/settings.ts'
 import type { Port } from './port.ts'
 import type { ConnectionHost } from './queue/host.ts'
 
+/** Controllers at once, those that live on without a connection included. */
+const MOST_CONTROLLERS = 4096
 /** The highest CNTLID. */
 const MOST_ID = 0xffef
 
@@ -18,6 +20,7 @@ export class Services implements ControllerHost {
   readonly settings: ArraySettings
   readonly records = new Records()
   readonly namespaces: Namespaces
+  readonly resetting = new Set<number>()
   generation = 1
   referrals: readonly NvmeReferral[]
   readonly live = new Set<Controller>()
@@ -98,6 +101,7 @@ export class Services implements ControllerHost {
       after: (milliseconds, callback) => this.after(milliseconds, callback),
       refusal: (admin, discovery) => faults.refusal(number, admin, discovery),
       find: (id) => [...this.live].find((controller) => controller.id === id),
+      full: () => this.live.size >= MOST_CONTROLLERS,
       make: (identity) => this.#make({ ...identity, port: number }),
       closed: (connection) => port.forget(connection),
       tapFor: (connection) => faults.tapFor(connection),
@@ -105,7 +109,7 @@ export class Services implements ControllerHost {
   }
 
   #make(identity: Omit<ControllerIdentity, 'id'>): Controller {
-    const taken = new Set([...this.live].map(({ id }) => id))
+    const taken = new Set([...this.live].map(({ id }) => id).concat(...this.resetting))
     do this.#lastId = (this.#lastId % MOST_ID) + 1
     while (taken.has(this.#lastId))
     const controller = new Controller({ ...identity, id: this.#lastId }, this, () => this.live.delete(controller))

@@ -1,5 +1,5 @@
-import type { BlockDevice, DeviceLimits, Io, IoStatus, VolumeId } from '@blockbraid/core'
-import { IoOp } from '@blockbraid/core'
+import type { BlockDevice, DeviceLimits, Host, Io, IoStatus, Timer, VolumeId } from '@blockbraid/core'
+import { IoOp, systemClock } from '@blockbraid/core'
 import type { MemoryOptions, MemoryTarget } from '@blockbraid/target-memory'
 import { memory } from '@blockbraid/target-memory'
 import { afterEach } from 'vitest'
@@ -44,13 +44,49 @@ export interface Bed {
   queue(admin: RawHost, qid: number, options?: DialOptions): Promise<RawHost>
 }
 
-export async function bed(options: Partial<NvmeArrayOptions> = {}, storage: MemoryOptions = {}): Promise<Bed> {
+/** Time that stands still until it is moved; what is due at once comes at once. */
+export class ManualHost implements Host {
+  readonly random = Math.random
+  readonly clock: Host['clock'] = {
+    now: () => this.#now * 1000,
+    after: (ms, callback) => this.#after(ms, callback),
+    defer: (callback) => systemClock.defer(callback),
+  }
+  #now = 1000
+  readonly #timers = new Set<{ at: number; callback: () => void }>()
+
+  /** Moves it on, ms, timer by timer. */
+  advance(ms: number): void {
+    const end = this.#now + ms
+    for (;;) {
+      const [next] = [...this.#timers].filter(({ at }) => at <= end).sort((a, b) => a.at - b.at)
+      if (next === undefined) break
+      this.#timers.delete(next)
+      this.#now = next.at
+      next.callback()
+    }
+    this.#now = end
+  }
+
+  #after(ms: number, callback: () => void): Timer {
+    if (ms === 0) return systemClock.after(0, callback)
+    const timer = { at: this.#now + ms, callback }
+    this.#timers.add(timer)
+    return { cancel: () => this.#timers.delete(timer) }
+  }
+}
+
+export async function bed(
+  options: Partial<NvmeArrayOptions> = {},
+  storage: MemoryOptions = {},
+  host?: Host,
+): Promise<Bed> {
   const target = memory({ volumes: [{ size: '16MiB', blockSize: 512 }], ports: 1, ...storage })
   const infos = await target.discover()
   const namespaces = await Promise.all(
     infos.map(async (info) => ({ volume: info.volume, device: await target.connect(info) })),
   )
-  return bedOf(use(await createNvmeArray({ name: SUBSYSTEM, namespaces, ...options })), target)
+  return bedOf(use(await createNvmeArray({ name: SUBSYSTEM, namespaces, ...options }, host)), target)
 }
 
 export function bedOf(array: NvmeArray, target: MemoryTarget): Bed {

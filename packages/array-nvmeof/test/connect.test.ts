@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { bed } from './beds.ts'
+import { bed, ManualHost } from './beds.ts'
 import type { ConnectOptions } from './host.ts'
 import { DISCOVERY, HOST, type RawHost } from './host.ts'
 
@@ -18,13 +18,12 @@ describe('ICReq', () => {
     { what: 'a format that is not there', options: { pfv: 1 }, fes: 6, fei: 8 },
     { what: 'an alignment above 128 bytes', options: { hpda: 32 }, fes: 1, fei: 10 },
   ])('with $what ends the connection', async ({ options, fes, fei }) => {
-    const { array, dial } = await bed({ connectTimeout: 20 })
+    const { array, dial } = await bed()
     const host = await dial()
     const answer = await host.initialize(options)
     expect([answer.type, answer.header.readUInt16LE(8), answer.header.readUInt32LE(10)]).toEqual([3, fes, fei])
     // The PDU that is the reason goes back.
     expect(answer.data.equals(host.icReq(options))).toBe(true)
-    await host.gone()
     expect(array.violations.length).toBe(1)
   })
 })
@@ -113,12 +112,12 @@ describe('Connect', () => {
   })
 
   it('and nothing else for too long ends the connection', async () => {
-    const { dial } = await bed({ connectTimeout: 20 })
-    const host = await dial()
-    await host.gone()
-    const other = await dial()
+    const time = new ManualHost()
+    const { dial } = await bed({}, {}, time)
+    const [host, other] = [await dial(), await dial()]
     await other.initialize()
-    await other.gone()
+    time.advance(15_000)
+    await Promise.all([host.gone(), other.gone()])
   })
 
   it('is refused by rules, for admin or I/O queues, with or without DNR', async () => {
@@ -153,10 +152,13 @@ describe('Connect', () => {
 
 describe('a connection', () => {
   it('gets no answer from a port that is mute', async () => {
-    const { array, dial } = await bed({ connectTimeout: 30 })
+    const time = new ManualHost()
+    const { array, admin, dial } = await bed({}, {}, time)
     array.faults.connect({ action: 'mute', count: 1 })
     const host = await dial()
     host.socket.write(host.icReq({}))
+    await admin()
+    time.advance(15_000)
     await host.gone()
     expect(host.inbox).toEqual([])
   })

@@ -2,7 +2,7 @@ import { pattern } from '@blockbraid/testkit'
 import { describe, expect, it } from 'vitest'
 import type { NvmeArrayOptions, NvmeHold } from '../src/index.ts'
 import type { Bed, Pair } from './beds.ts'
-import { bed, until } from './beds.ts'
+import { bed, ManualHost, until } from './beds.ts'
 import type { RawHost } from './host.ts'
 
 const OLD = pattern(4096, { seed: 1, offset: 0, generation: 1 })
@@ -17,8 +17,8 @@ interface Held extends Bed {
 }
 
 /** A write that is held by a controller, and a second controller of the same host. */
-async function heldWrite(options: Partial<NvmeArrayOptions> = {}, kato = 0): Promise<Held> {
-  const made = await bed({ ports: [{}, {}], ...options })
+async function heldWrite(options: Partial<NvmeArrayOptions> = {}, kato = 0, time?: ManualHost): Promise<Held> {
+  const made = await bed({ ports: [{}, {}], ...options }, {}, time)
   const old = await made.pair({ kato })
   const sibling = await made.pair({ port: 1 })
   const hold = made.array.faults.command({ port: 0, opcode: 1, holds: true })
@@ -91,7 +91,9 @@ describe('a write that is held', () => {
   })
 
   it.each([true, false])('is never executed after the keep-alive timer has ended: %s', async (keepAlive) => {
-    const { array, old, newest } = await heldWrite({ fences: { keepAlive } }, 100)
+    const time = new ManualHost()
+    const { array, old, newest } = await heldWrite({ fences: { keepAlive } }, 100, time)
+    time.advance(100)
     await old.admin.gone()
     await until(() => array.controllers.length === 1, 'the controller ends')
     expect(await newest()).toBe(keepAlive ? 'new' : 'old')
@@ -143,15 +145,19 @@ describe('a cross-controller reset', () => {
 describe('the keep-alive timer', () => {
   it('is restarted by Keep Alive, and with TBKAS by any command', async () => {
     for (const trafficKeepAlive of [false, true]) {
-      const { array, pair } = await bed({ trafficKeepAlive })
+      const time = new ManualHost()
+      const { array, pair } = await bed({ trafficKeepAlive }, {}, time)
       const { admin, io } = await pair({ kato: 200 })
       for (let turn = 0; turn < 12; turn++) {
-        await new Promise((resolve) => setTimeout(resolve, 50))
+        time.advance(150)
         if (trafficKeepAlive) await io.read(1, 0, 1)
         else await admin.command(0x18)
       }
       expect(array.counters.expirations).toBe(0)
       admin.close()
+      await until(() => array.controllers[0]?.connected === false, 'the connection ends')
+      // Traffic in one interval lets the next one pass.
+      time.advance(trafficKeepAlive ? 400 : 200)
       await until(() => array.controllers.length === 0, 'the controller ends')
       expect(array.counters.expirations).toBe(1)
     }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Bed } from './beds.ts'
-import { bed } from './beds.ts'
+import { bed, ManualHost } from './beds.ts'
 import type { InitializeOptions, RawHost } from './host.ts'
 import { crcOf } from './host.ts'
 
@@ -13,10 +13,9 @@ interface Term {
   readonly data: Buffer
 }
 
-/** What the array ends the connection with; and it does end. */
+/** What the array ends the connection with. */
 async function termOf(host: RawHost): Promise<Term> {
   const { header, data } = await host.next((pdu) => pdu.type === 3)
-  await host.gone()
   return { fes: header.readUInt16LE(8), fei: header.readUInt32LE(10), data }
 }
 
@@ -24,7 +23,7 @@ async function ioQueue(
   options: Parameters<typeof bed>[0] = {},
   dial: InitializeOptions = {},
 ): Promise<Bed & { io: RawHost }> {
-  const made = await bed({ connectTimeout: 50, ...options })
+  const made = await bed(options)
   const { io } = await made.pair(dial)
   return { ...made, io }
 }
@@ -227,10 +226,16 @@ describe('a host that sends', () => {
     expect(await termOf(io)).toMatchObject({ fes: 1, fei: 4 })
   })
 
-  it('nothing after it was told to end is cut off in time, and its data is not read', async () => {
-    const { array, io } = await ioQueue({ connectTimeout: 20 })
+  it('more after it was told to end is not read, and cut off in time', async () => {
+    const time = new ManualHost()
+    const { array, pair } = await bed({}, {}, time)
+    const { io } = await pair()
     io.socket.write(Buffer.concat([Buffer.alloc(8, 0xff), readCapsule(io)]))
     await termOf(io)
+    time.advance(14_999)
+    expect(array.ports[0]!.connections).toBe(2)
+    time.advance(1)
+    await io.gone()
     expect(array.counters.commands[2]).toBeUndefined()
   })
 })

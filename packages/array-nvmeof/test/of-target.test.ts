@@ -1,17 +1,16 @@
 import { Errno, PATH_ERROR } from '@blockbraid/core'
-import type { MemoryOptions } from '@blockbraid/target-memory'
 import { memory } from '@blockbraid/target-memory'
 import { describe, expect, it } from 'vitest'
 import type { NvmeArrayOfOptions } from '../src/index.ts'
 import { nvmeArrayOf } from '../src/index.ts'
 import type { Bed } from './beds.ts'
-import { bedOf, until, use } from './beds.ts'
+import { bedOf, ManualHost, until, use } from './beds.ts'
 import type { RawHost } from './host.ts'
 import { DISCOVERY, HOST, SUBSYSTEM } from './host.ts'
 
-async function mirrored(storage: MemoryOptions = {}, options: Partial<NvmeArrayOfOptions> = {}): Promise<Bed> {
-  const target = memory({ volumes: [{ size: '1MiB' }, { size: '2MiB' }], ports: 2, ...storage })
-  return bedOf(use(await nvmeArrayOf(target, { name: SUBSYSTEM, ...options })), target)
+async function mirrored(options: Partial<NvmeArrayOfOptions> = {}, time?: ManualHost): Promise<Bed> {
+  const target = memory({ volumes: [{ size: '1MiB' }, { size: '2MiB' }], ports: 2 })
+  return bedOf(use(await nvmeArrayOf(target, { name: SUBSYSTEM, ...options }, time)), target)
 }
 
 const block = (byte: number): Buffer => Buffer.alloc(4096, byte)
@@ -100,7 +99,8 @@ describe('a target behind an array', () => {
 
   it.each(['disable', 'crossReset', 'keepAlive'] as const)('%s fences what a hung port holds', async (how) => {
     for (const fences of [true, false]) {
-      const made = await mirrored({}, { fences: { [how]: fences } })
+      const time = new ManualHost()
+      const made = await mirrored({ fences: { [how]: fences } }, time)
       const { array, memory: target, pair } = made
       const old = await pair({ kato: how === 'keepAlive' ? 100 : 60_000 })
       target.array.hang(0)
@@ -113,6 +113,7 @@ describe('a target behind an array', () => {
       const sibling = await pair({ port: 1 })
       if (how === 'disable') await old.admin.disable()
       else if (how === 'crossReset') expect((await crossReset(sibling.admin, made)).status).toBe(0)
+      else time.advance(100)
       await until(() => how === 'disable' || array.controllers.length === 1, 'the end')
       expect((await write(sibling.io, 2)).status).toBe(0)
       target.array.release(0)

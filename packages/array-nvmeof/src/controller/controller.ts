@@ -1,14 +1,11 @@
-import type { Path } from '@blockbraid/core'
-import { BlockError } from '@blockbraid/core'
-import { Attachment } from '../namespace/attachment.ts'
-import type { Mapping } from '../namespace/volume.ts'
+import type { Attachment } from '../namespace/attachment.ts'
 import type { RequestController } from '../request/request.ts'
+import { Attachments, type AttachmentsOwner } from './attachments.ts'
 import { ChangedNamespaces, Events } from './events.ts'
 import { Features } from './features.ts'
 import type { ControllerHost, QueueLink } from './host.ts'
 import { KeepAlive } from './keep-alive.ts'
 import { CrossResets } from './reset-log.ts'
-import { Watcher } from './watcher.ts'
 
 /** Why a controller ends. */
 export type Ending = 'disable' | 'crossReset' | 'keepAlive' | 'lost' | 'close'
@@ -23,7 +20,7 @@ export interface ControllerIdentity {
 }
 
 /** A controller of one host: its registers, its namespaces, and how it ends. */
-export class Controller implements RequestController {
+export class Controller implements RequestController, AttachmentsOwner {
   readonly host: ControllerHost
   readonly id: number
   readonly hostNqn: string
@@ -34,7 +31,8 @@ export class Controller implements RequestController {
   /** CIU and CIRN. */
   readonly instance: number
   instanceRandom: bigint
-  readonly attachments = new Map<number, Attachment>()
+  readonly namespaces: Attachments = new Attachments(this)
+  readonly attachments: ReadonlyMap<number, Attachment> = this.namespaces.byId
   readonly links = new Map<number, QueueLink>()
   readonly keepAlive: KeepAlive
   readonly events: Events
@@ -52,7 +50,6 @@ export class Controller implements RequestController {
   over = false
   /** It takes no part any more: its CNTLID leads nowhere. */
   gone = false
-  readonly #watchers = new Map<Attachment, Watcher>()
   readonly #abort = new AbortController()
   /** It has ended without a fence: what it has goes on. */
   #loose = false
@@ -107,46 +104,6 @@ export class Controller implements RequestController {
 
   // Namespaces
 
-  /** Opens every namespace of its port; rejects where none of them answers. */
-  async attachAll(signal: AbortSignal = this.signal): Promise<void> {
-    const mappings = [...this.host.namespaces.of(this.port).values()]
-    if (this.discovery) {
-      // A port that is down or hangs tells of no subsystem either.
-      const [first] = mappings
-      if (first?.owned === true) await (await first.open(this.hostNqn, signal)).close()
-      return
-    }
-    const found = await Promise.allSettled(mappings.map((mapping) => this.attach(mapping, signal)))
-    const failure = found.find((one) => one.status === 'rejected')
-    // A port where nothing answers is as good as down; one namespace that is gone just now is no reason.
-    if (failure !== undefined && found.every((one) => one.status === 'rejected')) throw failure.reason
-  }
-
-  /** Opens a namespace. */
-  async attach(mapping: Mapping, signal: AbortSignal = this.signal): Promise<void> {
-    const device = await mapping.open(this.hostNqn, signal)
-    if (this.gone || this.over) {
-      if (mapping.owned) await device.close()
-      return
-    }
-    const attachment = new Attachment(mapping, device)
-    this.attachments.set(mapping.nsid, attachment)
-    const watcher = new Watcher(this, attachment)
-    this.#watchers.set(attachment, watcher)
-    mapping.volume.watchers.add(watcher)
-    if (mapping.owned && 'events' in device) this.#listen(attachment, watcher, device as Path)
-  }
-
-  /** Takes a namespace away. */
-  detach(attachment: Attachment): void {
-    const { nsid, volume, owned } = attachment.mapping
-    if (this.attachments.get(nsid) === attachment) this.attachments.delete(nsid)
-    volume.watchers.delete(this.#watchers.get(attachment)!)
-    this.#watchers.delete(attachment)
-    attachment.gone = true
-    if (owned) void attachment.device.close()
-  }
-
   /** The namespaces at an NSID are others than before. */
   namespaceChanged(nsid: number): void {
     if (this.discovery) return
@@ -154,9 +111,8 @@ export class Controller implements RequestController {
     this.events.notice('namespaces')
   }
 
-  /** Tells of devices that have changed by themselves. */
   lookForChanges(): void {
-    for (const { attachment, watcher } of this.#eachWatcher()) if (attachment.noticeLimits()) watcher.changed()
+    this.namespaces.lookForChanges()
   }
 
   // Requests
@@ -217,7 +173,7 @@ export class Controller implements RequestController {
       this.over = false
       this.shutdown = 0
       try {
-        await this.attachAll()
+        await this.namespaces.openAll()
       } catch {
         return this.drop()
       }
@@ -292,18 +248,9 @@ export class Controller implements RequestController {
       this.over = true
       this.host.dropHeld(this)
       this.features.reset()
-      const closed = [...this.attachments.values()].map((attachment) => this.#closeOf(attachment))
-      this.#ended = Promise.all([...closed, this.#whenIdle()]).then(() => {})
+      this.#ended = Promise.all([this.namespaces.closeAll(), this.#whenIdle()]).then(() => {})
     }
     return this.#ended
-  }
-
-  #closeOf(attachment: Attachment): Promise<void> {
-    const { mapping, device } = attachment
-    this.attachments.delete(mapping.nsid)
-    mapping.volume.watchers.delete(this.#watchers.get(attachment)!)
-    this.#watchers.delete(attachment)
-    return mapping.owned ? device.close() : Promise.resolve()
   }
 
   #whenIdle(): Promise<void> {
@@ -314,24 +261,6 @@ export class Controller implements RequestController {
   #expire(): void {
     this.host.records.expirations++
     void this.remove('keepAlive')
-  }
-
-  #listen(attachment: Attachment, watcher: Watcher, path: Path): void {
-    path.events.on('access', () => watcher.accessChanged())
-    path.events.on('limits', () => {
-      if (attachment.noticeLimits()) watcher.changed()
-    })
-    path.events.on('down', (error) => {
-      if (attachment.gone || this.over) return
-      const lost = BlockError.is(error) && (error.code === 'NOT_FOUND' || error.code === 'IDENTITY_CHANGED')
-      if (!lost) return this.drop()
-      this.detach(attachment)
-      this.namespaceChanged(attachment.mapping.nsid)
-    })
-  }
-
-  *#eachWatcher(): Generator<{ attachment: Attachment; watcher: Watcher }> {
-    for (const [attachment, watcher] of this.#watchers) yield { attachment, watcher }
   }
 }
 

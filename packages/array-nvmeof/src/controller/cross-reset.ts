@@ -22,8 +22,7 @@ export function crossReset(
   const { settings, records } = host
   if (settings.crossResets === 0) return Sc.invalidOpcode | DNR
   const [id, instance, random] = [get16le(entry, 40), entry[42]!, entry.readBigUInt64LE(48)]
-  const under = crossResets.open.some((reset) => reset.id === id)
-  if (under) return Sc.resetInProgress
+  if (host.resetting.has(id)) return Sc.resetInProgress
   const other = [...host.controllers()].find((one) => one.id === id)
   // Another host's, or one that is no more, is told like one that was never there.
   const named = other !== undefined && other.instance === instance && other.instanceRandom === random
@@ -33,6 +32,7 @@ export function crossReset(
   if (crossResets.full) return Sc.logPageFull
   records.crossResets++
   const reset = crossResets.add(id, instance)
+  host.resetting.add(id)
   const immediate = settings.crossResetTold === 'immediate'
   let told = !immediate
   // What takes longer than this turn is told by an event.
@@ -43,6 +43,7 @@ export function crossReset(
   }
   void other.remove('crossReset').then(() => {
     reset.state = 1
+    host.resetting.delete(id)
     if (!told) {
       told = true
       return answer(DONE)

@@ -62,6 +62,8 @@ export interface ControllerHost {
   readonly namespaces: Namespaces
   /** NSIDs that lists tell of beside those that are there. */
   readonly phantoms: number
+  /** CNTLIDs of controllers that a cross-controller reset is ending. */
+  readonly resetting: Set<number>
   /** GENCTR of the discovery log. */
   readonly generation: number
   readonly ports: readonly DiscoveryPort[]

@@ -6,6 +6,9 @@ interface KeepAliveHost {
   now(): number
 }
 
+/** What a timer of the system can wait at once, ms. */
+const LONGEST_WAIT = 2 ** 30
+
 /** Ends a controller whose host has gone silent (NVMe Base 2.1 §3.9). */
 export class KeepAlive {
   /** Milliseconds; 0: none. */
@@ -49,7 +52,7 @@ export class KeepAlive {
   }
 
   #arm(milliseconds: number): void {
-    this.#timer = this.#host.after(milliseconds, this.#look)
+    this.#timer = this.#host.after(Math.min(milliseconds, LONGEST_WAIT), this.#look)
   }
 
   readonly #look = (): void => {

@@ -2,7 +2,7 @@ import type { Attachment } from '../namespace/attachment.ts'
 import type { Mapping, VolumeWatcher } from '../namespace/volume.ts'
 
 /** A controller, as what happens to its namespaces finds it. */
-interface Watching {
+export interface Watching {
   readonly id: number
   readonly hostId: string
   readonly events: { notice(name: 'ana' | 'reservation'): void }

@@ -46,7 +46,7 @@ export class Faults implements NvmeFaults {
   command(rule: CommandRule): NvmeHold {
     checkCommandRule(rule, this.#ports)
     const added = this.#commands.add(rule)
-    const hold = new Hold(added)
+    const hold = new Hold(added, () => this.#holds.delete(added))
     this.#holds.set(added, hold)
     return hold
   }

@@ -5,10 +5,12 @@ import type { CommandRule, NvmeHold } from './types.ts'
 /** What a rule for commands holds. */
 export class Hold implements NvmeHold, RequestHold {
   readonly #rule: Rule<CommandRule>
+  readonly #removed: () => void
   #held: Request[] = []
 
-  constructor(rule: Rule<CommandRule>) {
+  constructor(rule: Rule<CommandRule>, removed: () => void) {
     this.#rule = rule
+    this.#removed = removed
   }
 
   get hits(): number {
@@ -51,6 +53,7 @@ export class Hold implements NvmeHold, RequestHold {
 
   remove(): void {
     this.#rule.remove()
+    this.#removed()
     this.release()
   }
 }

@@ -17,7 +17,8 @@ export const ACCESS: readonly Access[] = ['optimized', 'non-optimized', 'standby
 export interface NamespacePlace {
   readonly nsid: number
   readonly ports: readonly number[]
-  readonly access: Access
+  /** Undefined: what its group has. */
+  readonly access: Access | undefined
   readonly group: number
   readonly ids: Identifiers
 }
@@ -54,7 +55,7 @@ export class Namespaces {
     const volume = this.#volume(options, place)
     const group = this.group(place.group)
     return place.ports.map((port) => {
-      group.access[port] = place.access
+      if (place.access !== undefined) group.access[port] = place.access
       const mapping: Mapping = { nsid: place.nsid, volume, port, group, ...openerOf(options, port) }
       const old = this.#ports[port]!.get(place.nsid)
       this.#ports[port]!.set(place.nsid, mapping)
@@ -131,7 +132,7 @@ export class Namespaces {
 
 /** Where a namespace is, checked; `field` names it in errors, `number` is its place in the list. */
 export function placeOf(options: NvmeNamespaceOptions, field: string, number: number, ports: number): NamespacePlace {
-  const { volume, device, access = 'optimized' } = options
+  const { volume, device, access } = options
   if (!isVolumeId(volume)) throw wrong(`${field}.volume`, volume, 'an identity such as uuid.6ba7b810-…')
   const nsid = integer(`${field}.nsid`, options.nsid ?? number + 1, 1, 0xffff_fffe)
   const where = options.ports ?? Array.from({ length: ports }, (_, port) => port)
@@ -140,7 +141,7 @@ export function placeOf(options: NvmeNamespaceOptions, field: string, number: nu
     const one = Array.isArray(device) ? device[port] : device
     if (one === undefined) throw wrong(`${field}.device`, device, `a block device, or one for port ${port}`)
   }
-  oneOf(`${field}.access`, access, ACCESS)
+  if (access !== undefined) oneOf(`${field}.access`, access, ACCESS)
   integer(`${field}.optimalBoundary`, options.optimalBoundary ?? 0, 0, 32 * 1024 * 1024, 512)
   const ids = options.ids === undefined ? identifiersOf(options.volume) : identifiersFrom(`${field}.ids`, options.ids)
   const group = integer(`${field}.anaGroup`, options.anaGroup ?? Math.min(nsid, MOST_NAMESPACES), 1, MOST_NAMESPACES)

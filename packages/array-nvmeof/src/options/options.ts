@@ -38,7 +38,7 @@ export interface NvmeNamespaceOptions {
   device: BlockDevice | readonly BlockDevice[] | OpenNamespace
   /** Numbers of the ports that have it. @defaultValue all */
   ports?: readonly number[]
-  /** ANA state of its group, at the ports that have it. @defaultValue 'optimized' */
+  /** ANA state of its group, at the ports that have it. @defaultValue what it is: 'optimized' at first */
   access?: Access
   /** ANA group; namespaces of one group have one state. @defaultValue its `nsid` */
   anaGroup?: number

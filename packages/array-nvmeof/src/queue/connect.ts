@@ -92,10 +92,11 @@ async function admitAdminQueue(
 ): Promise<Admission> {
   // Controllers are made for each Connect.
   if (controllerId !== DYNAMIC) return wrongData(CONTROLLER_ID)
+  if (host.full()) return { status: Sc.controllerBusy, result: 0 }
   const controller = host.make({ hostNqn, hostId, discovery })
   controller.setKeepAlive(keepAlive)
   try {
-    await controller.attachAll(signal)
+    await controller.namespaces.openAll(signal)
   } catch (error) {
     void controller.remove('lost')
     throw error

@@ -1,24 +1,25 @@
 import type { Timer } from '@blockbraid/core'
 import { NO_BUFFERS } from '@blockbraid/core'
 import type { InputSlab, Wire, WireSink } from '@blockbraid/wire'
-import { get16le, get32le, put16le, put32le } from '@blockbraid/wire'
+import { get16le, get32le } from '@blockbraid/wire'
 import { FABRICS, FabricsType, SQE } from '../nvme/opcodes.ts'
 import { DNR, Sc } from '../nvme/status.ts'
 import { Output } from '../pdu/output.ts'
 import type { PduSink } from '../pdu/parser.ts'
 import { PduParser } from '../pdu/parser.ts'
-import { COMMON_HEADER, Fes, headerLength, PduFlag, PduType } from '../pdu/types.ts'
+import { COMMON_HEADER, Fes, headerLength, PduType } from '../pdu/types.ts'
 import type { OpenR2T, Request } from '../request/request.ts'
 import { giveRequest } from '../request/request.ts'
 import { admitQueue, enter, readConnect } from './connect.ts'
+import type { PduFault } from './data-in.ts'
+import { dataFault, openR2T } from './data-in.ts'
+import { answerHandshake, handshakeFault, IC_LENGTH, readHandshake } from './handshake.ts'
 import type { ConnectionHost, TappedConnection } from './host.ts'
 import { arrived, closeR2T, readCommand, solicit } from './intake.ts'
 import type { QueueConnection } from './queue.ts'
 import { ADMIN_IN_CAPSULE, Queue } from './queue.ts'
 import { sendTerm } from './replies.ts'
 
-const IC_LENGTH = 128
-const LONGEST_ALIGNMENT = 31
 /** Of the answer to Connect: the host has to prove itself (AUTHREQ, ATR). */
 const AUTHENTICATION = 0x2_0000
 // What the data that comes now belongs to.
@@ -158,50 +159,30 @@ export class Connection implements WireSink, PduSink, QueueConnection, TappedCon
   }
 
   broken(fes: number, info: number, reason: string, header: Buffer): void {
-    this.#terminate(fes, info, reason, header)
+    this.#terminate({ fes, info, reason }, header)
   }
 
   #initialize(bytes: Buffer, at: number): boolean {
-    const { settings } = this.#host
-    const [format, alignment, digests] = [get16le(bytes, at + 8), bytes[at + 10]!, bytes[at + 11]!]
-    const header = bytes.subarray(at, at + IC_LENGTH)
-    if (format !== 0) return this.#terminate(Fes.unsupportedParameter, 8, `PFV ${format}; it must be 0`, header)
-    if (alignment > LONGEST_ALIGNMENT) {
-      return this.#terminate(Fes.invalidHeader, 10, `HPDA ${alignment}, more than ${LONGEST_ALIGNMENT}`, header)
-    }
+    const handshake = readHandshake(bytes, at)
+    const fault = handshakeFault(handshake)
+    if (fault !== undefined) return this.#terminate(fault, bytes.subarray(at, at + IC_LENGTH))
     this.#parser.initialized = true
     if (this.#host.mute) return true
-    const headerDigest = (digests & 1) !== 0 && settings.headerDigest
-    const dataDigest = (digests & 2) !== 0 && settings.dataDigest
-    this.queue.maxR2ts = get32le(bytes, at + 12) + 1
-    const made = this.out.begin(PduType.icResp, 0, IC_LENGTH)
-    const out = this.out.bytes
-    out[made + 10] = settings.dataAlignment / 4 - 1
-    out[made + 11] = (headerDigest ? 1 : 0) | (dataDigest ? 2 : 0)
-    put16le(out, made + 8, 0)
-    put32le(out, made + 12, settings.maxH2CData)
-    this.out.end(made)
-    this.out.headerDigest = headerDigest
-    this.out.dataDigest = dataDigest
-    this.out.alignment = 4 * (alignment + 1)
-    this.#parser.headerDigest = headerDigest
-    this.#parser.dataDigest = dataDigest
+    this.queue.maxR2ts = handshake.maxR2ts
+    answerHandshake(handshake, this.#host.settings, this.out, this.#parser)
     return true
   }
 
   #command(bytes: Buffer, at: number, length: number): boolean {
     const { queue } = this
     const sqe = at + COMMON_HEADER
-    const header = bytes.subarray(at, sqe + SQE)
-    if (this.#connecting) return this.#terminate(Fes.sequence, 0, 'a command before Connect was answered', header)
-    if (queue.requests.size >= queue.size) {
-      return this.#terminate(Fes.sequence, 0, `more than ${queue.size} commands, which is what its queue has`, header)
+    const wrong = this.#capsuleFault(bytes[sqe]!, length)
+    if (wrong !== '') {
+      const fes = length > queue.inCapsule ? Fes.limitExceeded : Fes.sequence
+      return this.#terminate({ fes, info: 0, reason: wrong }, bytes.subarray(at, sqe + SQE))
     }
     const cid = get16le(bytes, sqe + 2)
     const twice = queue.requests.get(cid) !== null
-    if (length > queue.inCapsule && bytes[sqe] !== FABRICS) {
-      return this.#terminate(Fes.limitExceeded, 0, `${length} bytes in a capsule, more than ${queue.inCapsule}`, header)
-    }
     queue.advance()
     if (queue.controller !== null) queue.controller.keepAlive.traffic = true
     const request = readCommand(queue, bytes, sqe, length)
@@ -216,29 +197,22 @@ export class Connection implements WireSink, PduSink, QueueConnection, TappedCon
     return true
   }
 
+  /** What is wrong with a capsule that has `length` bytes of data; empty where nothing is. */
+  #capsuleFault(opcode: number, length: number): string {
+    const { queue } = this
+    if (this.#connecting) return 'a command before Connect was answered'
+    if (queue.requests.size >= queue.size) return `more than ${queue.size} commands, which is what its queue has`
+    if (length <= queue.inCapsule || opcode === FABRICS) return ''
+    return `${length} bytes in a capsule, more than ${queue.inCapsule}`
+  }
+
   #data(bytes: Buffer, at: number, length: number): boolean {
-    const header = bytes.subarray(at, at + headerLength(PduType.h2cData))
     const request = this.queue.requests.get(get16le(bytes, at + 8))
-    const wrong = (fes: number, info: number, reason: string): boolean => this.#terminate(fes, info, reason, header)
-    if (request === null || request.begun) {
-      return wrong(Fes.invalidHeader, 8, `H2CData for CID ${get16le(bytes, at + 8)}, which waits for none`)
-    }
-    const tag = get16le(bytes, at + 10)
-    const [r2t] = request.r2ts
-    if (request.openR2ts === 0 || r2t === undefined || r2t.tag !== tag) {
-      return wrong(Fes.invalidHeader, 10, `H2CData with TTAG ${tag}, which is not that of the R2T that comes next`)
-    }
-    const offset = get32le(bytes, at + 12)
-    if (get32le(bytes, at + 16) !== length) return wrong(Fes.invalidHeader, 16, `DATAL is not ${length}, as PLEN says`)
-    if (offset !== r2t.offset + r2t.received) {
-      return wrong(Fes.outOfRange, 0, `DATAO ${offset}; it must be ${r2t.offset + r2t.received}`)
-    }
-    const left = r2t.length - r2t.received
-    if (length > left) return wrong(Fes.outOfRange, 0, `${length} bytes of data, where ${left} are left of the R2T`)
-    const last = (bytes[at + 1]! & PduFlag.last) !== 0
-    if (last !== (length === left)) return wrong(Fes.invalidHeader, 1, 'LAST_PDU is not where the R2T ends')
-    r2t.received += length
-    this.#r2t = r2t
+    const r2t = openR2T(request)
+    const fault = dataFault(request, r2t, bytes, at, length)
+    if (fault !== undefined) return this.#terminate(fault, bytes.subarray(at, at + headerLength(PduType.h2cData)))
+    r2t!.received += length
+    this.#r2t = r2t!
     this.#arriving = request
     this.#state = DATA
     return true
@@ -271,14 +245,14 @@ export class Connection implements WireSink, PduSink, QueueConnection, TappedCon
     admitQueue(queue, facts, this.#abort.signal).then(
       (admission) => {
         this.#connecting = false
-        if ('status' in admission && 'result' in admission) {
-          this.#host.records.refused++
-          return queue.end(request, admission.status, admission.result)
-        }
+        const refused = 'result' in admission
+        if (refused) this.#host.records.refused++
+        // The end of the connection has taken the request.
         if (this.#over) {
-          if (facts.qid === 0) void admission.remove('lost')
+          if (!refused && facts.qid === 0) void admission.remove('lost')
           return
         }
+        if (refused) return queue.end(request, admission.status, admission.result)
         queue.requests.remove(request)
         enter(queue, admission, facts)
         queue.requests.add(request)
@@ -290,7 +264,7 @@ export class Connection implements WireSink, PduSink, QueueConnection, TappedCon
     )
   }
 
-  #terminate(fes: number, info: number, reason: string, header: Buffer): false {
+  #terminate({ fes, info, reason }: PduFault, header: Buffer): false {
     this.#note(reason)
     this.#parser.stop()
     if (this.#over) return false

@@ -49,6 +49,8 @@ export interface ConnectionHost {
   refusal(admin: boolean, discovery: boolean): ConnectRule | undefined
   /** A controller that has not ended. */
   find(id: number): Controller | undefined
+  /** Whether there are as many controllers as there may be. */
+  full(): boolean
   /** A new controller. */
   make(identity: Omit<ControllerIdentity, 'id' | 'port'>): Controller
   closed(connection: TappedConnection): void

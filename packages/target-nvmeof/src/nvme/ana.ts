@@ -9,6 +9,7 @@ export interface AnaGroup {
   readonly id: number
   /** Counts its changes; 16 hex digits. */
   readonly changes: string
+  /** What it means for I/O. */
   readonly access: Access
   /** The state as sent: inaccessible, which may pass, is `standby`; persistent loss is `unavailable`. */
   readonly state: number
@@ -20,15 +21,21 @@ export interface AnaGroup {
 export interface AnaLog {
   /** Counts its changes; 16 hex digits. */
   readonly changes: string
+  /** The groups in the order of the log. */
   readonly groups: readonly AnaGroup[]
 }
 
 /** States of ANA, as sent. */
 export const AnaState = {
+  /** The best way. */
   Optimized: 1,
+  /** A way that is slower. */
   NonOptimized: 2,
+  /** No way now. */
   Inaccessible: 3,
+  /** No way any more. */
   PersistentLoss: 4,
+  /** Between two of them. */
   Change: 15,
 } as const
 
@@ -47,7 +54,7 @@ export const ANA_GROUP = 32
 export const LONGEST_ANA_LOG = 128 * 1024
 
 /**
- * Decodes the ANA log. PROTOCOL where it ends before its last group does, is longer than {@link LONGEST_ANA_LOG}, or has a
+ * Decodes the ANA log. PROTOCOL where it ends before its last group does, is longer than 128 KiB, or has a
  * state that is none.
  */
 export function decodeAnaLog(bytes: Uint8Array): AnaLog {
@@ -73,7 +80,7 @@ export function decodeAnaLog(bytes: Uint8Array): AnaLog {
 
 /**
  * Bytes that the log has, as far as `bytes` tell: with more than there are, so many must be read before it is known.
- * PROTOCOL without a whole head, and above {@link LONGEST_ANA_LOG}.
+ * PROTOCOL without a whole head, and above 128 KiB.
  */
 export function anaLogLength(bytes: Uint8Array): number {
   need(bytes, ANA_HEAD, 'an ANA log')

@@ -9,17 +9,23 @@ export interface NvmeCommand {
   readonly opcode: number
   /** Namespace; FFFFFFFFh: every one. @defaultValue 0 */
   readonly nsid?: number
-  /** Command dwords 10 to 15. @defaultValue 0 */
+  /** Command dword 10. @defaultValue 0 */
   readonly cdw10?: number
+  /** Command dword 11. @defaultValue 0 */
   readonly cdw11?: number
+  /** Command dword 12. @defaultValue 0 */
   readonly cdw12?: number
+  /** Command dword 13. @defaultValue 0 */
   readonly cdw13?: number
+  /** Command dword 14. @defaultValue 0 */
   readonly cdw14?: number
+  /** Command dword 15. @defaultValue 0 */
   readonly cdw15?: number
 }
 
 /** A command with its data. */
 export interface NvmeRequest {
+  /** The command. */
   readonly command: NvmeCommand
   /** Bytes to send, or how many to receive at most; 0: no data. */
   readonly data: Uint8Array | number

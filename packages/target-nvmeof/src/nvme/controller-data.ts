@@ -30,8 +30,9 @@ export interface Controller {
   readonly version: number
   /** One of {@link ControllerType}. */
   readonly type: number
-  /** The subsystem may have more ports, and more controllers (CMIC bits 0 and 1). */
+  /** The subsystem may have more ports (CMIC bit 0). */
   readonly severalPorts: boolean
+  /** It may have more controllers (CMIC bit 1). */
   readonly severalControllers: boolean
   /** ANA is reported (CMIC bit 3). */
   readonly ana: boolean
@@ -49,8 +50,9 @@ export interface Controller {
   readonly quiesceTime: number
   /** Cross-controller resets at once (CCRL); 0: it does not do them. */
   readonly crossResets: number
-  /** Controller Instance Uniquifier (CIU), and Random Number (CIRN) as 16 hex digits. */
+  /** Controller Instance Uniquifier (CIU). */
   readonly instance: number
+  /** Controller Instance Random Number (CIRN), 16 hex digits. */
   readonly instanceRandom: string
   /** The delays that statuses ask for, milliseconds (CRDT1 to CRDT3). */
   readonly retryDelays: readonly number[]
@@ -68,21 +70,27 @@ export interface Controller {
   readonly errorEntries: number
   /** Commands of a queue at most (MAXCMD); 0: it does not say. */
   readonly maxCommands: number
-  /** The highest NSID that may be (NN), and how many namespaces at most (MNAN; 0: it does not say). */
+  /** The highest NSID that may be (NN). */
   readonly namespaces: number
+  /** How many namespaces there may be (MNAN); 0: it does not say. */
   readonly maxNamespaces: number
-  /** Optional commands (ONCS). */
+  /** It has Compare (ONCS). */
   readonly compare: boolean
+  /** It has Dataset Management (ONCS). */
   readonly deallocate: boolean
+  /** It has Write Zeroes (ONCS). */
   readonly writeZeroes: boolean
+  /** It has reservations (ONCS). */
   readonly reservations: boolean
+  /** It has Verify (ONCS). */
   readonly verify: boolean
   /** It has a volatile write cache (VWC). */
   readonly writeCache: boolean
   /** A flush may be for every namespace at once (VWC bits 2:1 are 3). */
   readonly flushAll: boolean
-  /** Bytes of a command capsule and of a response capsule of an I/O queue (IOCCSZ, IORCSZ). */
+  /** Bytes of a command capsule of an I/O queue (IOCCSZ). */
   readonly commandCapsule: number
+  /** Bytes of a response capsule (IORCSZ). */
   readonly responseCapsule: number
   /** Bytes between an entry and the data in its capsule (ICDOFF). */
   readonly capsuleOffset: number
@@ -144,12 +152,15 @@ export function decodeController(bytes: Uint8Array): Controller {
 
 /** Limits of the NVM command set (NVM Command Set 1.1 §4.1.5.4). */
 export interface NvmLimits {
-  /** Largest Verify and Write Zeroes, as powers of two of the least memory page (VSL, WZSL); 0: as MDTS. */
+  /** Largest Verify, as a power of two of the least memory page (VSL); 0: no limit is told. */
   readonly verify: number
+  /** The same of Write Zeroes (WZSL). */
   readonly writeZeroes: number
-  /** Ranges of a Dataset Management (DMRL), blocks of a range (DMRSL), blocks of all ranges (DMSL); 0: no limit is told. */
+  /** Ranges of a Dataset Management (DMRL); 0: no limit is told. */
   readonly ranges: number
+  /** Blocks of one range (DMRSL); 0: no limit is told. */
   readonly rangeBlocks: number
+  /** Blocks of all ranges (DMSL); 0: no limit is told. */
   readonly blocks: number
 }
 

@@ -14,10 +14,13 @@ export const DescriptorType = {
   CommandSet: 4,
 } as const
 
-/** What a namespace says of who it is: each as sent, undefined where it has none. */
+/** What a namespace says of who it is: each undefined where it has none. */
 export interface Descriptors {
+  /** EUI-64, 8 bytes. */
   readonly eui64: Uint8Array | undefined
+  /** NGUID, 16 bytes. */
   readonly nguid: Uint8Array | undefined
+  /** UUID, 16 bytes in the order of RFC 9562. */
   readonly uuid: Uint8Array | undefined
   /** 0: NVM; undefined where it does not say. */
   readonly commandSet: number | undefined

@@ -16,7 +16,16 @@ export interface DiscoveryHeader {
 }
 
 /** Transports of records (TRTYPE). */
-export const TransportType = { Rdma: 1, FibreChannel: 2, Tcp: 3, Loop: 254 } as const
+export const TransportType = {
+  /** RDMA. */
+  Rdma: 1,
+  /** Fibre Channel. */
+  FibreChannel: 2,
+  /** TCP. */
+  Tcp: 3,
+  /** Within the host. */
+  Loop: 254,
+} as const
 
 /** What a record tells of (SUBTYPE). */
 export const SubsystemType = {
@@ -46,12 +55,15 @@ export interface DiscoveryRecord {
   readonly secureChannel: number
   /** Of TCP: 0 none, 1 TLS 1.2, 2 TLS 1.3 (SECTYPE). */
   readonly security: number
-  /** The same is told by every record that has this flag (DUPRETINFO), and connections may be kept (EPCSD). */
+  /** The same is told where every other record that has this flag leads (DUPRETINFO). */
   readonly duplicates: boolean
+  /** Connections may be kept there (EPCSD). */
   readonly persistent: boolean
+  /** NQN of the subsystem. */
   readonly subNqn: string
-  /** Address and service (a port number), trimmed. */
+  /** Its address, trimmed. */
   readonly address: string
+  /** Of TCP its port number, trimmed. */
   readonly service: string
 }
 

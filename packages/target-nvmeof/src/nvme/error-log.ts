@@ -7,16 +7,19 @@ export const ERROR_ENTRY = 64
 export interface ErrorEntry {
   /** Counts errors over the life of the controller; above 2 ** 53 it is rounded. */
   readonly count: number
-  /** Queue and CID of the command; FFFFh: of none. */
+  /** Queue of the command; FFFFh: of none. */
   readonly queue: number
+  /** CID of the command; FFFFh: of none. */
   readonly cid: number
   /** Its status, without the phase. */
   readonly status: number
-  /** Byte of the command that is wrong, and its bit; undefined where not told. */
+  /** Byte of the command that is wrong; undefined where not told. */
   readonly byte: number | undefined
+  /** Bit of that byte. */
   readonly bit: number | undefined
   /** First block that was concerned. */
   readonly lba: number
+  /** Namespace of the command. */
   readonly nsid: number
   /** Opcode of the command, where told (NVMe Base 2.0 and later). */
   readonly opcode: number

@@ -4,11 +4,13 @@ import { need } from './bytes.ts'
 
 /** Identify Namespace (NVM Command Set 1.1 §4.1.5.1), as far as this package looks at it. */
 export interface Namespace {
-  /** Blocks: its size, and how many of them can be allocated (NSZE, NCAP); above 2 ** 53 they are rounded. */
+  /** Its size, blocks (NSZE); above 2 ** 53 it is rounded. */
   readonly blocks: number
+  /** How many of them can be allocated (NCAP); above 2 ** 53 it is rounded. */
   readonly capacity: number
-  /** Bytes of a block as a power of two (LBADS), and of its metadata (MS). */
+  /** Bytes of a block as a power of two (LBADS). */
   readonly blockShift: number
+  /** Bytes of metadata of a block (MS). */
   readonly metadata: number
   /** Type of protection information; 0: none (DPS). */
   readonly protection: number
@@ -18,22 +20,25 @@ export interface Namespace {
   readonly shared: boolean
   /** Types of reservations, bits of RESCAP. */
   readonly reservations: number
-  /** Deallocated blocks read as zeroes, and Write Zeroes may deallocate (DLFEAT). */
+  /** Deallocated blocks read as zeroes (DLFEAT). */
   readonly zeroesRead: boolean
+  /** Write Zeroes may deallocate (DLFEAT). */
   readonly zeroesDeallocate: boolean
   /** Blocks that are written whole or not at all when power fails (NAWUPF); undefined: as the controller says. */
   readonly atomicBlocks: number | undefined
   /** Blocks between boundaries that I/O should not cross (NOIOB); 0: it does not say. */
   readonly boundary: number
-  /** Blocks that writes are best made of (NPWG), and that are best deallocated together (NPDG); 1 where not told. */
+  /** Blocks that writes are best made of (NPWG); 1 where not told. */
   readonly writeBlocks: number
+  /** Blocks that are best deallocated together (NPDG); 1 where not told. */
   readonly deallocateBlocks: number
   /** ANA group; 0: none. */
   readonly anaGroup: number
   /** It is write protected (NSATTR bit 0). */
   readonly readOnly: boolean
-  /** NGUID and EUI-64 as sent; zeroes where there is none. */
+  /** NGUID; zeroes where there is none. */
   readonly nguid: Uint8Array
+  /** EUI-64; zeroes where there is none. */
   readonly eui64: Uint8Array
 }
 

@@ -15,8 +15,9 @@ export interface Submission {
 export interface Completion {
   /** Status field without the phase: SC in bits 7:0, SCT 10:8, CRD 12:11, M 13, DNR 14; 0: success. */
   readonly status: number
-  /** Dwords 0 and 1. */
+  /** Dword 0. */
   readonly result: number
+  /** Dword 1. */
   readonly resultHigh: number
   /** What came, perhaps less than was asked for. */
   readonly data: Uint8Array

@@ -11,9 +11,11 @@ export const REMOVE_COMPLETED = 1
 
 /** A cross-controller reset (NVMe Base 2.3, log page 1Eh). */
 export interface ResetEntry {
-  /** CNTLID and CIU of the controller that is reset. */
+  /** CNTLID of the controller that is reset. */
   readonly id: number
+  /** Its CIU. */
   readonly instance: number
+  /** How far it is; `done` is the one that proves anything. */
   readonly state: 'running' | 'done' | 'failed'
 }
 

@@ -12,26 +12,35 @@ export interface SmartLog {
   readonly warnings: readonly string[]
   /** Degrees Celsius; undefined where not told. */
   readonly temperature: number | undefined
-  /** Spare capacity that is left, and where it becomes critical, percent. */
+  /** Spare capacity that is left, percent. */
   readonly spare: number
+  /** Where that becomes critical, percent. */
   readonly spareThreshold: number
   /** Life that is used up, percent; it can be above 100. */
   readonly used: number
-  /** Thousands of 512 bytes that hosts have read and written. */
+  /** Thousands of 512 bytes that hosts have read. */
   readonly unitsRead: number
+  /** The same that they have written. */
   readonly unitsWritten: number
-  /** Commands. */
+  /** Commands that read. */
   readonly reads: number
+  /** Commands that wrote. */
   readonly writes: number
-  /** Minutes. */
+  /** Minutes with a command to work on. */
   readonly busy: number
+  /** How often it was switched on. */
   readonly powerCycles: number
+  /** Hours that it was on. */
   readonly powerOnHours: number
+  /** How often it lost power without a word. */
   readonly unsafeShutdowns: number
+  /** How often data was lost. */
   readonly mediaErrors: number
+  /** Entries that the error log has had. */
   readonly errorEntries: number
-  /** Minutes above the temperature that warns, and above the critical one. */
+  /** Minutes above the temperature that warns. */
   readonly warningMinutes: number
+  /** Minutes above the critical one. */
   readonly criticalMinutes: number
 }
 

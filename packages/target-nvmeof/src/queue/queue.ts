@@ -1,20 +1,15 @@
 import { BlockError, NO_BUFFERS } from '@blockbraid/core'
 import type { Outbox } from '@blockbraid/wire'
-import { fillViews, get16le, get32le } from '@blockbraid/wire'
 import type { Agreed } from '../pdu/agreed.ts'
-import { agree } from '../pdu/agreed.ts'
 import type { ConnectionRequest } from '../pdu/encode.ts'
 import { icReq, termReq } from '../pdu/encode.ts'
 import type { Fault } from '../pdu/fault.ts'
-import { Fes, fault, termReqWords } from '../pdu/fault.ts'
-import { HeaderLength, PduFlag } from '../pdu/opcode.ts'
-import type { PduSink } from '../pdu/parser.ts'
-import { PduParser } from '../pdu/parser.ts'
 import { PduWriter } from '../pdu/writer.ts'
 import type { Command } from './command.ts'
 import { CommandState, Direction, Outcome } from './command.ts'
 import { CommandTable } from './command-table.ts'
-import { dataFault, readyFault, successFault } from './faults.ts'
+import type { ReceiverHost } from './receiver.ts'
+import { Receiver } from './receiver.ts'
 import { Sender } from './sender.ts'
 import { WaitingCommands } from './waiting.ts'
 
@@ -47,7 +42,7 @@ const TRANSIENT_TRANSPORT_ERROR = 0x22
  * A submission queue, a completion queue and the connection that they are (NVMe/TCP Transport 1.1 §2), without a socket and
  * a clock: bytes come by `push`, and go into the outbox.
  */
-export class Queue implements PduSink {
+export class Queue implements ReceiverHost {
   readonly id: number
   /** How many commands were answered. */
   answers = 0
@@ -60,17 +55,13 @@ export class Queue implements PduSink {
   readonly #outbox: Outbox
   readonly #host: QueueHost
   readonly #connection: ConnectionRequest
-  readonly #parser: PduParser
+  readonly #receiver: Receiver
   readonly #writer: PduWriter
   readonly #sender: Sender
   readonly #table: CommandTable
   readonly #waiting = new WaitingCommands()
   #agreed = false
   #marks = 0
-  // Of the C2HData that is being received.
-  #current: Command | null = null
-  #ends = false
-  #kept = false
   /** Writes that were answered before all of their data had left. */
   #early: Command[] = []
 
@@ -79,10 +70,10 @@ export class Queue implements PduSink {
     this.#outbox = outbox
     this.#host = host
     this.#connection = options.connection
-    this.#parser = new PduParser(this, options.connection.align)
     this.#writer = new PduWriter(outbox)
     this.#sender = new Sender(this.#writer, options.inCapsule)
     this.#table = new CommandTable(options.id, options.depth - 1)
+    this.#receiver = new Receiver(this, this.#table, options.connection)
   }
 
   /** Begins the connection (§3.6.2.2). */
@@ -92,10 +83,9 @@ export class Queue implements PduSink {
 
   /** Bytes of `chunk` from `start` to `end` have come. Returns whether they must stay, as views of them were kept. */
   push(chunk: Buffer, start: number, end: number): boolean {
-    this.#kept = false
-    this.#parser.push(chunk, start, end)
+    const keeps = this.#receiver.push(chunk, start, end)
     if (this.#waiting.head !== null) this.#pump()
-    return this.#kept
+    return keeps
   }
 
   /** How many commands were taken and have not ended. */
@@ -166,8 +156,7 @@ export class Queue implements PduSink {
   cut(error: BlockError): void {
     this.error ??= error
     this.#agreed = false
-    this.#parser.stop()
-    this.#current = null
+    this.#receiver.stop()
   }
 
   /** After `cut`: every command ends. */
@@ -191,7 +180,7 @@ export class Queue implements PduSink {
 
   /** Ends writes that were answered early, all of whose data has left by now. */
   endEarly(): void {
-    for (const command of this.#early.splice(0)) if (command.state !== CommandState.Idle) this.#answer(command)
+    for (const command of this.#early.splice(0)) if (command.state !== CommandState.Idle) this.#end(command)
   }
 
   #pump(): void {
@@ -205,123 +194,66 @@ export class Queue implements PduSink {
   #transmit(command: Command): void {
     this.#table.enter(command)
     command.mark = this.#marks
-    if (command.direction === Direction.Read && command.length > this.#parser.maxData) {
-      this.#parser.maxData = command.length
-    }
+    if (command.direction === Direction.Read) this.#receiver.expect(command.length)
     this.#sender.command(command)
   }
 
-  icResp(bytes: Buffer, at: number): void {
-    const agreed = agree(bytes, at, this.#connection)
-    if ('fes' in agreed) return this.#refuse(agreed, bytes, at, HeaderLength.Connection)
-    this.#parser.use(agreed)
+  /** The connection is agreed on. */
+  accept(agreed: Agreed): void {
     this.#writer.use(agreed)
     this.#sender.maxH2cData = agreed.maxH2cData
     this.#agreed = true
     this.#host.agreed(agreed)
   }
 
-  dataHeader(bytes: Buffer, at: number, length: number): void {
-    const cid = get16le(bytes, at + 8)
-    const command = this.#table.find(cid)
-    const wrong = dataFault(command, cid, get32le(bytes, at + 12), length)
-    if (command === undefined || wrong !== undefined) return this.#refuse(wrong as Fault, bytes, at)
-    const flags = bytes[at + 1] as number
-    this.#ends = (flags & PduFlag.Success) !== 0
-    if (this.#ends && (flags & PduFlag.Last) === 0) {
-      return this.#refuse(fault(Fes.InvalidField, 1, 'C2HData with SUCCESS and without LAST_PDU'), bytes, at)
-    }
-    this.#current = command
+  /** An R2T for `length` bytes at `offset` has come, and is right. */
+  ready(command: Command, transferTag: number, offset: number, length: number): void {
+    if (command.state === CommandState.Sent) this.#sender.data(command, transferTag, offset, offset + length)
   }
 
-  data(bytes: Buffer, start: number, end: number): void {
-    const command = this.#current
-    if (command === null) return
-    if (command.state !== CommandState.Sent) command.received += end - start
-    else if (fillViews(command, bytes, start, end)) this.#kept = true
+  /** Whether it was answered, and has not ended since. */
+  isAnswered(command: Command): boolean {
+    return this.#early.length > 0 && this.#early.includes(command)
   }
 
-  dataEnd(right: boolean): void {
-    const command = this.#current
-    if (command === null) return
-    this.#current = null
-    if (!right) command.damaged = true
-    if (this.#ends) this.#succeeded(command)
+  /** Bytes that have left this process, as the outbox counts. */
+  get left(): number {
+    return this.#outbox.left
   }
 
-  /** The last data has come, and stands for a completion. */
-  #succeeded(command: Command): void {
-    const wrong = successFault(command)
-    if (wrong !== undefined) return this.#refuse(wrong)
-    this.#answer(command)
-  }
-
-  response(bytes: Buffer, at: number): void {
-    const cid = get16le(bytes, at + 20)
-    const command = this.#table.find(cid)
-    if (command === undefined) {
-      return this.#refuse(fault(Fes.InvalidField, 20, `a completion for CID ${cid}, which no command has`), bytes, at)
-    }
-    if (this.#early.length > 0 && this.#early.includes(command)) {
-      return this.#refuse(fault(Fes.InvalidField, 20, `a second completion for CID ${cid}`), bytes, at)
-    }
-    // Without the phase tag, which is none over fabrics.
-    const status = get16le(bytes, at + 22) >>> 1
-    if (status === 0) {
-      const wrong = successFault(command)
-      if (wrong !== undefined) return this.#refuse(wrong, bytes, at)
-    }
-    command.status = status
-    command.result = get32le(bytes, at + 8)
-    command.resultHigh = get32le(bytes, at + 12)
-    this.#answer(command)
-  }
-
-  readyToTransfer(bytes: Buffer, at: number): void {
-    const cid = get16le(bytes, at + 8)
-    const offset = get32le(bytes, at + 12)
-    const length = get32le(bytes, at + 16)
-    const command = this.#table.find(cid)
-    const wrong = readyFault(command, cid, offset, length, this.#outbox.left)
-    if (command === undefined || wrong !== undefined) return this.#refuse(wrong as Fault, bytes, at)
-    if (this.#early.length > 0 && this.#early.includes(command)) {
-      return this.#refuse(fault(Fes.Sequence, 8, `R2T for CID ${cid}, which was completed`), bytes, at)
-    }
-    if (command.state === CommandState.Sent) {
-      this.#sender.data(command, get16le(bytes, at + 10), offset, offset + length)
-    }
-  }
-
-  termReq(fes: number, fei: number): void {
-    const error = new BlockError('PROTOCOL', `the controller ended the connection: ${termReqWords(fes, fei)}`)
+  /** The controller has ended the connection. */
+  over(words: string): void {
+    const error = new BlockError('PROTOCOL', `the controller ended the connection: ${words}`)
     this.error ??= error
     this.#host.broken(error, false)
   }
 
-  broken(wrong: Fault, header: Buffer): void {
+  /** The controller broke the protocol. */
+  refuse({ reason, fes, fei }: Fault, header: Buffer): void {
     if (this.error !== undefined) return
-    this.#parser.stop()
-    const error = new BlockError('PROTOCOL', `the controller broke the NVMe/TCP protocol: ${wrong.reason}`)
+    this.#receiver.stop()
+    const error = new BlockError('PROTOCOL', `the controller broke the NVMe/TCP protocol: ${reason}`)
     this.error = error
     const outbox = this.#outbox
     // What the socket has not got is not sent, as its buffers go back. What it has ends with a whole PDU.
     outbox.drop()
     const tells = outbox.left === outbox.position
     if (tells) {
-      outbox.attach(termReq(wrong.fes, wrong.fei, header))
+      outbox.attach(termReq(fes, fei, header))
       outbox.flush()
     }
     this.#host.broken(error, tells)
   }
 
-  #refuse(wrong: Fault, bytes: Buffer = NO_HEADER, at = 0, length: number = HeaderLength.Data): void {
-    this.broken(wrong, bytes.subarray(at, at + length))
-  }
-
-  #answer(command: Command): void {
+  /** A command was answered. */
+  answer(command: Command): void {
     this.answers++
     if (command.mark === this.#marks) this.worked = true
     if (command.damaged && command.status === 0) command.status = TRANSIENT_TRANSPORT_ERROR
+    this.#end(command)
+  }
+
+  #end(command: Command): void {
     if (command.state === CommandState.Orphan) return this.#forget(command)
     if (command.direction === Direction.Write && command.sentUpTo > this.#outbox.left) {
       this.#early.push(command)
@@ -356,5 +288,3 @@ export class Queue implements PduSink {
     if (this.onEnd !== null) this.onEnd()
   }
 }
-
-const NO_HEADER = Buffer.alloc(0)

@@ -51,7 +51,7 @@ test('dropped: I/O queues end by RST, every command ends, those that owe a fence
   expect(association.unfenced.has(three)).toBe(true)
   expect(association.unfenced.has(two)).toBe(false)
   await clock.advance(1)
-  expect(controller.connections.map(({ wire }) => wire.closed)).toEqual([false, true, true])
+  expect(controller.connections.map(({ wasReset }) => wasReset)).toEqual([false, true, true])
   expect(controller.enabled).toBe(true)
   expect(await clock.runUntil(association.disable())).toBe(true)
   expect(controller.enabled).toBe(false)

@@ -44,7 +44,7 @@ async function lateWrite({ options = {}, host = {}, lose, after }: Story, fences
 
 const NO_RESETS = { crossResets: 0 }
 // Misses a dead path soon, and is missed soon.
-const SOON = { keepAliveTimeout: 400 }
+const SOON = { keepAliveTimeout: 250 }
 
 const lostQueue: Story = {
   lose: (made) => at(made, 0).reset(1),
@@ -57,7 +57,7 @@ const nothingButTime: Story = { ...deadPort, options: NO_RESETS, host: SOON }
 const traffic: Story = { ...deadPort, options: { ...NO_RESETS, trafficKeepAlive: true }, host: SOON }
 const raised: Story = {
   ...deadPort,
-  options: { ...NO_RESETS, minKeepAlive: 800 },
+  options: { ...NO_RESETS, minKeepAlive: 600 },
   host: { keepAliveTimeout: 200 },
 }
 const states: Story = { ...deadPort, options: { ...NO_RESETS, quiesceTime: 300 }, host: SOON }

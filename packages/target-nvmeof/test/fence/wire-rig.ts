@@ -63,7 +63,7 @@ export async function wire(options: Partial<NvmeArrayOptions> = {}): Promise<Wir
           subsystem: array.name,
           ...HOST,
           keepAliveTimeout: 5000,
-          quiesceTime: 200,
+          quiesceTime: 100,
           connectTimeout: 2000,
           commandTimeout: 1000,
           pollInterval: 100,
@@ -71,7 +71,8 @@ export async function wire(options: Partial<NvmeArrayOptions> = {}): Promise<Wir
         },
         process,
       )
-      afterwards(() => target.close({ signal: AbortSignal.timeout(1000) }).catch(() => {}))
+      // One that was killed never answers.
+      afterwards(() => target.close({ signal: AbortSignal.timeout(200) }).catch(() => {}))
       return target
     },
   }
@@ -117,7 +118,7 @@ export async function openDevice({ array }: Wire, target: Target, { fences = tru
     infos.map((info) => ({ target: watched, info })),
     { multipath: { reconnectDelay: 50, reconnectDelayMax: 200, ioTimeout: 30_000 } },
   )
-  afterwards(() => device.close({ signal: AbortSignal.timeout(1000) }).catch(() => {}))
+  afterwards(() => device.close({ signal: AbortSignal.timeout(200) }).catch(() => {}))
   await expect.poll(() => device.paths.map(({ state }) => state)).toEqual(order.map(() => 'up'))
   const first = opened.find(({ id }) => id.includes(order[0]!))!
   return { device, opened, proof: () => first.fencedBy }

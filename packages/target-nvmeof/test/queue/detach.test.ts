@@ -1,3 +1,4 @@
+import { NO_BUFFERS } from '@blockbraid/core'
 import { expect, test } from 'vitest'
 import { CommandState, Direction, Outcome } from '../../src/queue/command.ts'
 import { dataIn, r2t, response } from '../support/controller-pdus.ts'
@@ -99,4 +100,17 @@ test('a queue that is ended while its commands are detached gives each back once
   const taken = [queue.take(), queue.take(), queue.take()]
   expect(new Set(taken).size).toBe(3)
   expect(taken.every((command) => command?.state === CommandState.Idle)).toBe(true)
+})
+
+test('the rest of the data of a read whose caller has gone goes nowhere', () => {
+  const { queue, sent, receive, state } = testQueue()
+  const read = start(queue, Direction.Read, 8192)
+  sent()
+  const data = dataIn({ cid: read.cid, flags: 12 }, page(1, 8192))
+  receive(data.subarray(0, 1000))
+  queue.detach([read.command])
+  receive(data.subarray(1000))
+  expect(NO_BUFFERS).toEqual([])
+  expect(state.broken).toBeUndefined()
+  expect(queue.busy).toBe(0)
 })

@@ -35,6 +35,8 @@ export class Connection {
   queue = -1
   /** Nothing is answered. */
   mute = false
+  /** Whether the host has ended it by RST. */
+  wasReset = false
   readonly #controller: TestController
   readonly #writes = new Map<number, { readonly pdu: HostPdu; readonly data: Buffer; at: number }>()
   #bytes: Buffer = Buffer.alloc(0)
@@ -48,7 +50,9 @@ export class Connection {
     wire.sink = {
       bytes: (chunk, start, end) => this.#take(chunk.subarray(start, end)),
       finished: () => wire.end(),
-      closed() {},
+      closed: (error) => {
+        this.wasReset = error !== undefined
+      },
     }
   }
 
