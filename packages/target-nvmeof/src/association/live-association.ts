@@ -28,7 +28,7 @@ export interface AssociationParts {
 // µs. A quick controller answers a lone command well within this.
 const QUICK = 120
 // Whatever a controller says that it needs, ms: nothing that was sent is open any more.
-const LONGEST_SHUTDOWN = 60_000
+const LONGEST_SHUTDOWN = 10_000
 
 /** An association, from its first connection on. */
 export class LiveAssociation implements Association {
