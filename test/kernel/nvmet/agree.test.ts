@@ -1,6 +1,7 @@
 // What nvme-cli says of a subsystem, and what this initiator says.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import {
   Cns,
@@ -14,6 +15,7 @@ import {
   sendNvme,
 } from '@blockbraid/target-nvmeof'
 import { until } from '../guest/wait.ts'
+import { ROOT } from '../judges/root.ts'
 import { connect, controllersOf, disconnect, namespacesOf, nvme, nvmeJson, openNvmeCli } from '../nvme-host/nvme-cli.ts'
 import { openBed, openPath, PORTALS } from './bed.ts'
 
@@ -42,7 +44,7 @@ test('both read the same controller, namespace, states and health', async () => 
     assert.equal(ours.keepAliveGranularity, Number(theirs['kas']) * 100)
 
     // Every byte, as it came.
-    const raw = execFileSync('cat', [await binary('id-ns', device, '--namespace-id=1')])
+    const raw = readFileSync(binary('id-ns', device, '--namespace-id=1'))
     const request = identify(Cns.Namespace, 1)
     const answer = (await sendNvme(first, request.command, request.data)).data
     assert.equal(raw.length, IDENTIFY_LENGTH)
@@ -73,8 +75,7 @@ test('both read the same controller, namespace, states and health', async () => 
 })
 
 /** Path of a file with what a command of nvme-cli gives as bytes. */
-async function binary(...args: readonly string[]): Promise<string> {
-  const { ROOT } = await import('../judges/root.ts')
+function binary(...args: readonly string[]): string {
   execFileSync('sh', ['-c', 'chroot "$0" nvme "$@" --raw-binary >/run/binary', ROOT, ...args])
   return '/run/binary'
 }
