@@ -10,7 +10,7 @@ export const PduType = {
   c2hData: 0x07,
   r2t: 0x09,
 } as const
-/** Name of a PDU: `icReq`, `h2cTerm`, `command` and `h2cData` come from hosts, the others from the array. */
+/** Name of a PDU: `icReq`, `h2cTerm`, `command` and `h2cData` come from hosts, the others from the array. @useDeclaredType */
 export type PduName = keyof typeof PduType
 
 /** Bits of FLAGS. */

@@ -13,10 +13,13 @@ import type { SurveyWords } from './words.ts'
 
 /** What remarks are made of. */
 export interface Facts {
+  /** Name of the target. */
   readonly name: string
   readonly portals: readonly Portal[]
   readonly target: string | undefined
+  /** Numbers of the units that the options name. */
   readonly units: readonly number[] | undefined
+  /** What the protocol calls things. */
   readonly words: SurveyWords
   /** The number of a unit, by its name; undefined where it has none. */
   numberOf(unit: string): number | undefined
