@@ -4,6 +4,7 @@ import { isIPv6 } from 'node:net'
 export interface Portal {
   /** DNS name, IPv4 address, or IPv6 address without brackets. */
   readonly host: string
+  /** TCP port. */
   readonly port: number
   /** `host:port`, an IPv6 host in brackets, lower case; what ids are made of. */
   readonly address: string

@@ -2,6 +2,7 @@ import type { Clock, Timer } from '@blockbraid/core'
 
 /** What a {@link Pulse} does. */
 export interface PulseHost {
+  /** Times the questions. */
   readonly clock: Clock
   /** Milliseconds between two questions. */
   readonly interval: number
@@ -31,6 +32,7 @@ export class Pulse {
     this.#schedule(EARLIEST)
   }
 
+  /** Ends it. */
   stop(): void {
     this.#timer?.cancel()
     this.#beat?.cancel()

@@ -13,6 +13,7 @@ export interface Filling {
   readonly lends: boolean
   /** Where the next bytes go; where it lends above 0 when pieces are merged into that view. */
   view: number
+  /** Offset in that view. */
   viewAt: number
 }
 

@@ -21,6 +21,7 @@ export class WaitingIos {
     this.#clock = clock
   }
 
+  /** Holds an Io back. */
   hold(io: Io): void {
     this.#held.push(io)
   }
@@ -86,14 +87,24 @@ export class WaitingIos {
   }
 
   /** Gives out what waited for the word who answers. */
-  takeDecided(): { readonly doubted: readonly [Io, IoStatus][]; readonly held: readonly Io[] } {
+  takeDecided(): {
+    /** With how each would have ended. */
+    readonly doubted: readonly [Io, IoStatus][]
+    /** Those that were held back. */
+    readonly held: readonly Io[]
+  } {
     const doubted = [...this.#doubted]
     this.#doubted.clear()
     return { doubted, held: this.#held.splice(0) }
   }
 
   /** Gives out everything. */
-  takeAll(): { readonly unsent: readonly Io[]; readonly doubted: readonly Io[] } {
+  takeAll(): {
+    /** Those that were not sent, or are not under way. */
+    readonly unsent: readonly Io[]
+    /** Those that would have ended. */
+    readonly doubted: readonly Io[]
+  } {
     for (const timer of this.#pauses.values()) timer.cancel()
     const unsent = [...this.#pauses.keys(), ...this.#held.splice(0)]
     this.#pauses.clear()

@@ -27,7 +27,7 @@ type Read = (file: string) => string
  * else a UUID made of its machine id, so that no other host has it and a restart does not change it. Undefined where
  * there is none of these, as in many containers.
  */
-export function machineHost(read: Read = readText): HostIdentity | undefined {
+export function machineHost(read: (file: string) => string = readText): HostIdentity | undefined {
   return configuredHost(read) ?? derivedHost(read)
 }
 

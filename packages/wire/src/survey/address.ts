@@ -4,6 +4,7 @@ import { isIPv6 } from 'node:net'
 export interface ToldAddress {
   /** DNS name, IPv4 address, or IPv6 address without brackets. */
   readonly host: string
+  /** TCP port. */
   readonly port: number
   /** Portal group, where the protocol has such and it was told. */
   readonly tag: number | undefined

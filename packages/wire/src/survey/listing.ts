@@ -5,12 +5,15 @@ import type { TargetPlace } from './places.ts'
 export interface UnitNote {
   /** Its name. */
   readonly unit: string
+  /** What it is, for people. */
   readonly text: string
+  /** Whether the unit should be there and is not. */
   readonly missing: boolean
 }
 
 /** What is found at a place, as far as it has answered. */
 export class Listing {
+  /** Where it is. */
   readonly place: TargetPlace
   /** What was found there before, by the name of the unit. */
   readonly before: ReadonlyMap<string, PathInfo>
@@ -18,6 +21,7 @@ export class Listing {
   readonly #kept: ReadonlyMap<string, PathInfo>
   /** By the name of the unit. */
   readonly infos = new Map<string, PathInfo>()
+  /** What is to be said of its units. */
   readonly notes: UnitNote[] = []
   /** Names of units that are asked and have not answered. */
   readonly waiting = new Set<string>()

@@ -11,7 +11,9 @@ export interface Remark {
   readonly portal?: string | undefined
   /** Whether the portal is one that was told of: they are named together. */
   readonly told?: boolean
+  /** What it is, for people. */
   readonly text: string
+  /** Whether something should be there and is not. */
   readonly missing: boolean
 }
 

@@ -7,6 +7,7 @@ import { toldPortal } from './told.ts'
 export interface TargetPlace {
   /** Name of a storage system, such as an iSCSI name or an NQN. */
   readonly targetName: string
+  /** Where it is reached. */
   readonly portal: Portal
   /** Portal group, as the system told; undefined where it did not name this portal. */
   readonly group: number | undefined
@@ -14,7 +15,9 @@ export interface TargetPlace {
 
 /** A target that a portal has told of. */
 export interface FoundTarget {
+  /** Its name. */
   readonly name: string
+  /** Where it was told to be. */
   readonly portals: readonly ToldAddress[]
   /** Whether it is only where it was told to be, and not at the portal that tells. @defaultValue false */
   readonly elsewhere?: boolean
@@ -22,6 +25,7 @@ export interface FoundTarget {
 
 /** What a portal has told of. */
 export interface Telling {
+  /** Targets, and where they are. */
   readonly found: readonly FoundTarget[]
   /** Entries that could not be used, in words. */
   readonly odd: readonly string[]
