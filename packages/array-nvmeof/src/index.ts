@@ -31,5 +31,4 @@ export type {
 } from './options/options.ts'
 export type { NvmeArray, NvmeController, NvmeCounters, NvmeEvent, NvmeLogEntry, NvmePort } from './options/types.ts'
 export type { PduName } from './pdu/types.ts'
-export { PduType } from './pdu/types.ts'
 export type { NvmeTlsOptions } from './tls/keys.ts'
