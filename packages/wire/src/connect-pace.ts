@@ -39,14 +39,14 @@ export class ConnectPace {
     }
   }
 
-  /** A try has succeeded: the next one need not wait. */
+  /** A try went well: the next one need not wait. */
   succeeded(): void {
     this.#failures = 0
     this.#notBefore = 0
     this.#error = undefined
   }
 
-  /** A try has failed: later ones wait longer. */
+  /** A try has failed: the next one waits longer. */
   failed(error: unknown): void {
     // Called off, which tells nothing of the portal.
     if (!BlockError.is(error) || error.code === 'ABORTED' || error.code === 'CLOSED') return

@@ -141,9 +141,7 @@ export class Connection implements DetachableWire {
     this.sink = null
     this.outbox.drop()
     try {
-      // Node cannot reset what TLS is about to end, and leaves it open for ever.
-      if (this.#below !== this.socket && this.socket.writableEnded) this.#below.destroy()
-      else this.#below.resetAndDestroy()
+      this.#below.resetAndDestroy()
     } catch {
       // Not TCP.
       this.#below.destroy()

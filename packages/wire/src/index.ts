@@ -53,6 +53,7 @@ export { acceptTlsWire, LONGEST_IDENTITY, openTlsWire, TLS_KEY_LENGTH } from './
 export { Troubles } from './troubles.ts'
 export type { Filling } from './views.ts'
 export { attachViews, fillViews } from './views.ts'
+export type { DecidedIos, LeftIos } from './waiting-ios.ts'
 export { WaitingIos } from './waiting-ios.ts'
 export { Wakeful } from './wakeful.ts'
 export type { DetachableWire, Wire, WireSink } from './wire.ts'

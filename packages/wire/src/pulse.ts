@@ -2,7 +2,7 @@ import type { Clock, Timer } from '@blockbraid/core'
 
 /** What a {@link Pulse} does. */
 export interface PulseHost {
-  /** Times the questions. */
+  /** Time. */
   readonly clock: Clock
   /** Milliseconds between two questions. */
   readonly interval: number
@@ -32,7 +32,7 @@ export class Pulse {
     this.#schedule(EARLIEST)
   }
 
-  /** Ends it. */
+  /** Asks no more. */
   stop(): void {
     this.#timer?.cancel()
     this.#beat?.cancel()

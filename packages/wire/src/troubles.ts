@@ -29,7 +29,7 @@ export class Troubles<Failed extends Pick<PathTrouble, 'kind' | 'severity'>> {
     this.#emit = emit
   }
 
-  /** A command has ended badly. */
+  /** A command has failed. */
   add(failed: Failed): void {
     if (this.#stopped) return
     const known = this.#kinds.get(failed.kind)

@@ -11,9 +11,9 @@ export interface Filling {
   buffers: Uint8Array[]
   /** Whether it keeps views of what comes. */
   readonly lends: boolean
-  /** Where the next bytes go; where it lends above 0 when pieces are merged into that view. */
+  /** The view that the next bytes go to; where it lends above 0 when pieces are merged into that view. */
   view: number
-  /** Offset in that view. */
+  /** Where in it they go. */
   viewAt: number
 }
 

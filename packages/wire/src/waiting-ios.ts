@@ -4,6 +4,22 @@ import { Errno, IoOp, OK } from '@blockbraid/core'
 const FIRST_PAUSE = 10
 const LONGEST_PAUSE = 250
 
+/** What {@link WaitingIos.takeDecided} gives out. */
+export interface DecidedIos {
+  /** Those that were answered, with what they end with. */
+  readonly doubted: readonly [Io, IoStatus][]
+  /** Those that were not sent. */
+  readonly held: readonly Io[]
+}
+
+/** What {@link WaitingIos.takeAll} gives out. */
+export interface LeftIos {
+  /** Those that were not sent, or wait to be sent again. */
+  readonly unsent: readonly Io[]
+  /** Those that were answered by nobody knows whom. */
+  readonly doubted: readonly Io[]
+}
+
 /** Ios of a path that are not in its session: what they wait for, and what is to be remembered of them. */
 export class WaitingIos {
   readonly #clock: Clock
@@ -21,7 +37,7 @@ export class WaitingIos {
     this.#clock = clock
   }
 
-  /** Holds an Io back. */
+  /** An Io waits until it is known what the path leads to. */
   hold(io: Io): void {
     this.#held.push(io)
   }
@@ -87,24 +103,14 @@ export class WaitingIos {
   }
 
   /** Gives out what waited for the word who answers. */
-  takeDecided(): {
-    /** With how each would have ended. */
-    readonly doubted: readonly [Io, IoStatus][]
-    /** Those that were held back. */
-    readonly held: readonly Io[]
-  } {
+  takeDecided(): DecidedIos {
     const doubted = [...this.#doubted]
     this.#doubted.clear()
     return { doubted, held: this.#held.splice(0) }
   }
 
   /** Gives out everything. */
-  takeAll(): {
-    /** Those that were not sent, or are not under way. */
-    readonly unsent: readonly Io[]
-    /** Those that would have ended. */
-    readonly doubted: readonly Io[]
-  } {
+  takeAll(): LeftIos {
     for (const timer of this.#pauses.values()) timer.cancel()
     const unsent = [...this.#pauses.keys(), ...this.#held.splice(0)]
     this.#pauses.clear()

@@ -74,6 +74,8 @@ export interface NvmetTarget extends AsyncDisposable {
   setAttribute(name: string, value: string | number): Promise<void>
   /** Sets an attribute of a port, which is off meanwhile. */
   setPortAttribute(port: number, name: string, value: string | number): Promise<void>
+  /** Has the discovery controller of a port tell of that of another port, or no longer; nvmet does not by itself. */
+  setReferral(port: number, to: number, told: boolean): Promise<void>
   /** Lets a host connect, or changes what it must prove. */
   allow(host: HostOptions): void
   /** Lets a host connect no longer; what it has stays. */
@@ -152,11 +154,19 @@ export function createNvmet(options: NvmetOptions): NvmetTarget {
       set(portPath(port), name, value)
       await setUp(port, true)
     },
+    async setReferral(port, to, told) {
+      const path = join(portPath(port), 'referrals', `port${to}`)
+      const { address } = options.ports.find(({ number }) => number === to) as PortOptions
+      if (told) make(path, { ...addressOf(address), addr_portid: to, enable: 1 })
+      else await remove(path)
+    },
     allow,
     forbid,
     async [Symbol.asyncDispose]() {
       for (const { number } of options.ports) {
         await setUp(number, false)
+        const referrals = join(portPath(number), 'referrals')
+        for (const name of readdirSync(referrals)) await remove(join(referrals, name))
         for (const group of GROUPS.slice(1)) await remove(join(portPath(number), 'ana_groups', String(group)))
         await remove(portPath(number))
       }
@@ -168,12 +178,8 @@ export function createNvmet(options: NvmetOptions): NvmetTarget {
 }
 
 function makePort(path: string, { address, tls, attributes = {} }: PortOptions): void {
-  const colon = address.lastIndexOf(':')
   make(path, {
-    addr_trtype: 'tcp',
-    addr_adrfam: 'ipv4',
-    addr_traddr: address.slice(0, colon),
-    addr_trsvcid: address.slice(colon + 1),
+    ...addressOf(address),
     ...(tls && { addr_tsas: 'tls1.3', addr_treq: tls.treq }),
     ...attributes,
   })
@@ -181,5 +187,15 @@ function makePort(path: string, { address, tls, attributes = {} }: PortOptions):
     const folder = join(path, 'ana_groups', String(group))
     if (!existsSync(folder)) make(folder)
     set(folder, 'ana_state', 'optimized')
+  }
+}
+
+function addressOf(address: string): Readonly<Record<string, string>> {
+  const colon = address.lastIndexOf(':')
+  return {
+    addr_trtype: 'tcp',
+    addr_adrfam: 'ipv4',
+    addr_traddr: address.slice(0, colon),
+    addr_trsvcid: address.slice(colon + 1),
   }
 }

@@ -1,15 +1,3 @@
-/** Name of a PDU: `icReq`, `h2cTerm`, `command` and `h2cData` come from hosts, the others from the array. */
-export type PduName =
-  | 'icReq'
-  | 'icResp'
-  | 'h2cTerm'
-  | 'c2hTerm'
-  | 'command'
-  | 'response'
-  | 'h2cData'
-  | 'c2hData'
-  | 'r2t'
-
 /** PDUs of NVMe/TCP by name (TCP transport 1.1 §3.6): their types. */
 export const PduType = {
   icReq: 0x00,
@@ -21,7 +9,9 @@ export const PduType = {
   h2cData: 0x06,
   c2hData: 0x07,
   r2t: 0x09,
-} as const satisfies Record<PduName, number>
+} as const
+/** Name of a PDU: `icReq`, `h2cTerm`, `command` and `h2cData` come from hosts, the others from the array. @useDeclaredType */
+export type PduName = keyof typeof PduType
 
 /** Bits of FLAGS. */
 export const PduFlag = { headerDigest: 0x01, dataDigest: 0x02, last: 0x04, success: 0x08 } as const

@@ -1,6 +1,7 @@
 import { abortable, delay } from '@blockbraid/core'
 import { get16le, get32le } from '@blockbraid/wire'
-import type { Association, ControllerFacts } from '../association/association.ts'
+import type { ControllerFacts } from '../association/association.ts'
+import type { Place } from '../place/place.ts'
 import type { LadderHost } from './ladder-host.ts'
 
 // The first power state that Linux's target makes up, at byte 2048: MP, ENLAT and EXLAT.
@@ -31,15 +32,17 @@ const FIRST_PAUSE = 10
 const LONGEST_PAUSE = 500
 const ANSWER = 2000
 
-/** Asks the portal of a lost association again and again whether its controller is still there. */
+/** Asks a portal again and again whether a controller is still there. */
 export class Presence {
   /** When it was there last, µs; undefined: it was not seen. */
   seenAt: number | undefined
-  readonly #lost: Association
+  readonly #place: Place
+  readonly #controller: number
   readonly #host: LadderHost
 
-  constructor(lost: Association, host: LadderHost) {
-    this.#lost = lost
+  constructor(place: Place, controller: number, host: LadderHost) {
+    this.#place = place
+    this.#controller = controller
     this.#host = host
   }
 
@@ -54,15 +57,14 @@ export class Presence {
   }
 
   async #isGone(signal: AbortSignal): Promise<boolean> {
-    const { place, controller } = this.#lost
     const { clock, siblings, forgets } = this.#host
     // Its number has been given to another one.
-    if (siblings.has(place, controller.id)) return true
+    if (siblings.has(this.#place, this.#controller)) return true
     const late = new AbortController()
     const timer = clock.after(ANSWER, () => late.abort())
     try {
       const both = AbortSignal.any([signal, late.signal])
-      if (await abortable(forgets(place, controller.id, { signal: both }), both)) return true
+      if (await abortable(forgets(this.#place, this.#controller, { signal: both }), both)) return true
       this.seenAt = clock.now()
       return false
     } catch {

@@ -1,6 +1,7 @@
 import type { Clock, Fence } from '@blockbraid/core'
 import { abortable, delay } from '@blockbraid/core'
 import type { Association } from '../association/association.ts'
+import type { LeftController } from '../place/fence-token.ts'
 import { crossReset } from './cross-reset.ts'
 import { endsLate, Presence } from './forgotten.ts'
 import type { LadderHost } from './ladder-host.ts'
@@ -33,11 +34,12 @@ export async function climb(lost: Association, host: LadderHost, signal: AbortSi
   const both = AbortSignal.any([signal, over.signal])
   // Nothing is sent through it after that: the time of the last rung begins.
   const disabling = disable(lost, clock, both).finally(() => lost.release())
-  const presence = endsLate(lost.controller) ? new Presence(lost, host) : undefined
+  const { place, controller } = lost
+  const presence = endsLate(controller) ? new Presence(place, controller.id, host) : undefined
   const waiting = disabling.then(() => {
     const quietAt = clock.now()
     const signs = (): LastSigns => ({ heardAt: Math.max(lost.heardAt, presence?.seenAt ?? 0), quietAt })
-    return byTime(signs, watchOf(lost.controller), host, both)
+    return byTime(signs, watchOf(controller), host, both)
   })
   const headStart = delay(clock, HEAD_START, both).then(() => false)
   const resetting = Promise.race([disabling, headStart]).then((disabled) =>
@@ -45,7 +47,7 @@ export async function climb(lost: Association, host: LadderHost, signal: AbortSi
   )
   const rungs: Promise<Fence | undefined>[] = [
     disabling.then((done) => (done && presence === undefined ? { by: By.Disabled, assumed: false } : undefined)),
-    disabling.then(async () => ((await presence?.gone(both)) ? { by: By.Gone, assumed: false } : undefined)),
+    disabling.then(() => gone(presence, both)),
     resetting.then((done) => (done ? { by: By.CrossReset, assumed: false } : undefined)),
     waiting,
   ]
@@ -56,21 +58,28 @@ export async function climb(lost: Association, host: LadderHost, signal: AbortSi
 
 /** The same for a controller of a process that has ended, which fell silent before `quietAt`. */
 export async function climbFor(
-  lost: LostController & Watch,
+  lost: LeftController,
   quietAt: number,
   host: LadderHost,
   signal: AbortSignal,
 ): Promise<Fence | undefined> {
   const over = new AbortController()
   const both = AbortSignal.any([signal, over.signal])
+  const presence = lost.endsLate ? new Presence(lost.place, lost.id, host) : undefined
+  const signs = (): LastSigns => ({ heardAt: Math.max(quietAt, presence?.seenAt ?? 0), quietAt })
   const proof = await firstOf([
+    gone(presence, both),
     crossReset(lost, host.siblings, host.random, both).then((done) =>
       done ? { by: By.CrossReset, assumed: false } : undefined,
     ),
-    byTime(() => ({ heardAt: quietAt, quietAt }), lost, host, both),
+    byTime(signs, lost, host, both),
   ])
   over.abort()
   return proof
+}
+
+async function gone(presence: Presence | undefined, signal: AbortSignal): Promise<Fence | undefined> {
+  return (await presence?.gone(signal)) ? { by: By.Gone, assumed: false } : undefined
 }
 
 /** How a live association would be fenced if it were lost now and its admin queue with it. */

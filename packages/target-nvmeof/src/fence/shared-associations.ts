@@ -3,6 +3,7 @@ import type { Association } from '../association/association.ts'
 import type { LeftController } from '../place/fence-token.ts'
 import { fenceToken } from '../place/fence-token.ts'
 import type { Place } from '../place/place.ts'
+import { endsLate } from './forgotten.ts'
 import { Heirs } from './heirs.ts'
 import { fenceInTheWorstCase } from './ladder.ts'
 import type { LadderHost } from './ladder-host.ts'
@@ -58,7 +59,7 @@ export class SharedAssociations {
 
   /** What another process needs to prove the same once this one has ended. */
   tokenOf({ place, controller }: Association, nsid: number): string {
-    return fenceToken({ ...controller, ...watchOf(controller), place, nsid })
+    return fenceToken({ ...controller, ...watchOf(controller), place, nsid, endsLate: endsLate(controller) })
   }
 
   /** As {@link Heirs.prove}. */

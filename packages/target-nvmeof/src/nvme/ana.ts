@@ -54,7 +54,7 @@ export const ANA_GROUP = 32
 export const LONGEST_ANA_LOG = 128 * 1024
 
 /**
- * Decodes the ANA log. PROTOCOL where it ends before its last group does, is longer than {@link LONGEST_ANA_LOG}, or has a
+ * Decodes the ANA log. PROTOCOL where it ends before its last group does, is longer than 128 KiB, or has a
  * state that is none.
  */
 export function decodeAnaLog(bytes: Uint8Array): AnaLog {
@@ -80,7 +80,7 @@ export function decodeAnaLog(bytes: Uint8Array): AnaLog {
 
 /**
  * Bytes that the log has, as far as `bytes` tell: with more than there are, so many must be read before it is known.
- * PROTOCOL without a whole head, and above {@link LONGEST_ANA_LOG}.
+ * PROTOCOL without a whole head, and above 128 KiB.
  */
 export function anaLogLength(bytes: Uint8Array): number {
   need(bytes, ANA_HEAD, 'an ANA log')

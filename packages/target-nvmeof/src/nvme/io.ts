@@ -114,7 +114,7 @@ export function flush(nsid: number): NvmeRequest {
   return io(IoOpcode.Flush, 0, { nsid: checked('nsid', nsid, EVERY_NAMESPACE) })
 }
 
-/** Dataset Management that deallocates 1 to {@link MAX_RANGES} ranges. */
+/** Dataset Management that deallocates 1 to 256 ranges. */
 export function deallocate(nsid: number, ranges: readonly NvmeRange[]): NvmeRequest {
   if (ranges.length === 0 || ranges.length > MAX_RANGES) {
     throw new TypeError(`ranges: ${ranges.length} are not from 1 to ${MAX_RANGES}`)

@@ -16,6 +16,8 @@ export interface LeftController {
   readonly trafficBased: boolean
   /** Milliseconds; 0: it does not say. */
   readonly quiesceTime: number
+  /** Whether it has ended only when its subsystem has forgotten it. */
+  readonly endsLate: boolean
 }
 
 const PREFIX = 'nvme-tcp:'
@@ -40,6 +42,7 @@ export function fenceToken(left: LeftController): string {
     kato: left.keepAliveTimeout,
     tbkas: left.trafficBased,
     cqt: left.quiesceTime,
+    late: left.endsLate,
   }
   return `${PREFIX}${JSON.stringify(fields)}`
 }
@@ -49,11 +52,13 @@ export function parseFenceToken(text: string): LeftController | undefined {
   if (!text.startsWith(PREFIX) || text.length > MAX_LENGTH) return undefined
   const fields = fieldsOf(text.slice(PREFIX.length))
   if (fields?.['version'] !== VERSION) return undefined
-  const { hostNqn, hostId, subNqn, portal: address, nsid, cntlid, ciu, cirn, model, serial, kato, tbkas, cqt } = fields
+  const { hostNqn, hostId, subNqn, portal: address, nsid, cntlid, ciu, cirn, model, serial } = fields
+  const { kato, tbkas, cqt, late } = fields
   if (!isNqn(hostNqn) || !isNqn(subNqn) || !isLike(hostId, UUID) || !isLike(address, LINE)) return undefined
   if (!isLike(cirn, RANDOM) || !isLike(model, LINE) || !isLike(serial, LINE) || typeof tbkas !== 'boolean') {
     return undefined
   }
+  if (typeof late !== 'boolean') return undefined
   if (!isWithin(nsid, 0xffff_ffff) || !isWithin(cntlid, 0xffff) || !isWithin(ciu, 0xff)) return undefined
   if (!isWithin(kato, 0xffff_ffff) || !isWithin(cqt, 0xffff)) return undefined
   const portal = parsePortal(address)
@@ -69,6 +74,7 @@ export function parseFenceToken(text: string): LeftController | undefined {
     keepAliveTimeout: kato,
     trafficBased: tbkas,
     quiesceTime: cqt,
+    endsLate: late,
   }
 }
 

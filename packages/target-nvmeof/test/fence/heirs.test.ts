@@ -77,3 +77,18 @@ test('who ends does not claim a proof', async () => {
   await made.all.close()
   await refused
 })
+
+test('one of Linux has ended when it is forgotten, or its number was given to another', async () => {
+  const made = await scene({ model: 'Linux' })
+  let forgotten = false
+  made.forgets = () => Promise.resolve(forgotten)
+  const proof = prove(made)
+  await made.host.clock.advance(40_000)
+  expect(made.host.clock.now()).toBeGreaterThanOrEqual(40e6)
+  forgotten = true
+  expect(await proof).toBeGreaterThan(39)
+  const again = await scene({ model: 'Linux' })
+  again.forgets = () => Promise.resolve(false)
+  await again.at('a', { id: 5 })
+  expect(await prove(again)).toBe(0)
+})

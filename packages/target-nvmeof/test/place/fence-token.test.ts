@@ -19,6 +19,7 @@ const left: LeftController = {
   keepAliveTimeout: 15_000,
   trafficBased: true,
   quiesceTime: 0,
+  endsLate: true,
 }
 
 test('a token is read as it was written, and is stable text', () => {
@@ -50,6 +51,7 @@ test.each<[string, unknown[]]>([
   ['kato', [-1, 2 ** 32, '5000', 0.5]],
   ['tbkas', [0, 'false', null]],
   ['cqt', [0x10000, -1, null]],
+  ['late', [1, 'true', null]],
 ])('a token with a wrong %s is none', (field, values) => {
   expect(parseFenceToken(bent(field, undefined))).toBeUndefined()
   for (const value of values) expect(parseFenceToken(bent(field, value)), String(value)).toBeUndefined()

@@ -5,15 +5,15 @@ import type { TargetPlace } from './places.ts'
 export interface UnitNote {
   /** Its name. */
   readonly unit: string
-  /** What it is, for people. */
+  /** What is wrong with it, for people. */
   readonly text: string
-  /** Whether the unit should be there and is not. */
+  /** Whether it is expected, and not there. */
   readonly missing: boolean
 }
 
 /** What is found at a place, as far as it has answered. */
 export class Listing {
-  /** Where it is. */
+  /** Where. */
   readonly place: TargetPlace
   /** What was found there before, by the name of the unit. */
   readonly before: ReadonlyMap<string, PathInfo>

@@ -11,9 +11,9 @@ export interface Remark {
   readonly portal?: string | undefined
   /** Whether the portal is one that was told of: they are named together. */
   readonly told?: boolean
-  /** What it is, for people. */
+  /** What is wrong and what cures it, for people. */
   readonly text: string
-  /** Whether something should be there and is not. */
+  /** Whether something is expected, and not there. */
   readonly missing: boolean
 }
 

@@ -15,9 +15,9 @@ export interface TargetPlace {
 
 /** A target that a portal has told of. */
 export interface FoundTarget {
-  /** Its name. */
+  /** Name of a storage system. */
   readonly name: string
-  /** Where it was told to be. */
+  /** Where it is said to be. */
   readonly portals: readonly ToldAddress[]
   /** Whether it is only where it was told to be, and not at the portal that tells. @defaultValue false */
   readonly elsewhere?: boolean
@@ -25,7 +25,7 @@ export interface FoundTarget {
 
 /** What a portal has told of. */
 export interface Telling {
-  /** Targets, and where they are. */
+  /** The targets. */
   readonly found: readonly FoundTarget[]
   /** Entries that could not be used, in words. */
   readonly odd: readonly string[]

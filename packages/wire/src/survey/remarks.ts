@@ -13,13 +13,13 @@ import type { SurveyWords } from './words.ts'
 
 /** What remarks are made of. */
 export interface Facts {
-  /** Name of the target, for people. */
+  /** Name of the target. */
   readonly name: string
   readonly portals: readonly Portal[]
   readonly target: string | undefined
-  /** Numbers of the units to use; undefined: all. */
+  /** Numbers of the units that the options name. */
   readonly units: readonly number[] | undefined
-  /** How the protocol speaks of what is there. */
+  /** What the protocol calls things. */
   readonly words: SurveyWords
   /** The number of a unit, by its name; undefined where it has none. */
   numberOf(unit: string): number | undefined

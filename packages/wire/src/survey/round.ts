@@ -9,13 +9,13 @@ import type { ToldPortals } from './told.ts'
 
 /** What a look at the portals needs of its target. */
 export interface RoundHost {
-  /** Times the look. */
+  /** Time. */
   readonly clock: Clock
-  /** Those that are listed by the options. */
+  /** Portals of the options. */
   readonly portals: readonly Portal[]
   /** The one target to use. */
   readonly target: string | undefined
-  /** Those that were told of. */
+  /** Portals that targets have told of. */
   readonly told: ToldPortals
   /** Asks a portal for its targets: one try. */
   askPortal(portal: Portal, signal: AbortSignal): Promise<Telling>

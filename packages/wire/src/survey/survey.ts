@@ -19,7 +19,7 @@ export interface SurveyHost
     Pick<Facts, 'name' | 'units' | 'words' | 'numberOf' | 'placeOf'> {
   /** Whether each target may be behind a portal that has never told which are. */
   readonly guesses: boolean
-  /** Makes and reads ids of paths. */
+  /** Ids of paths. */
   readonly idOf: PathIds
   /** Fills `system` in; `tellings` by address of the portal, `answers` says which portals can be asked now. */
   tellSystems(
@@ -37,7 +37,7 @@ export interface SurveyHost
 
 /** Options of a look. */
 export interface LookOptions {
-  /** Ends it. */
+  /** Ends the look. */
   readonly signal: AbortSignal
   /** Whether units that have answered before are not asked again. @defaultValue false */
   readonly again?: boolean
@@ -51,12 +51,12 @@ interface Found {
 
 /** Looks at what is there, again and again, and knows what was there before. */
 export class Survey implements RoundHost {
-  /** The host's. */
+  /** Time. */
   readonly clock: RoundHost['clock']
-  /** The host's. */
+  /** Portals of the options. */
   readonly portals: readonly Portal[]
   readonly target: string | undefined
-  /** The host's. */
+  /** Portals that targets have told of. */
   readonly told: RoundHost['told']
   readonly #host: SurveyHost
   readonly #stop: AbortSignal
