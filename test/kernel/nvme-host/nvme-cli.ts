@@ -91,7 +91,7 @@ export interface HostNamespace {
   readonly paths: ReadonlyMap<string, string>
 }
 
-/** Namespaces that the kernel has of a subsystem. */
+/** Namespaces that the kernel has of a subsystem, by their numbers. */
 export function namespacesOf(nqn: string): HostNamespace[] {
   const controllers = controllersOf(nqn)
   const folders = controllers.flatMap(({ name, portal }) =>
@@ -113,7 +113,7 @@ export function namespacesOf(nqn: string): HostNamespace[] {
       // It has just gone.
     }
   }
-  return [...found].map(([name, { nsid, paths }]) => ({ name, nsid, paths }))
+  return [...found].map(([name, { nsid, paths }]) => ({ name, nsid, paths })).sort((a, b) => a.nsid - b.nsid)
 }
 
 /** Ends every controller of a subsystem. */

@@ -60,9 +60,12 @@ test('both read the same controller, namespace, states and health', async () => 
     const words = await nvme('ana-log', device)
     for (const { id } of groups) assert.match(words, new RegExp(`grpid\\s*:\\s*${id}\\b`))
     assert.deepEqual([first.access, second.access], ['optimized', 'non-optimized'])
-    assert.deepEqual(
-      namespacesOf(nvmet.nqn).map(({ paths }) => paths.get(PORTALS[0])),
-      ['optimized', 'non-optimized'],
+    await until(
+      'the kernel has the same states',
+      () =>
+        namespacesOf(nvmet.nqn)
+          .map(({ paths }) => paths.get(PORTALS[0]))
+          .join() === 'optimized,non-optimized',
     )
     const health = getLog(LogPage.Smart, 512)
     const smart = decodeSmartLog((await sendNvme(first, health.command, health.data)).data)

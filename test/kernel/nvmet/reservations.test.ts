@@ -118,9 +118,10 @@ test('a reservation of this host holds for each of its paths', async (t) => {
   await bed.nvmet.setUp(1, false)
   await user.write(0, Buffer.alloc(4096, 9))
   await bed.nvmet.setUp(1, true)
-  assert.equal(errnoOf(await submit(bob, IoOp.Write, 0, 4096, 0xbb)), Errno.EBADE)
+  const other = await openPath(bed.initiator({ hostNqn: BOB, name: 'other' }), 1, PORTALS[1])
+  assert.equal(errnoOf(await submit(other, IoOp.Write, 0, 4096, 0xbb)), Errno.EBADE)
   await user.close()
-  await Promise.all([alice.close(), bob.close()])
+  await Promise.all([alice.close(), bob.close(), other.close()])
 })
 
 async function statusOf(path: Path, { command, data }: ReturnType<typeof reservationRegister>): Promise<number> {
