@@ -92,14 +92,3 @@ test('one of Linux has ended when it is forgotten, or its number was given to an
   await again.at('a', { id: 5 })
   expect(await prove(again)).toBe(0)
 })
-
-test('a controller with several namespaces is reset once, whoever of them asks and when', async () => {
-  const made = await scene()
-  const { association } = await made.at('b', { id: 6, crossResets: 4 })
-  const state = resetter(made.host, 200)
-  association.answers = state.answers
-  const both = [made.left, { ...made.left, nsid: 4 }].map((left) => made.all.prove(left))
-  await made.host.clock.runUntil(Promise.all(both))
-  await made.host.clock.runUntil(made.all.prove({ ...made.left, nsid: 5 }))
-  expect(state.asked).toBe(1)
-})
