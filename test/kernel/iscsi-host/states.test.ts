@@ -42,7 +42,7 @@ test('fio verify goes on while the array moves a volume from port to port', asyn
   await using bed = await openBed()
   const work = load(bed.map)
   let at = 0
-  while (!(await isOver(work))) {
+  while (at < 6 && !(await isOver(work))) {
     const better = PORTALS[at % 2]!
     bed.storage.setAccess(0, { port: at % 2 }, 'optimized')
     bed.storage.setAccess(0, { port: 1 - (at % 2) }, at % 4 < 2 ? 'non-optimized' : 'standby')

@@ -4,7 +4,7 @@ import { fio } from '../node/tools.ts'
 
 /** Writes and verifies a part of a block device. */
 export function load(filename: string, options: Readonly<Record<string, string | number>> = {}): Running {
-  const job = { rw: 'randwrite', bs: '4k', size: '12m', direct: 1, ioengine: 'libaio', iodepth: 16 }
+  const job = { rw: 'randwrite', bs: '4k', size: '6m', direct: 1, ioengine: 'libaio', iodepth: 16 }
   return fio({ filename, verify: 'crc32c', ...job, ...options }, { load: {} })
 }
 
