@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { until } from '../guest/wait.ts'
-import { fio, readDirect, writeDirect } from '../node/tools.ts'
-import type { Bed } from './bed.ts'
+import { isOver, load } from '../judges/load.ts'
+import { readDirect, writeDirect } from '../node/tools.ts'
 import { openBed, PORTALS } from './bed.ts'
 
 const WRITE_10 = 0x2a
@@ -16,7 +15,7 @@ test('BUSY, TASK SET FULL and aborted commands are retried by the kernel: fio ve
   bed.array.faults.command({ opcode: WRITE_10, status: 0x28, rate: 0.05 })
   bed.array.faults.command({ opcode: WRITE_10, status: 2, sense: 0x0b_0000, rate: 0.05 })
   const early = bed.array.faults.command({ opcode: WRITE_10, status: 0x08, rate: 0.05, early: true })
-  await load(bed).done
+  await load(bed.map).done
   assert.ok(early.hits > 0)
   assert.deepEqual(bed.array.violations, [])
 })
@@ -53,10 +52,9 @@ test('damaged data and cut connections: digests and logins keep every byte right
   await using bed = await openBed({
     settings: { 'node.conn[0].iscsi.HeaderDigest': 'CRC32C', 'node.conn[0].iscsi.DataDigest': 'CRC32C' },
   })
-  const work = load(bed)
-  const over = work.ended.then(() => true)
+  const work = load(bed.map)
   let turns = 0
-  while (turns < 6 && !(await Promise.race([over, sleep(200, false)]))) {
+  while (turns < 6 && !(await isOver(work, 200))) {
     const portal = turns % 2
     const { logins } = bed.array.counters
     // Of the data digest, so that a header is never misread.
@@ -64,16 +62,10 @@ test('damaged data and cut connections: digests and logins keep every byte right
     bed.array.faults.wire({ pdu: ['dataIn', 'scsiResponse'], portal, count: 1, ...harm })
     await until(
       'the kernel has logged in again',
-      async () => bed.array.counters.logins > logins || (await Promise.race([over, false])),
+      async () => bed.array.counters.logins > logins || (await isOver(work, 20)),
     )
     turns++
   }
   await work.done
   assert.ok(turns > 1)
 })
-
-/** Writes a part of the volume and verifies it. */
-function load(bed: Bed): ReturnType<typeof fio> {
-  const job = { rw: 'randwrite', bs: '4k', size: '12m', direct: 1, ioengine: 'libaio', iodepth: 16 }
-  return fio({ filename: bed.map, verify: 'crc32c', ...job }, { load: {} })
-}

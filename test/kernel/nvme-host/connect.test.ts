@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { until } from '../guest/wait.ts'
+import { load } from '../judges/load.ts'
 import { openBed, PORTALS } from './bed.ts'
-import { load } from './load.ts'
 import {
   connect,
   controllersOf,

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { until } from '../guest/wait.ts'
+import { load } from '../judges/load.ts'
 import { judge } from '../judges/root.ts'
 import { startUdev } from '../judges/udev.ts'
 import { start, tool } from '../node/tools.ts'
 import { MIB, openBed, PORTALS } from './bed.ts'
-import { load } from './load.ts'
 import { nvme, nvmeJson } from './nvme-cli.ts'
 
 test('writes, discards and zeroes arrive; after fsync a power loss takes nothing', async () => {

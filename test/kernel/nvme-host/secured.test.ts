@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { until } from '../guest/wait.ts'
+import { load } from '../judges/load.ts'
 import { derivedKey, insertKey, newTlsKey, openTls, tlsWords } from '../judges/tls.ts'
 import { openBed, PORTALS } from './bed.ts'
-import { load } from './load.ts'
+
 import { connect, LINUX, namespacesOf, nvme, openNvmeCli } from './nvme-cli.ts'
 
 async function secretOf(form: number, length: number): Promise<string> {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { until } from '../guest/wait.ts'
-import { load } from '../nvme-host/load.ts'
+import { load } from '../judges/load.ts'
 import { connect, controllersOf, disconnect, namespacesOf, openNvmeCli } from '../nvme-host/nvme-cli.ts'
 import { MIB, openBed, PORTALS } from './bed.ts'
 
