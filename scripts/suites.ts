@@ -77,7 +77,8 @@ export const suites: readonly Suite[] = [
   })),
   {
     name: 'kernel',
-    about: 'inside a Linux kernel of its own, under QEMU: its block devices, its iSCSI and NVMe targets, its initiators',
+    about:
+      'inside a Linux kernel of its own, under QEMU: its block devices, its iSCSI and NVMe targets, its initiators',
     needs: [
       ...['qemu-system-x86_64', 'setpriv', 'apt-get', 'dpkg-deb', 'depmod', 'xz', 'losetup', 'dmsetup', 'fio'],
       ...['mkfs.ext4', 'e2fsck', 'mkfs.xfs', 'xfs_repair', 'sqlite3', 'sfdisk', 'lvm', 'blkdiscard', 'fallocate'],

@@ -44,7 +44,9 @@ describe('the page about simulated arrays', () => {
 
   it('shows every command that there is', async () => {
     const { stdout } = await run(process.execPath, [command, 'array', '--help'])
-    const verbs = [...stdout.matchAll(/^ {2}(?:port N|volume V|volume) ([a-z-]+(?:\|[a-z-]+)?)/gm)].map(([, verb]) => verb!)
+    const verbs = [...stdout.matchAll(/^ {2}(?:port N|volume V|volume) ([a-z-]+(?:\|[a-z-]+)?)/gm)].map(
+      ([, verb]) => verb!,
+    )
     expect(verbs.length).toBeGreaterThan(8)
     for (const verb of verbs.flatMap((one) => one.split('|'))) expect(page).toContain(` ${verb}`)
   })

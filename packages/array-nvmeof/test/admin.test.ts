@@ -229,6 +229,26 @@ describe('events', () => {
 })
 
 describe('log pages', () => {
+  it('have the errors, the newest first', async () => {
+    const { pair } = await bed()
+    const { admin, io } = await pair()
+    await io.read(1, 32_768, 1)
+    await admin.identify(0x55)
+    const { data } = await admin.logPage(1, 4096)
+    const entryOf = (at: number) => [
+      Number(data.readBigUInt64LE(at)),
+      data.readUInt16LE(at + 8),
+      data.readUInt16LE(at + 12) >>> 1,
+      Number(data.readBigUInt64LE(at + 16)),
+      data.readUInt32LE(at + 24),
+      data[at + 31],
+    ]
+    expect(entryOf(0)).toEqual([2, 0, 0x4002, 0, 0, 6])
+    expect(entryOf(64)).toEqual([1, 1, 0x4080, 32_768, 1, 2])
+    expect(data.readBigUInt64LE(128)).toBe(0n)
+    expect((await admin.logPage(2, 512)).data.readUInt32LE(176)).toBe(2)
+  })
+
   it('are there, and have an end', async () => {
     const { admin } = await bed()
     const host = await admin()
@@ -244,7 +264,7 @@ describe('log pages', () => {
     }
     expect((await host.logPage(0x55, 64)).status).toBe(0x109)
     expect((await host.logPage(1, 64, { offset: 6 })).status).toBe(2)
-    expect((await host.logPage(1, 64, { offset: 128 })).status).toBe(2)
+    expect((await host.logPage(1, 64, { offset: 8192 })).status).toBe(2)
   })
 })
 

@@ -39,14 +39,14 @@ export class ConnectPace {
     }
   }
 
-  /** A try went well: the next one need not wait. */
+  /** A try has succeeded: the next may come at once. */
   succeeded(): void {
     this.#failures = 0
     this.#notBefore = 0
     this.#error = undefined
   }
 
-  /** A try has failed: the next one waits longer. */
+  /** A try has failed with `error`, or what it had led to was lost soon. */
   failed(error: unknown): void {
     // Called off, which tells nothing of the portal.
     if (!BlockError.is(error) || error.code === 'ABORTED' || error.code === 'CLOSED') return

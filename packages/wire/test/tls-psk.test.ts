@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process'
 import { createServer, type Server, type Socket } from 'node:net'
 import { setImmediate } from 'node:timers/promises'
 import { inspect } from 'node:util'
@@ -272,26 +271,5 @@ describe('an end that speaks no TLS, or other TLS', () => {
     setTimeout(() => controller.abort(new Error('enough')), 20)
     await expect(serving.next).rejects.toThrow('enough')
     await new Promise((resolve) => socket.once('close', resolve))
-  })
-})
-
-describe('OpenSSL at the other end', () => {
-  it('is one that understands', async () => {
-    const serving = await serve(() => key)
-    const client = spawn(
-      'openssl',
-      [
-        's_client',
-        ...['-connect', `127.0.0.1:${serving.port}`, '-tls1_3', '-ciphersuites', 'TLS_AES_128_GCM_SHA256', '-quiet'],
-        ...['-psk_identity', psk.identity, '-psk', key.toString('hex')],
-      ],
-      { stdio: ['pipe', 'pipe', 'ignore'] },
-    )
-    const missing = new Promise<undefined>((resolve) => client.on('error', () => resolve(undefined)))
-    const server = await Promise.race([serving.next, missing])
-    if (server === undefined) return
-    client.stdin.write('from openssl')
-    await server.until(() => server.text === 'from openssl')
-    client.kill()
   })
 })

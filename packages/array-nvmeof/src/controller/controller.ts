@@ -1,6 +1,7 @@
 import type { Attachment } from '../namespace/attachment.ts'
 import type { RequestController } from '../request/request.ts'
 import { Attachments, type AttachmentsOwner } from './attachments.ts'
+import { ErrorLog } from './error-log.ts'
 import { ChangedNamespaces, Events } from './events.ts'
 import { Features } from './features.ts'
 import type { ControllerHost, QueueLink } from './host.ts'
@@ -39,6 +40,7 @@ export class Controller implements RequestController, AttachmentsOwner {
   readonly features: Features
   readonly changed = new ChangedNamespaces()
   readonly crossResets = new CrossResets()
+  readonly errors = new ErrorLog()
   readonly reservationNotices: { type: number; nsid: number }[] = []
   /** CC. */
   configuration = 0

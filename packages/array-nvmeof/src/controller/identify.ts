@@ -5,6 +5,7 @@ import { ALL_NAMESPACES, DISCOVERY_NQN, SQE } from '../nvme/opcodes.ts'
 import { DNR, Sc } from '../nvme/status.ts'
 import type { Request } from '../request/request.ts'
 import type { Controller } from './controller.ts'
+import { ERROR_ENTRIES } from './error-log.ts'
 import { supportedEvents } from './events.ts'
 import type { AdminResult } from './result.ts'
 
@@ -88,6 +89,7 @@ function identifyController(controller: Controller): Buffer {
   page[259] = settings.asyncEvents - 1
   // FRMW: one slot, read-only.
   page[260] = 0x03
+  page[262] = ERROR_ENTRIES - 1
   // LPA: commands supported and effects; offsets and long lengths.
   page[261] = 0x06
   put16le(page, 320, settings.keepAliveGranularity / 100)

@@ -35,12 +35,11 @@ function pageOf(controller: Controller, lid: number, specific: number): Buffer |
   const { discovery, host } = controller
   if (lid === 0x00) return supportedPages(discovery)
   if (lid === 0x70) return discovery ? discoveryLog(host) : undefined
-  if (discovery) return lid === 0x01 ? Buffer.alloc(64) : undefined
+  if (lid === 0x01) return controller.errors.page()
+  if (discovery) return undefined
   switch (lid) {
-    case 0x01:
-      return Buffer.alloc(64)
     case 0x02:
-      return health()
+      return health(controller.errors.count)
     case 0x03:
       return firmware(host.settings.firmware)
     case 0x04:
@@ -75,8 +74,9 @@ function supportedPages(discovery: boolean): Buffer {
   return page
 }
 
-function health(): Buffer {
+function health(errors: number): Buffer {
   const page = Buffer.alloc(512)
+  put64le(page, 176, errors)
   put16le(page, 1, 300)
   page[3] = 100
   page[4] = 10

@@ -139,6 +139,7 @@ export class Queue implements RequestQueue, QueueLink, Sender {
   }
 
   end(request: Request, status: Status, result = 0, resultHigh = 0): void {
+    if (status !== 0) this.controller?.errors.record(this.id, request, status)
     if (this.live) sendCompletion(this, request.cid, status, result, resultHigh)
     this.release(request)
   }

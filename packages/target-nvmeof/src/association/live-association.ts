@@ -27,6 +27,8 @@ export interface AssociationParts {
 
 // µs. A quick controller answers a lone command well within this.
 const QUICK = 120
+// Whatever a controller says that it needs, ms: nothing that was sent is open any more.
+const LONGEST_SHUTDOWN = 10_000
 
 /** An association, from its first connection on. */
 export class LiveAssociation implements Association {
@@ -190,8 +192,9 @@ export class LiveAssociation implements Association {
     this.#drains.failAll(error)
     const { capabilities, controller } = this.#known
     const admin = this.#links[0] as Link
+    const time = Math.min(controller.shutdownTime, LONGEST_SHUTDOWN)
     try {
-      await this.runOn(admin, shutDown(capabilities, controller.shutdownTime), { signal })
+      await this.runOn(admin, shutDown(capabilities, time), { signal })
     } catch {
       // It ends all the same.
     }

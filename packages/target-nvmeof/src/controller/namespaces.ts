@@ -14,8 +14,8 @@ import { decodeNamespaceList, NAMESPACES_PER_LIST } from '../nvme/namespace-list
 import type { Procedure } from '../nvme/procedure.ts'
 import { StatusError } from '../nvme/status-error.ts'
 
-/** Namespaces of a controller that are taken at most: what tells of more is not in its right mind. */
-export const MAX_NAMESPACES = 16_384
+// What tells of more is not in its right mind.
+const MAX_NAMESPACES = 16_384
 
 /** Lists the active namespaces of the controller (NVMe Base 2.1 §5.1.13.2.2). */
 export function* activeNamespaces(): Procedure<number[]> {

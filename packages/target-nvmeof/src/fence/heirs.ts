@@ -1,5 +1,6 @@
 import type { SignalOptions } from '@blockbraid/core'
 import { BlockError } from '@blockbraid/core'
+import { SharedTry } from '@blockbraid/wire'
 import type { LeftController } from '../place/fence-token.ts'
 import type { Place } from '../place/place.ts'
 import { climbFor } from './ladder.ts'
@@ -21,6 +22,9 @@ export class Heirs {
   readonly #ended: AbortSignal
   /** When each was first asked for, µs: the process had fallen silent before. */
   readonly #asked = new Map<string, number>()
+  /** Those that are proven to have ended: each namespace of a controller asks for itself, and none is reset twice. */
+  readonly #proven = new Set<string>()
+  readonly #trying = new SharedTry<void>()
 
   /** `ended`: no proof is looked for any more. */
   constructor(host: LadderHost, at: (place: Place) => SharedAssociation, ended: AbortSignal) {
@@ -33,19 +37,26 @@ export class Heirs {
    * One try: a cross-controller reset through any association of that subsystem with the same host identity, or the time that
    * has passed since this process asked first. Rejects with CONNECT_FAILED where there is no proof yet.
    */
-  async prove(left: LeftController, { signal }: SignalOptions = {}): Promise<void> {
-    const { clock } = this.#host
+  async prove(left: LeftController, { signal = new AbortController().signal }: SignalOptions = {}): Promise<void> {
     const key = keyOf(left)
+    if (this.#proven.has(key)) return
+    await this.#trying.ask(key, signal, (stop) => this.#prove(left, key, stop))
+  }
+
+  async #prove(left: LeftController, key: string, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#host
     const asked = this.#asked.get(key) ?? clock.now()
     if (this.#asked.size < MOST) this.#asked.set(key, asked)
     const over = new AbortController()
     const timer = clock.after(TRY, () => over.abort())
-    const both = AbortSignal.any([over.signal, this.#ended, ...(signal === undefined ? [] : [signal])])
+    const both = AbortSignal.any([over.signal, this.#ended, signal])
     const giveBack = this.#reach(left, both)
     try {
       const fence = await climbFor(left, asked, this.#host, both)
       if (fence === undefined) throw this.#notYet(left, asked)
       this.#asked.delete(key)
+      // Without a random number a later controller may be named the same.
+      if (isNamed(left) && this.#proven.size < MOST) this.#proven.add(key)
       publishFence(left.place, left.id, { ...fence, took: (clock.now() - asked) / 1000 })
     } finally {
       timer.cancel()

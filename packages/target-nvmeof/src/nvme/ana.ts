@@ -49,7 +49,7 @@ const ACCESS = new Map<number, Access>([
 
 /** Bytes of the head of the log, and of a group without its namespaces. */
 export const ANA_HEAD = 16
-export const ANA_GROUP = 32
+const ANA_GROUP = 32
 /** Bytes of the longest log that is read: 4096 groups, or 30,000 namespaces, or fewer of both. */
 export const LONGEST_ANA_LOG = 128 * 1024
 

@@ -24,7 +24,7 @@ export function hex64(bytes: Uint8Array, at: number): string {
 }
 
 /** 8 hex digits. */
-export function hex32(value: number): string {
+function hex32(value: number): string {
   return value.toString(16).padStart(8, '0')
 }
 

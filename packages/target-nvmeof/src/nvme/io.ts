@@ -47,27 +47,6 @@ export function putFlush(out: Uint8Array, nsid: number): void {
 const ATTRIBUTE_DEALLOCATE = 0x04
 const RANGE_LENGTH = 16
 
-/** Writes Dataset Management that deallocates `ranges` ranges, 1 to {@link MAX_RANGES}, but for CID and SGL. */
-export function putDeallocate(out: Uint8Array, nsid: number, ranges: number): void {
-  putHead(out, IoOpcode.DatasetManagement, nsid)
-  out.fill(0, 40, 64)
-  put32le(out, 40, ranges - 1)
-  put32le(out, 44, ATTRIBUTE_DEALLOCATE)
-}
-
-/** Bytes of the data of a Dataset Management. */
-export function rangesLength(ranges: number): number {
-  return ranges * RANGE_LENGTH
-}
-
-/** Writes range number `index` into the data of a Dataset Management. */
-export function putDeallocateRange(out: Uint8Array, index: number, lba: number, blocks: number): void {
-  const at = rangesLength(index)
-  put32le(out, at, 0)
-  put32le(out, at + 4, blocks)
-  put64le(out, at + 8, lba)
-}
-
 function putHead(out: Uint8Array, opcode: number, nsid: number): void {
   out[0] = opcode
   out[1] = USES_SGL
@@ -119,11 +98,12 @@ export function deallocate(nsid: number, ranges: readonly NvmeRange[]): NvmeRequ
   if (ranges.length === 0 || ranges.length > MAX_RANGES) {
     throw new TypeError(`ranges: ${ranges.length} are not from 1 to ${MAX_RANGES}`)
   }
-  const data = new Uint8Array(rangesLength(ranges.length))
-  ranges.forEach(({ lba, blocks }, index) => {
+  const data = new Uint8Array(ranges.length * RANGE_LENGTH)
+  for (const [index, { lba, blocks }] of ranges.entries()) {
     checkRange(lba, blocks, MAX_RANGE_BLOCKS)
-    putDeallocateRange(data, index, lba, blocks)
-  })
+    put32le(data, index * RANGE_LENGTH + 4, blocks)
+    put64le(data, index * RANGE_LENGTH + 8, lba)
+  }
   return io(IoOpcode.DatasetManagement, data, {
     nsid: checked('nsid', nsid, EVERY_NAMESPACE),
     cdw10: ranges.length - 1,

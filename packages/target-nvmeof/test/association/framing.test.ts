@@ -75,7 +75,7 @@ const rows: [string, Partial<NvmeArrayOfOptions>, Partial<OpenOptions>][] = [
   ['with several queues of few entries', { queueSize: 4 }, { queues: 4 }],
 ]
 
-test.each(rows)('what was written is read, %s', async (_, array, changes) => {
+test.each(rows)('what was written is read, %s', { timeout: 60_000 }, async (_, array, changes) => {
   const seed = Math.floor(Math.random() * 2 ** 32)
   const random = createRandom(seed)
   const pick = (count: number): number => Math.floor(random() * count)

@@ -218,3 +218,19 @@ test('an ANA log with absurd counts: the association is lost', async () => {
   expect(loss.error?.code).toBe('PROTOCOL')
   association.release()
 })
+
+test('a controller that wants hours to shut down does not get them', async () => {
+  const { clock, controller, open } = testBed()
+  controller.identify.writeUInt32LE(0xffff_ffff, 88)
+  const association = await open()
+  controller.script.command = (got) => {
+    // CSTS.SHST stays 0.
+    if (got.opcode !== 0x7f || (got.dword(1) & 0xff) !== 4) return false
+    got.connection.answer(got, { result: 1 })
+    return true
+  }
+  const began = clock.now()
+  await clock.runUntil(association.close())
+  expect((clock.now() - began) / 1000).toBeLessThan(11_000)
+  expect(association.usable).toBe(false)
+})

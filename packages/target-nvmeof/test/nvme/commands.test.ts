@@ -19,7 +19,6 @@ import {
   compare,
   deallocate,
   flush,
-  putDeallocate,
   putFlush,
   putRange,
   RangeFlag,
@@ -167,8 +166,6 @@ describe('a command', () => {
       built(write(9, { lba: 2 ** 40 + 5, blocks: 8 }, block, true)),
     )
     expect(entry((out) => putFlush(out, 9))).toEqual(built(flush(9)))
-    const ranges = [{ lba: 0, blocks: 1 }]
-    expect(entry((out) => putDeallocate(out, 9, 1))).toEqual(built(deallocate(9, ranges)))
   })
 
   it.each([

@@ -1,6 +1,7 @@
 import type { NvmeArray, NvmeArrayOfOptions } from '@blockbraid/array-nvmeof'
 import { nvmeArrayOf } from '@blockbraid/array-nvmeof'
-import type { Path, Target, VolumeId } from '@blockbraid/core'
+import type { Host, Path, Target, VolumeId } from '@blockbraid/core'
+import { systemHost } from '@blockbraid/core'
 import type { MemoryArray, MemoryOptions } from '@blockbraid/target-memory'
 import { memory } from '@blockbraid/target-memory'
 import { afterEach } from 'vitest'
@@ -17,7 +18,7 @@ export interface Rig {
   hold(port: number): void
   release(port: number): void
   /** Another host before the same array. */
-  host(options?: Partial<NvmeofOptions>): Target
+  host(options?: Partial<NvmeofOptions>, process?: Host): Target
   /** The path through a port, by number, to a volume, by number. */
   open(port: number, volume?: number): Promise<Path>
   /** The volume of the storage that a path leads to. */
@@ -66,17 +67,20 @@ export async function rig(
     () => inner.close({ signal: AbortSignal.timeout(2000) }).catch(() => {}),
     () => array.close(),
   )
-  const host = (more: Partial<NvmeofOptions> = {}): Target => {
-    const made = nvmeof({
-      portals: array.ports.map(({ address }) => address),
-      subsystem: SUBSYSTEM,
-      hostNqn: 'nqn.2026-11.io.blockbraid:host',
-      hostId: '6b1d2c58-0b6e-4f0b-9d0e-1f5a7c9e2d34',
-      commandTimeout: 2000,
-      connectTimeout: 2000,
-      ...options.initiator,
-      ...more,
-    })
+  const host = (more: Partial<NvmeofOptions> = {}, process: Host = systemHost): Target => {
+    const made = nvmeof(
+      {
+        portals: array.ports.map(({ address }) => address),
+        subsystem: SUBSYSTEM,
+        hostNqn: 'nqn.2026-11.io.blockbraid:host',
+        hostId: '6b1d2c58-0b6e-4f0b-9d0e-1f5a7c9e2d34',
+        commandTimeout: 2000,
+        connectTimeout: 2000,
+        ...options.initiator,
+        ...more,
+      },
+      process,
+    )
     cleanUps.push(() => made.close({ signal: AbortSignal.timeout(3000) }).catch(() => {}))
     return made
   }
