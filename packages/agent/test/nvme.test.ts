@@ -61,7 +61,7 @@ describe('blockbraid nvme tells in words', () => {
       subsystem               nqn.2026-11.io.example:array
       controller              17, I/O
       standard                NVMe 2.1.0
-      longest transfer        2 ** 8 least pages
+      longest transfer        1 MiB in pages of 4 KiB
       commands                deallocate, write zeroes, reservations
       write cache             yes
       namespaces              numbers up to 128

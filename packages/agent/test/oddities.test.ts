@@ -137,6 +137,8 @@ it('ls says where writes would wait for a time that is only assumed, in a line a
   const lines = (...paths: PathStatus[]): string[] => formatListing(list(pair({}, paths)), new Map(), 80)
   expect(lines(timed, timed)).toContain('  fence: assumed (time) for every path')
   expect(lines(timed, known)).toContain('  fence: assumed (time) for 1 of 2 paths')
+  const none = { ...path, fence: { by: 'nothing', assumed: false } }
+  expect(lines(none, known)).toContain('  fence: nothing for 1 of 2 paths')
   expect(lines(known, path).join()).not.toContain('fence')
   expect(list(pair({}, [known, path])).pairs[0]!.paths.map(({ fence }) => fence)).toEqual([known.fence, undefined])
 })

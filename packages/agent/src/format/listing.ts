@@ -58,7 +58,7 @@ function formatPair(pair: PairListing, rates: Rates, idWidth: number, width: num
   ]
   const lines = [`${pair.name}  ${pair.volume}`, `  ${facts.join(', ')}`, `  ${describeNode(pair)}`]
   lines.push(...oddities(pair).map((text) => `  ${text}`))
-  lines.push(...assumedFences(pair).map((text) => `  ${text}`))
+  lines.push(...weakFences(pair).map((text) => `  ${text}`))
   // An agent of an earlier version tells of none.
   lines.push(...summarizeGuards(pair.guards ?? [], pair.name, width, now))
   const ids = shortenAlike(
@@ -82,13 +82,16 @@ function formatPair(pair: PairListing, rates: Rates, idWidth: number, width: num
   return lines.map((line) => shorten(printable(line), width).trimEnd())
 }
 
-/** How many paths have no better fence than a time that the storage does not state. */
-function assumedFences({ paths }: PairListing): string[] {
-  const words = paths.flatMap(({ fence }) => (fence?.assumed === true ? [fence.by] : []))
+/** How many paths have no better fence than a time that the storage does not state, or none at all. */
+function weakFences({ paths }: PairListing): string[] {
+  const words = paths.flatMap(({ fence }) => {
+    if (fence?.assumed === true) return [`assumed (${fence.by})`]
+    return fence?.by === 'nothing' ? ['nothing'] : []
+  })
   const up = paths.filter(({ state }) => state === 'up').length
   return [...new Set(words)].map((by) => {
     const count = words.filter((word) => word === by).length
-    return `fence: assumed (${by}) for ${count === up ? 'every path' : `${count} of ${paths.length} paths`}`
+    return `fence: ${by} for ${count === up ? 'every path' : `${count} of ${paths.length} paths`}`
   })
 }
 

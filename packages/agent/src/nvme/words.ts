@@ -32,7 +32,7 @@ export function controllerLines(controller: Controller, width: number): readonly
       ['subsystem', controller.subNqn],
       ['controller', `${id}, ${types[type] ?? `type ${type}`}`],
       ['standard', `NVMe ${version >>> 16}.${(version >>> 8) & 0xff}.${version & 0xff}`],
-      ['longest transfer', maxTransfer === 0 ? 'no limit' : `2 ** ${maxTransfer} least pages`],
+      ['longest transfer', maxTransfer === 0 ? 'no limit' : `${formatSize(2 ** (maxTransfer + 12))} in pages of 4 KiB`],
       ['commands', able.length === 0 ? 'none that is optional' : able.map(commandName).join(', ')],
       ['write cache', yes(controller.writeCache)],
       ['namespaces', `numbers up to ${controller.namespaces}`],

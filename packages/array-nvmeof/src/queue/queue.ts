@@ -235,7 +235,7 @@ export class Queue implements RequestQueue, QueueLink, Sender {
   }
 
   #runFabrics(request: Request): void {
-    if (isAuthentication(request)) void authenticate(this, request)
+    if (isAuthentication(request)) void authenticate(this, request).catch(() => this.finish())
     else if (request.entry[4] === FabricsType.disconnect) disconnect(this, request)
     else if (this.id !== 0) this.end(request, Sc.invalidOpcode | DNR)
     else this.#runAdmin(request)
