@@ -1,0 +1,81 @@
+import type { Linked } from './chain.ts'
+import { Chain } from './chain.ts'
+
+// So much of what is shared is for lanes that have nothing in it, where it is large enough.
+const RESERVE = 16
+
+/** The commands of one unit among those that share a window, or a queue. */
+export class Lane<Item extends Linked<Item>> {
+  /** Commands that were sent and have not ended, also those that nobody waits for any more. */
+  sent = 0
+  readonly waiting = new Chain<Item>()
+}
+
+/**
+ * Shares places that are few between lanes, in turn: what one of them does not get answered must not take all. Which places
+ * there are, and who is in them, its owner knows.
+ */
+export class Lanes<Item extends Linked<Item>> {
+  /** Commands that wait for a place. */
+  waiting = 0
+  #sent = 0
+  #count = 0
+  // Those in which commands wait.
+  #queue: Lane<Item>[] = []
+
+  /** There is one lane more. */
+  add(): void {
+    this.#count++
+  }
+
+  /** Whether a command may go where there is room for so many. */
+  mayGo(lane: Lane<Item>, room: number): boolean {
+    if (room <= 0) return false
+    return lane.sent === 0 || this.#count === 1 || room > Math.min(RESERVE, (this.#sent + room) >> 2)
+  }
+
+  began(lane: Lane<Item>): void {
+    lane.sent++
+    this.#sent++
+  }
+
+  ended(lane: Lane<Item>): void {
+    lane.sent--
+    this.#sent--
+  }
+
+  push(lane: Lane<Item>, item: Item): void {
+    if (lane.waiting.head === null) this.#queue.push(lane)
+    lane.waiting.push(item)
+    this.waiting++
+  }
+
+  /** The next command that may go; null: none may. */
+  next(room: number): Item | null {
+    const queue = this.#queue
+    for (let index = 0; index < queue.length; index++) {
+      if (this.mayGo(queue[index] as Lane<Item>, room)) return this.#shift(index)
+    }
+    return null
+  }
+
+  /** Any command that waits; null: none does. */
+  shift(): Item | null {
+    return this.#queue.length === 0 ? null : this.#shift(0)
+  }
+
+  #shift(index: number): Item | null {
+    const lane = this.#queue[index] as Lane<Item>
+    const item = lane.waiting.shift()
+    this.waiting--
+    this.#queue.splice(index, 1)
+    if (lane.waiting.head !== null) this.#queue.push(lane)
+    return item
+  }
+
+  /** Takes commands that wait out. */
+  remove(items: ReadonlySet<Item>): void {
+    for (const { waiting } of this.#queue) this.waiting -= waiting.remove(items)
+    this.#queue = this.#queue.filter(({ waiting }) => waiting.head !== null)
+  }
+}
