@@ -1,13 +1,15 @@
 import type { Linked } from './chain.ts'
 import { Chain } from './chain.ts'
 
-// So much of what is shared is for lanes that have nothing in it, where it is large enough.
+// So much of what is shared is for lanes that have little in it, where it is large enough.
 const RESERVE = 16
 
 /** The commands of one unit among those that share a window, or a queue. */
 export class Lane<Item extends Linked<Item>> {
   /** Commands that were sent and have not ended, also those that nobody waits for any more. */
   sent = 0
+  /** How many may send commands in it. */
+  users = 0
   readonly waiting = new Chain<Item>()
 }
 
@@ -19,28 +21,38 @@ export class Lanes<Item extends Linked<Item>> {
   /** Commands that wait for a place. */
   waiting = 0
   #sent = 0
+  // Those that somebody may send in, or has something in.
   #count = 0
   // Those in which commands wait.
   #queue: Lane<Item>[] = []
 
-  /** There is one lane more. */
-  add(): void {
-    this.#count++
+  /** Somebody may send commands in a lane from now on: it has its part, and has it before it has sent any. */
+  open(lane: Lane<Item>): void {
+    if (lane.users++ === 0 && lane.sent === 0) this.#count++
+  }
+
+  /** Somebody sends no more; its part goes to the others when the last of what it has sent has ended. */
+  close(lane: Lane<Item>): void {
+    if (--lane.users === 0 && lane.sent === 0) this.#count--
   }
 
   /** Whether a command may go where there is room for so many. */
   mayGo(lane: Lane<Item>, room: number): boolean {
     if (room <= 0) return false
-    return lane.sent === 0 || this.#count === 1 || room > Math.min(RESERVE, (this.#sent + room) >> 2)
+    const { sent } = lane
+    if (sent === 0 || this.#count === 1) return true
+    const reserve = Math.min(RESERVE, (this.#sent + room) >> 2)
+    // One of them at least has more than its part of the reserve where this is touched: it is for the others.
+    return room > reserve || (sent + 1) * (this.#count - 1) <= reserve
   }
 
   began(lane: Lane<Item>): void {
-    lane.sent++
+    if (lane.sent++ === 0 && lane.users === 0) this.#count++
     this.#sent++
   }
 
   ended(lane: Lane<Item>): void {
-    lane.sent--
+    if (--lane.sent === 0 && lane.users === 0) this.#count--
     this.#sent--
   }
 
@@ -52,6 +64,7 @@ export class Lanes<Item extends Linked<Item>> {
 
   /** The next command that may go; null: none may. */
   next(room: number): Item | null {
+    if (room <= 0) return null
     const queue = this.#queue
     for (let index = 0; index < queue.length; index++) {
       if (this.mayGo(queue[index] as Lane<Item>, room)) return this.#shift(index)

@@ -24,7 +24,7 @@ function scene(places: number) {
     sent,
     lane(): Lane<Item> {
       const lane = new NewLane<Item>()
-      lanes.add()
+      lanes.open(lane)
       return lane
     },
     send(lane: Lane<Item>, name: string, count = 1): Item[] {
@@ -51,17 +51,60 @@ test('a lane that is alone has every place', () => {
   expect(of('a')).toBe(8)
 })
 
-test('a lane that hangs leaves places for the others, and they go on', () => {
+test('a lane that hangs leaves places for the others, and they go on, several at once', () => {
   const { lane, lanes, send, of, end } = scene(64)
   const [a, b] = [lane(), lane()]
   send(a, 'a', 100)
   expect(of('a')).toBe(48)
   send(b, 'b', 50)
   let ended = 0
-  for (; of('b') > 0; ended++) end('b')
+  for (let left = 50; of('b') > 0; left--, ended++) {
+    expect(of('b')).toBe(Math.min(left, 16))
+    end('b')
+  }
   expect(ended).toBe(50)
   expect(of('a')).toBe(48)
   expect(lanes.waiting).toBe(52)
+})
+
+test.each([2, 3, 5, 9, 17])('whichever of %i lanes hang, in whatever order, the last one has its part', (count) => {
+  for (let first = 1; first < 60; first++) {
+    const { lane, send, of } = scene(127)
+    const all = Array.from({ length: count }, lane)
+    for (const each of all.slice(0, -1)) send(each, 'early', first)
+    for (const each of all.slice(0, -1)) send(each, 'hangs', 200)
+    send(all.at(-1)!, 'last', 200)
+    expect(of('last')).toBeGreaterThanOrEqual(Math.floor(16 / (count - 1)))
+  }
+})
+
+test('the part of a lane that nobody uses goes to the others when what it has sent has ended', () => {
+  const { lane, lanes, send, of, end } = scene(8)
+  const [a, b] = [lane(), lane()]
+  send(b, 'b')
+  send(a, 'a', 20)
+  expect(of('a')).toBe(5)
+  lanes.close(b)
+  send(a, 'a')
+  expect(of('a')).toBe(5)
+  end('b')
+  expect(of('a')).toBe(8)
+  lanes.open(b)
+  end('a')
+  end('a')
+  expect(of('a')).toBe(6)
+  send(b, 'b')
+  expect(of('b')).toBe(1)
+})
+
+test('what nobody has said to use counts as long as it has something sent', () => {
+  const { lane, send, of, end } = scene(8)
+  const a = lane()
+  send(new NewLane(), 'other')
+  send(a, 'a', 20)
+  expect(of('a')).toBe(5)
+  end('other')
+  expect(of('a')).toBe(8)
 })
 
 test('lanes that wait have places in turn', () => {

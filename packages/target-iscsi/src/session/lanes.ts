@@ -19,7 +19,8 @@ export class LunLanes extends Lanes<Task> {
   #made(key: number, { lunHigh, lunLow }: Task): LunLane {
     const lane = new LunLane(lunHigh, lunLow)
     this.#lanes.set(key, lane)
-    this.add()
+    // For good: a logical unit that was in use will be so again.
+    this.open(lane)
     return lane
   }
 }
