@@ -1,7 +1,7 @@
 import type { Linked } from './chain.ts'
 import { Chain } from './chain.ts'
 
-// So much of what is shared is for lanes that have little in it, where it is large enough.
+// So much is for lanes that have little sent, or one place for each, but a quarter of all at most.
 const RESERVE = 16
 
 /** The commands of one unit among those that share a window, or a queue. */
@@ -39,11 +39,11 @@ export class Lanes<Item extends Linked<Item>> {
   /** Whether a command may go where there is room for so many. */
   mayGo(lane: Lane<Item>, room: number): boolean {
     if (room <= 0) return false
-    const { sent } = lane
-    if (sent === 0 || this.#count === 1) return true
-    const reserve = Math.min(RESERVE, (this.#sent + room) >> 2)
-    // One of them at least has more than its part of the reserve where this is touched: it is for the others.
-    return room > reserve || (sent + 1) * (this.#count - 1) <= reserve
+    const others = this.#count - 1
+    if (lane.sent === 0 || others === 0) return true
+    const reserve = Math.min(Math.max(RESERVE, others), (this.#sent + room) >> 2)
+    // Where the reserve is touched, one of them at least has more than a part of it: it is for the others.
+    return room > reserve || (lane.sent + 1) * others <= reserve
   }
 
   began(lane: Lane<Item>): void {
@@ -78,11 +78,14 @@ export class Lanes<Item extends Linked<Item>> {
   }
 
   #shift(index: number): Item | null {
-    const lane = this.#queue[index] as Lane<Item>
+    const queue = this.#queue
+    const lane = queue[index] as Lane<Item>
     const item = lane.waiting.shift()
     this.waiting--
-    this.#queue.splice(index, 1)
-    if (lane.waiting.head !== null) this.#queue.push(lane)
+    const last = queue.length - 1
+    for (let at = index; at < last; at++) queue[at] = queue[at + 1] as Lane<Item>
+    if (lane.waiting.head === null) queue.pop()
+    else queue[last] = lane
     return item
   }
 

@@ -67,14 +67,14 @@ test('a lane that hangs leaves places for the others, and they go on, several at
   expect(lanes.waiting).toBe(52)
 })
 
-test.each([2, 3, 5, 9, 17])('whichever of %i lanes hang, in whatever order, the last one has its part', (count) => {
+test.each([2, 3, 5, 9, 17, 32])('whichever of %i lanes hang, in whatever order, the last one has its part', (count) => {
   for (let first = 1; first < 60; first++) {
     const { lane, send, of } = scene(127)
     const all = Array.from({ length: count }, lane)
     for (const each of all.slice(0, -1)) send(each, 'early', first)
     for (const each of all.slice(0, -1)) send(each, 'hangs', 200)
     send(all.at(-1)!, 'last', 200)
-    expect(of('last')).toBeGreaterThanOrEqual(Math.floor(16 / (count - 1)))
+    expect(of('last')).toBeGreaterThanOrEqual(Math.max(1, Math.floor(16 / (count - 1))))
   }
 })
 
