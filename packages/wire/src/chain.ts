@@ -1,13 +1,16 @@
 /** What knows what stands behind it. */
 export interface Linked<Item> {
+  /** Null: nothing does. */
   next: Item | null
 }
 
 /** Items in order, linked by themselves. */
 export class Chain<Item extends Linked<Item>> {
+  /** The first one; null: it is empty. */
   head: Item | null = null
   #tail: Item | null = null
 
+  /** Puts an item behind all others. */
   push(item: Item): void {
     item.next = null
     if (this.#tail === null) this.head = item
@@ -15,6 +18,7 @@ export class Chain<Item extends Linked<Item>> {
     this.#tail = item
   }
 
+  /** Takes the first one out; null: it is empty. */
   shift(): Item | null {
     const item = this.head
     if (item === null) return null

@@ -10,6 +10,7 @@ export class Lane<Item extends Linked<Item>> {
   sent = 0
   /** How many may send commands in it. */
   users = 0
+  /** Commands that wait for a place, in order. */
   readonly waiting = new Chain<Item>()
 }
 
@@ -46,16 +47,19 @@ export class Lanes<Item extends Linked<Item>> {
     return room > reserve || (lane.sent + 1) * others <= reserve
   }
 
+  /** A command of a lane was sent. */
   began(lane: Lane<Item>): void {
     if (lane.sent++ === 0 && lane.users === 0) this.#count++
     this.#sent++
   }
 
+  /** A command of a lane that was sent has ended. */
   ended(lane: Lane<Item>): void {
     if (--lane.sent === 0 && lane.users === 0) this.#count--
     this.#sent--
   }
 
+  /** A command of a lane waits for a place. */
   push(lane: Lane<Item>, item: Item): void {
     if (lane.waiting.head === null) this.#queue.push(lane)
     lane.waiting.push(item)
