@@ -6,6 +6,8 @@
  */
 
 export { get16, get24, get32, get64, put16, put24, put32, put64 } from './bytes.ts'
+export type { Linked } from './chain.ts'
+export { Chain } from './chain.ts'
 export { ConnectPace } from './connect-pace.ts'
 export type { ConnectionSource, Endpoint, WireShared } from './connection.ts'
 export { Connection } from './connection.ts'
@@ -19,6 +21,7 @@ export { createFakeWires, FakeWire } from './fake-wire.ts'
 export type { InputSlab } from './input.ts'
 export { InputPool, letGo } from './input.ts'
 export { InputWindow } from './input-window.ts'
+export { Lane, Lanes } from './lanes.ts'
 export { listenForWires } from './listener.ts'
 export type { ListenAddress, ListenOptions, WireListener } from './listening.ts'
 export { get16le, get32le, get64le, put16le, put32le, put64le } from './little-endian.ts'

@@ -13,7 +13,7 @@ import { askLogout, askText } from './ask-session.ts'
 import { dataInFault, readyFault } from './faults.ts'
 import type { KeepAliveOptions } from './keep-alive.ts'
 import { KeepAlive } from './keep-alive.ts'
-import { Lanes } from './lanes.ts'
+import { LunLanes } from './lanes.ts'
 import { Notices } from './notices.ts'
 import { rejection } from './reject.ts'
 import { Requests } from './requests.ts'
@@ -68,7 +68,7 @@ export class Session implements PduSink {
   readonly #requests: Requests
   readonly #keepAlive: KeepAlive
   readonly #wakeful: Wakeful
-  readonly #lanes = new Lanes()
+  readonly #lanes = new LunLanes()
   readonly #sender: Sender
   readonly #notices: Notices
   // Of the Data-In that is being received.
@@ -162,7 +162,7 @@ export class Session implements PduSink {
       return this.#sender.transmit(task)
     }
     task.state = TaskState.Waiting
-    lanes.push(task)
+    lanes.push(lane, task)
     if (this.usable) this.#pump()
     else this.#options.clock.defer(() => this.#refuseWaiting())
   }
@@ -179,7 +179,7 @@ export class Session implements PduSink {
   detach(tasks: readonly Task[]): boolean {
     let clean = true
     if (tasks.some((task) => task.state === TaskState.Waiting))
-      this.#lanes.remove(tasks.filter(({ state }) => state === TaskState.Waiting))
+      this.#lanes.remove(new Set(tasks.filter(({ state }) => state === TaskState.Waiting)))
     const { left } = this.#connection.outbox
     for (const task of tasks) {
       if (task.state === TaskState.Sent && task.direction === Direction.Write && task.sentUpTo > left) clean = false
@@ -413,7 +413,7 @@ export class Session implements PduSink {
 
   #finish(task: Task, outcome: Outcome): void {
     task.outcome = outcome
-    if (task.state >= TaskState.Sent) this.#lanes.ended(task)
+    if (task.state >= TaskState.Sent) this.#lanes.ended(this.#lanes.of(task))
     task.state = TaskState.Idle
     task.done(task)
     this.#tasks.give(task)
@@ -432,7 +432,7 @@ export class Session implements PduSink {
     if (task.state !== TaskState.Orphan || task.tag !== tag) return
     // The rest of its data must not become that of the command it serves next.
     if (this.#current === task) this.#current = null
-    this.#lanes.ended(task)
+    this.#lanes.ended(this.#lanes.of(task))
     this.#tasks.give(task)
   }
 

@@ -1,6 +1,6 @@
 import type { Io } from '@blockbraid/core'
 import { NO_BUFFERS } from '@blockbraid/core'
-import { TaskQueue } from './task-queue.ts'
+import { Lane } from '@blockbraid/wire'
 
 /** Which way a command's data goes. */
 export const Direction = { None: 0, Read: 1, Write: 2 } as const
@@ -41,14 +41,12 @@ const NO_SENSE: Uint8Array = new Uint8Array(0)
 const nobody: TaskDone = () => {}
 
 /** The commands of one logical unit in a session. */
-export class Lane {
-  /** Commands that the target has and has not answered, also those that nobody waits for any more. */
-  sent = 0
-  readonly waiting = new TaskQueue<Task>()
+export class LunLane extends Lane<Task> {
   readonly high: number
   readonly low: number
 
   constructor(high: number, low: number) {
+    super()
     this.high = high
     this.low = low
   }
@@ -78,7 +76,7 @@ export class Task {
   owner: object | null = null
   io: Io | null = null
   /** Of its logical unit, since it was last sent. */
-  lane: Lane | null = null
+  lane: LunLane | null = null
   done: TaskDone = nobody
   tries = 0
 

@@ -3,6 +3,7 @@ import type { ControllerFacts } from '../controller/facts.ts'
 import type { Procedure } from '../nvme/procedure.ts'
 import type { Place } from '../place/place.ts'
 import type { Command } from '../queue/command.ts'
+import type { Share } from '../queue/share.ts'
 
 export type { ControllerFacts }
 
@@ -42,8 +43,10 @@ export interface Association {
   /** The ANA log as it was read last; undefined where the controller has none. */
   readonly anaLog: Uint8Array | undefined
 
-  /** A command of an I/O queue to fill in and `send`; undefined when there are too many. */
-  take(): Command | undefined
+  /** The part that a namespace has in the I/O queues, whatever others leave unanswered; end it when it is used no more. */
+  share(nsid: number): Share
+  /** A command of an I/O queue to fill in and `send`, in the part of its namespace; undefined where none is taken. */
+  take(share?: Share): Command | undefined
   /** Sends it, or lets it wait for room. */
   send(command: Command): void
   /** The commands of `owner` that wait or were sent, orphans too. */

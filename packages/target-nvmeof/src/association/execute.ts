@@ -27,7 +27,6 @@ export function execute(link: Link, submission: Submission, options: ExecuteOpti
     if (signal?.aborted) return reject(aborted(signal))
     if (!link.alive) return reject(failed(submission, false, queue.error))
     const command = queue.take()
-    if (command === undefined) return reject(new BlockError('IO_FAILED', 'too many commands are in flight'))
     const { answers } = queue
     let ended = false
     const settle = (): void => {
@@ -48,6 +47,8 @@ export function execute(link: Link, submission: Submission, options: ExecuteOpti
     const timer = timeout === Infinity ? undefined : clock.after(timeout, late)
     signal?.addEventListener('abort', onAbort)
     fill(command, submission, options.owner)
+    // Commands of the admin queue are few, and each has its time.
+    if (queue.id > 0) command.lane = queue.lanes.ofEntry(submission.sqe)
     const [view] = command.buffers
     command.done = ({ outcome, status, result, resultHigh, received }) => {
       if (ended) return

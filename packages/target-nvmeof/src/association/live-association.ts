@@ -1,6 +1,6 @@
 import type { Clock, SignalOptions } from '@blockbraid/core'
 import { BlockError } from '@blockbraid/core'
-import type { Wire } from '@blockbraid/wire'
+import type { Lane, Wire } from '@blockbraid/wire'
 import { Wakeful } from '@blockbraid/wire'
 import type { BroughtUp } from '../controller/bring-up.ts'
 import { disable, shutDown } from '../controller/enable.ts'
@@ -9,6 +9,7 @@ import type { Procedure } from '../nvme/procedure.ts'
 import type { Place } from '../place/place.ts'
 import type { Command } from '../queue/command.ts'
 import type { QueueOptions } from '../queue/queue.ts'
+import { Share } from '../queue/share.ts'
 import type { Association, AssociationListener, RunOptions } from './association.ts'
 import { Drains } from './drains.ts'
 import { execute } from './execute.ts'
@@ -104,8 +105,20 @@ export class LiveAssociation implements Association {
     for (const { queue } of this.#links) queue.mark()
   }
 
-  take(): Command | undefined {
-    return this.error === undefined ? this.#idlest()?.queue.take() : undefined
+  share(nsid: number): Share {
+    return new Share(
+      this.#io().map(({ queue }) => queue),
+      nsid,
+    )
+  }
+
+  take(share?: Share): Command | undefined {
+    const link = this.error === undefined ? this.#idlest() : undefined
+    if (link === undefined) return undefined
+    const { queue } = link
+    const command = queue.take()
+    if (share !== undefined) command.lane = share.lanes[queue.id] as Lane<Command>
+    return command
   }
 
   send(command: Command): void {

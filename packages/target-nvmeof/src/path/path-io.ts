@@ -6,6 +6,7 @@ import type { Verdict } from '../nvme/status.ts'
 import { Action, judge, News, retryDelay } from '../nvme/status.ts'
 import type { Command } from '../queue/command.ts'
 import { Direction, Outcome } from '../queue/command.ts'
+import type { Share } from '../queue/share.ts'
 import { fillCommand } from './io-command.ts'
 import type { CommandHost } from './path-commands.ts'
 import { CUT, MAX_RETRIES, sendRange } from './path-commands.ts'
@@ -20,6 +21,7 @@ export interface IoHost {
   /** Whose commands they are. */
   readonly path: Reviewed
   readonly nsid: number
+  readonly share: Share
   /** CRDT1 to 3, milliseconds. */
   readonly retryDelays: readonly number[]
   readonly review: Review
@@ -39,6 +41,7 @@ const MAX_PAUSES = 8
 export class PathIo {
   readonly #host: IoHost
   readonly #association: Association
+  readonly #share: Share
   readonly #review: Review
   readonly #waiting: WaitingIos
   #refused: Io[] = []
@@ -49,6 +52,7 @@ export class PathIo {
   constructor(host: IoHost) {
     this.#host = host
     this.#association = host.association
+    this.#share = host.share
     this.#review = host.review
     this.#waiting = new WaitingIos(host.clock)
   }
@@ -89,7 +93,7 @@ export class PathIo {
     const { op } = io
     if (op === IoOp.Trim || op === IoOp.WriteZeroes) return this.#startRange(io)
     const association = this.#association
-    const command = association.take()
+    const command = association.take(this.#share)
     if (command === undefined) return this.#host.clock.defer(() => io.done(io, ELSEWHERE))
     command.owner = this.#host.path
     command.done = this.#onDone

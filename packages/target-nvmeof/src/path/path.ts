@@ -21,6 +21,7 @@ import { nvmeCommands } from '../nvme/command-set.ts'
 import { decodeController } from '../nvme/controller-data.ts'
 import type { Completion } from '../nvme/procedure.ts'
 import { News } from '../nvme/status.ts'
+import type { Share } from '../queue/share.ts'
 import type { Asker } from '../unit/ask.ts'
 import type { CommandHost } from './path-commands.ts'
 import { sendByHand } from './path-commands.ts'
@@ -71,6 +72,7 @@ export class NvmePath implements Path {
   readonly #host: PathHost
   readonly #link: PathLink
   readonly #association: Association
+  readonly #share: Share
   readonly #at: string
   readonly #review: Review
   readonly #poll: Poll
@@ -97,6 +99,7 @@ export class NvmePath implements Path {
     this.#host = host
     this.#link = link
     this.#association = association
+    this.#share = association.share(nsid)
     this.id = id
     this.volume = identity.volume
     this.product = controller.model
@@ -144,6 +147,7 @@ export class NvmePath implements Path {
       association,
       path: this,
       nsid,
+      share: this.#share,
       retryDelays,
       review,
       commands,
@@ -289,6 +293,7 @@ export class NvmePath implements Path {
     if (this.#io.hasJobs) await new Promise<void>((resolve) => this.#io.onIdle(resolve))
     this.#fencedBy = await this.#link.fenced(this)
     this.#association.listeners.delete(this.#listener)
+    this.#share.end()
     this.#link.release()
     this.#host.gone(this)
   }

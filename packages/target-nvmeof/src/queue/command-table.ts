@@ -1,8 +1,5 @@
 import { Command } from './command.ts'
 
-// More wait for no queue.
-const MAX_COMMANDS = 0x8000
-
 /** Every command of a queue, found by CID as long as the controller has it. */
 export class CommandTable {
   readonly all: Command[] = []
@@ -30,13 +27,13 @@ export class CommandTable {
     this.#free = Uint16Array.from({ length: places }, (_, place) => place)
   }
 
-  /** Whether the controller may have one more. */
-  get hasRoom(): boolean {
-    return this.sent < this.#places.length
+  /** How many more the controller may have. */
+  get room(): number {
+    return this.#places.length - this.sent
   }
 
-  /** An idle command, or undefined when there are too many. */
-  take(): Command | undefined {
+  /** An idle command: as many as are wanted, as each is that of a caller, or has one of the places. */
+  take(): Command {
     const command = this.#idle
     if (command !== null) {
       this.busy++
@@ -44,7 +41,6 @@ export class CommandTable {
       command.next = null
       return command
     }
-    if (this.all.length === MAX_COMMANDS) return undefined
     this.busy++
     const made = new Command(this.#queue)
     this.all.push(made)

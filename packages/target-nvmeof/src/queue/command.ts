@@ -1,5 +1,6 @@
 import type { Io } from '@blockbraid/core'
 import { NO_BUFFERS } from '@blockbraid/core'
+import type { Lane } from '@blockbraid/wire'
 import { SQE_LENGTH } from '../nvme/procedure.ts'
 
 /** Which way a command's data goes. */
@@ -59,6 +60,8 @@ export class Command {
   /** Path or call that it belongs to. */
   owner: object | null = null
   io: Io | null = null
+  /** Of its namespace, in its queue; null until it is sent: that of commands of no namespace. */
+  lane: Lane<Command> | null = null
   done: CommandDone = nobody
   tries = 0
 
@@ -120,6 +123,7 @@ export class Command {
     this.buffers = NO_BUFFERS
     this.io = null
     this.owner = null
+    this.lane = null
     this.done = nobody
     this.tries = 0
     this.lends = false

@@ -1,5 +1,5 @@
 import { BlockError, NO_BUFFERS } from '@blockbraid/core'
-import type { Outbox } from '@blockbraid/wire'
+import type { Lane, Outbox } from '@blockbraid/wire'
 import type { Agreed } from '../pdu/agreed.ts'
 import type { ConnectionRequest } from '../pdu/encode.ts'
 import { icReq, termReq } from '../pdu/encode.ts'
@@ -8,10 +8,10 @@ import { PduWriter } from '../pdu/writer.ts'
 import type { Command } from './command.ts'
 import { CommandState, Direction, Outcome } from './command.ts'
 import { CommandTable } from './command-table.ts'
+import { NamespaceLanes } from './namespace-lanes.ts'
 import type { ReceiverHost } from './receiver.ts'
 import { Receiver } from './receiver.ts'
 import { Sender } from './sender.ts'
-import { WaitingCommands } from './waiting.ts'
 
 /** Who has a {@link Queue}. */
 export interface QueueHost {
@@ -52,6 +52,8 @@ export class Queue implements ReceiverHost {
   onEnd: (() => void) | null = null
   /** Why it has ended. */
   error: BlockError | undefined
+  /** Who may have its entries: what a namespace leaves unanswered must not take all. */
+  readonly lanes = new NamespaceLanes()
   readonly #outbox: Outbox
   readonly #host: QueueHost
   readonly #connection: ConnectionRequest
@@ -59,7 +61,6 @@ export class Queue implements ReceiverHost {
   readonly #writer: PduWriter
   readonly #sender: Sender
   readonly #table: CommandTable
-  readonly #waiting = new WaitingCommands()
   #agreed = false
   #marks = 0
   /** Writes that were answered before all of their data had left. */
@@ -84,7 +85,7 @@ export class Queue implements ReceiverHost {
   /** Bytes of `chunk` from `start` to `end` have come. Returns whether they must stay, as views of them were kept. */
   push(chunk: Buffer, start: number, end: number): boolean {
     const keeps = this.#receiver.push(chunk, start, end)
-    if (this.#waiting.head !== null) this.#pump()
+    if (this.lanes.waiting > 0) this.#pump()
     return keeps
   }
 
@@ -104,17 +105,21 @@ export class Queue implements ReceiverHost {
     return this.#early.length > 0
   }
 
-  /** A command to fill in and `send`; undefined when there are too many. */
-  take(): Command | undefined {
+  /** A command to fill in and `send`. */
+  take(): Command {
     return this.#table.take()
   }
 
   /** Sends a command, or lets it wait for room: for ever where the queue has ended, until `refuseWaiting`. */
   send(command: Command): void {
     command.rewind()
-    if (this.#agreed && this.#waiting.head === null && this.#table.hasRoom) return this.#transmit(command)
+    const { lanes } = this
+    const lane = command.lane ?? lanes.common
+    command.lane = lane
+    if (this.#agreed && lanes.waiting === 0 && lanes.mayGo(lane, this.#table.room)) return this.#transmit(command, lane)
     command.state = CommandState.Waiting
-    this.#waiting.push(command)
+    lanes.push(lane, command)
+    this.#pump()
   }
 
   /** The commands of `owner` that wait or were sent, orphans too. */
@@ -138,7 +143,7 @@ export class Queue implements ReceiverHost {
    */
   detach(commands: readonly Command[]): boolean {
     if (commands.some(({ state }) => state === CommandState.Waiting)) {
-      this.#waiting.remove(new Set(commands.filter(({ state }) => state === CommandState.Waiting)))
+      this.lanes.remove(new Set(commands.filter(({ state }) => state === CommandState.Waiting)))
     }
     const { left } = this.#outbox
     const clean = !commands.some(
@@ -171,8 +176,8 @@ export class Queue implements ReceiverHost {
 
   /** Ends the commands that wait, as never sent. Those that `done` sends meanwhile wait on. */
   refuseWaiting(): void {
-    for (let { count } = this.#waiting; count > 0; count--) {
-      const command = this.#waiting.shift()
+    for (let { waiting } = this.lanes; waiting > 0; waiting--) {
+      const command = this.lanes.shift()
       if (command === null) return
       this.#finish(command, Outcome.NotSent)
     }
@@ -184,15 +189,16 @@ export class Queue implements ReceiverHost {
   }
 
   #pump(): void {
-    while (this.#agreed && this.#table.hasRoom) {
-      const command = this.#waiting.shift()
+    while (this.#agreed) {
+      const command = this.lanes.next(this.#table.room)
       if (command === null) return
-      this.#transmit(command)
+      this.#transmit(command, command.lane as Lane<Command>)
     }
   }
 
-  #transmit(command: Command): void {
+  #transmit(command: Command, lane: Lane<Command>): void {
     this.#table.enter(command)
+    this.lanes.began(lane)
     command.mark = this.#marks
     if (command.direction === Direction.Read) this.#receiver.expect(command.length)
     this.#sender.command(command)
@@ -263,7 +269,7 @@ export class Queue implements ReceiverHost {
   }
 
   #finish(command: Command, outcome: Outcome): void {
-    if (command.state >= CommandState.Sent) this.#table.leave(command)
+    if (command.state >= CommandState.Sent) this.#leave(command)
     command.state = CommandState.Idle
     command.outcome = outcome
     command.done(command)
@@ -283,8 +289,13 @@ export class Queue implements ReceiverHost {
   }
 
   #forget(command: Command): void {
-    this.#table.leave(command)
+    this.#leave(command)
     this.#table.give(command)
     if (this.onEnd !== null) this.onEnd()
+  }
+
+  #leave(command: Command): void {
+    this.#table.leave(command)
+    this.lanes.ended(command.lane as Lane<Command>)
   }
 }

@@ -1,4 +1,5 @@
 import { put16le, put32le } from '@blockbraid/wire'
+import { FABRICS } from '../nvme/opcode.ts'
 import { SQE_LENGTH } from '../nvme/procedure.ts'
 import { putData } from '../pdu/encode.ts'
 import { HeaderLength, PduFlag, PduType } from '../pdu/opcode.ts'
@@ -12,7 +13,6 @@ const FUSE = 0x03
 // SGL descriptors (NVMe Base 2.1 §4.3.2): data block with an offset in the capsule; transport data block.
 const IN_CAPSULE = 0x01
 const BY_TRANSPORT = 0x5a
-const FABRICS = 0x7f
 // Every controller takes so much with a command of fabrics (NVMe/TCP Transport 1.1 §3.3).
 const FABRICS_IN_CAPSULE = 8192
 

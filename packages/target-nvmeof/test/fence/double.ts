@@ -12,6 +12,7 @@ import type { Completion, Procedure, Submission } from '../../src/nvme/procedure
 import type { Place } from '../../src/place/place.ts'
 import { portalOf } from '../../src/place/portal.ts'
 import { Command, CommandState } from '../../src/queue/command.ts'
+import { Share } from '../../src/queue/share.ts'
 
 export const place: Place = {
   hostNqn: 'nqn.2014-08.org.nvmexpress:uuid:11111111-2222-3333-4444-555555555555',
@@ -104,6 +105,10 @@ export class DoubleAssociation implements Association {
   /** It ends by itself. */
   lose(): void {
     this.drop(new Broken('CONNECT_FAILED', 'cut by the test'))
+  }
+
+  share(): Share {
+    return new Share([], 1)
   }
 
   take(): undefined {

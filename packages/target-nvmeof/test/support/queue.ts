@@ -100,12 +100,19 @@ export function start(
   queue: Queue,
   direction: Direction,
   data: Buffer | number = 0,
-  options: { owner?: object; opcode?: number; atMost?: boolean; onEnd?: (command: Command) => void } = {},
+  options: {
+    owner?: object
+    nsid?: number
+    opcode?: number
+    atMost?: boolean
+    onEnd?: (command: Command) => void
+  } = {},
 ): Running {
   const command = queue.take()
   if (command === undefined) throw new Error('no command is left')
-  const { owner = queue, opcode, atMost = false, onEnd } = options
+  const { owner = queue, nsid, opcode, atMost = false, onEnd } = options
   command.owner = owner
+  if (nsid !== undefined) command.lane = queue.lanes.of(nsid)
   command.sqe.fill(0)
   command.sqe[0] = opcode ?? (direction === Direction.Write ? 1 : 2)
   command.direction = direction

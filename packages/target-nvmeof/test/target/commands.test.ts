@@ -162,3 +162,14 @@ test('a namespace that hangs holds up no other one, and its path is closed with 
   // Nothing else proves it: what is beside it on that controller ends with it, and is connected to anew.
   expect(other.failure).toBeDefined()
 })
+
+test('a namespace that hangs with more than the queue takes leaves room to one that was idle until then', async () => {
+  const { array, open } = await bed({ sizes: ['1MiB', '1MiB'], array: { ports: [{}] } })
+  const [one, other] = [await open(0, 1), await open(0, 2)]
+  array.faults.command({ opcode: WRITE, nsid: 1, hangs: true })
+  const stuck = Array.from({ length: 300 }, () => write(one, 1))
+  const rest = await Promise.all(Array.from({ length: 100 }, () => write(other, 2)))
+  expect(rest.every((status) => status === OK)).toBe(true)
+  await one.close()
+  expect((await Promise.all(stuck)).every(isPathError)).toBe(true)
+})

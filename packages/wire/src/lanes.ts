@@ -1,0 +1,101 @@
+import type { Linked } from './chain.ts'
+import { Chain } from './chain.ts'
+
+// So much is for lanes that have little sent, or one place for each, but a quarter of all at most.
+const RESERVE = 16
+
+/** The commands of one unit among those that share a window, or a queue. */
+export class Lane<Item extends Linked<Item>> {
+  /** Commands that were sent and have not ended, also those that nobody waits for any more. */
+  sent = 0
+  /** How many may send commands in it. */
+  users = 0
+  /** Commands that wait for a place, in order. */
+  readonly waiting = new Chain<Item>()
+}
+
+/**
+ * Shares places that are few between lanes, in turn: what one of them does not get answered must not take all. Which places
+ * there are, and who is in them, its owner knows.
+ */
+export class Lanes<Item extends Linked<Item>> {
+  /** Commands that wait for a place. */
+  waiting = 0
+  #sent = 0
+  // Those that somebody may send in, or has something in.
+  #count = 0
+  // Those in which commands wait.
+  #queue: Lane<Item>[] = []
+
+  /** Somebody may send commands in a lane from now on: it has its part, and has it before it has sent any. */
+  open(lane: Lane<Item>): void {
+    if (lane.users++ === 0 && lane.sent === 0) this.#count++
+  }
+
+  /** Somebody sends no more; its part goes to the others when the last of what it has sent has ended. */
+  close(lane: Lane<Item>): void {
+    if (--lane.users === 0 && lane.sent === 0) this.#count--
+  }
+
+  /** Whether a command may go where there is room for so many. */
+  mayGo(lane: Lane<Item>, room: number): boolean {
+    if (room <= 0) return false
+    const others = this.#count - 1
+    if (lane.sent === 0 || others === 0) return true
+    const reserve = Math.min(Math.max(RESERVE, others), (this.#sent + room) >> 2)
+    // Where the reserve is touched, one of them at least has more than a part of it: it is for the others.
+    return room > reserve || (lane.sent + 1) * others <= reserve
+  }
+
+  /** A command of a lane was sent. */
+  began(lane: Lane<Item>): void {
+    if (lane.sent++ === 0 && lane.users === 0) this.#count++
+    this.#sent++
+  }
+
+  /** A command of a lane that was sent has ended. */
+  ended(lane: Lane<Item>): void {
+    if (--lane.sent === 0 && lane.users === 0) this.#count--
+    this.#sent--
+  }
+
+  /** A command of a lane waits for a place. */
+  push(lane: Lane<Item>, item: Item): void {
+    if (lane.waiting.head === null) this.#queue.push(lane)
+    lane.waiting.push(item)
+    this.waiting++
+  }
+
+  /** The next command that may go; null: none may. */
+  next(room: number): Item | null {
+    if (room <= 0) return null
+    const queue = this.#queue
+    for (let index = 0; index < queue.length; index++) {
+      if (this.mayGo(queue[index] as Lane<Item>, room)) return this.#shift(index)
+    }
+    return null
+  }
+
+  /** Any command that waits; null: none does. */
+  shift(): Item | null {
+    return this.#queue.length === 0 ? null : this.#shift(0)
+  }
+
+  #shift(index: number): Item | null {
+    const queue = this.#queue
+    const lane = queue[index] as Lane<Item>
+    const item = lane.waiting.shift()
+    this.waiting--
+    const last = queue.length - 1
+    for (let at = index; at < last; at++) queue[at] = queue[at + 1] as Lane<Item>
+    if (lane.waiting.head === null) queue.pop()
+    else queue[last] = lane
+    return item
+  }
+
+  /** Takes commands that wait out. */
+  remove(items: ReadonlySet<Item>): void {
+    for (const { waiting } of this.#queue) this.waiting -= waiting.remove(items)
+    this.#queue = this.#queue.filter(({ waiting }) => waiting.head !== null)
+  }
+}
