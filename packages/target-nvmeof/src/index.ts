@@ -4,6 +4,8 @@
  */
 export type { DhchapGroup, DhchapHash } from './auth/algorithms.ts'
 export type { DhchapCredentials } from './auth/credentials.ts'
+export type { AdvertisedController, AdvertisedOptions } from './discovery/advertised.ts'
+export { advertised } from './discovery/advertised.ts'
 export type { ControllerInstance, LogOptions } from './nvme/admin.ts'
 export {
   abort,

@@ -10,6 +10,8 @@ import { print, UsageError } from '../terminal/terminal.ts'
 /** Target plugin by scheme of an address. */
 const schemes: Readonly<Record<string, string>> = { memory: 'memory', iscsi: 'iscsi', 'nvme-tcp': 'nvmeof' }
 
+type Options = Readonly<Record<string, unknown>>
+
 /** `blockbraid discover URL...`: volumes at addresses, without an agent. */
 export async function discover(
   terminal: Terminal,
@@ -52,7 +54,7 @@ async function discoverAt(url: URL, { folder, interrupted }: Terminal) {
   const module = await loadModule('target', { use, options: {} }, folder)
   const fromUrl = module['fromUrl']
   if (typeof fromUrl !== 'function') throw new Error(`target ${use} takes no addresses: it exports no fromUrl`)
-  const options = fromUrl(url) as Readonly<Record<string, unknown>>
+  const options = (url.host === '' && (await advertisedTo(module, interrupted))) || (fromUrl(url) as Options)
   const target = await loadTarget({ use, options }, folder, systemHost)
   const { hide: withoutSecrets } = hiderOf(options)
   const notes: DiscoveryNote[] = []
@@ -65,6 +67,20 @@ async function discoverAt(url: URL, { folder, interrupted }: Terminal) {
   } finally {
     await target.close({ signal: interrupted })
   }
+}
+
+/** Options for what a target finds by itself where no host is named; undefined: it finds nothing by itself. */
+async function advertisedTo(
+  module: Readonly<Record<string, unknown>>,
+  signal: AbortSignal,
+): Promise<Options | undefined> {
+  const { advertised } = module
+  if (typeof advertised !== 'function') return undefined
+  const found = (await advertised({ signal })) as readonly { readonly portals: readonly string[] }[]
+  // The addresses of one may lead to different links: each is tried.
+  const portals = found.flatMap((one) => one.portals)
+  if (portals.length === 0) throw new Error('no discovery controller is advertised by multicast DNS; name a host')
+  return { portals }
 }
 
 function lineOf({ place, text }: DiscoveryNote): string {
