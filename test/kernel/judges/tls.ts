@@ -1,7 +1,8 @@
 // tlshd, which does the handshakes of TLS for the kernel, and the keyring that it finds keys in.
 import { createHmac, hkdfSync } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { until } from '../guest/wait.ts'
 import { daemon, judge, openRoot, ROOT } from './root.ts'
 
 let started: Promise<void> | undefined
@@ -22,6 +23,18 @@ async function run(): Promise<void> {
   writeFileSync(join(ROOT, 'etc/tlshd.conf'), '[debug]\nloglevel=1\ntls=0\nnl=0\n\n[authenticate]\nkeyrings=.nvme\n')
   const said = daemon('tlshd', ['--stderr'])
   words = () => said.words
+  // Until it is there the kernel refuses each handshake.
+  await until('tlshd hears of handshakes', hearsOfHandshakes)
+}
+
+/** Whether a generic netlink socket is a member of a group: nothing else in the machine has one. */
+function hearsOfHandshakes(): boolean {
+  const GENERIC = '16'
+  const rows = readFileSync('/proc/net/netlink', 'utf8').split('\n').slice(1)
+  return rows.some((row) => {
+    const [, protocol, , groups] = row.split(/\s+/)
+    return protocol === GENERIC && groups !== '00000000'
+  })
 }
 
 /** A key as both sides of a pair have it (NVMe/TCP Transport 1.1 §3.6.1). */
