@@ -1,7 +1,8 @@
 import { createHmac } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { isQualifiedName, qualifiedName, wrong } from './check.ts'
+import { wrongOption } from '@blockbraid/wire'
+import { isQualifiedName, qualifiedName } from './check.ts'
 
 /** Who a host is to a subsystem: name and identifier belong together, and a subsystem refuses one with two partners. */
 export interface HostIdentity {
@@ -82,7 +83,7 @@ function uuidIn(nqn: string): string | undefined {
 function uuid(field: string, value: unknown): string {
   const lower = typeof value === 'string' ? value.toLowerCase() : ''
   if (UUID.test(lower) && lower !== NIL) return lower
-  throw wrong(field, value, 'a UUID such as 6b1d2c58-0b6e-4f0b-9d0e-1f5a7c9e2d34, not all of it 0')
+  throw wrongOption(field, value, 'a UUID such as 6b1d2c58-0b6e-4f0b-9d0e-1f5a7c9e2d34, not all of it 0')
 }
 
 function firstLine(text: string): string {

@@ -1,15 +1,15 @@
 import type { BlockList } from 'node:net'
 import { isIP } from 'node:net'
+import { flagOption, integerOption, networksOf, textOption, wrongOption } from '@blockbraid/wire'
 import type { Dhchap, DhchapCredentials } from '../auth/credentials.ts'
 import { dhchapOf } from '../auth/credentials.ts'
 import type { Portal } from '../place/portal.ts'
 import { DISCOVERY_PORT, NVME_PORT, parsePortal } from '../place/portal.ts'
 import type { TlsKeys, TlsOptions } from '../tls/psk.ts'
 import { tlsKeysOf } from '../tls/psk.ts'
-import { DISCOVERY_NQN, flag, integer, qualifiedName, text, wrong } from './check.ts'
+import { DISCOVERY_NQN, qualifiedName } from './check.ts'
 import type { HostIdentity } from './host-identity.ts'
 import { hostIdentity } from './host-identity.ts'
-import { networksOf } from './networks.ts'
 
 /** Options of {@link nvmeof}. Times are milliseconds, lengths bytes. */
 export interface NvmeofOptions {
@@ -126,11 +126,11 @@ export function resolveOptions(options: NvmeofOptions): Resolved {
   }
   const { localAddress } = options
   if (localAddress !== undefined && (typeof localAddress !== 'string' || isIP(localAddress) === 0)) {
-    throw wrong('localAddress', localAddress, 'an IP address of this host')
+    throw wrongOption('localAddress', localAddress, 'an IP address of this host')
   }
   const subsystem = options.subsystem === undefined ? undefined : qualifiedName('subsystem', options.subsystem)
   if (subsystem === DISCOVERY_NQN) {
-    throw wrong(
+    throw wrongOption(
       'subsystem',
       subsystem,
       'the name of one with namespaces; leave it out to have all that discovery tells of',
@@ -145,10 +145,10 @@ export function resolveOptions(options: NvmeofOptions): Resolved {
     portals,
     subsystem,
     namespaces: options.namespaces === undefined ? undefined : namespacesOf(options.namespaces),
-    name: options.name === undefined ? (portals[0] as Portal).address : text('name', options.name),
+    name: options.name === undefined ? (portals[0] as Portal).address : textOption('name', options.name),
     ...host,
-    headerDigest: flag('headerDigest', options.headerDigest ?? false),
-    dataDigest: flag('dataDigest', options.dataDigest ?? false),
+    headerDigest: flagOption('headerDigest', options.headerDigest ?? false),
+    dataDigest: flagOption('dataDigest', options.dataDigest ?? false),
     localAddress,
     toldPortals: networksOf(options.toldPortals ?? true),
     dhchap: options.dhchap === undefined ? undefined : dhchapOf('dhchap', options.dhchap),
@@ -156,7 +156,7 @@ export function resolveOptions(options: NvmeofOptions): Resolved {
     ...(Object.fromEntries(
       Object.entries(numbers).map(([field, [least, most, otherwise]]) => [
         field,
-        integer(field, options[field as keyof typeof numbers] ?? otherwise, least, most),
+        integerOption(field, options[field as keyof typeof numbers] ?? otherwise, least, most),
       ]),
     ) as Record<keyof typeof numbers, number>),
   }
@@ -164,18 +164,19 @@ export function resolveOptions(options: NvmeofOptions): Resolved {
 
 function portalsOf(value: unknown, port: number): readonly Portal[] {
   if (!Array.isArray(value) || value.length === 0) {
-    throw wrong('portals', value, 'a list of at least one host:port, such as ["192.0.2.1:4420"]')
+    throw wrongOption('portals', value, 'a list of at least one host:port, such as ["192.0.2.1:4420"]')
   }
   const portals = new Map<string, Portal>()
   for (const [index, item] of value.entries()) {
     const portal = typeof item === 'string' ? parsePortal(item, port) : undefined
-    if (portal === undefined) throw wrong(`portals[${index}]`, item, 'host, host:port or [v6]:port')
+    if (portal === undefined) throw wrongOption(`portals[${index}]`, item, 'host, host:port or [v6]:port')
     portals.set(portal.address, portal)
   }
   return [...portals.values()]
 }
 
 function namespacesOf(value: unknown): readonly number[] {
-  if (!Array.isArray(value) || value.length === 0) throw wrong('namespaces', value, 'a list of at least one number')
-  return value.map((nsid, index) => integer(`namespaces[${index}]`, nsid, 1, 0xffff_fffe))
+  if (!Array.isArray(value) || value.length === 0)
+    throw wrongOption('namespaces', value, 'a list of at least one number')
+  return value.map((nsid, index) => integerOption(`namespaces[${index}]`, nsid, 1, 0xffff_fffe))
 }

@@ -1,5 +1,5 @@
+import { flagOption, textOption, wrongOption } from '@blockbraid/wire'
 import type { ChapAlgorithm, ChapOptions } from '../../login/chap.ts'
-import { flag, text, wrong } from './check.ts'
 
 /** Names and secrets for CHAP (RFC 7143 §12.1). */
 export interface ChapCredentials {
@@ -40,11 +40,11 @@ export function chapOf(field: string, value: ChapCredentials): ChapOptions {
   const { user, secret: ours, algorithms, target } = value
   const isList = Array.isArray(algorithms) && algorithms.length > 0
   if (algorithms !== undefined && !(isList && algorithms.every((one) => ALGORITHMS.includes(one)))) {
-    throw wrong(`${field}.algorithms`, algorithms, `a list of ${ALGORITHMS.join(', ')}`)
+    throw wrongOption(`${field}.algorithms`, algorithms, `a list of ${ALGORITHMS.join(', ')}`)
   }
-  const allowShort = flag(`${field}.allowShort`, value.allowShort ?? false)
+  const allowShort = flagOption(`${field}.allowShort`, value.allowShort ?? false)
   const chap = {
-    user: text(`${field}.user`, user),
+    user: textOption(`${field}.user`, user),
     secret: secret(`${field}.secret`, ours),
     ...(algorithms === undefined ? USUAL : { algorithms }),
     fault: allowShort
@@ -59,7 +59,7 @@ export function chapOf(field: string, value: ChapCredentials): ChapOptions {
     ...chap,
     target: {
       secret: theirs,
-      ...(target.user === undefined ? {} : { user: text(`${field}.target.user`, target.user) }),
+      ...(target.user === undefined ? {} : { user: textOption(`${field}.target.user`, target.user) }),
     },
   }
 }

@@ -1,10 +1,11 @@
-import { BlockList, isIP } from 'node:net'
+import { type BlockList, isIP } from 'node:net'
 import { hostname } from 'node:os'
+import { flagOption, integerOption, networksOf, textOption, wrongOption } from '@blockbraid/wire'
 import type { ChapOptions } from '../../login/chap.ts'
 import type { OperationalOptions } from '../../login/keys.ts'
 import type { Portal } from '../place/portal.ts'
 import { parsePortal } from '../place/portal.ts'
-import { flag, integer, iscsiName, text, wrong } from './check.ts'
+import { iscsiName } from './check.ts'
 import type { ChapCredentials } from './credentials.ts'
 import { chapOf } from './credentials.ts'
 import { initiatorOf, machineInitiator } from './machine.ts'
@@ -152,16 +153,16 @@ export function resolveOptions(options: IscsiOptions): Resolved {
   const portals = portalsOf(options.portals)
   const chap = options.chap === undefined ? undefined : chapOf('chap', options.chap)
   const { discoveryChap, isid = 'stable', fence = 'session', localAddress } = options
-  if (isid !== 'stable' && isid !== 'random') throw wrong('isid', isid, 'stable or random')
-  if (fence !== 'session' && fence !== 'lun-reset') throw wrong('fence', fence, 'session or lun-reset')
+  if (isid !== 'stable' && isid !== 'random') throw wrongOption('isid', isid, 'stable or random')
+  if (fence !== 'session' && fence !== 'lun-reset') throw wrongOption('fence', fence, 'session or lun-reset')
   if (localAddress !== undefined && (typeof localAddress !== 'string' || isIP(localAddress) === 0)) {
-    throw wrong('localAddress', localAddress, 'an IP address of this host')
+    throw wrongOption('localAddress', localAddress, 'an IP address of this host')
   }
   const resolved = {
     portals,
     target: options.target === undefined ? undefined : iscsiName('target', options.target),
     luns: options.luns === undefined ? undefined : lunsOf(options.luns),
-    name: options.name === undefined ? (portals[0] as Portal).address : text('name', options.name),
+    name: options.name === undefined ? (portals[0] as Portal).address : textOption('name', options.name),
     initiator: iscsiName('initiator', options.initiator ?? machineInitiator() ?? initiatorOf(hostname())),
     chap,
     discoveryChap:
@@ -176,62 +177,48 @@ export function resolveOptions(options: IscsiOptions): Resolved {
     ...(Object.fromEntries(
       Object.entries(numbers).map(([field, [least, most, otherwise]]) => [
         field,
-        integer(field, options[field as keyof typeof numbers] ?? otherwise, least, most),
+        integerOption(field, options[field as keyof typeof numbers] ?? otherwise, least, most),
       ]),
     ) as Record<keyof typeof numbers, number>),
     ...(Object.fromEntries(
       Object.entries(flags).map(([field, otherwise]) => [
         field,
-        flag(field, options[field as keyof typeof flags] ?? otherwise),
+        flagOption(field, options[field as keyof typeof flags] ?? otherwise),
       ]),
     ) as Record<keyof typeof flags, boolean>),
   }
   // Some targets, tgt for one, send wrong bytes where segments end amid a word.
   if (resolved.maxRecvDataSegmentLength % 4 !== 0) {
-    throw wrong('maxRecvDataSegmentLength', resolved.maxRecvDataSegmentLength, 'a multiple of 4')
+    throw wrongOption('maxRecvDataSegmentLength', resolved.maxRecvDataSegmentLength, 'a multiple of 4')
   }
   if (resolved.firstBurstLength > resolved.maxBurstLength) {
-    throw wrong('firstBurstLength', resolved.firstBurstLength, `at most maxBurstLength, ${resolved.maxBurstLength}`)
+    throw wrongOption(
+      'firstBurstLength',
+      resolved.firstBurstLength,
+      `at most maxBurstLength, ${resolved.maxBurstLength}`,
+    )
   }
   return resolved
 }
 
 function portalsOf(value: unknown): readonly Portal[] {
   if (!Array.isArray(value) || value.length === 0) {
-    throw wrong('portals', value, 'a list of at least one host:port, such as ["192.0.2.1:3260"]')
+    throw wrongOption('portals', value, 'a list of at least one host:port, such as ["192.0.2.1:3260"]')
   }
   const portals = new Map<string, Portal>()
   for (const [index, item] of value.entries()) {
     const portal = typeof item === 'string' ? parsePortal(item) : undefined
     // Before an @ there may be a secret, as in an address of the command line.
     const shown = typeof item === 'string' ? item.slice(item.lastIndexOf('@') + 1) : item
-    if (portal === undefined) throw wrong(`portals[${index}]`, shown, 'host, host:port or [v6]:port')
+    if (portal === undefined) throw wrongOption(`portals[${index}]`, shown, 'host, host:port or [v6]:port')
     portals.set(portal.address, portal)
   }
   return [...portals.values()]
 }
 
 function lunsOf(value: unknown): readonly number[] {
-  if (!Array.isArray(value) || value.length === 0) throw wrong('luns', value, 'a list of at least one number')
-  return value.map((lun, index) => integer(`luns[${index}]`, lun, 0, 0xff_ffff))
-}
-
-function networksOf(value: unknown): boolean | BlockList {
-  const right = 'true, false, or a list of networks such as ["192.0.2.0/24"]'
-  if (typeof value === 'boolean') return value
-  if (!Array.isArray(value) || value.length === 0) throw wrong('toldPortals', value, right)
-  const networks = new BlockList()
-  for (const [index, item] of value.entries()) {
-    const [address = '', length, ...rest] = typeof item === 'string' ? item.split('/') : []
-    const family = isIP(address)
-    const longest = family === 6 ? 128 : 32
-    const bits = length === undefined ? longest : /^\d{1,3}$/.test(length) ? Number(length) : -1
-    if (family === 0 || rest.length > 0 || bits < 0 || bits > longest) {
-      throw wrong(`toldPortals[${index}]`, item, 'an address, or a network such as 192.0.2.0/24')
-    }
-    networks.addSubnet(address, bits, family === 6 ? 'ipv6' : 'ipv4')
-  }
-  return networks
+  if (!Array.isArray(value) || value.length === 0) throw wrongOption('luns', value, 'a list of at least one number')
+  return value.map((lun, index) => integerOption(`luns[${index}]`, lun, 0, 0xff_ffff))
 }
 
 // YAML takes 0xabc for a number.
@@ -240,12 +227,12 @@ function reservationKey(value: unknown): string {
   if (typeof text === 'string' && /^0x[0-9a-f]{1,16}$/i.test(text) && !/^0x0+$/.test(text)) {
     return `0x${text.slice(2).toLowerCase().padStart(16, '0')}`
   }
-  throw wrong('registerKey', value, 'a text such as "0xabcd": 0x and up to 16 hex digits, not all of them 0')
+  throw wrongOption('registerKey', value, 'a text such as "0xabcd": 0x and up to 16 hex digits, not all of them 0')
 }
 
 function digest(field: string, value: DigestOption = false): readonly ('None' | 'CRC32C')[] {
   if (value === true) return ['CRC32C']
   if (value === false) return ['None']
   if (value === 'prefer') return ['CRC32C', 'None']
-  throw wrong(field, value, 'true, false or prefer')
+  throw wrongOption(field, value, 'true, false or prefer')
 }
