@@ -169,7 +169,9 @@ function portalsOf(value: unknown, port: number): readonly Portal[] {
   const portals = new Map<string, Portal>()
   for (const [index, item] of value.entries()) {
     const portal = typeof item === 'string' ? parsePortal(item, port) : undefined
-    if (portal === undefined) throw wrongOption(`portals[${index}]`, item, 'host, host:port or [v6]:port')
+    // Before an @ there may be a secret, as in an address of the command line.
+    const shown = typeof item === 'string' ? item.slice(item.lastIndexOf('@') + 1) : item
+    if (portal === undefined) throw wrongOption(`portals[${index}]`, shown, 'host, host:port or [v6]:port')
     portals.set(portal.address, portal)
   }
   return [...portals.values()]

@@ -89,4 +89,9 @@ describe('an address nvme-tcp:', () => {
   ])('%s is refused: %s', (text, message) => {
     expect(() => read(text)).toThrow(message)
   })
+
+  it('show nothing of what stands before an @ in a portal', () => {
+    const resolve = () => resolveOptions({ portals: ['alice%hunter2@192.0.2.1'] })
+    expect(resolve).toThrow(/portals\[0\] is "192\.0\.2\.1"; it must be host/)
+  })
 })
