@@ -5,13 +5,16 @@ import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { delimiter, join, relative } from 'node:path'
+import { stripVTControlCharacters } from 'node:util'
 import { type Suite, suites } from './suites.ts'
 
 interface Outcome {
   readonly suite: Suite
   readonly passed: number
   readonly failed: number
+  /** Each test that failed: its name, and the first line of what it said. */
+  readonly failures: readonly string[]
   /** Names of tests that skipped themselves. */
   readonly skipped: readonly string[]
   /** Why the suite did not run. */
@@ -37,12 +40,13 @@ summarise(outcomes)
 
 async function runSuite(suite: Suite): Promise<Outcome> {
   const missing = await whyNot(suite)
-  if (missing !== undefined) return { suite, passed: 0, failed: 0, skipped: [], missing, seconds: 0 }
+  if (missing !== undefined) return { suite, passed: 0, failed: 0, failures: [], skipped: [], missing, seconds: 0 }
   console.log(`\n== ${suite.name}: ${suite.about}`)
   const start = performance.now()
   const report = join(scratch, `${suite.name}.json`)
   let passed = 0
   let failed = 0
+  let failures: string[] = []
   let skipped: string[] = []
   for (const [command = '', ...args] of suite.commands) {
     const extra = reportOptions(command, args, report)
@@ -50,16 +54,18 @@ async function runSuite(suite: Suite): Promise<Outcome> {
     if (extra.length === 0) {
       if (code === 0) passed++
       else failed++
+      if (code !== 0) failures.push(`${[command, ...args].join(' ')}: it ended with ${code}`)
       continue
     }
     const counts = await readCounts(report)
     passed += counts.passed
     failed += counts.failed === 0 && code !== 0 ? 1 : counts.failed
+    failures = [...failures, ...counts.failures]
     skipped = [...skipped, ...counts.skipped]
     // A suite in which nothing ran has not shown anything.
     if (counts.passed + counts.failed === 0) failed++
   }
-  return { suite, passed, failed, skipped, seconds: (performance.now() - start) / 1000 }
+  return { suite, passed, failed, failures, skipped, seconds: (performance.now() - start) / 1000 }
 }
 
 /** Why a suite cannot run on this machine. */
@@ -80,10 +86,17 @@ function reportOptions(command: string, [script]: readonly string[], report: str
   return script === 'test/kernel/run.ts' ? ['--report', report] : []
 }
 
-async function readCounts(report: string): Promise<{ passed: number; failed: number; skipped: string[] }> {
-  if (!existsSync(report)) return { passed: 0, failed: 0, skipped: [] }
+type Counts = Pick<Outcome, 'passed' | 'failed' | 'failures' | 'skipped'>
+
+async function readCounts(report: string): Promise<Counts> {
+  if (!existsSync(report)) return { passed: 0, failed: 0, failures: [], skipped: [] }
   const { testResults } = JSON.parse(await readFile(report, 'utf8')) as {
-    testResults: { name: string; status: string; assertionResults: { status: string; title: string }[] }[]
+    testResults: {
+      name: string
+      status: string
+      message?: string
+      assertionResults: { status: string; title: string; failureMessages?: string[] }[]
+    }[]
   }
   const tests = testResults.flatMap(({ assertionResults }) => assertionResults)
   const broken = testResults.filter(
@@ -92,17 +105,31 @@ async function readCounts(report: string): Promise<{ passed: number; failed: num
   return {
     passed: tests.filter(({ status }) => status === 'passed').length,
     failed: tests.filter(({ status }) => status === 'failed').length + broken.length,
+    failures: [
+      ...tests
+        .filter(({ status }) => status === 'failed')
+        .map(({ title, failureMessages }) => said(title, failureMessages?.[0])),
+      ...broken.map(({ name, message }) => said(relative(process.cwd(), name), message)),
+    ],
     skipped: tests.filter(({ status }) => status !== 'passed' && status !== 'failed').map(({ title }) => title),
   }
 }
 
+function said(name: string, message: string | undefined): string {
+  const line = stripVTControlCharacters(message ?? '')
+    .trim()
+    .split('\n')[0]
+  return line === '' ? name : `${name}: ${line}`
+}
+
 function summarise(all: readonly Outcome[]): void {
   console.log('\n== summary')
-  for (const { suite, passed, failed, skipped, missing, seconds } of all) {
+  for (const { suite, passed, failed, failures, skipped, missing, seconds } of all) {
     const counts = missing ?? `${passed} passed, ${failed} failed, ${skipped.length} skipped, ${seconds.toFixed(0)} s`
     console.log(
       `${missing === undefined ? (failed > 0 ? 'FAILED ' : 'ok     ') : 'NOT RUN'} ${suite.name.padEnd(10)} ${counts}`,
     )
+    for (const failure of failures) console.log(`          FAILED ${failure}`)
     for (const [name, count] of countNames(skipped)) console.log(`          skipped ${count} x ${name}`)
   }
   const missing = all.filter((outcome) => outcome.missing !== undefined).length
