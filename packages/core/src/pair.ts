@@ -1,5 +1,6 @@
 import type { DeviceLimits } from './device.ts'
 import type { Events } from './events.ts'
+import type { Failover } from './failover.ts'
 import type { PathSelector } from './policy.ts'
 import type { Access, Fence, FenceProof, PathTrouble } from './target.ts'
 import type { Attachment, DetachOptions } from './transport.ts'
@@ -186,6 +187,10 @@ export interface BlockDevicePair extends AsyncDisposable {
   readonly paths: readonly PathStatus[]
   /** Ranges that wait for a proof. */
   readonly guards: readonly GuardStatus[]
+  /** `clock.now()` when its device was opened, µs: {@link failovers} has nothing of before. */
+  readonly openedAt: number
+  /** The last failovers, the newest last: what happened when, and what was done about it. */
+  readonly failovers: readonly Failover[]
   /** Changes of state. */
   readonly events: Events<PairEvents>
   /** Exchanges the policy under I/O. Throws what `create` throws, and then keeps the old one. */

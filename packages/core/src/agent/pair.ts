@@ -5,6 +5,7 @@ import type { DeviceLimits } from '../device.ts'
 import type { Emitter } from '../emitter.ts'
 import { createEmitter } from '../emitter.ts'
 import { BlockError, messageOf } from '../errors.ts'
+import type { Failover } from '../failover.ts'
 import type { MultipathDevice, MultipathEvents } from '../multipath/multipath-device.ts'
 import type { BlockDevicePair, DeviceState, GuardStatus, PairEvents, PathStatus } from '../pair.ts'
 import type { PathSelector } from '../policy.ts'
@@ -186,6 +187,14 @@ class Pair implements BlockDevicePair {
 
   get guards(): readonly GuardStatus[] {
     return this.#device.guards
+  }
+
+  get openedAt(): number {
+    return this.#device.openedAt
+  }
+
+  get failovers(): readonly Failover[] {
+    return this.#device.failovers
   }
 
   releaseGuards(): void {

@@ -1,6 +1,7 @@
 import type { DeviceCommandOptions } from '../commands.ts'
 import type { BlockDevice } from '../device.ts'
 import type { Events } from '../events.ts'
+import type { Failover } from '../failover.ts'
 import type { DeviceState, GuardStatus, PairEvents, PathStatus } from '../pair.ts'
 import type { PathSelector } from '../policy.ts'
 import type { VolumeId } from '../volume-id.ts'
@@ -40,6 +41,10 @@ export interface MultipathDevice extends BlockDevice {
   readonly policyFaults: number
   /** Every path with its counters, as it is now. */
   readonly paths: readonly PathStatus[]
+  /** `clock.now()` when it was opened, µs: {@link failovers} has nothing of before. */
+  readonly openedAt: number
+  /** The last failovers, the newest last: what happened when, and what was done about it. */
+  readonly failovers: readonly Failover[]
   /** Ranges that wait for a proof; see {@link BlockDevicePair.guards}. */
   readonly guards: readonly GuardStatus[]
   /** See {@link BlockDevicePair.releaseGuards}. */

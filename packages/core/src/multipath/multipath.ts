@@ -6,6 +6,7 @@ import type { DeviceLimits, Extent } from '../device.ts'
 import type { Emitter } from '../emitter.ts'
 import { createEmitter } from '../emitter.ts'
 import { BlockError } from '../errors.ts'
+import type { Failover } from '../failover.ts'
 import type { Io } from '../io.ts'
 import type { IoSource } from '../io-source.ts'
 import type { ByteRun, Ledger } from '../ledger.ts'
@@ -25,6 +26,8 @@ import { extentsOf } from './extents.ts'
 import { checkedSelector, firstPath } from './first-path.ts'
 import { firstUp } from './first-up.ts'
 import type { Owed } from './guard.ts'
+import { TAKEN_OUT } from './journal/by-hand.ts'
+import { Journal } from './journal/journal.ts'
 import { canOther, limitsFault, unknownLimits } from './limits.ts'
 import { misfit } from './misfit.ts'
 import type { MultipathDevice, MultipathEvents } from './multipath-device.ts'
@@ -44,6 +47,8 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
   readonly ledger: Ledger | undefined
   readonly events: Emitter<MultipathEvents> = createEmitter()
   extents?: (offset: number, length: number, options?: SignalOptions) => Promise<readonly Extent[]>
+  readonly openedAt: number
+  readonly #journal: Journal
   readonly #slots: SlotList
   readonly #commands: CommandsOwner
   #engine: Engine
@@ -70,8 +75,11 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
     this.ledger = ledger
     this.host = host
     this.options = options
+    this.openedAt = host.clock.now()
+    this.#journal = new Journal(host.clock)
     this.#slots = new SlotList(volume, (source) => new PathSlot(source, this))
     this.#engine = new Engine(host.clock, options, selector === undefined ? firstPath() : checkedSelector(selector), {
+      journal: this.#journal,
       policyFault: (error) => this.#emit('policyFault', error),
       drained: (slot) => slot.drained(),
       awaitsWritable: () => this.#limits.awaitsWritable(this.#slots.all),
@@ -184,6 +192,10 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
     return this.#slots.all.map((slot) => slot.status())
   }
 
+  get failovers(): readonly Failover[] {
+    return this.#journal.list()
+  }
+
   submit(io: Io): void {
     if (!this.#closing.begun) this.#engine.submit(io)
     else this.host.clock.defer(() => io.done(io, Errno.ESHUTDOWN))
@@ -208,7 +220,7 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
   }
 
   failPath(id: string): Promise<void> {
-    return this.#slots.find(id).disable('taken out by hand')
+    return this.#slots.find(id).disable(TAKEN_OUT)
   }
 
   restorePath(id: string): void {
@@ -230,12 +242,14 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
   }
 
   slotChanged(slot: PathSlot): void {
+    if (!this.#closed) this.#journal.slotChanged(slot)
     this.#refreshLimits(slot)
     this.#refreshUsable()
     if (this.events.listenerCount('path') > 0) this.#emit('path', slot.status())
   }
 
   slotFenced(slot: PathSlot, proof: FenceProof | undefined): void {
+    this.#journal.fenced(slot, proof)
     this.#engine.fenced(slot)
     if (proof !== undefined) this.#emit('fenced', { ...proof, path: slot.entry.id })
   }
@@ -295,6 +309,7 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
     this.#standBack(slots)
     const before = this.#engine.usable
     if (slots.length !== before.length || slots.some((slot, index) => slot !== before[index])) {
+      if (!this.#closed) this.#journal.routed(slots, this.parked)
       const expired = this.#engine.setUsable(slots)
       if (slots.length === 0) this.#stalledAt = this.host.clock.now()
       if (slots.length === 0 && !this.#closed) this.#emit('stalled', { parked: this.parked })
@@ -309,6 +324,7 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
       const why = standsBack(slot, tier)
       if (why === slot.standsBack) continue
       slot.standsBack = why
+      this.#journal.slotChanged(slot)
       if (this.events.listenerCount('path') > 0) this.#emit('path', slot.status())
     }
   }

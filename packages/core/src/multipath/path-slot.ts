@@ -11,6 +11,7 @@ import type { Connection } from './connect.ts'
 import { abandon, connectOnce } from './connect.ts'
 import { Exclusion } from './exclusion.ts'
 import { describeProof, FenceCounts } from './fences.ts'
+import { TAKEN_OUT } from './journal/by-hand.ts'
 import { PathEntry } from './path-entry.ts'
 import { PathRecord } from './path-record.ts'
 import type { PathSource } from './path-source.ts'
@@ -218,7 +219,7 @@ export class PathSlot {
 
   async #stayOut(): Promise<void> {
     const signal = this.#fresh()
-    this.#change('disabled', this.reason === '' ? 'taken out by hand' : this.reason)
+    this.#change('disabled', this.reason === '' ? TAKEN_OUT : this.reason)
     if (signal.aborted) return
     await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
   }
@@ -325,7 +326,7 @@ export class PathSlot {
     this.#change('up', '')
     // Asked for between the connect and this moment.
     if (down !== undefined) onDown(down)
-    if (this.ended || this.#disabled) this.fail('taken out by hand')
+    if (this.ended || this.#disabled) this.fail(TAKEN_OUT)
     await failed
     const failedAt = clock.now()
     if (this.entry.inflight === 0) this.drained()
