@@ -120,9 +120,8 @@ export class Engine {
     attempt.traced = late.traced
     late.traced = 0
     if (late.noted) this.#flow.guards.hand(late, attempt)
-    slot.entry.inflight--
     const { op, length } = late.io
-    slot.entry.inflightBytes -= op <= IoOp.Write ? length : 0
+    slot.entry.end(op <= IoOp.Write ? length : 0, this.#clock.now())
     late.parent = null
     this.#flow.waiting.bound(attempt)
     attempt.since = late.deadline === 0 ? late.started : late.since
