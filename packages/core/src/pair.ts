@@ -2,6 +2,7 @@ import type { DeviceLimits } from './device.ts'
 import type { Events } from './events.ts'
 import type { Failover } from './failover.ts'
 import type { PathSelector } from './policy.ts'
+import type { Rates } from './rates/rates.ts'
 import type { Access, Fence, FenceProof, PathTrouble } from './target.ts'
 import type { Attachment, DetachOptions } from './transport.ts'
 import type { UserDevice } from './user-device.ts'
@@ -155,6 +156,8 @@ export interface PairEvents {
   resizeFailed: Error
   /** The attachment could not follow what the device can do; where clients ask for more it is done, or refused, behind it. */
   limitsFailed: Error
+  /** It is held to other rates; `undefined`: to none. */
+  rates: Rates | undefined
   /** The attachment ended by itself; the state is `lost` from then on. */
   lost: Error
 }
@@ -177,6 +180,10 @@ export interface BlockDevicePair extends AsyncDisposable {
   readonly parked: number
   /** Ios waiting for room on a usable path. */
   readonly queued: number
+  /** What its I/O is held to; undefined: nothing. */
+  readonly rates: Rates | undefined
+  /** Ios that wait since `rates` allow no more now. */
+  readonly throttled: number
   /** Name of the policy; an empty text where there is none. */
   readonly policy: string
   /** How often the policy threw or returned what was not in its list; the first path served then. */
@@ -195,6 +202,11 @@ export interface BlockDevicePair extends AsyncDisposable {
   readonly events: Events<PairEvents>
   /** Exchanges the policy under I/O. Throws what `create` throws, and then keeps the old one. */
   setSelector(create: () => PathSelector): void
+  /**
+   * Holds its I/O, whoever it is from, to rates from now on; undefined lifts them. What waits goes on by the new ones, in
+   * its order. Throws a TypeError that names a wrong field, and then keeps the old ones.
+   */
+  setRates(rates: Rates | undefined): void
   /** Takes a path out until `restorePath`; settles when it is fenced. */
   failPath(id: string): Promise<void>
   /** Lets a path that was taken out connect again, and makes one that waits try at once. */

@@ -9,7 +9,7 @@ import type { Owed } from './guard.ts'
 import type { PathSource } from './path-source.ts'
 
 /** Events of a {@link MultipathDevice}: those of a pair, without the attachment's. */
-export type MultipathEvents = Omit<PairEvents, 'lost' | 'resizeFailed' | 'limitsFailed'>
+export type MultipathEvents = Omit<PairEvents, 'lost' | 'resizeFailed' | 'limitsFailed' | 'rates'>
 
 /**
  * All paths of one volume as one device. A read that meets a path error goes to another path at once;
