@@ -2,7 +2,7 @@ import { BackOff } from '../back-off.ts'
 import { delay } from '../clock.ts'
 import type { DeviceLimits } from '../device.ts'
 import { messageOf } from '../errors.ts'
-import type { PathState, PathStatus } from '../pair.ts'
+import type { PathHealth, PathState, PathStatus } from '../pair.ts'
 import type { IoStatus } from '../status.ts'
 import { describeStatus } from '../status.ts'
 import type { Access, Path } from '../target.ts'
@@ -37,6 +37,10 @@ export class PathSlot {
   takesChanges = false
   /** Why it takes no I/O though it is up; an empty text where it does. */
   standsBack = ''
+  /** Why it goes last though it is up; an empty text where it is well. */
+  health: PathHealth | '' = ''
+  /** Why it is not well, and what will happen next, for people; an empty text where it is well. */
+  ailment = ''
   /** Whether a reservation keeps it out. */
   readonly exclusion: Exclusion
   /** Settles when the first try to connect has ended, one way or the other. */
