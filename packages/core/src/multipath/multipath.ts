@@ -227,6 +227,10 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
     this.#slots.find(id).enable()
   }
 
+  failBack(): void {
+    this.#refreshUsable()
+  }
+
   accepts(slot: PathSlot, path: Path, limits: DeviceLimits): string | undefined {
     this.#askOthers(slot, limits)
     return limitsFault(limits, this.limits.blockSize) ?? misfit(slot, path, limits, this.#slots.all, this.limits.size)
