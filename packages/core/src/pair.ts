@@ -4,6 +4,7 @@ import type { Failover } from './failover.ts'
 import type { PathSelector } from './policy.ts'
 import type { Rates } from './rates/rates.ts'
 import type { Access, Fence, FenceProof, PathTrouble } from './target.ts'
+import type { TraceOptions, TraceSink } from './trace.ts'
 import type { Attachment, DetachOptions } from './transport.ts'
 import type { UserDevice } from './user-device.ts'
 import type { VolumeId } from './volume-id.ts'
@@ -235,6 +236,11 @@ export interface BlockDevicePair extends AsyncDisposable {
    * its order. Throws a TypeError that names a wrong field, and then keeps the old ones.
    */
   setRates(rates: Rates | undefined): void
+  /**
+   * Has `sink` hear of every I/O and of every change of a path, until it is called again; undefined: nobody. What it
+   * hears, docs/trace.md says.
+   */
+  trace(sink: TraceSink | undefined, options?: TraceOptions): void
   /** Takes a path out until `restorePath`; settles when it is fenced. */
   failPath(id: string): Promise<void>
   /** Lets a path that was taken out connect again, and makes one that waits try at once. I/O goes back to it as by {@link BlockDevicePair.failBack}. */

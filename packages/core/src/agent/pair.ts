@@ -10,6 +10,7 @@ import type { MultipathDevice, MultipathEvents } from '../multipath/multipath-de
 import type { BlockDevicePair, DeviceState, GuardStatus, PairEvents, PathStatus } from '../pair.ts'
 import type { PathSelector } from '../policy.ts'
 import type { Rates } from '../rates/rates.ts'
+import type { TraceOptions, TraceSink } from '../trace.ts'
 import type { Attachment, DetachOptions } from '../transport.ts'
 import type { FrontDevice } from '../user-device.ts'
 import type { VolumeId } from '../volume-id.ts'
@@ -167,6 +168,10 @@ class Pair implements BlockDevicePair {
 
   get failovers(): readonly Failover[] {
     return this.#device.failovers
+  }
+
+  trace(sink: TraceSink | undefined, options?: TraceOptions): void {
+    this.#device.trace(sink, options)
   }
 
   releaseGuards(): void {

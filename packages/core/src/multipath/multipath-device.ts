@@ -4,6 +4,7 @@ import type { Events } from '../events.ts'
 import type { Failover } from '../failover.ts'
 import type { DeviceState, GuardStatus, PairEvents, PathStatus } from '../pair.ts'
 import type { PathSelector } from '../policy.ts'
+import type { TraceOptions, TraceSink } from '../trace.ts'
 import type { VolumeId } from '../volume-id.ts'
 import type { Owed } from './guard.ts'
 import type { PathSource } from './path-source.ts'
@@ -57,6 +58,11 @@ export interface MultipathDevice extends BlockDevice {
   setSelector(create: () => PathSelector): void
   /** Adds a path of this volume; one that is known already stays as it is. */
   addPath(source: PathSource): void
+  /**
+   * Has `sink` hear of every I/O and of every change of a path, until it is called again; undefined: nobody. What it
+   * hears, docs/trace.md says.
+   */
+  trace(sink: TraceSink | undefined, options?: TraceOptions): void
   /** Ends a path; settles when it is fenced. */
   removePath(id: string): Promise<void>
   /** Takes a path out until `restorePath`; settles when it is fenced. */

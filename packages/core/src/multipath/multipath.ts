@@ -15,6 +15,7 @@ import type { PathSelector } from '../policy.ts'
 import type { SignalOptions } from '../signal.ts'
 import { Errno } from '../status.ts'
 import type { FenceProof, Path, PathTrouble } from '../target.ts'
+import type { TraceOptions, TraceSink } from '../trace.ts'
 import type { VolumeId } from '../volume-id.ts'
 import { Activation } from './activation.ts'
 import { CacheNews } from './cache-news.ts'
@@ -37,6 +38,7 @@ import type { PathSource } from './path-source.ts'
 import { forgetExclusions, mayLetOthersIn } from './reservations.ts'
 import { SlotList } from './slot-list.ts'
 import type { SlotOwner } from './slot-owner.ts'
+import { Tracing } from './trace/tracing.ts'
 import { bestTier, standsBack } from './usable.ts'
 
 /** All paths of one volume: the control side, around the {@link Engine}. */
@@ -49,6 +51,7 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
   extents?: (offset: number, length: number, options?: SignalOptions) => Promise<readonly Extent[]>
   readonly openedAt: number
   readonly #journal: Journal
+  readonly #tracing: Tracing
   readonly #slots: SlotList
   readonly #commands: CommandsOwner
   #engine: Engine
@@ -76,7 +79,7 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
     this.host = host
     this.options = options
     this.openedAt = host.clock.now()
-    this.#journal = new Journal(host.clock)
+    this.#journal = new Journal(host.clock, (...told) => this.#tracing.event(...told))
     this.#slots = new SlotList(volume, (source) => new PathSlot(source, this))
     this.#engine = new Engine(host.clock, options, selector === undefined ? firstPath() : checkedSelector(selector), {
       journal: this.#journal,
@@ -85,6 +88,7 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
       awaitsWritable: () => this.#limits.awaitsWritable(this.#slots.all),
       mayLetOthersIn: (slot) => this.#mayLetOthersIn(slot),
     })
+    this.#tracing = new Tracing(host.clock, volume, this.#engine)
     const { size, blockSize } = sources[0]?.info ?? { size: 0, blockSize: 512 }
     this.#limits = new LiveLimits(unknownLimits(size, blockSize), this, this.#engine.durability, {
       clock: host.clock,
@@ -196,6 +200,11 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
     return this.#journal.list()
   }
 
+  trace(sink: TraceSink | undefined, options: TraceOptions = {}): void {
+    if (!this.#closing.begun) this.#tracing.start(sink, options, this.#slots.all)
+    else sink?.end?.()
+  }
+
   submit(io: Io): void {
     if (!this.#closing.begun) this.#engine.submit(io)
     else this.host.clock.defer(() => io.done(io, Errno.ESHUTDOWN))
@@ -247,6 +256,7 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
 
   slotChanged(slot: PathSlot): void {
     if (!this.#closed) this.#journal.slotChanged(slot)
+    this.#tracing.slotChanged(slot)
     this.#refreshLimits(slot)
     this.#refreshUsable()
     if (this.events.listenerCount('path') > 0) this.#emit('path', slot.status())
@@ -329,6 +339,7 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
       if (why === slot.standsBack) continue
       slot.standsBack = why
       this.#journal.slotChanged(slot)
+      this.#tracing.slotChanged(slot)
       if (this.events.listenerCount('path') > 0) this.#emit('path', slot.status())
     }
   }
@@ -369,5 +380,6 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
     ended.then(this.#fenced)
     await orAborted(ended, signal).catch(() => {})
     this.#engine.stopWatch()
+    this.#tracing.stop('the device is closed')
   }
 }

@@ -25,14 +25,19 @@ interface Known {
   episode: SlotEpisode | undefined
 }
 
+type Hear = (kind: FailoverKind, slot: PathSlot | undefined, count: number, text: string) => void
+
 /** Keeps the last failovers of a device: always on, off the way of I/O, bounded. */
 export class Journal implements FlowJournal {
   readonly #clock: Clock
+  readonly #hear: Hear
   readonly #episodes: SlotEpisode[] = []
   readonly #known = new WeakMap<PathSlot, Known>()
 
-  constructor(clock: Clock) {
+  /** `hear` is told what happens, too, apart from what concerns single I/Os. */
+  constructor(clock: Clock, hear: Hear) {
     this.#clock = clock
+    this.#hear = hear
   }
 
   /** The last failovers, the newest last. */
@@ -115,6 +120,7 @@ export class Journal implements FlowJournal {
     if (episode === undefined) return
     episode.tell(this.#clock.now(), kind, slot?.entry.id ?? '', text, count)
     this.#mayEnd(episode)
+    if (kind !== 'moved' && kind !== 'held' && kind !== 'expired') this.#hear(kind, slot, count, text)
   }
 
   #latest(): SlotEpisode | undefined {
