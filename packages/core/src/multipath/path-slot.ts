@@ -5,12 +5,14 @@ import { messageOf } from '../errors.ts'
 import type { PathState, PathStatus } from '../pair.ts'
 import type { IoStatus } from '../status.ts'
 import { describeStatus } from '../status.ts'
-import type { Access, Path } from '../target.ts'
+import type { Path, PathTrouble } from '../target.ts'
 import { admit } from './admission.ts'
 import type { Connection } from './connect.ts'
 import { abandon, connectOnce } from './connect.ts'
 import { Exclusion } from './exclusion.ts'
 import { describeProof, FenceCounts } from './fences.ts'
+import { priorityOf } from './groups/priority.ts'
+import { Transition } from './groups/transition.ts'
 import { PathEntry } from './path-entry.ts'
 import { PathRecord } from './path-record.ts'
 import type { PathSource } from './path-source.ts'
@@ -36,6 +38,10 @@ export class PathSlot {
   takesChanges = false
   /** Why it takes no I/O though it is up; an empty text where it does. */
   standsBack = ''
+  /** By the options. */
+  readonly priority: number
+  /** Whether its access state is about to change. */
+  readonly transition: Transition
   /** Whether a reservation keeps it out. */
   readonly exclusion: Exclusion
   /** Settles when the first try to connect has ended, one way or the other. */
@@ -71,6 +77,8 @@ export class PathSlot {
     const { clock, random } = owner.host
     const changed = (): void => owner.slotChanged(this)
     this.#backOff = new BackOff(owner.options.reconnectDelay, owner.options.reconnectDelayMax, random)
+    this.priority = priorityOf(owner.options, source)
+    this.transition = new Transition(clock, owner.options.transitionTimeout, () => this.#accessChanged())
     this.exclusion = new Exclusion(clock, changed)
     this.#resting = new Pause(clock, changed)
     this.#refusing = new Pause(clock, changed)
@@ -148,6 +156,7 @@ export class PathSlot {
     this.exclusion.standIn()
     this.#resting.end()
     this.#refusing.end()
+    this.transition.stop()
   }
 
   /** Takes the path out until {@link enable}; settles when it is fenced. */
@@ -195,6 +204,16 @@ export class PathSlot {
   /** Settles when it has ended and is fenced. */
   get over(): Promise<void> {
     return this.#run
+  }
+
+  /** Of one that is up: why it takes no I/O. */
+  get described(): string {
+    return this.#owner.describe(this) || this.transition.reason
+  }
+
+  /** The same where nothing is wrong with that. */
+  get reserve(): string {
+    return this.#owner.inReserve(this)
   }
 
   status(): PathStatus {
@@ -266,11 +285,20 @@ export class PathSlot {
       this.hears = false
     })
     path.events.on('cacheLost', (reason) => this.#owner.slotLostCache(this, reason))
-    path.events.on('trouble', (trouble) => {
-      this.#troubles.add(trouble, this.#owner.host.clock.now())
-      this.#owner.slotTroubled(this, trouble)
-    })
+    path.events.on('trouble', (trouble) => this.trouble(trouble))
     this.#owner.slotConnected(this, path.wasReset === true)
+  }
+
+  /** Something is wrong with it, or with how it is used. */
+  trouble(trouble: PathTrouble): void {
+    this.#troubles.add(trouble, this.#owner.host.clock.now())
+    this.#owner.slotTroubled(this, trouble)
+  }
+
+  #accessChanged(): void {
+    if (this.state !== 'up') return
+    this.entry.access = this.transition.judge(this.entry.path as Path)
+    this.#owner.slotChanged(this)
   }
 
   // Nothing that changes data was sent through it.
@@ -299,10 +327,7 @@ export class PathSlot {
     const failed = new Promise<void>((resolve) => {
       this.#failed = resolve
     })
-    const onAccess = (access: Access): void => {
-      this.entry.access = access
-      this.#owner.slotChanged(this)
-    }
+    const onAccess = (): void => this.#accessChanged()
     const onLimits = (limits: DeviceLimits): void => {
       const fault = this.#owner.accepts(this, path, limits)
       if (fault !== undefined) return this.fail(fault)
@@ -317,7 +342,7 @@ export class PathSlot {
     path.events.on('limits', onLimits)
     path.events.on('down', onDown)
     this.entry.path = path
-    this.entry.access = path.access
+    this.entry.access = this.transition.judge(path)
     this.entry.queueDepth = path.limits.queueDepth
     this.takesChanges = !path.limits.readOnly
     this.exclusion.forget()
