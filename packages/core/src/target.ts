@@ -109,6 +109,11 @@ export interface Path extends BlockDevice {
   readonly commands?: CommandSet
   /** Asks the array to make this path's port optimized (explicit ALUA). */
   activate?(options?: SignalOptions): Promise<void>
+  /**
+   * Asks the storage for a sign of life through this path's own connection, whatever its access; any answer is one.
+   * Several paths of a connection that are asked at once may share one question. Rejects when the signal fires.
+   */
+  ping?(options?: SignalOptions): Promise<void>
   /** Reads its limits again, now, since another path to the volume has told others: what has changed is told by `limits`. */
   lookAgain?(): void
 }

@@ -1,5 +1,8 @@
+import type { HealthOptions, ResolvedHealth } from './health/health-options.ts'
+import { resolveHealth } from './health/health-options.ts'
+
 /** Options of a multipath device. Times are milliseconds. */
-export interface MultipathOptions {
+export interface MultipathOptions extends HealthOptions {
   /** How long an I/O may wait for a usable path, and a write for its fence, before it ends with EIO. @defaultValue 30000 */
   noPathTimeout?: number
   /** How long a read or a write may be in flight before its path counts as failed; 0 means for ever. @defaultValue 30000 */
@@ -30,7 +33,7 @@ export interface MultipathOptions {
 export type Failback = 'immediate' | 'manual' | number
 
 /** {@link MultipathOptions} with every default in place. */
-export type ResolvedOptions = Required<MultipathOptions>
+export type ResolvedOptions = Required<Omit<MultipathOptions, keyof HealthOptions>> & ResolvedHealth
 
 /** Fills in defaults; throws a TypeError that names a wrong field. */
 export function resolveOptions(options: MultipathOptions = {}): ResolvedOptions {
@@ -49,6 +52,7 @@ export function resolveOptions(options: MultipathOptions = {}): ResolvedOptions 
     failback: failbackOf(options.failback),
     priorities: options.priorities ?? {},
     weights: options.weights ?? {},
+    ...resolveHealth(options),
   }
   for (const [id, weight] of Object.entries(resolved.weights)) {
     if (!(weight > 0 && Number.isFinite(weight))) throw new TypeError(`weights[${id}] is ${weight}; it must be above 0`)

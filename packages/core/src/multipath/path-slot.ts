@@ -2,7 +2,7 @@ import { BackOff } from '../back-off.ts'
 import { delay } from '../clock.ts'
 import type { DeviceLimits } from '../device.ts'
 import { messageOf } from '../errors.ts'
-import type { PathState, PathStatus } from '../pair.ts'
+import type { PathHealth, PathState, PathStatus } from '../pair.ts'
 import type { IoStatus } from '../status.ts'
 import { describeStatus } from '../status.ts'
 import type { Path, PathTrouble } from '../target.ts'
@@ -42,6 +42,10 @@ export class PathSlot {
   readonly priority: number
   /** Whether its access state is about to change. */
   readonly transition: Transition
+  /** Why it goes last though it is up; an empty text where it is well. */
+  health: PathHealth | '' = ''
+  /** Why it is not well, and what will happen next, for people; an empty text where it is well. */
+  ailment = ''
   /** Whether a reservation keeps it out. */
   readonly exclusion: Exclusion
   /** Settles when the first try to connect has ended, one way or the other. */
