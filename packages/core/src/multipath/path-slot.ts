@@ -74,7 +74,7 @@ export class PathSlot {
   constructor(source: PathSource, owner: SlotOwner<PathSlot>) {
     this.source = source
     this.#owner = owner
-    this.entry = new PathEntry(source.info.id, owner.options.weights[source.info.id] ?? 1)
+    this.entry = new PathEntry(source, owner.options.weights[source.info.id] ?? 1, owner.host.clock)
     this.since = owner.host.clock.now()
     this.#trust = new Trust(this.entry, owner.options)
     this.#record = new PathRecord(owner.ledger, source.volume ?? source.info.volume)
@@ -326,6 +326,7 @@ export class PathSlot {
       return this.#wait(`path ${this.entry.id} is not used: ${fault}`)
     }
     const upSince = clock.now()
+    this.entry.upSince = upSince
     this.#trust.begin()
     this.#hung = false
     const failed = new Promise<void>((resolve) => {
