@@ -31,6 +31,10 @@ export interface PathStatus {
   readonly state: PathState
   /** Undefined until the path was up once. */
   readonly access: Access | undefined
+  /** The storage would rather have its port used; left out where it does not say so. */
+  readonly preferred?: true
+  /** Its priority in the options; left out where it is 0. */
+  readonly priority?: number
   /** Ios submitted and not done. */
   readonly inflight: number
   /** Ios done, failed ones included. */
@@ -216,8 +220,10 @@ export interface BlockDevicePair extends AsyncDisposable {
   setSelector(create: () => PathSelector): void
   /** Takes a path out until `restorePath`; settles when it is fenced. */
   failPath(id: string): Promise<void>
-  /** Lets a path that was taken out connect again, and makes one that waits try at once. */
+  /** Lets a path that was taken out connect again, and makes one that waits try at once. I/O goes back to it as by {@link BlockDevicePair.failBack}. */
   restorePath(id: string): void
+  /** Has I/O go to the best group of paths now, whatever the option `failback` says. */
+  failBack(): void
   /** Takes every guard down on the word of the caller, who knows that nothing can come any more: a controller is off. */
   releaseGuards(): void
   /**

@@ -2,19 +2,19 @@ import { delay } from '../clock.ts'
 import type { DeviceLimits } from '../device.ts'
 import { messageOf } from '../errors.ts'
 import type { PathState } from '../pair.ts'
-import type { Access, Path } from '../target.ts'
+import type { Path, PathTrouble } from '../target.ts'
 import { admit } from './admission.ts'
 import type { Connection } from './connect.ts'
 import { abandon, connectOnce } from './connect.ts'
 import type { Exclusion } from './exclusion.ts'
 import type { FenceCounts } from './fences.ts'
 import { describeProof } from './fences.ts'
+import type { Transition } from './groups/transition.ts'
 import type { PathEntry } from './path-entry.ts'
 import { PathRecord } from './path-record.ts'
 import type { PathSource } from './path-source.ts'
 import type { Pause } from './pause.ts'
 import type { SlotOwner } from './slot-owner.ts'
-import type { TroubleCounts } from './troubles.ts'
 import { kindOfFailure } from './troubles.ts'
 import type { Trust } from './trust.ts'
 import { untilFenced } from './until-fenced.ts'
@@ -25,6 +25,7 @@ export interface Living {
   readonly source: PathSource
   readonly entry: PathEntry
   readonly exclusion: Exclusion
+  readonly transition: Transition
   readonly state: PathState
   readonly ended: boolean
   readonly disabled: boolean
@@ -34,6 +35,8 @@ export interface Living {
   takesChanges: boolean
   fail(reason: string, kind?: string): void
   drained(): void
+  accessChanged(): void
+  trouble(trouble: PathTrouble): void
   change(state: PathState, reason: string): void
 }
 
@@ -41,7 +44,6 @@ export interface Living {
 export interface LifeParts {
   readonly waits: Waits
   readonly trust: Trust
-  readonly troubles: TroubleCounts
   readonly fences: FenceCounts
   readonly refusing: Pause
 }
@@ -151,10 +153,7 @@ export class Life<Slot extends Living> {
       slot.hears = false
     })
     path.events.on('cacheLost', (reason) => this.#owner.slotLostCache(slot, reason))
-    path.events.on('trouble', (trouble) => {
-      this.#parts.troubles.add(trouble, this.#owner.host.clock.now())
-      this.#owner.slotTroubled(slot, trouble)
-    })
+    path.events.on('trouble', (trouble) => slot.trouble(trouble))
     this.#owner.slotConnected(slot, path.wasReset === true)
   }
 
@@ -199,10 +198,7 @@ export class Life<Slot extends Living> {
     const slot = this.#slot
     const { entry } = slot
     this.#parts.trust.begin()
-    const onAccess = (access: Access): void => {
-      entry.access = access
-      this.#owner.slotChanged(slot)
-    }
+    const onAccess = (): void => slot.accessChanged()
     const onLimits = (limits: DeviceLimits): void => {
       const fault = this.#owner.accepts(slot, path, limits)
       if (fault !== undefined) return slot.fail(fault)
@@ -217,7 +213,7 @@ export class Life<Slot extends Living> {
     path.events.on('limits', onLimits)
     path.events.on('down', onDown)
     entry.path = path
-    entry.access = path.access
+    entry.access = slot.transition.judge(path)
     entry.queueDepth = path.limits.queueDepth
     slot.takesChanges = !path.limits.readOnly
     slot.exclusion.forget()

@@ -1,9 +1,11 @@
 import type { PathHealth, PathState, PathStatus } from '../pair.ts'
 import type { IoStatus } from '../status.ts'
 import { describeStatus } from '../status.ts'
-import type { Path } from '../target.ts'
+import type { Path, PathTrouble } from '../target.ts'
 import { Exclusion } from './exclusion.ts'
 import { FenceCounts } from './fences.ts'
+import { priorityOf } from './groups/priority.ts'
+import { Transition } from './groups/transition.ts'
 import { Life } from './life.ts'
 import { PathEntry } from './path-entry.ts'
 import type { PathSource } from './path-source.ts'
@@ -35,6 +37,10 @@ export class PathSlot {
   health: PathHealth | '' = ''
   /** Why it is not well, and what will happen next, for people; an empty text where it is well. */
   ailment = ''
+  /** By the options. */
+  readonly priority: number
+  /** Whether its access state is about to change. */
+  readonly transition: Transition
   /** Whether a reservation keeps it out. */
   readonly exclusion: Exclusion
   #owner: SlotOwner<PathSlot>
@@ -55,6 +61,8 @@ export class PathSlot {
     this.since = owner.host.clock.now()
     const { clock } = owner.host
     const changed = (): void => owner.slotChanged(this)
+    this.priority = priorityOf(owner.options, source)
+    this.transition = new Transition(clock, owner.options.transitionTimeout, () => this.accessChanged())
     this.exclusion = new Exclusion(clock, changed)
     this.#resting = new Pause(clock, changed)
     this.#refusing = new Pause(clock, changed)
@@ -63,7 +71,6 @@ export class PathSlot {
     this.#life = new Life<PathSlot>(this, owner, {
       waits: this.#waits,
       trust: this.#trust,
-      troubles: this.#troubles,
       fences: this.#fences,
       refusing: this.#refusing,
     })
@@ -139,6 +146,7 @@ export class PathSlot {
     this.exclusion.standIn()
     this.#resting.end()
     this.#refusing.end()
+    this.transition.stop()
   }
 
   /** Takes the path out until {@link enable}; settles when it is fenced. */
@@ -192,8 +200,31 @@ export class PathSlot {
     return this.#life.over
   }
 
+  /** Of one that is up: why it takes no I/O. */
+  get described(): string {
+    return this.#owner.describe(this) || this.transition.reason
+  }
+
+  /** The same where nothing is wrong with that. */
+  get reserve(): string {
+    return this.#owner.inReserve(this)
+  }
+
   status(): PathStatus {
     return statusOf(this, this.#troubles, this.#fences, this.#owner.host.clock.now())
+  }
+
+  /** Something is wrong with it, or with how it is used. */
+  trouble(trouble: PathTrouble): void {
+    this.#troubles.add(trouble, this.#owner.host.clock.now())
+    this.#owner.slotTroubled(this, trouble)
+  }
+
+  /** Its path tells another access state. */
+  accessChanged(): void {
+    if (this.state !== 'up') return
+    this.entry.access = this.transition.judge(this.entry.path as Path)
+    this.#owner.slotChanged(this)
   }
 
   /** Of a failed path nothing is in flight any more: what it leaves without a proof is known, and will not grow. */
