@@ -175,6 +175,7 @@ export class Life<Slot extends Living> {
       return this.#wait(`path ${slot.entry.id} is not used: ${fault}`)
     }
     const upSince = clock.now()
+    slot.entry.upSince = upSince
     const failed = new Promise<void>((resolve) => {
       this.#failed = resolve
     })
