@@ -2,7 +2,7 @@ import type { PathSlot } from '../path-slot.ts'
 
 /** How good a path is to send I/O to; slots of one rank are a group. */
 export interface Rank {
-  /** Nothing is held against its health. */
+  /** It neither fails again and again nor is slow. */
   readonly well: boolean
   readonly optimized: boolean
   /** The storage would rather have its port used. */
@@ -12,12 +12,12 @@ export interface Rank {
 }
 
 /** The rank of a slot as it is now. */
-export function rankOf({ entry, priority, health }: PathSlot): Rank {
+export function rankOf({ entry, health, priority }: PathSlot): Rank {
   const { access, path } = entry
   return { well: health === '', optimized: access === 'optimized', preferred: path?.preferred === true, priority }
 }
 
-/** Above 0 where `one` is the better of two, 0 where they are equal: health, access, the storage's wish, the options. */
+/** Above 0 where `one` is the better of two, 0 where they are equal: health first, then access, then the storage's wish, then the options. */
 export function compareRanks(one: Rank, other: Rank): number {
   return (
     Number(one.well) - Number(other.well) ||
