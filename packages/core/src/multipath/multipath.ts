@@ -6,6 +6,7 @@ import type { DeviceLimits, Extent } from '../device.ts'
 import type { Emitter } from '../emitter.ts'
 import { createEmitter } from '../emitter.ts'
 import { BlockError } from '../errors.ts'
+import type { Failover } from '../failover.ts'
 import type { Io } from '../io.ts'
 import type { IoSource } from '../io-source.ts'
 import type { ByteRun, Ledger } from '../ledger.ts'
@@ -14,6 +15,7 @@ import type { PathSelector } from '../policy.ts'
 import type { SignalOptions } from '../signal.ts'
 import { Errno } from '../status.ts'
 import type { FenceProof, Path, PathTrouble } from '../target.ts'
+import type { TraceOptions, TraceSink } from '../trace.ts'
 import type { VolumeId } from '../volume-id.ts'
 import { CacheNews } from './cache-news.ts'
 import type { CommandsOwner } from './device-commands.ts'
@@ -25,6 +27,8 @@ import { checkedSelector, firstPath } from './first-path.ts'
 import { firstUp } from './first-up.ts'
 import { Serving } from './groups/serving.ts'
 import type { Owed } from './guard.ts'
+import { TAKEN_OUT } from './journal/by-hand.ts'
+import { Journal } from './journal/journal.ts'
 import { canOther, limitsFault, unknownLimits } from './limits.ts'
 import { misfit } from './misfit.ts'
 import type { MultipathDevice, MultipathEvents } from './multipath-device.ts'
@@ -34,6 +38,7 @@ import type { PathSource } from './path-source.ts'
 import { forgetExclusions, mayLetOthersIn } from './reservations.ts'
 import { SlotList } from './slot-list.ts'
 import type { SlotOwner } from './slot-owner.ts'
+import { Tracing } from './trace/tracing.ts'
 
 /** All paths of one volume: the control side, around the {@link Engine}. */
 export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
@@ -43,6 +48,9 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
   readonly ledger: Ledger | undefined
   readonly events: Emitter<MultipathEvents> = createEmitter()
   extents?: (offset: number, length: number, options?: SignalOptions) => Promise<readonly Extent[]>
+  readonly openedAt: number
+  readonly #journal: Journal
+  readonly #tracing: Tracing
   readonly #slots: SlotList
   readonly #commands: CommandsOwner
   #engine: Engine
@@ -68,13 +76,17 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
     this.ledger = ledger
     this.host = host
     this.options = options
+    this.openedAt = host.clock.now()
+    this.#journal = new Journal(host.clock, (...told) => this.#tracing.event(...told))
     this.#slots = new SlotList(volume, (source) => new PathSlot(source, this))
     this.#engine = new Engine(host.clock, options, selector === undefined ? firstPath() : checkedSelector(selector), {
+      journal: this.#journal,
       policyFault: (error) => this.#emit('policyFault', error),
       drained: (slot) => slot.drained(),
       awaitsWritable: () => this.#limits.awaitsWritable(this.#slots.all),
       mayLetOthersIn: (slot) => this.#mayLetOthersIn(slot),
     })
+    this.#tracing = new Tracing(host.clock, volume, this.#engine)
     const { size, blockSize } = sources[0]?.info ?? { size: 0, blockSize: 512 }
     this.#limits = new LiveLimits(unknownLimits(size, blockSize), this, this.#engine.durability, {
       clock: host.clock,
@@ -83,9 +95,14 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
     })
     this.#serving = new Serving(host, options, this.#ended.signal, this.#engine, {
       slots: () => this.#slots.all,
+      routed: (slots) => this.#journal.routed(slots, this.parked),
       stalled: () => this.#emit('stalled', { parked: this.parked }),
       resumed: (expired) => this.#emit('resumed', { expired }),
-      stoodBack: (slot) => this.#tell(slot),
+      stoodBack: (slot) => {
+        this.#journal.slotChanged(slot)
+        this.#tracing.slotChanged(slot)
+        this.#tell(slot)
+      },
     })
     this.#commands = {
       volume,
@@ -182,6 +199,15 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
     return this.#slots.all.map((slot) => slot.status())
   }
 
+  get failovers(): readonly Failover[] {
+    return this.#journal.list()
+  }
+
+  trace(sink: TraceSink | undefined, options: TraceOptions = {}): void {
+    if (!this.#closing.begun) this.#tracing.start(sink, options, this.#slots.all)
+    else sink?.end?.()
+  }
+
   submit(io: Io): void {
     if (!this.#closing.begun) this.#engine.submit(io)
     else this.host.clock.defer(() => io.done(io, Errno.ESHUTDOWN))
@@ -206,7 +232,7 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
   }
 
   failPath(id: string): Promise<void> {
-    return this.#slots.find(id).disable('taken out by hand')
+    return this.#slots.find(id).disable(TAKEN_OUT)
   }
 
   restorePath(id: string): void {
@@ -234,6 +260,8 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
   }
 
   slotChanged(slot: PathSlot): void {
+    if (!this.#closed) this.#journal.slotChanged(slot)
+    this.#tracing.slotChanged(slot)
     this.#refreshLimits(slot)
     this.#serving.refresh()
     this.#tell(slot)
@@ -252,6 +280,7 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
   }
 
   slotFenced(slot: PathSlot, proof: FenceProof | undefined): void {
+    this.#journal.fenced(slot, proof)
     this.#engine.fenced(slot)
     if (proof !== undefined) this.#emit('fenced', { ...proof, path: slot.entry.id })
   }
@@ -343,5 +372,6 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
     ended.then(this.#fenced)
     await orAborted(ended, signal).catch(() => {})
     this.#engine.stopWatch()
+    this.#tracing.stop('the device is closed')
   }
 }
