@@ -102,6 +102,12 @@ export interface Path extends BlockDevice {
   readonly commands?: CommandSet
   /** Asks the array to make this path's port optimized (explicit ALUA). */
   activate?(options?: SignalOptions): Promise<void>
+  /**
+   * Settles with a sign of life of the storage that came through this path's own connection; what came a moment ago will
+   * do. Asked for several paths of one connection at once it is one question. Rejects when the signal fires, and when the
+   * path ends. Left out: core does not ask.
+   */
+  ping?(options?: SignalOptions): Promise<void>
   /** Reads its limits again, now, since another path to the volume has told others: what has changed is told by `limits`. */
   lookAgain?(): void
 }
