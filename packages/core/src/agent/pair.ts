@@ -204,6 +204,10 @@ class Pair implements BlockDevicePair {
     this.#device.restorePath(id)
   }
 
+  failBack(): void {
+    this.#device.failBack()
+  }
+
   async close(options: DetachOptions = {}): Promise<void> {
     if (options.mode !== 'force') return this.#close(options)
     // Whoever forces it does not wait for a path.

@@ -15,7 +15,6 @@ import type { SignalOptions } from '../signal.ts'
 import { Errno } from '../status.ts'
 import type { FenceProof, Path, PathTrouble } from '../target.ts'
 import type { VolumeId } from '../volume-id.ts'
-import { Activation } from './activation.ts'
 import { CacheNews } from './cache-news.ts'
 import type { CommandsOwner } from './device-commands.ts'
 import { sendByHand } from './device-commands.ts'
@@ -24,6 +23,7 @@ import { Engine } from './engine.ts'
 import { extentsOf } from './extents.ts'
 import { checkedSelector, firstPath } from './first-path.ts'
 import { firstUp } from './first-up.ts'
+import { Serving } from './groups/serving.ts'
 import type { Owed } from './guard.ts'
 import { canOther, limitsFault, unknownLimits } from './limits.ts'
 import { misfit } from './misfit.ts'
@@ -34,7 +34,6 @@ import type { PathSource } from './path-source.ts'
 import { forgetExclusions, mayLetOthersIn } from './reservations.ts'
 import { SlotList } from './slot-list.ts'
 import type { SlotOwner } from './slot-owner.ts'
-import { bestTier, standsBack } from './usable.ts'
 
 /** All paths of one volume: the control side, around the {@link Engine}. */
 export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
@@ -51,11 +50,10 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
   #closed = false
   readonly #limits: LiveLimits
   readonly #cacheNews = new CacheNews()
-  readonly #activation: Activation
+  readonly #serving: Serving
   #fenced: () => void = () => {}
   readonly fenced: Promise<void> = new Promise((resolve) => (this.#fenced = resolve))
   #ended = new AbortController()
-  #stalledAt: number
 
   constructor(
     volume: VolumeId,
@@ -83,9 +81,12 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
       patience: options.noPathTimeout,
       changed: () => this.#refreshLimits(),
     })
-    this.#activation = new Activation(host, options, this.#ended.signal, () =>
-      this.#closed || this.#engine.usable.length > 0 ? [] : this.#slots.all,
-    )
+    this.#serving = new Serving(host, options, this.#ended.signal, this.#engine, {
+      slots: () => this.#slots.all,
+      stalled: () => this.#emit('stalled', { parked: this.parked }),
+      resumed: (expired) => this.#emit('resumed', { expired }),
+      stoodBack: (slot) => this.#tell(slot),
+    })
     this.#commands = {
       volume,
       clock: host.clock,
@@ -97,7 +98,6 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
     }
     for (const each of owed) this.#engine.owe(each)
     if (owed.length > 0) this.#limits.inherit()
-    this.#stalledAt = host.clock.now()
     for (const source of sources) this.addPath(source)
   }
 
@@ -119,9 +119,7 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
   }
 
   get patience(): number {
-    if (this.state !== 'stalled') return Number.POSITIVE_INFINITY
-    const { clock } = this.host
-    return Math.max(0, this.options.noPathTimeout - (clock.now() - this.#stalledAt) / 1000)
+    return this.state === 'stalled' ? this.#serving.patience : Number.POSITIVE_INFINITY
   }
 
   get parked(): number {
@@ -212,7 +210,13 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
   }
 
   restorePath(id: string): void {
-    this.#slots.find(id).enable()
+    const slot = this.#slots.find(id)
+    slot.enable()
+    this.#serving.welcome(slot)
+  }
+
+  failBack(): void {
+    this.#serving.failBack()
   }
 
   accepts(slot: PathSlot, path: Path, limits: DeviceLimits): string | undefined {
@@ -231,8 +235,20 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
 
   slotChanged(slot: PathSlot): void {
     this.#refreshLimits(slot)
-    this.#refreshUsable()
+    this.#serving.refresh()
+    this.#tell(slot)
+  }
+
+  #tell(slot: PathSlot): void {
     if (this.events.listenerCount('path') > 0) this.#emit('path', slot.status())
+  }
+
+  describe(slot: PathSlot): string {
+    return this.#serving.describe(slot)
+  }
+
+  inReserve(slot: PathSlot): string {
+    return this.#serving.inReserve(slot)
   }
 
   slotFenced(slot: PathSlot, proof: FenceProof | undefined): void {
@@ -290,29 +306,6 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
     }
   }
 
-  #refreshUsable(): void {
-    const slots = this.#closed ? [] : bestTier(this.#slots.all)
-    this.#standBack(slots)
-    const before = this.#engine.usable
-    if (slots.length !== before.length || slots.some((slot, index) => slot !== before[index])) {
-      const expired = this.#engine.setUsable(slots)
-      if (slots.length === 0) this.#stalledAt = this.host.clock.now()
-      if (slots.length === 0 && !this.#closed) this.#emit('stalled', { parked: this.parked })
-      if (expired !== undefined) this.#emit('resumed', { expired })
-      if (slots.length === 0) for (const slot of this.#slots.all) slot.hurry()
-    }
-    this.#activation.look()
-  }
-
-  #standBack(tier: readonly PathSlot[]): void {
-    for (const slot of this.#slots.all) {
-      const why = standsBack(slot, tier)
-      if (why === slot.standsBack) continue
-      slot.standsBack = why
-      if (this.events.listenerCount('path') > 0) this.#emit('path', slot.status())
-    }
-  }
-
   async sendCommand(
     protocol: string,
     command: unknown,
@@ -325,13 +318,13 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
 
   #forgetReservations(): void {
     forgetExclusions(this.#slots.all)
-    this.#refreshUsable()
+    this.#serving.refresh()
   }
 
   #mayLetOthersIn(slot: PathSlot): boolean {
     if (slot.entry.path?.reservesAlone !== true) return false
     const may = mayLetOthersIn(slot, this.#slots.all)
-    this.#refreshUsable()
+    this.#serving.refresh()
     return may
   }
 
@@ -345,6 +338,7 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
     this.#ended.abort(new BlockError('CLOSED', 'the device is closed'))
     this.#engine.close()
     this.#limits.stop()
+    this.#serving.stop()
     const ended = Promise.all(this.#slots.all.map((slot) => slot.end('the device is closed')))
     ended.then(this.#fenced)
     await orAborted(ended, signal).catch(() => {})
