@@ -3,6 +3,7 @@ import type { DeviceLimits } from '../device.ts'
 import type { Emitter } from '../emitter.ts'
 import { createEmitter } from '../emitter.ts'
 import type { ByteRun, Ledger } from '../ledger.ts'
+import type { PathHealth } from '../pair.ts'
 import type { PathSelector } from '../policy.ts'
 import type { FenceProof, Path, PathInfo, PathTrouble } from '../target.ts'
 import type { VolumeId } from '../volume-id.ts'
@@ -12,6 +13,7 @@ import { LiveLimits } from './device-limits.ts'
 import { Engine } from './engine.ts'
 import { checkedSelector, firstPath } from './first-path.ts'
 import { Serving } from './groups/serving.ts'
+import { Comparison } from './health/comparison.ts'
 import { Journal } from './journal/journal.ts'
 import { canOther, limitsFault, unknownLimits } from './limits.ts'
 import { misfit } from './misfit.ts'
@@ -45,6 +47,7 @@ export class DevicePaths implements SlotOwner<PathSlot> {
   readonly tracing: Tracing
   /** The device has ended: nothing is told any more but the ends of its paths. */
   closed = false
+  readonly #comparison: Comparison | undefined
   readonly #cacheNews = new CacheNews()
 
   /** `first`: what a path to the volume was listed with, where there is one. `ended` fires when the device ends. */
@@ -85,6 +88,8 @@ export class DevicePaths implements SlotOwner<PathSlot> {
         this.#tell(slot)
       },
     })
+    const { slow } = options
+    if (slow !== false) this.#comparison = new Comparison(host.clock, slow, () => this.slots.all)
   }
 
   accepts(slot: PathSlot, path: Path, limits: DeviceLimits): string | undefined {
@@ -109,7 +114,13 @@ export class DevicePaths implements SlotOwner<PathSlot> {
     this.tracing.slotChanged(slot)
     this.#refreshLimits(slot)
     this.serving.refresh()
+    this.#comparison?.start()
     this.#tell(slot)
+  }
+
+  slotAiled(slot: PathSlot, state: PathHealth | 'well', reason: string): void {
+    this.slotChanged(slot)
+    this.#emit('health', { path: slot.entry.id, state, reason, since: this.host.clock.now() })
   }
 
   #tell(slot: PathSlot): void {
@@ -167,6 +178,13 @@ export class DevicePaths implements SlotOwner<PathSlot> {
     if (limits.readOnly && !before.readOnly) this.engine.unpark()
     if (limits.size !== before.size) this.#emit('resized', { size: limits.size })
     if (!unknown && canOther(limits, before)) this.#emit('limits', { limits, before, path: by?.entry.id ?? '' })
+  }
+
+  /** The device has ended. */
+  stop(): void {
+    this.limits.stop()
+    this.serving.stop()
+    this.#comparison?.stop()
   }
 
   // A listener that throws must not leave the device half way through a change.

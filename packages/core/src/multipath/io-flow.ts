@@ -140,6 +140,7 @@ export class IoFlow {
     if (this.trace !== null) this.trace.picked(attempt, wanted, entry, this.tier.entries)
     attempt.slot = this.tier.slots[entry.index] as PathSlot
     attempt.started = this.#clock.now()
+    if (this.tier.aside !== null) entry = this.tier.aside.divert(attempt, entry, attempt.started)
     entry.begin(io.op <= IoOp.Write ? io.length : 0, attempt.started)
     if (!this.watch.running) this.watch.start()
     ;(entry.device as BlockDevice).submit(io)

@@ -91,7 +91,7 @@ export class Multipath implements MultipathDevice {
   get state(): DeviceState {
     if (this.#paths.closed) return 'closed'
     if (this.#engine.usable.length === 0) return 'stalled'
-    return this.#paths.slots.all.every((slot) => slot.state === 'up' && slot.standsBack === '') ? 'active' : 'degraded'
+    return this.#paths.slots.all.every((slot) => isWell(slot)) ? 'active' : 'degraded'
   }
 
   get patience(): number {
@@ -227,12 +227,15 @@ export class Multipath implements MultipathDevice {
     this.#paths.closed = true
     this.#ended.abort(new BlockError('CLOSED', 'the device is closed'))
     this.#engine.close()
-    this.#paths.limits.stop()
-    this.#paths.serving.stop()
+    this.#paths.stop()
     const ended = Promise.all(this.#paths.slots.all.map((slot) => slot.end('the device is closed')))
     ended.then(this.#fenced)
     await orAborted(ended, signal).catch(() => {})
     this.#engine.stopWatch()
     this.#paths.tracing.stop('the device is closed')
   }
+}
+
+function isWell({ state, standsBack, health }: PathSlot): boolean {
+  return state === 'up' && standsBack === '' && health === ''
 }
