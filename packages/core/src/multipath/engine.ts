@@ -8,6 +8,7 @@ import type { PathSelector } from '../policy.ts'
 import type { Attempt } from './attempt.ts'
 import type { Durability } from './durability.ts'
 import type { Guard, Owed } from './guard.ts'
+import type { Aside } from './health/aside.ts'
 import type { FlowOwner } from './io-flow.ts'
 import { IoFlow, isGone } from './io-flow.ts'
 import type { FlowJournal } from './journal/flow-journal.ts'
@@ -83,6 +84,11 @@ export class Engine {
     const expired = this.#flow.expired
     this.#flow.expired = 0
     return expired
+  }
+
+  /** Changes who takes a few reads beside them; null: nobody. */
+  setAside(aside: Aside | null): void {
+    this.#flow.tier.aside = aside
   }
 
   /** Lets what waits for a path, or for one that takes changes, try again. */

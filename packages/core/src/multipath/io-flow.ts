@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { BlockDevice } from '../device.ts'
 import type { Io } from '../io.ts'
-import { changesData, IoOp } from '../io.ts'
+import { changesData, IoFlag, IoOp } from '../io.ts'
 import type { PathSelector } from '../policy.ts'
 import type { IoStatus } from '../status.ts'
 import { Errno, isPathError, NOT_EXECUTED, OK, PATH_ERROR } from '../status.ts'
@@ -19,6 +19,9 @@ import { Tier } from './tier.ts'
 import type { FlowTrace } from './trace/flow-trace.ts'
 import { Wait } from './trace/flow-trace.ts'
 import { Waiting } from './waiting.ts'
+
+// All but what is for this device.
+const PATH_FLAGS = ~IoFlag.FailFast
 
 const ELSEWHERE: IoStatus = Errno.EAGAIN | PATH_ERROR | NOT_EXECUTED
 
@@ -117,7 +120,7 @@ export class IoFlow {
     const io = attempt.io
     // Before the policy runs: what it may reach is not what is sent.
     io.op = parent.op
-    io.flags = parent.flags
+    io.flags = parent.flags & PATH_FLAGS
     io.offset = parent.offset
     io.length = parent.length
     io.buffers = parent.buffers
@@ -137,6 +140,7 @@ export class IoFlow {
     if (this.trace !== null) this.trace.picked(attempt, wanted, entry, this.tier.entries)
     attempt.slot = this.tier.slots[entry.index] as PathSlot
     attempt.started = this.#clock.now()
+    if (this.tier.aside !== null) entry = this.tier.aside.divert(attempt, entry, attempt.started)
     entry.begin(io.op <= IoOp.Write ? io.length : 0, attempt.started)
     if (!this.watch.running) this.watch.start()
     ;(entry.device as BlockDevice).submit(io)
