@@ -14,6 +14,7 @@ import { listMissing } from '../snapshot/missing.ts'
 import { countPairs } from '../snapshot/stats.ts'
 import { explainPair } from '../snapshot/why.ts'
 import type { Answer } from './answers.ts'
+import { limitPair } from './limit.ts'
 import { sendNvme } from './nvme.ts'
 import { pathOf } from './path-ids.ts'
 import { exchangePolicy } from './policy.ts'
@@ -54,6 +55,7 @@ const handlers: Handlers = {
   why: ({ agent, host, hider }, { pair }) => explainPair(findPair({ agent }, pair), host.clock, Date.now(), hider.hide),
   rescan,
   policy: exchangePolicy,
+  limit: limitPair,
   async 'path-fail'(running, request) {
     const pair = findPair(running, request.pair)
     const path = pathOf(pair, request.path)
