@@ -143,8 +143,10 @@ export class Journal implements FlowJournal {
 
   /** Nothing sent through a failed path can change data any more. */
   fenced(slot: PathSlot, proof: FenceProof | undefined): void {
-    const text = proof === undefined ? '' : describeProof(proof)
-    this.#tell(this.#known.get(slot)?.episode, slot, 'fenced', text)
+    const episode = this.#known.get(slot)?.episode
+    // Where nothing had to be proven nobody asks for it.
+    if (proof === undefined && episode?.has('held', slot.entry.id) !== true) return
+    this.#tell(episode, slot, 'fenced', proof === undefined ? '' : describeProof(proof))
   }
 
   /** I/O goes to so many paths; `waited`: I/Os that waited for one of them. */
@@ -161,7 +163,8 @@ export class Journal implements FlowJournal {
     episode.stalled = false
     if (resumed) this.#tell(episode, undefined, 'resumed', '', waited)
     const tier = slots.some(({ entry }) => entry.access === 'optimized') ? '' : 'non-optimized'
-    if (episode.ended === undefined || resumed) this.#tell(episode, undefined, 'routed', tier, slots.length)
+    if (episode.ended === undefined || episode.last === this.#clock.now())
+      this.#tell(episode, undefined, 'routed', tier, slots.length)
   }
 
   moved(slot: PathSlot, held: boolean): void {
