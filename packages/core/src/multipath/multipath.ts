@@ -76,6 +76,7 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
       drained: (slot) => slot.drained(),
       awaitsWritable: () => this.#limits.awaitsWritable(this.#slots.all),
       mayLetOthersIn: (slot) => this.#mayLetOthersIn(slot),
+      parking: (left) => this.#parking(left),
     })
     const { size, blockSize } = sources[0]?.info ?? { size: 0, blockSize: 512 }
     this.#limits = new LiveLimits(unknownLimits(size, blockSize), this, this.#engine.durability, {
@@ -288,6 +289,12 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
         throw error
       })
     }
+  }
+
+  #parking(left: number): void {
+    const { parked } = this
+    const { bytes } = this.#engine.waiting
+    this.#emit('parking', { parked, bytes, waited: this.options.noPathTimeout - left, left })
   }
 
   #refreshUsable(): void {
