@@ -76,6 +76,8 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
       drained: (slot) => slot.drained(),
       awaitsWritable: () => this.#limits.awaitsWritable(this.#slots.all),
       mayLetOthersIn: (slot) => this.#mayLetOthersIn(slot),
+      busy: () => this.#comparison?.start(),
+      parking: (left) => this.#parking(left),
     })
     const { size, blockSize } = sources[0]?.info ?? { size: 0, blockSize: 512 }
     this.#limits = new LiveLimits(unknownLimits(size, blockSize), this, this.#engine.durability, {
@@ -90,7 +92,7 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
       stoodBack: (slot) => this.#tell(slot),
     })
     const { slow } = options
-    if (slow !== false) this.#comparison = new Comparison(host.clock, slow, () => this.#slots.all)
+    if (slow !== false) this.#comparison = new Comparison(host.clock, slow, this.#slots, this.#engine)
     this.#commands = {
       volume,
       clock: host.clock,
@@ -314,6 +316,12 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
         throw error
       })
     }
+  }
+
+  #parking(left: number): void {
+    const { parked } = this
+    const { bytes } = this.#engine.waiting
+    this.#emit('parking', { parked, bytes, waited: this.options.noPathTimeout - left, left })
   }
 
   async sendCommand(
