@@ -56,8 +56,10 @@ export interface MultipathDevice extends BlockDevice {
   removePath(id: string): Promise<void>
   /** Takes a path out until `restorePath`; settles when it is fenced. */
   failPath(id: string): Promise<void>
-  /** Lets a path that was taken out connect again, and makes one that waits try at once. */
+  /** See {@link BlockDevicePair.restorePath}. */
   restorePath(id: string): void
+  /** See {@link BlockDevicePair.failBack}. */
+  failBack(): void
   /** Sends a command as {@link UserDevice.sendCommand} says; the options are not checked. */
   sendCommand(
     protocol: string,

@@ -9,13 +9,12 @@ import { BlockError } from '../errors.ts'
 import type { Io } from '../io.ts'
 import type { IoSource } from '../io-source.ts'
 import type { ByteRun, Ledger } from '../ledger.ts'
-import type { DeviceState, GuardStatus, PathStatus } from '../pair.ts'
+import type { DeviceState, GuardStatus, PathHealth, PathStatus } from '../pair.ts'
 import type { PathSelector } from '../policy.ts'
 import type { SignalOptions } from '../signal.ts'
 import { Errno } from '../status.ts'
 import type { FenceProof, Path, PathTrouble } from '../target.ts'
 import type { VolumeId } from '../volume-id.ts'
-import { Activation } from './activation.ts'
 import { CacheNews } from './cache-news.ts'
 import type { CommandsOwner } from './device-commands.ts'
 import { sendByHand } from './device-commands.ts'
@@ -24,7 +23,9 @@ import { Engine } from './engine.ts'
 import { extentsOf } from './extents.ts'
 import { checkedSelector, firstPath } from './first-path.ts'
 import { firstUp } from './first-up.ts'
+import { Serving } from './groups/serving.ts'
 import type { Owed } from './guard.ts'
+import { Comparison } from './health/comparison.ts'
 import { canOther, limitsFault, unknownLimits } from './limits.ts'
 import { misfit } from './misfit.ts'
 import type { MultipathDevice, MultipathEvents } from './multipath-device.ts'
@@ -34,7 +35,6 @@ import type { PathSource } from './path-source.ts'
 import { forgetExclusions, mayLetOthersIn } from './reservations.ts'
 import { SlotList } from './slot-list.ts'
 import type { SlotOwner } from './slot-owner.ts'
-import { bestTier, standsBack } from './usable.ts'
 
 /** All paths of one volume: the control side, around the {@link Engine}. */
 export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
@@ -51,11 +51,11 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
   #closed = false
   readonly #limits: LiveLimits
   readonly #cacheNews = new CacheNews()
-  readonly #activation: Activation
+  readonly #serving: Serving
+  readonly #comparison: Comparison | undefined
   #fenced: () => void = () => {}
   readonly fenced: Promise<void> = new Promise((resolve) => (this.#fenced = resolve))
   #ended = new AbortController()
-  #stalledAt: number
 
   constructor(
     volume: VolumeId,
@@ -76,6 +76,8 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
       drained: (slot) => slot.drained(),
       awaitsWritable: () => this.#limits.awaitsWritable(this.#slots.all),
       mayLetOthersIn: (slot) => this.#mayLetOthersIn(slot),
+      busy: () => this.#comparison?.start(),
+      parking: (left) => this.#parking(left),
     })
     const { size, blockSize } = sources[0]?.info ?? { size: 0, blockSize: 512 }
     this.#limits = new LiveLimits(unknownLimits(size, blockSize), this, this.#engine.durability, {
@@ -83,9 +85,14 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
       patience: options.noPathTimeout,
       changed: () => this.#refreshLimits(),
     })
-    this.#activation = new Activation(host, options, this.#ended.signal, () =>
-      this.#closed || this.#engine.usable.length > 0 ? [] : this.#slots.all,
-    )
+    this.#serving = new Serving(host, options, this.#ended.signal, this.#engine, {
+      slots: () => this.#slots.all,
+      stalled: () => this.#emit('stalled', { parked: this.parked }),
+      resumed: (expired) => this.#emit('resumed', { expired }),
+      stoodBack: (slot) => this.#tell(slot),
+    })
+    const { slow } = options
+    if (slow !== false) this.#comparison = new Comparison(host.clock, slow, this.#slots, this.#engine)
     this.#commands = {
       volume,
       clock: host.clock,
@@ -97,7 +104,6 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
     }
     for (const each of owed) this.#engine.owe(each)
     if (owed.length > 0) this.#limits.inherit()
-    this.#stalledAt = host.clock.now()
     for (const source of sources) this.addPath(source)
   }
 
@@ -115,13 +121,11 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
   get state(): DeviceState {
     if (this.#closed) return 'closed'
     if (this.#engine.usable.length === 0) return 'stalled'
-    return this.#slots.all.every((slot) => slot.state === 'up' && slot.standsBack === '') ? 'active' : 'degraded'
+    return this.#slots.all.every((slot) => isWell(slot)) ? 'active' : 'degraded'
   }
 
   get patience(): number {
-    if (this.state !== 'stalled') return Number.POSITIVE_INFINITY
-    const { clock } = this.host
-    return Math.max(0, this.options.noPathTimeout - (clock.now() - this.#stalledAt) / 1000)
+    return this.state === 'stalled' ? this.#serving.patience : Number.POSITIVE_INFINITY
   }
 
   get parked(): number {
@@ -212,7 +216,13 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
   }
 
   restorePath(id: string): void {
-    this.#slots.find(id).enable()
+    const slot = this.#slots.find(id)
+    slot.enable()
+    this.#serving.welcome(slot)
+  }
+
+  failBack(): void {
+    this.#serving.failBack()
   }
 
   accepts(slot: PathSlot, path: Path, limits: DeviceLimits): string | undefined {
@@ -231,8 +241,26 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
 
   slotChanged(slot: PathSlot): void {
     this.#refreshLimits(slot)
-    this.#refreshUsable()
+    this.#serving.refresh()
+    this.#comparison?.start()
+    this.#tell(slot)
+  }
+
+  slotAiled(slot: PathSlot, state: PathHealth | 'well', reason: string): void {
+    this.slotChanged(slot)
+    this.#emit('health', { path: slot.entry.id, state, reason, since: this.host.clock.now() })
+  }
+
+  #tell(slot: PathSlot): void {
     if (this.events.listenerCount('path') > 0) this.#emit('path', slot.status())
+  }
+
+  describe(slot: PathSlot): string {
+    return this.#serving.describe(slot)
+  }
+
+  inReserve(slot: PathSlot): string {
+    return this.#serving.inReserve(slot)
   }
 
   slotFenced(slot: PathSlot, proof: FenceProof | undefined): void {
@@ -290,27 +318,10 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
     }
   }
 
-  #refreshUsable(): void {
-    const slots = this.#closed ? [] : bestTier(this.#slots.all)
-    this.#standBack(slots)
-    const before = this.#engine.usable
-    if (slots.length !== before.length || slots.some((slot, index) => slot !== before[index])) {
-      const expired = this.#engine.setUsable(slots)
-      if (slots.length === 0) this.#stalledAt = this.host.clock.now()
-      if (slots.length === 0 && !this.#closed) this.#emit('stalled', { parked: this.parked })
-      if (expired !== undefined) this.#emit('resumed', { expired })
-      if (slots.length === 0) for (const slot of this.#slots.all) slot.hurry()
-    }
-    this.#activation.look()
-  }
-
-  #standBack(tier: readonly PathSlot[]): void {
-    for (const slot of this.#slots.all) {
-      const why = standsBack(slot, tier)
-      if (why === slot.standsBack) continue
-      slot.standsBack = why
-      if (this.events.listenerCount('path') > 0) this.#emit('path', slot.status())
-    }
+  #parking(left: number): void {
+    const { parked } = this
+    const { bytes } = this.#engine.waiting
+    this.#emit('parking', { parked, bytes, waited: this.options.noPathTimeout - left, left })
   }
 
   async sendCommand(
@@ -325,13 +336,13 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
 
   #forgetReservations(): void {
     forgetExclusions(this.#slots.all)
-    this.#refreshUsable()
+    this.#serving.refresh()
   }
 
   #mayLetOthersIn(slot: PathSlot): boolean {
     if (slot.entry.path?.reservesAlone !== true) return false
     const may = mayLetOthersIn(slot, this.#slots.all)
-    this.#refreshUsable()
+    this.#serving.refresh()
     return may
   }
 
@@ -345,9 +356,15 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
     this.#ended.abort(new BlockError('CLOSED', 'the device is closed'))
     this.#engine.close()
     this.#limits.stop()
+    this.#serving.stop()
+    this.#comparison?.stop()
     const ended = Promise.all(this.#slots.all.map((slot) => slot.end('the device is closed')))
     ended.then(this.#fenced)
     await orAborted(ended, signal).catch(() => {})
     this.#engine.stopWatch()
   }
+}
+
+function isWell({ state, standsBack, health }: PathSlot): boolean {
+  return state === 'up' && standsBack === '' && health === ''
 }
