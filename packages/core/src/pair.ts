@@ -1,7 +1,10 @@
 import type { DeviceLimits } from './device.ts'
 import type { Events } from './events.ts'
+import type { Failover } from './failover.ts'
 import type { PathSelector } from './policy.ts'
+import type { Rates } from './rates/rates.ts'
 import type { Access, Fence, FenceProof, PathTrouble } from './target.ts'
+import type { TraceOptions, TraceSink } from './trace.ts'
 import type { Attachment, DetachOptions } from './transport.ts'
 import type { UserDevice } from './user-device.ts'
 import type { VolumeId } from './volume-id.ts'
@@ -196,6 +199,8 @@ export interface PairEvents {
   resizeFailed: Error
   /** The attachment could not follow what the device can do; where clients ask for more it is done, or refused, behind it. */
   limitsFailed: Error
+  /** It is held to other rates; `undefined`: to none. */
+  rates: Rates | undefined
   /** The attachment ended by itself; the state is `lost` from then on. */
   lost: Error
 }
@@ -218,6 +223,10 @@ export interface BlockDevicePair extends AsyncDisposable {
   readonly parked: number
   /** Ios waiting for room on a usable path. */
   readonly queued: number
+  /** What its I/O is held to; undefined: nothing. */
+  readonly rates: Rates | undefined
+  /** Ios that wait since `rates` allow no more now. */
+  readonly throttled: number
   /** Name of the policy; an empty text where there is none. */
   readonly policy: string
   /** How often the policy threw or returned what was not in its list; the first path served then. */
@@ -228,10 +237,24 @@ export interface BlockDevicePair extends AsyncDisposable {
   readonly paths: readonly PathStatus[]
   /** Ranges that wait for a proof. */
   readonly guards: readonly GuardStatus[]
+  /** `clock.now()` when its device was opened, µs: {@link failovers} has nothing of before. */
+  readonly openedAt: number
+  /** The last failovers, the newest last: what happened when, and what was done about it. */
+  readonly failovers: readonly Failover[]
   /** Changes of state. */
   readonly events: Events<PairEvents>
   /** Exchanges the policy under I/O. Throws what `create` throws, and then keeps the old one. */
   setSelector(create: () => PathSelector): void
+  /**
+   * Holds its I/O, whoever it is from, to rates from now on; undefined lifts them. What waits goes on by the new ones, in
+   * its order. Throws a TypeError that names a wrong field, and then keeps the old ones.
+   */
+  setRates(rates: Rates | undefined): void
+  /**
+   * Has `sink` hear of every I/O and of every change of a path, until it is called again; undefined: nobody. What it
+   * hears, docs/trace.md says.
+   */
+  trace(sink: TraceSink | undefined, options?: TraceOptions): void
   /** Takes a path out until `restorePath`; settles when it is fenced. */
   failPath(id: string): Promise<void>
   /** Lets a path that was taken out connect again, and makes one that waits try at once. I/O goes back to it as by {@link BlockDevicePair.failBack}. */

@@ -11,9 +11,11 @@ import type { Guard, Owed } from './guard.ts'
 import type { Aside } from './health/aside.ts'
 import type { FlowOwner } from './io-flow.ts'
 import { IoFlow, isGone } from './io-flow.ts'
+import type { FlowJournal } from './journal/flow-journal.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { PathSlot } from './path-slot.ts'
 import type { Selection } from './selection.ts'
+import type { FlowTrace } from './trace/flow-trace.ts'
 import type { Waiting } from './waiting.ts'
 
 /**
@@ -23,9 +25,11 @@ import type { Waiting } from './waiting.ts'
 export class Engine {
   readonly #clock: Clock
   readonly #flow: IoFlow
+  readonly #journal: FlowJournal
 
   constructor(clock: Clock, options: ResolvedOptions, selector: PathSelector, owner: FlowOwner) {
     this.#clock = clock
+    this.#journal = owner.journal
     this.#flow = new IoFlow(clock, options, selector, owner)
   }
 
@@ -110,6 +114,7 @@ export class Engine {
       if (attempt.slot === slot && attempt.parent !== null) this.#replace(attempt, slot)
     }
     const held = this.#flow.waiting.takeHeld(slot)
+    this.#journal.freed(slot, held.length)
     for (const attempt of held) attempt.unproven = null
     this.#flow.goOn(held)
     this.#flow.letGo()
@@ -123,11 +128,15 @@ export class Engine {
     attempt.deadline = late.deadline
     attempt.troubled = late.troubled
     attempt.covers = late.covers
+    attempt.traced = late.traced
+    late.traced = 0
     if (late.noted) this.#flow.guards.hand(late, attempt)
     const { op, length } = late.io
     slot.entry.end(op <= IoOp.Write ? length : 0, this.#clock.now())
     late.parent = null
     this.#flow.waiting.bound(attempt)
+    attempt.since = late.deadline === 0 ? late.started : late.since
+    this.#journal.moved(slot, false)
     this.#flow.retry(attempt)
   }
 
@@ -202,6 +211,13 @@ export class Engine {
       if (parent !== null && unproven === slot) runs.push([parent.offset, parent.length])
     }
     return runs
+  }
+
+  /** Has somebody hear of every I/O, or nobody. */
+  trace(trace: FlowTrace | null): void {
+    // What is under way is new to whoever hears of it from now on.
+    for (const attempt of this.#flow.pool.all) attempt.traced = 0
+    this.#flow.trace = trace
   }
 
   /** Nothing can be late any more. */

@@ -12,10 +12,13 @@ import { Barriers } from './barriers.ts'
 import { Deadlines } from './deadlines/deadlines.ts'
 import { Durability } from './durability.ts'
 import { Guards } from './guards.ts'
+import type { FlowJournal } from './journal/flow-journal.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { PathSlot } from './path-slot.ts'
 import { Selection } from './selection.ts'
 import { Tier } from './tier.ts'
+import type { FlowTrace } from './trace/flow-trace.ts'
+import { Wait } from './trace/flow-trace.ts'
 import { Waiting } from './waiting.ts'
 
 // All but what is for this device.
@@ -25,6 +28,8 @@ const ELSEWHERE: IoStatus = Errno.EAGAIN | PATH_ERROR | NOT_EXECUTED
 
 /** What the flow asks its device. */
 export interface FlowOwner {
+  /** Hears of I/O that met trouble. */
+  readonly journal: FlowJournal
   /** Said once per policy. */
   policyFault(error: Error): void
   /** A failed path owes no `done` any more: what it leaves without proof is known. */
@@ -57,6 +62,8 @@ export class IoFlow {
   readonly waiting: Waiting
   readonly deadlines: Deadlines
   readonly barriers: Barriers = new Barriers()
+  /** Hears of every I/O; null as long as nobody traces. */
+  trace: FlowTrace | null = null
   readonly #clock: Clock
   readonly #owner: FlowOwner
   #arrivals = 0
@@ -83,15 +90,29 @@ export class IoFlow {
     this.inflight++
     if (io.op === IoOp.Flush) attempt.covers = this.durability.written
     const guards = this.guards
-    if ((guards.careful || io.source !== guards.only) && guards.holds(attempt, io)) this.waiting.wait(attempt)
+    if ((guards.careful || io.source !== guards.only) && guards.holds(attempt, io)) this.#stayBehind(attempt)
     else this.#enter(attempt)
   }
 
   /** Sends one, after those that arrived before it and wait for room. */
   #enter(attempt: Attempt): void {
-    const { queued } = this.waiting
-    if (queued.head === null) this.#dispatch(attempt)
-    else queued.insert(attempt)
+    if (this.waiting.queued.head === null) this.#dispatch(attempt)
+    else this.#queue(attempt)
+  }
+
+  #stayBehind(attempt: Attempt): void {
+    this.trace?.waits(attempt, Wait.Order, null)
+    this.waiting.wait(attempt)
+  }
+
+  #queue(attempt: Attempt): void {
+    this.trace?.waits(attempt, Wait.Room, null)
+    this.waiting.queued.insert(attempt)
+  }
+
+  #park(attempt: Attempt): void {
+    this.trace?.waits(attempt, Wait.Path, null)
+    this.waiting.park(attempt)
   }
 
   /** A change has ended, or a guard was taken down: what need not wait any more goes on. */
@@ -115,9 +136,9 @@ export class IoFlow {
   }
 
   #dispatch(attempt: Attempt): void {
-    if (this.tier.slots.length === 0) return this.waiting.park(attempt)
+    if (this.tier.slots.length === 0) return this.#park(attempt)
     // A policy that sets off I/O from inside `select`.
-    if (this.selection.current !== null) return this.waiting.queued.insert(attempt)
+    if (this.selection.current !== null) return this.#queue(attempt)
     const parent = attempt.parent as Io
     const io = attempt.io
     // Before the policy runs: what it may reach is not what is sent.
@@ -127,17 +148,19 @@ export class IoFlow {
     io.length = parent.length
     io.buffers = parent.buffers
     io.source = parent.source
-    let entry = this.selection.pick(io)
-    if (entry === undefined) {
+    const wanted = this.selection.pick(io)
+    if (wanted === undefined) {
       // The policy, or a listener of policyFault, has taken the last path out.
-      this.waiting.park(attempt)
+      this.#park(attempt)
       return this.pump()
     }
+    let entry = wanted
     if (entry.inflight >= entry.queueDepth) {
       const other = this.tier.withRoom()
-      if (other === undefined) return this.waiting.queued.insert(attempt)
+      if (other === undefined) return this.#queue(attempt)
       entry = other
     }
+    if (this.trace !== null) this.trace.picked(attempt, wanted, entry, this.tier.entries)
     attempt.slot = this.tier.slots[entry.index] as PathSlot
     attempt.started = this.#clock.now()
     if (this.tier.aside !== null) entry = this.tier.aside.divert(attempt, entry, attempt.started)
@@ -180,6 +203,8 @@ export class IoFlow {
 
   #complete(attempt: Attempt, status: IoStatus): void {
     const parent = attempt.parent as Io
+    if (this.trace !== null) this.trace.done(attempt, status)
+    if (attempt.deadline !== 0) this.#owner.journal.done(attempt, status)
     const noted = attempt.noted || attempt.unproven !== null
     const free = noted && this.guards.leave(attempt, this.#clock.now())
     this.pool.give(attempt)
@@ -203,6 +228,7 @@ export class IoFlow {
 
   /** The path has failed, or has refused what another one may do. */
   #moveOn(attempt: Attempt, slot: PathSlot, status: IoStatus): void {
+    this.trace?.failed(attempt, slot, status)
     comeBack(attempt)
     const executed = (status & NOT_EXECUTED) === 0
     if (executed) slot.failAfter(status)
@@ -210,11 +236,14 @@ export class IoFlow {
     slot.entry.retries++
     const first = attempt.deadline === 0
     this.waiting.bound(attempt)
+    if (first) attempt.since = attempt.started
     const unproven = executed && slot.state === 'fencing' && changesData(attempt.io.op)
     if (unproven) attempt.unproven = slot
+    if (executed) this.#owner.journal.moved(slot, unproven)
     if (this.#closed || isGone(attempt)) {
       this.retry(attempt)
     } else if (unproven) {
+      this.trace?.waits(attempt, Wait.Fence, slot)
       this.waiting.hold(attempt, slot)
     } else if (first) {
       this.#enter(attempt)
@@ -226,6 +255,7 @@ export class IoFlow {
 
   /** The array takes no changes through this path: another one may take them now, or one that is not usable yet. */
   #refused(attempt: Attempt, slot: PathSlot, status: IoStatus): void {
+    this.trace?.failed(attempt, slot, status)
     comeBack(attempt)
     slot.refuseChanges()
     const elsewhere = this.tier.slots.some((other) => !other.isProtected)
@@ -235,7 +265,7 @@ export class IoFlow {
     slot.entry.retries++
     this.waiting.bound(attempt)
     if (elsewhere) this.#enter(attempt)
-    else this.waiting.park(attempt)
+    else this.#park(attempt)
   }
 
   /** Goes on with one that has come back, or has waited. */
@@ -266,8 +296,8 @@ export class IoFlow {
 
   #expire(attempt: Attempt): void {
     attempt.list?.remove(attempt)
-
     this.expired++
+    this.#owner.journal.expired()
     this.#complete(attempt, Errno.EIO)
   }
 

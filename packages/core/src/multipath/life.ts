@@ -12,6 +12,7 @@ import { describeProof } from './fences.ts'
 import type { Transition } from './groups/transition.ts'
 import type { Ended } from './health/trust.ts'
 import type { Vitals } from './health/vitals.ts'
+import { TAKEN_OUT } from './journal/by-hand.ts'
 import type { PathEntry } from './path-entry.ts'
 import { PathRecord } from './path-record.ts'
 import type { PathSource } from './path-source.ts'
@@ -104,7 +105,7 @@ export class Life<Slot extends Living> {
   async #stayOut(): Promise<void> {
     const { reason } = this.#slot
     const signal = this.#parts.waits.begin()
-    this.#slot.change('disabled', reason === '' ? 'taken out by hand' : reason)
+    this.#slot.change('disabled', reason === '' ? TAKEN_OUT : reason)
     if (signal.aborted) return
     await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
   }
@@ -223,7 +224,7 @@ export class Life<Slot extends Living> {
     if (slot.state === 'up') slot.vitals.begin(path)
     // Asked for between the connect and this moment.
     if (down !== undefined) onDown(down)
-    if (this.#unwanted) slot.fail('taken out by hand')
+    if (this.#unwanted) slot.fail(TAKEN_OUT)
     return () => {
       path.events.off('access', onAccess)
       path.events.off('limits', onLimits)

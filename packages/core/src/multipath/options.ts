@@ -21,7 +21,7 @@ export interface MultipathOptions extends HealthOptions {
   reconnectDelay?: number
   /** Longest wait between tries to connect. @defaultValue 10000 */
   reconnectDelayMax?: number
-  /** How long a path may be in transition between access states whose storage does not say it; after that it counts as unavailable. @defaultValue 20000 */
+  /** How long a path may be in transition between access states whose storage does not say it; after that it counts as unavailable. @defaultValue 20000, or two thirds of `noPathTimeout` where that is less */
   transitionTimeout?: number
   /** When I/O goes back to a better group of paths: at once, by hand, or when one has been usable for that long. @defaultValue 'immediate' */
   failback?: Failback
@@ -53,8 +53,10 @@ export function resolveOptions(given: MultipathOptions = {}): ResolvedOptions {
   const options = withProfile(given)
   const ioTimeout = milliseconds('ioTimeout', options.ioTimeout, 30_000, 0)
   const long = Math.min(ioTimeout * LONG, LONGEST)
+  const noPathTimeout = milliseconds('noPathTimeout', options.noPathTimeout, 30_000, 0)
+  const transition = Math.min(TRANSITION, Math.ceil((noPathTimeout * 2) / 3))
   const resolved: ResolvedOptions = {
-    noPathTimeout: milliseconds('noPathTimeout', options.noPathTimeout, 30_000, 0),
+    noPathTimeout,
     ioTimeout,
     flushTimeout: milliseconds('flushTimeout', options.flushTimeout, long, 0),
     trimTimeout: milliseconds('trimTimeout', options.trimTimeout, long, 0),
@@ -62,7 +64,7 @@ export function resolveOptions(given: MultipathOptions = {}): ResolvedOptions {
     connectTimeout: milliseconds('connectTimeout', options.connectTimeout, 10_000, 1),
     reconnectDelay: milliseconds('reconnectDelay', options.reconnectDelay, 100, 1),
     reconnectDelayMax: milliseconds('reconnectDelayMax', options.reconnectDelayMax, 10_000, 1),
-    transitionTimeout: milliseconds('transitionTimeout', options.transitionTimeout, 20_000, 0),
+    transitionTimeout: milliseconds('transitionTimeout', options.transitionTimeout, transition, 0),
     failback: failbackOf(options.failback),
     priorities: options.priorities ?? {},
     maxParked: count('maxParked', options.maxParked, 65_536),
@@ -98,6 +100,8 @@ function withProfile(given: MultipathOptions): MultipathOptions {
   return { ...profile, ...Object.fromEntries(explicit) }
 }
 
+// Longer than it usually takes, and there is time left for another path.
+const TRANSITION = 20_000
 // What may take so much longer than a read or a write.
 const LONG = 4
 // The longest delay that setTimeout keeps, about 24.8 days.

@@ -11,6 +11,8 @@ import { Rivals } from './rivals.ts'
 
 // How long the paths may take to tell that the storage has moved the volume to another port that this host sees, milliseconds.
 const LOOK = 500
+// How long paths that are not up are waited for once the first is up, milliseconds: one may need no activation.
+const GRACE = 1000
 
 const MOVED = 'another host, or the storage itself, has moved the volume to another port'
 
@@ -40,6 +42,8 @@ export class Activation {
   readonly #pause: Pause
   /** Until it ends the storage may still do what it was asked for. */
   readonly #grant: Pause
+  /** Until it ends a path that needs no activation may come up. */
+  readonly #others: Pause
   readonly #asked = new Set<PathSlot>()
   #asking = false
   /** The one that was asked last, as long as that may come to something. */
@@ -47,6 +51,7 @@ export class Activation {
   /** Where I/O went before no path was left; undefined once it is judged. */
   #before: readonly PathSlot[] | undefined
   #moved = false
+  #emptiedAt = -1
   #until = 0
   #why = ''
 
@@ -59,6 +64,7 @@ export class Activation {
     this.#refusals = new BackOff(options.reconnectDelay, options.reconnectDelayMax, host.random)
     this.#rivals = new Rivals(host, options)
     this.#pause = new Pause(host.clock, () => this.look())
+    this.#others = new Pause(host.clock, () => this.look())
     this.#grant = new Pause(host.clock, () => {
       this.#candidate = undefined
       this.look()
@@ -68,6 +74,7 @@ export class Activation {
   /** No path of `before`, which I/O went to, is left. */
   emptied(before: readonly PathSlot[]): void {
     this.#before = before
+    this.#emptiedAt = this.#host.clock.now()
   }
 
   /** Looks whether one is to be asked now. */
@@ -82,7 +89,7 @@ export class Activation {
     if (this.#wasMoved(slots)) return
     if (this.#moved && !this.#owner.isWanted()) return this.#rest(LOOK, this.#why)
     const next = this.#next(slots)
-    if (next !== undefined) void this.#ask(next, next.entry.path as Path)
+    if (next !== undefined && !this.#awaitsOthers(slots)) void this.#ask(next, next.entry.path as Path)
   }
 
   #served(): void {
@@ -92,8 +99,7 @@ export class Activation {
     this.#moved = false
     this.#asked.clear()
     this.#refusals.reset()
-    this.#pause.end()
-    this.#grant.end()
+    this.stop()
     this.#why = ''
   }
 
@@ -108,6 +114,16 @@ export class Activation {
     for (const { state, entry } of slots) if (state === 'up') entry.path?.lookAgain?.()
     this.#rest(Math.max(LOOK, wait), this.#rivals.words || MOVED)
     return true
+  }
+
+  #awaitsOthers(slots: readonly PathSlot[]): boolean {
+    if (slots.every(({ state }) => state === 'up' || state === 'disabled')) return false
+    const since = Math.min(...slots.filter(({ state }) => state === 'up').map((slot) => slot.since))
+    // It was there all the while: what was lost is why it is wanted.
+    if (since <= this.#emptiedAt) return false
+    const left = GRACE - (this.#host.clock.now() - since) / 1000
+    if (left > 0) this.#others.begin(left)
+    return left > 0
   }
 
   #next(slots: readonly PathSlot[]): PathSlot | undefined {
@@ -162,7 +178,9 @@ export class Activation {
     return `${this.#why}; the next try is ${when}`
   }
 
+  /** Waits for nothing any more. */
   stop(): void {
+    this.#others.end()
     this.#pause.end()
     this.#grant.end()
   }

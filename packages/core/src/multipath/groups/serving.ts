@@ -8,12 +8,14 @@ import { Activation } from './activation.ts'
 import { Groups } from './groups.ts'
 
 /** A slot stands back since I/O has not gone back to it yet; its device says more. */
-const WAITS = 'usable again'
+const WAITS = 'usable again, and I/O has not gone back to it yet'
 
 /** What the serving tells its device. */
 export interface ServingOwner {
   /** All slots. */
   slots(): readonly PathSlot[]
+  /** I/O goes to these from now on. */
+  routed(slots: readonly PathSlot[]): void
   /** No path takes I/O any more. */
   stalled(): void
   /** One does again; `expired`: how many Ios ended meanwhile. */
@@ -60,6 +62,7 @@ export class Serving {
     this.#standBack(all, slots)
     const before = this.#engine.usable
     if (slots.length !== before.length || slots.some((slot, index) => slot !== before[index])) {
+      if (!this.#closed) this.#owner.routed(slots)
       const expired = this.#engine.setUsable(slots)
       if (slots.length === 0) this.#stall(before)
       if (expired !== undefined) this.#owner.resumed(expired)
