@@ -14,6 +14,9 @@ export interface CompositeFactory {
   drained(): Promise<void>
 }
 
+/** What such Ios are sent to. */
+export type Composed = Pick<BlockDevice, 'limits' | 'submit' | 'beginWhole' | 'endWhole'>
+
 // Enough pieces in flight to keep several paths busy, few enough not to crowd out other Ios.
 const LANES = 8
 
@@ -41,7 +44,7 @@ interface Zeroing {
 }
 
 /** Splits by `maxTransfer` and {@link RANGE_PIECE}, writes zeroes where WriteZeroes is missing, flushes after writes where Fua is. */
-export function compositeFactory(device: BlockDevice, clock: Clock): CompositeFactory {
+export function compositeFactory(device: Composed, clock: Clock): CompositeFactory {
   const all: Composite[] = []
   const idle: Composite[] = []
   const zeroing: Zeroing = { bytes: 0 }
@@ -72,7 +75,7 @@ export function compositeFactory(device: BlockDevice, clock: Clock): CompositeFa
 }
 
 class Composite {
-  #device: BlockDevice
+  #device: Composed
   #clock: Clock
   #zeroing: Zeroing
   #ended: (composite: Composite) => void
@@ -96,7 +99,7 @@ class Composite {
   // Views that the device supplied, by piece, put in order at the end.
   #supplied: Uint8Array[][] = []
 
-  constructor(device: BlockDevice, clock: Clock, zeroing: Zeroing, ended: (composite: Composite) => void) {
+  constructor(device: Composed, clock: Clock, zeroing: Zeroing, ended: (composite: Composite) => void) {
     this.#device = device
     this.#clock = clock
     this.#zeroing = zeroing

@@ -1,18 +1,22 @@
 import type { Clock } from '../clock.ts'
 import type { Io } from '../io.ts'
-import { changesData, IoOp } from '../io.ts'
+import { changesData } from '../io.ts'
 import type { IoSource } from '../io-source.ts'
 import type { ByteRun } from '../ledger.ts'
 import type { GuardStatus } from '../pair.ts'
 import type { PathSelector } from '../policy.ts'
 import type { Attempt } from './attempt.ts'
+import { Apart } from './attempt.ts'
 import type { Durability } from './durability.ts'
+import { isGone } from './failover.ts'
 import type { Guard, Owed } from './guard.ts'
 import type { FlowOwner } from './io-flow.ts'
-import { IoFlow, isGone } from './io-flow.ts'
+import { IoFlow } from './io-flow.ts'
+import type { FlowJournal } from './journal/flow-journal.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { PathSlot } from './path-slot.ts'
 import type { Selection } from './selection.ts'
+import type { FlowTrace } from './trace/flow-trace.ts'
 import type { Waiting } from './waiting.ts'
 
 /**
@@ -22,9 +26,11 @@ import type { Waiting } from './waiting.ts'
 export class Engine {
   readonly #clock: Clock
   readonly #flow: IoFlow
+  readonly #journal: FlowJournal
 
   constructor(clock: Clock, options: ResolvedOptions, selector: PathSelector, owner: FlowOwner) {
     this.#clock = clock
+    this.#journal = owner.journal
     this.#flow = new IoFlow(clock, options, selector, owner)
   }
 
@@ -96,9 +102,12 @@ export class Engine {
   fenced(slot: PathSlot): void {
     this.#flow.guards.fenced(slot)
     for (const attempt of [...this.#flow.pool.all]) {
-      if (attempt.slot === slot && attempt.parent !== null) this.#replace(attempt, slot)
+      if (attempt.slot !== slot) continue
+      if (attempt.parent !== null) this.#replace(attempt, slot)
+      else if (attempt.apart === Apart.Lost) this.#flow.forsake(attempt, slot)
     }
     const held = this.#flow.waiting.takeHeld(slot)
+    this.#journal.freed(slot, held.length)
     for (const attempt of held) attempt.unproven = null
     this.#flow.goOn(held)
     this.#flow.letGo()
@@ -106,24 +115,26 @@ export class Engine {
 
   // The path was closed and still owes a `done`: what it sends late must not reach the I/O.
   #replace(late: Attempt, slot: PathSlot): void {
+    if (this.#flow.hedging?.alone(late)) return this.#flow.forsake(late, slot)
     const attempt = this.#flow.pool.take()
     attempt.parent = late.parent
     attempt.arrival = late.arrival
     attempt.deadline = late.deadline
     attempt.troubled = late.troubled
     attempt.covers = late.covers
+    attempt.traced = late.traced
+    late.traced = 0
     if (late.noted) this.#flow.guards.hand(late, attempt)
-    slot.entry.inflight--
-    const { op, length } = late.io
-    slot.entry.inflightBytes -= op <= IoOp.Write ? length : 0
-    late.parent = null
+    this.#flow.forsake(late, slot)
     this.#flow.waiting.bound(attempt)
+    attempt.since = late.deadline === 0 ? late.started : late.since
+    this.#journal.moved(slot, false)
     this.#flow.retry(attempt)
   }
 
   /** Ends what waits with ESHUTDOWN; what is in flight ends with its path. */
   close(): void {
-    this.#flow.close()
+    this.#flow.closed = true
     for (const list of this.#flow.waiting.lists()) {
       for (let attempt = list.shift(); attempt !== null; attempt = list.shift()) this.#flow.retry(attempt)
     }
@@ -194,8 +205,17 @@ export class Engine {
     return runs
   }
 
+  /** Has somebody hear of every I/O, or nobody. */
+  trace(trace: FlowTrace | null): void {
+    // What is under way is new to whoever hears of it from now on.
+    for (const attempt of this.#flow.pool.all) attempt.traced = 0
+    this.#flow.trace = trace
+    this.#flow.waiting.trace = trace
+  }
+
   /** Nothing can be late any more. */
   stopWatch(): void {
     this.#flow.deadlines.stop()
+    this.#flow.hedging?.stop()
   }
 }

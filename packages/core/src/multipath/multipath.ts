@@ -6,6 +6,7 @@ import type { DeviceLimits, Extent } from '../device.ts'
 import type { Emitter } from '../emitter.ts'
 import { createEmitter } from '../emitter.ts'
 import { BlockError } from '../errors.ts'
+import type { Failover } from '../failover.ts'
 import type { Io } from '../io.ts'
 import type { IoSource } from '../io-source.ts'
 import type { ByteRun, Ledger } from '../ledger.ts'
@@ -14,8 +15,8 @@ import type { PathSelector } from '../policy.ts'
 import type { SignalOptions } from '../signal.ts'
 import { Errno } from '../status.ts'
 import type { FenceProof, Path, PathTrouble } from '../target.ts'
+import type { TraceOptions, TraceSink } from '../trace.ts'
 import type { VolumeId } from '../volume-id.ts'
-import { Activation } from './activation.ts'
 import { CacheNews } from './cache-news.ts'
 import type { CommandsOwner } from './device-commands.ts'
 import { sendByHand } from './device-commands.ts'
@@ -24,7 +25,10 @@ import { Engine } from './engine.ts'
 import { extentsOf } from './extents.ts'
 import { checkedSelector, firstPath } from './first-path.ts'
 import { firstUp } from './first-up.ts'
+import { Serving } from './groups/serving.ts'
 import type { Owed } from './guard.ts'
+import { TAKEN_OUT } from './journal/by-hand.ts'
+import { Journal } from './journal/journal.ts'
 import { canOther, limitsFault, unknownLimits } from './limits.ts'
 import { misfit } from './misfit.ts'
 import type { MultipathDevice, MultipathEvents } from './multipath-device.ts'
@@ -34,7 +38,7 @@ import type { PathSource } from './path-source.ts'
 import { forgetExclusions, mayLetOthersIn } from './reservations.ts'
 import { SlotList } from './slot-list.ts'
 import type { SlotOwner } from './slot-owner.ts'
-import { bestTier, standsBack } from './usable.ts'
+import { Tracing } from './trace/tracing.ts'
 
 /** All paths of one volume: the control side, around the {@link Engine}. */
 export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
@@ -44,6 +48,9 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
   readonly ledger: Ledger | undefined
   readonly events: Emitter<MultipathEvents> = createEmitter()
   extents?: (offset: number, length: number, options?: SignalOptions) => Promise<readonly Extent[]>
+  readonly openedAt: number
+  readonly #journal: Journal
+  readonly #tracing: Tracing
   readonly #slots: SlotList
   readonly #commands: CommandsOwner
   #engine: Engine
@@ -51,11 +58,10 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
   #closed = false
   readonly #limits: LiveLimits
   readonly #cacheNews = new CacheNews()
-  readonly #activation: Activation
+  readonly #serving: Serving
   #fenced: () => void = () => {}
   readonly fenced: Promise<void> = new Promise((resolve) => (this.#fenced = resolve))
   #ended = new AbortController()
-  #stalledAt: number
 
   constructor(
     volume: VolumeId,
@@ -70,23 +76,35 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
     this.ledger = ledger
     this.host = host
     this.options = options
+    this.openedAt = host.clock.now()
+    this.#journal = new Journal(host.clock, (...told) => this.#tracing.event(...told))
     this.#slots = new SlotList(volume, (source) => new PathSlot(source, this))
     this.#engine = new Engine(host.clock, options, selector === undefined ? firstPath() : checkedSelector(selector), {
+      journal: this.#journal,
       policyFault: (error) => this.#emit('policyFault', error),
       drained: (slot) => slot.drained(),
       awaitsWritable: () => this.#limits.awaitsWritable(this.#slots.all),
       mayLetOthersIn: (slot) => this.#mayLetOthersIn(slot),
       parking: (left) => this.#parking(left),
     })
+    this.#tracing = new Tracing(host.clock, volume, this.#engine)
     const { size, blockSize } = sources[0]?.info ?? { size: 0, blockSize: 512 }
     this.#limits = new LiveLimits(unknownLimits(size, blockSize), this, this.#engine.durability, {
       clock: host.clock,
       patience: options.noPathTimeout,
       changed: () => this.#refreshLimits(),
     })
-    this.#activation = new Activation(host, options, this.#ended.signal, () =>
-      this.#closed || this.#engine.usable.length > 0 ? [] : this.#slots.all,
-    )
+    this.#serving = new Serving(host, options, this.#ended.signal, this.#engine, {
+      slots: () => this.#slots.all,
+      routed: (slots) => this.#journal.routed(slots, this.parked),
+      stalled: () => this.#emit('stalled', { parked: this.parked }),
+      resumed: (expired) => this.#emit('resumed', { expired }),
+      stoodBack: (slot) => {
+        this.#journal.slotChanged(slot)
+        this.#tracing.slotChanged(slot)
+        this.#tell(slot)
+      },
+    })
     this.#commands = {
       volume,
       clock: host.clock,
@@ -98,7 +116,6 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
     }
     for (const each of owed) this.#engine.owe(each)
     if (owed.length > 0) this.#limits.inherit()
-    this.#stalledAt = host.clock.now()
     for (const source of sources) this.addPath(source)
   }
 
@@ -120,9 +137,7 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
   }
 
   get patience(): number {
-    if (this.state !== 'stalled') return Number.POSITIVE_INFINITY
-    const { clock } = this.host
-    return Math.max(0, this.options.noPathTimeout - (clock.now() - this.#stalledAt) / 1000)
+    return this.state === 'stalled' ? this.#serving.patience : Number.POSITIVE_INFINITY
   }
 
   get parked(): number {
@@ -185,6 +200,15 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
     return this.#slots.all.map((slot) => slot.status())
   }
 
+  get failovers(): readonly Failover[] {
+    return this.#journal.list()
+  }
+
+  trace(sink: TraceSink | undefined, options: TraceOptions = {}): void {
+    if (!this.#closing.begun) this.#tracing.start(sink, options, this.#slots.all)
+    else sink?.end?.()
+  }
+
   submit(io: Io): void {
     if (!this.#closing.begun) this.#engine.submit(io)
     else this.host.clock.defer(() => io.done(io, Errno.ESHUTDOWN))
@@ -209,11 +233,17 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
   }
 
   failPath(id: string): Promise<void> {
-    return this.#slots.find(id).disable('taken out by hand')
+    return this.#slots.find(id).disable(TAKEN_OUT)
   }
 
   restorePath(id: string): void {
-    this.#slots.find(id).enable()
+    const slot = this.#slots.find(id)
+    slot.enable()
+    this.#serving.welcome(slot)
+  }
+
+  failBack(): void {
+    this.#serving.failBack()
   }
 
   accepts(slot: PathSlot, path: Path, limits: DeviceLimits): string | undefined {
@@ -231,12 +261,27 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
   }
 
   slotChanged(slot: PathSlot): void {
+    if (!this.#closed) this.#journal.slotChanged(slot)
+    this.#tracing.slotChanged(slot)
     this.#refreshLimits(slot)
-    this.#refreshUsable()
+    this.#serving.refresh()
+    this.#tell(slot)
+  }
+
+  #tell(slot: PathSlot): void {
     if (this.events.listenerCount('path') > 0) this.#emit('path', slot.status())
   }
 
+  describe(slot: PathSlot): string {
+    return this.#serving.describe(slot)
+  }
+
+  inReserve(slot: PathSlot): string {
+    return this.#serving.inReserve(slot)
+  }
+
   slotFenced(slot: PathSlot, proof: FenceProof | undefined): void {
+    this.#journal.fenced(slot, proof)
     this.#engine.fenced(slot)
     if (proof !== undefined) this.#emit('fenced', { ...proof, path: slot.entry.id })
   }
@@ -297,29 +342,6 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
     this.#emit('parking', { parked, bytes, waited: this.options.noPathTimeout - left, left })
   }
 
-  #refreshUsable(): void {
-    const slots = this.#closed ? [] : bestTier(this.#slots.all)
-    this.#standBack(slots)
-    const before = this.#engine.usable
-    if (slots.length !== before.length || slots.some((slot, index) => slot !== before[index])) {
-      const expired = this.#engine.setUsable(slots)
-      if (slots.length === 0) this.#stalledAt = this.host.clock.now()
-      if (slots.length === 0 && !this.#closed) this.#emit('stalled', { parked: this.parked })
-      if (expired !== undefined) this.#emit('resumed', { expired })
-      if (slots.length === 0) for (const slot of this.#slots.all) slot.hurry()
-    }
-    this.#activation.look()
-  }
-
-  #standBack(tier: readonly PathSlot[]): void {
-    for (const slot of this.#slots.all) {
-      const why = standsBack(slot, tier)
-      if (why === slot.standsBack) continue
-      slot.standsBack = why
-      if (this.events.listenerCount('path') > 0) this.#emit('path', slot.status())
-    }
-  }
-
   async sendCommand(
     protocol: string,
     command: unknown,
@@ -332,13 +354,13 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
 
   #forgetReservations(): void {
     forgetExclusions(this.#slots.all)
-    this.#refreshUsable()
+    this.#serving.refresh()
   }
 
   #mayLetOthersIn(slot: PathSlot): boolean {
     if (slot.entry.path?.reservesAlone !== true) return false
     const may = mayLetOthersIn(slot, this.#slots.all)
-    this.#refreshUsable()
+    this.#serving.refresh()
     return may
   }
 
@@ -352,9 +374,11 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
     this.#ended.abort(new BlockError('CLOSED', 'the device is closed'))
     this.#engine.close()
     this.#limits.stop()
+    this.#serving.stop()
     const ended = Promise.all(this.#slots.all.map((slot) => slot.end('the device is closed')))
     ended.then(this.#fenced)
     await orAborted(ended, signal).catch(() => {})
     this.#engine.stopWatch()
+    this.#tracing.stop('the device is closed')
   }
 }

@@ -1,8 +1,10 @@
 import type { RideOut } from './deadlines/ride-out.ts'
 import { rideOutProfiles } from './deadlines/ride-out.ts'
+import type { HealthOptions, ResolvedHealth } from './health/health-options.ts'
+import { resolveHealth } from './health/health-options.ts'
 
 /** Options of a multipath device. Times are milliseconds. */
-export interface MultipathOptions {
+export interface MultipathOptions extends HealthOptions {
   /** How long an I/O may wait for a usable path, and a write for its fence, before it ends with EIO. @defaultValue 30000 */
   noPathTimeout?: number
   /** How long a read or a write may be in flight before its path counts as failed; 0 means for ever. @defaultValue 30000 */
@@ -19,6 +21,12 @@ export interface MultipathOptions {
   reconnectDelay?: number
   /** Longest wait between tries to connect. @defaultValue 10000 */
   reconnectDelayMax?: number
+  /** How long a path may be in transition between access states whose storage does not say it; after that it counts as unavailable. @defaultValue 20000, or two thirds of `noPathTimeout` where that is less */
+  transitionTimeout?: number
+  /** When I/O goes back to a better group of paths: at once, by hand, or when one has been usable for that long. @defaultValue 'immediate' */
+  failback?: Failback
+  /** By path id, address or name of a target, the first of these that is named: among paths of equal access a larger one is used first. @defaultValue 0 each */
+  priorities?: Readonly<Record<string, number>>
   /** How many I/Os may wait for a usable path or for a fence; more of them end with EIO at once. @defaultValue 65536 */
   maxParked?: number
   /** How many bytes those may have. @defaultValue 1 GiB */
@@ -34,16 +42,21 @@ export interface MultipathOptions {
   weights?: Readonly<Record<string, number>>
 }
 
+/** When I/O goes back to a better group of paths that is usable again; a number is milliseconds for which it must have been. */
+export type Failback = 'immediate' | 'manual' | number
+
 /** {@link MultipathOptions} with every default in place. */
-export type ResolvedOptions = Required<Omit<MultipathOptions, 'rideOut'>>
+export type ResolvedOptions = Required<Omit<MultipathOptions, keyof HealthOptions | 'rideOut'>> & ResolvedHealth
 
 /** Fills in defaults; throws a TypeError that names a wrong field. */
 export function resolveOptions(given: MultipathOptions = {}): ResolvedOptions {
   const options = withProfile(given)
   const ioTimeout = milliseconds('ioTimeout', options.ioTimeout, 30_000, 0)
   const long = Math.min(ioTimeout * LONG, LONGEST)
+  const noPathTimeout = milliseconds('noPathTimeout', options.noPathTimeout, 30_000, 0)
+  const transition = Math.min(TRANSITION, Math.ceil((noPathTimeout * 2) / 3))
   const resolved: ResolvedOptions = {
-    noPathTimeout: milliseconds('noPathTimeout', options.noPathTimeout, 30_000, 0),
+    noPathTimeout,
     ioTimeout,
     flushTimeout: milliseconds('flushTimeout', options.flushTimeout, long, 0),
     trimTimeout: milliseconds('trimTimeout', options.trimTimeout, long, 0),
@@ -51,15 +64,28 @@ export function resolveOptions(given: MultipathOptions = {}): ResolvedOptions {
     connectTimeout: milliseconds('connectTimeout', options.connectTimeout, 10_000, 1),
     reconnectDelay: milliseconds('reconnectDelay', options.reconnectDelay, 100, 1),
     reconnectDelayMax: milliseconds('reconnectDelayMax', options.reconnectDelayMax, 10_000, 1),
+    transitionTimeout: milliseconds('transitionTimeout', options.transitionTimeout, transition, 0),
+    failback: failbackOf(options.failback),
+    priorities: options.priorities ?? {},
     maxParked: count('maxParked', options.maxParked, 65_536),
     maxParkedBytes: count('maxParkedBytes', options.maxParkedBytes, 2 ** 30),
     hedgeReads: flag('hedgeReads', options.hedgeReads),
     weights: options.weights ?? {},
+    ...resolveHealth(options),
   }
   for (const [id, weight] of Object.entries(resolved.weights)) {
     if (!(weight > 0 && Number.isFinite(weight))) throw new TypeError(`weights[${id}] is ${weight}; it must be above 0`)
   }
+  for (const [key, priority] of Object.entries(resolved.priorities)) {
+    if (!Number.isFinite(priority)) throw new TypeError(`priorities[${key}] is ${priority}; it must be a number`)
+  }
   return resolved
+}
+
+function failbackOf(value: Failback = 'immediate'): Failback {
+  if (value === 'immediate' || value === 'manual') return value
+  if (typeof value === 'number' && value >= 0 && value <= LONGEST) return value
+  throw new TypeError(`failback is ${value}; it must be immediate, manual, or 0 to ${LONGEST} milliseconds`)
 }
 
 /** What is given, over what its profile says. */
@@ -74,6 +100,8 @@ function withProfile(given: MultipathOptions): MultipathOptions {
   return { ...profile, ...Object.fromEntries(explicit) }
 }
 
+// Longer than it usually takes, and there is time left for another path.
+const TRANSITION = 20_000
 // What may take so much longer than a read or a write.
 const LONG = 4
 // The longest delay that setTimeout keeps, about 24.8 days.

@@ -22,6 +22,10 @@ export interface SlotOwner<Slot> {
   slotLostCache(slot: Slot, reason: string): void
   /** Commands of the slot's path fail. */
   slotTroubled(slot: Slot, trouble: PathTrouble): void
+  /** Why a slot that is up takes no I/O, as far as the device knows; an empty text where it does. */
+  describe(slot: Slot): string
+  /** The same where nothing is wrong with that. */
+  inReserve(slot: Slot): string
   /** Whether something was acknowledged that no flush has covered. */
   readonly unflushed: boolean
   /** Whether I/O can go anywhere now. */

@@ -14,6 +14,11 @@ export interface Told {
   readonly since: number
   readonly everUp: boolean
   readonly standsBack: string
+  readonly priority: number
+  /** Of a path that is up: why it takes no I/O. */
+  readonly described: string
+  /** The same where nothing is wrong with that. */
+  readonly reserve: string
   /** Whether it is not proven that what it has sent can change data no more. */
   readonly unproven: boolean
 }
@@ -30,6 +35,8 @@ export function statusOf(slot: Told, troubles: TroubleCounts, fences: FenceCount
     address: source.info.address,
     state,
     access: slot.everUp ? entry.access : undefined,
+    ...(entry.path?.preferred === true && { preferred: true }),
+    ...(slot.priority !== 0 && { priority: slot.priority }),
     inflight: entry.inflight,
     ios: entry.ios,
     bytes: entry.bytes,
@@ -39,7 +46,7 @@ export function statusOf(slot: Told, troubles: TroubleCounts, fences: FenceCount
     latency: entry.latency,
     latencyHistogram: Array.from(entry.histogram),
     since: slot.since,
-    reason: state === 'up' ? standsBack || troubles.recent(now) : `${slot.reason}${waitsFor}`,
+    reason: state === 'up' ? slot.described || troubles.recent(now) || slot.reserve : `${slot.reason}${waitsFor}`,
     ...(standsBack !== '' && { standsBack: true }),
     ...(counts !== undefined && { troubles: counts }),
     ...(fence !== undefined && { fence }),
