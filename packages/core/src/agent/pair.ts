@@ -5,10 +5,12 @@ import type { DeviceLimits } from '../device.ts'
 import type { Emitter } from '../emitter.ts'
 import { createEmitter } from '../emitter.ts'
 import { BlockError, messageOf } from '../errors.ts'
+import type { Failover } from '../failover.ts'
 import type { MultipathDevice, MultipathEvents } from '../multipath/multipath-device.ts'
 import type { BlockDevicePair, DeviceState, GuardStatus, PairEvents, PathStatus } from '../pair.ts'
 import type { PathSelector } from '../policy.ts'
 import type { Rates } from '../rates/rates.ts'
+import type { TraceOptions, TraceSink } from '../trace.ts'
 import type { Attachment, DetachOptions } from '../transport.ts'
 import type { FrontDevice } from '../user-device.ts'
 import type { VolumeId } from '../volume-id.ts'
@@ -17,7 +19,7 @@ import type { PairSpec } from './types.ts'
 
 const FORWARDED = ['path', 'trouble', 'fenced', 'policyFault', 'resized', 'limits', 'cacheLost'] as const
 // Told to the very end: whoever closes a pair may not want to wait for a path.
-const FORWARDED_LAST = ['stalled', 'resumed'] as const
+const FORWARDED_LAST = ['stalled', 'resumed', 'parking'] as const
 
 /** Attaches an open device; `onClosed` hears when the pair has ended. */
 export async function makePair(
@@ -160,6 +162,18 @@ class Pair implements BlockDevicePair {
     return this.#device.guards
   }
 
+  get openedAt(): number {
+    return this.#device.openedAt
+  }
+
+  get failovers(): readonly Failover[] {
+    return this.#device.failovers
+  }
+
+  trace(sink: TraceSink | undefined, options?: TraceOptions): void {
+    this.#device.trace(sink, options)
+  }
+
   releaseGuards(): void {
     this.#device.releaseGuards()
   }
@@ -179,6 +193,10 @@ class Pair implements BlockDevicePair {
 
   restorePath(id: string): void {
     this.#device.restorePath(id)
+  }
+
+  failBack(): void {
+    this.#device.failBack()
   }
 
   async close(options: DetachOptions = {}): Promise<void> {
