@@ -1,7 +1,17 @@
 import { BlockError, messageOf } from '@blockbraid/core'
 import { Command, CommanderError } from 'commander'
 import manifest from '../package.json' with { type: 'json' }
-import { addressHelp, arrayHelp, helpFor, nvmeHelp, outputTo, pathHelp, scsiHelp, topHelp } from './commands/help.ts'
+import {
+  addressHelp,
+  arrayHelp,
+  helpFor,
+  limitHelp,
+  nvmeHelp,
+  outputTo,
+  pathHelp,
+  scsiHelp,
+  topHelp,
+} from './commands/help.ts'
 import type { Terminal } from './terminal/terminal.ts'
 import { UsageError } from './terminal/terminal.ts'
 
@@ -100,7 +110,7 @@ function addLooks(program: Command, terminal: Terminal): void {
 }
 
 function addChanges(program: Command, terminal: Terminal): void {
-  remote(program.command('policy <pair> <name>').description('exchange the policy of a pair under I/O'))
+  remote(program.command('policy <pair> <name>').description('exchange the policy; limit <pair> caps IOPS and bytes'))
     .option('--option <key=value>', 'an option of the policy; again for each', (one, all: string[] = []) => [
       ...all,
       one,
@@ -108,6 +118,17 @@ function addChanges(program: Command, terminal: Terminal): void {
     .action(async (pair, name, options) => {
       const { policy } = await import('./commands/policy.ts')
       await policy(terminal, options, pair, name)
+    })
+  // The line of `policy` tells of it: all of it fits one screen.
+  remote(
+    program
+      .command('limit <pair> [what...]', { hidden: true })
+      .description('hold a pair to I/Os and bytes a second, under I/O'),
+  )
+    .addHelpText('after', limitHelp)
+    .action(async (pair, words, options) => {
+      const { limit } = await import('./commands/limit.ts')
+      await limit(terminal, options, pair, words)
     })
   const path = program
     .command('path')

@@ -13,6 +13,7 @@ import { listPairs } from '../snapshot/listing.ts'
 import { listMissing } from '../snapshot/missing.ts'
 import { countPairs } from '../snapshot/stats.ts'
 import type { Answer } from './answers.ts'
+import { limitPair } from './limit.ts'
 import { sendNvme } from './nvme.ts'
 import { pathOf } from './path-ids.ts'
 import { exchangePolicy } from './policy.ts'
@@ -52,6 +53,7 @@ const handlers: Handlers = {
   stats: ({ agent, hider }) => countPairs(agent.pairs, hider.hide),
   rescan,
   policy: exchangePolicy,
+  limit: limitPair,
   async 'path-fail'(running, request) {
     const pair = findPair(running, request.pair)
     const path = pathOf(pair, request.path)
