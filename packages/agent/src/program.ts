@@ -101,6 +101,12 @@ function addLooks(program: Command, terminal: Terminal): void {
     const { stats } = await import('./commands/stats.ts')
     await stats(terminal, options)
   })
+  remote(program.command('why <pair>').description('say what failed when, and what was done about it')).action(
+    async (pair, options) => {
+      const { why } = await import('./commands/why.ts')
+      await why(terminal, options, pair)
+    },
+  )
   remote(program.command('top').description('show pairs again every second'))
     .addHelpText('after', topHelp)
     .action(async (options) => {

@@ -67,3 +67,20 @@ export type { Schedule, SimulateOptions } from './time/simulate.ts'
 export { simulate } from './time/simulate.ts'
 export type { VirtualClock, VirtualHost } from './time/virtual-clock.ts'
 export { createVirtualClock, virtualHost } from './time/virtual-clock.ts'
+export { readTrace } from './trace/read-trace.ts'
+export type {
+  TraceCandidate,
+  TraceDone,
+  TracedIo,
+  TraceEnd,
+  TraceEvent,
+  TraceFailed,
+  TraceHedge,
+  TraceLost,
+  TracePath,
+  TracePick,
+  TraceRecord,
+  TraceStart,
+  TraceState,
+  TraceWait,
+} from './trace/records.ts'

@@ -4,6 +4,7 @@ import type { RescanResult } from '../running/rescan.ts'
 import type { ReleasedGuards } from '../snapshot/guards.ts'
 import type { Listing } from '../snapshot/listing.ts'
 import type { Stats } from '../snapshot/stats.ts'
+import type { WhyListing } from '../snapshot/why.ts'
 import type { LimitResult } from './limit.ts'
 import type { NvmeResult } from './nvme.ts'
 import type { PolicyResult } from './policy.ts'
@@ -37,6 +38,8 @@ export interface Answers {
   readonly ls: Listing
   /** Counters and latencies. */
   readonly stats: Stats
+  /** What is wrong with a pair, and its last failovers. */
+  readonly why: WhyListing
   /** What has changed. */
   readonly rescan: RescanResult
   /** What the policy does wrong. */

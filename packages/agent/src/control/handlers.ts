@@ -12,6 +12,7 @@ import type { Listing } from '../snapshot/listing.ts'
 import { listPairs } from '../snapshot/listing.ts'
 import { listMissing } from '../snapshot/missing.ts'
 import { countPairs } from '../snapshot/stats.ts'
+import { explainPair } from '../snapshot/why.ts'
 import type { Answer } from './answers.ts'
 import { limitPair } from './limit.ts'
 import { sendNvme } from './nvme.ts'
@@ -51,6 +52,7 @@ const handlers: Handlers = {
   hello: () => ({ pid: process.pid }),
   ls: list,
   stats: ({ agent, hider }) => countPairs(agent.pairs, hider.hide),
+  why: ({ agent, host, hider }, { pair }) => explainPair(findPair({ agent }, pair), host.clock, Date.now(), hider.hide),
   rescan,
   policy: exchangePolicy,
   limit: limitPair,

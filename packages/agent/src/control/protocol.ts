@@ -18,6 +18,8 @@ export const operations = {
   ls: [],
   /** Answers with Stats. */
   stats: [],
+  /** Answers with a WhyListing. */
+  why: ['pair'],
   /** Answers with a RescanResult. */
   rescan: [],
   /**
