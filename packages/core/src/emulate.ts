@@ -14,6 +14,9 @@ export interface CompositeFactory {
   drained(): Promise<void>
 }
 
+/** What such Ios are sent to. */
+export type Composed = Pick<BlockDevice, 'limits' | 'submit' | 'beginWhole' | 'endWhole'>
+
 // Enough pieces in flight to keep several paths busy, few enough not to crowd out other Ios.
 const LANES = 8
 
@@ -26,6 +29,8 @@ export const RANGE_PIECE: number = 64 * 1024 * 1024
 const RANGE_LANES = 2
 
 const zeroes = new Uint8Array(65536)
+// What stays of a zeroing that is done by writes.
+const WRITE_FLAGS = IoFlag.Fua | IoFlag.FailFast
 
 // Zeroes that are written one by one cost a client no bytes: of all that it asks for, this much is in flight on a device.
 // Above that each request goes on with one short piece after another: none waits unseen for others to end.
@@ -39,7 +44,7 @@ interface Zeroing {
 }
 
 /** Splits by `maxTransfer` and {@link RANGE_PIECE}, writes zeroes where WriteZeroes is missing, flushes after writes where Fua is. */
-export function compositeFactory(device: BlockDevice, clock: Clock): CompositeFactory {
+export function compositeFactory(device: Composed, clock: Clock): CompositeFactory {
   const all: Composite[] = []
   const idle: Composite[] = []
   const zeroing: Zeroing = { bytes: 0 }
@@ -70,7 +75,7 @@ export function compositeFactory(device: BlockDevice, clock: Clock): CompositeFa
 }
 
 class Composite {
-  #device: BlockDevice
+  #device: Composed
   #clock: Clock
   #zeroing: Zeroing
   #ended: (composite: Composite) => void
@@ -94,7 +99,7 @@ class Composite {
   // Views that the device supplied, by piece, put in order at the end.
   #supplied: Uint8Array[][] = []
 
-  constructor(device: BlockDevice, clock: Clock, zeroing: Zeroing, ended: (composite: Composite) => void) {
+  constructor(device: Composed, clock: Clock, zeroing: Zeroing, ended: (composite: Composite) => void) {
     this.#device = device
     this.#clock = clock
     this.#zeroing = zeroing
@@ -108,7 +113,7 @@ class Composite {
     const emulateFua = (parent.flags & IoFlag.Fua) !== 0 && (!limits.fua || parent.op === IoOp.Trim)
     this.#parent = parent
     this.#op = emulateZeroes ? IoOp.Write : parent.op
-    this.#flags = (emulateFua ? parent.flags & ~IoFlag.Fua : parent.flags) & (emulateZeroes ? IoFlag.Fua : ~0)
+    this.#flags = (emulateFua ? parent.flags & ~IoFlag.Fua : parent.flags) & (emulateZeroes ? WRITE_FLAGS : ~0)
     const transfers = this.#op === IoOp.Read || this.#op === IoOp.Write
     this.#pieceLength = transfers ? limits.maxTransfer : RANGE_PIECE
     if (emulateZeroes) this.#pieceLength = Math.min(this.#pieceLength, ZERO_PIECE)
@@ -193,7 +198,7 @@ class Composite {
       this.#inflight++
       this.#pieces++
       child.op = IoOp.Flush
-      child.flags = 0
+      child.flags = this.#flags & IoFlag.FailFast
       child.offset = 0
       child.length = 0
       child.source = this.#own

@@ -1,7 +1,10 @@
 import type { DeviceLimits } from './device.ts'
 import type { Events } from './events.ts'
+import type { Failover } from './failover.ts'
 import type { PathSelector } from './policy.ts'
+import type { Rates } from './rates/rates.ts'
 import type { Access, Fence, FenceProof, PathTrouble } from './target.ts'
+import type { TraceOptions, TraceSink } from './trace.ts'
 import type { Attachment, DetachOptions } from './transport.ts'
 import type { UserDevice } from './user-device.ts'
 import type { VolumeId } from './volume-id.ts'
@@ -12,6 +15,12 @@ import type { VolumeId } from './volume-id.ts'
  * try to connect. `disabled`: taken out by `failPath`.
  */
 export type PathState = 'connecting' | 'up' | 'fencing' | 'waiting' | 'disabled'
+
+/**
+ * Why a path that is up is used last. `probation`: it has failed too often, and must stay up for a while first.
+ * `demoted`: it is slower than its equals, or errs.
+ */
+export type PathHealth = 'probation' | 'demoted'
 
 /** A path at one moment, with its counters since it was added. */
 export interface PathStatus {
@@ -25,6 +34,10 @@ export interface PathStatus {
   readonly state: PathState
   /** Undefined until the path was up once. */
   readonly access: Access | undefined
+  /** The storage would rather have its port used; left out where it does not say so. */
+  readonly preferred?: true
+  /** Its priority in the options; left out where it is 0. */
+  readonly priority?: number
   /** Ios submitted and not done. */
   readonly inflight: number
   /** Ios done, failed ones included. */
@@ -50,6 +63,10 @@ export interface PathStatus {
   readonly reason: string
   /** It is up, and I/O goes elsewhere all the same, for `reason`; left out where that is not so. */
   readonly standsBack?: true
+  /** It is not well, for `reason`: I/O goes to it only where others cannot take it; left out where it is well. */
+  readonly health?: PathHealth
+  /** How often it was put on probation, and was demoted; left out where it never was. */
+  readonly ailments?: Readonly<Record<string, number>>
   /** What went wrong, counted by {@link PathTrouble.kind | kind}; left out where nothing did. */
   readonly troubles?: Readonly<Record<string, number>>
   /** How it would be fenced if it were lost now, or what it waits for; left out where it is not open, or does not tell. */
@@ -94,6 +111,18 @@ export interface ResumedDetail {
   readonly expired: number
 }
 
+/** Detail of `parking`. */
+export interface ParkingDetail {
+  /** Ios that wait for a usable path or for a fence at this moment. */
+  readonly parked: number
+  /** Bytes of those. */
+  readonly bytes: number
+  /** Milliseconds that the first of them has waited. */
+  readonly waited: number
+  /** Milliseconds until that ends with EIO. */
+  readonly left: number
+}
+
 /** Detail of `resized`. */
 export interface ResizedDetail {
   /** Bytes. */
@@ -130,14 +159,30 @@ export interface FencedDetail extends FenceProof {
   readonly path: string
 }
 
+/** Detail of `health`. */
+export interface HealthDetail {
+  /** Id of the path. */
+  readonly path: string
+  /** What it is from now on. */
+  readonly state: PathHealth | 'well'
+  /** Why, and what will happen next, for people. */
+  readonly reason: string
+  /** `clock.now()` of this moment, µs. */
+  readonly since: number
+}
+
 /** Events of a {@link BlockDevicePair} and of the multipath device below it. */
 export interface PairEvents {
   /** No usable path: I/O is parked. */
   stalled: StalledDetail
   /** A path is usable again: parked I/O goes on. */
   resumed: ResumedDetail
+  /** What waits for a usable path or for a fence has done so for half of `noPathTimeout`; said once until nothing waits. */
+  parking: ParkingDetail
   /** A path changed its state or its access. */
   path: PathStatus
+  /** A path is put on probation or is demoted, or is well again. */
+  health: HealthDetail
   /** Why commands of a path fail; the path tells it now and then, with how many. */
   trouble: TroubleDetail
   /** Nothing that was sent through a failed path can change data any more: writes move on. */
@@ -154,6 +199,8 @@ export interface PairEvents {
   resizeFailed: Error
   /** The attachment could not follow what the device can do; where clients ask for more it is done, or refused, behind it. */
   limitsFailed: Error
+  /** It is held to other rates; `undefined`: to none. */
+  rates: Rates | undefined
   /** The attachment ended by itself; the state is `lost` from then on. */
   lost: Error
 }
@@ -176,6 +223,10 @@ export interface BlockDevicePair extends AsyncDisposable {
   readonly parked: number
   /** Ios waiting for room on a usable path. */
   readonly queued: number
+  /** What its I/O is held to; undefined: nothing. */
+  readonly rates: Rates | undefined
+  /** Ios that wait since `rates` allow no more now. */
+  readonly throttled: number
   /** Name of the policy; an empty text where there is none. */
   readonly policy: string
   /** How often the policy threw or returned what was not in its list; the first path served then. */
@@ -186,14 +237,30 @@ export interface BlockDevicePair extends AsyncDisposable {
   readonly paths: readonly PathStatus[]
   /** Ranges that wait for a proof. */
   readonly guards: readonly GuardStatus[]
+  /** `clock.now()` when its device was opened, µs: {@link failovers} has nothing of before. */
+  readonly openedAt: number
+  /** The last failovers, the newest last: what happened when, and what was done about it. */
+  readonly failovers: readonly Failover[]
   /** Changes of state. */
   readonly events: Events<PairEvents>
   /** Exchanges the policy under I/O. Throws what `create` throws, and then keeps the old one. */
   setSelector(create: () => PathSelector): void
+  /**
+   * Holds its I/O, whoever it is from, to rates from now on; undefined lifts them. What waits goes on by the new ones, in
+   * its order. Throws a TypeError that names a wrong field, and then keeps the old ones.
+   */
+  setRates(rates: Rates | undefined): void
+  /**
+   * Has `sink` hear of every I/O and of every change of a path, until it is called again; undefined: nobody. What it
+   * hears, docs/trace.md says.
+   */
+  trace(sink: TraceSink | undefined, options?: TraceOptions): void
   /** Takes a path out until `restorePath`; settles when it is fenced. */
   failPath(id: string): Promise<void>
-  /** Lets a path that was taken out connect again, and makes one that waits try at once. */
+  /** Lets a path that was taken out connect again, and makes one that waits try at once. I/O goes back to it as by {@link BlockDevicePair.failBack}. */
   restorePath(id: string): void
+  /** Has I/O go to the best group of paths now, whatever the option `failback` says. */
+  failBack(): void
   /** Takes every guard down on the word of the caller, who knows that nothing can come any more: a controller is off. */
   releaseGuards(): void
   /**

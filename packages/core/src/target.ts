@@ -12,7 +12,7 @@ export type Access = 'optimized' | 'non-optimized' | 'standby' | 'unavailable' |
 
 /** Events of a {@link Path}. */
 export interface PathEvents {
-  /** The access state changed. */
+  /** The access state changed, or `preferred` did, or `transitionTime`. */
   access: Access
   /** The limits changed, such as the size of a volume that grew. */
   limits: DeviceLimits
@@ -78,6 +78,13 @@ export interface Path extends BlockDevice {
   readonly serial?: string | undefined
   /** Access state now. */
   readonly access: Access
+  /**
+   * Whether the storage would rather have this port used than others of the same access state (SPC-5 PREF); a change is
+   * told by `access`, which may be as it was.
+   */
+  readonly preferred?: boolean | undefined
+  /** How long a transition may take, milliseconds, as the storage says (SPC-5 IMPLICIT TRANSITION TIME, NVMe ANATT); left out: it does not. */
+  readonly transitionTime?: number | undefined
   /** Changes that the path itself tells of. */
   readonly events: Events<PathEvents>
   /** Whether the storage said while this path was opened what `cacheLost` tells later. */
@@ -102,6 +109,11 @@ export interface Path extends BlockDevice {
   readonly commands?: CommandSet
   /** Asks the array to make this path's port optimized (explicit ALUA). */
   activate?(options?: SignalOptions): Promise<void>
+  /**
+   * Asks the storage for a sign of life through this path's own connection, whatever its access; any answer is one.
+   * Several paths of a connection that are asked at once may share one question. Rejects when the signal fires.
+   */
+  ping?(options?: SignalOptions): Promise<void>
   /** Reads its limits again, now, since another path to the volume has told others: what has changed is told by `limits`. */
   lookAgain?(): void
 }

@@ -11,8 +11,10 @@ import { BlockError } from './errors.ts'
 import type { Io } from './io.ts'
 import { changesData, IoFlag, IoOp, rangeErrno } from './io.ts'
 import { IoSource } from './io-source.ts'
-import type { ReadOptions, WriteOptions, ZeroOptions } from './promises.ts'
+import type { IoOptions, ReadOptions, WriteOptions, ZeroOptions } from './promises.ts'
 import { promiseIo } from './promises.ts'
+import type { Rates } from './rates/rates.ts'
+import { Throttle } from './rates/throttle.ts'
 import type { SignalOptions } from './signal.ts'
 import { Errno, OK } from './status.ts'
 
@@ -28,9 +30,9 @@ export interface UserDevice extends BlockDevice, AsyncDisposable {
   /** Writes `data` at `offset`; it must not be changed before the promise settles. */
   write(offset: number, data: Uint8Array, options?: WriteOptions): Promise<void>
   /** Makes every write that was acknowledged before durable. */
-  flush(options?: SignalOptions): Promise<void>
+  flush(options?: IoOptions): Promise<void>
   /** Gives up the contents of a range. */
-  trim(offset: number, length: number, options?: SignalOptions): Promise<void>
+  trim(offset: number, length: number, options?: IoOptions): Promise<void>
   /** Makes a range read as zeroes. */
   writeZeroes(offset: number, length: number, options?: ZeroOptions): Promise<void>
   /**
@@ -61,12 +63,16 @@ export function userDevice(
 /** Stays in an Io that was submitted without a source, and may be submitted through another front next. */
 class FrontSource extends IoSource {}
 
-class FrontDevice implements UserDevice {
+/** What {@link userDevice} makes, which can be held to rates. */
+export class FrontDevice implements UserDevice {
   readonly extents?: (offset: number, length: number, options?: SignalOptions) => Promise<readonly Extent[]>
   #device: BlockDevice
   #clock: Clock
   #closing: Closing
   #composites: CompositeFactory
+  readonly #throttle: Throttle
+  /** Where I/O goes that is not split: the device, or what holds it back. */
+  #through: Pick<BlockDevice, 'submit'>
   #innerLimits: DeviceLimits
   #limits: DeviceLimits
   #ended = new AbortController()
@@ -77,8 +83,11 @@ class FrontDevice implements UserDevice {
     this.#device = device
     this.#clock = clock
     this.#own = new FrontSource(clock.now())
-    this.#composites = compositeFactory(device, clock)
+    this.#through = device
+    this.#throttle = new Throttle(device, clock, (io) => this.#composites.submit(io))
+    this.#composites = compositeFactory(this.#throttle, clock)
     this.#closing = closing(async (options) => {
+      this.setRates(undefined)
       // Pieces of what was accepted before must still find the device open.
       await orAborted(this.#composites.drained(), options.signal).catch(() => {})
       this.#ended.abort(new BlockError('CLOSED', 'the device is closed'))
@@ -108,7 +117,7 @@ class FrontDevice implements UserDevice {
       io.source = this.#own
     }
     if (op === IoOp.Flush) {
-      if (limits.writeCache) this.#device.submit(io)
+      if (limits.writeCache) this.#through.submit(io)
       else this.#end(io, OK)
       return
     }
@@ -127,12 +136,12 @@ class FrontDevice implements UserDevice {
     if (limits.readOnly && changesData(op)) return this.#end(io, Errno.EPERM)
     if (length === 0) return this.#end(io, OK)
     if (op === IoOp.Read) {
-      if (length <= limits.maxTransfer) this.#device.submit(io)
-      else this.#composites.submit(io)
+      if (length <= limits.maxTransfer) this.#through.submit(io)
+      else this.#throttle.submitWhole(io)
     } else if (op === IoOp.Trim) {
       if (!limits.trim) this.#end(io, OK)
-      else if ((io.flags & IoFlag.Fua) !== 0 || length > RANGE_PIECE) this.#composites.submit(io)
-      else this.#device.submit(io)
+      else if ((io.flags & IoFlag.Fua) !== 0 || length > RANGE_PIECE) this.#throttle.submitWhole(io)
+      else this.#through.submit(io)
     } else if (op === IoOp.Write || op === IoOp.WriteZeroes) {
       this.#submitWrite(io, limits)
     } else {
@@ -140,9 +149,27 @@ class FrontDevice implements UserDevice {
     }
   }
 
+  /** What its I/O is held to. */
+  get rates(): Rates | undefined {
+    return this.#throttle.rates
+  }
+
+  /** How many Ios wait for that. */
+  get throttled(): number {
+    return this.#throttle.waiting
+  }
+
+  /** Exchanges the rates under I/O. Throws a TypeError that names a wrong field. */
+  setRates(rates: Rates | undefined): void {
+    this.#throttle.set(rates)
+    // In front only where something is to be held back: without rates an I/O does not meet it.
+    this.#through = this.#throttle.rates === undefined ? this.#device : this.#throttle
+  }
+
   abandon(source: IoSource): void {
     source.gone = true
     this.#composites.abandon(source)
+    this.#throttle.abandon(source)
     this.#device.abandon?.(source)
   }
 
@@ -150,14 +177,14 @@ class FrontDevice implements UserDevice {
     const { op, flags } = io
     if (op === IoOp.WriteZeroes && !limits.writeZeroes) {
       if ((flags & IoFlag.FastZero) !== 0) this.#end(io, Errno.EOPNOTSUPP)
-      else this.#composites.submit(io)
+      else this.#throttle.submitWhole(io)
     } else if ((flags & IoFlag.Fua) !== 0 && !limits.fua) {
       // Also without a volatile cache: one may be there by the end of the write.
-      this.#composites.submit(io)
+      this.#throttle.submitWhole(io)
     } else if (io.length > (op === IoOp.Write ? limits.maxTransfer : RANGE_PIECE)) {
-      this.#composites.submit(io)
+      this.#throttle.submitWhole(io)
     } else {
-      this.#device.submit(io)
+      this.#through.submit(io)
     }
   }
 
@@ -182,11 +209,11 @@ class FrontDevice implements UserDevice {
     await promiseIo(this, IoOp.Write, options?.fua === true ? IoFlag.Fua : 0, offset, data.length, [data], options)
   }
 
-  async flush(options?: SignalOptions): Promise<void> {
+  async flush(options?: IoOptions): Promise<void> {
     await promiseIo(this, IoOp.Flush, 0, 0, 0, [], options)
   }
 
-  async trim(offset: number, length: number, options?: SignalOptions): Promise<void> {
+  async trim(offset: number, length: number, options?: IoOptions): Promise<void> {
     checkRange(this.limits, offset, length)
     await promiseIo(this, IoOp.Trim, 0, offset, length, [], options)
   }

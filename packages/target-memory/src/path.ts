@@ -201,6 +201,10 @@ export class MemoryPath implements Path, Connected {
     this.#host.activate(this.mapping)
   }
 
+  ping(options: SignalOptions = {}): Promise<void> {
+    return this.#reach(options.signal)
+  }
+
   /** What it has left in the array is never executed. */
   leave(): void {
     this.mapping.port.abort(this)

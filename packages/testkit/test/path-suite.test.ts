@@ -32,10 +32,13 @@ const minimal: PathSuiteOptions = {
     access: true,
     grow: true,
     mediumErrors: true,
+    ping: true,
+    dark: true,
   },
   faults: {
     kill: (path) => of(path).kill(path),
     hang: (path) => of(path).hang(path),
+    dark: (path) => of(path).hang(path),
     release: (path) => of(path).release(path),
     second: async (path) => adopt(of(path), await of(path).second(path)),
     setAccess: (path, access) => of(path).setAccess(path, access),

@@ -10,11 +10,12 @@ import type { MultipathOptions } from '../multipath/options.ts'
 import type { PathSource } from '../multipath/path-source.ts'
 import type { BlockDevicePair } from '../pair.ts'
 import type { PathSelector } from '../policy.ts'
+import { resolveRates } from '../rates/rates.ts'
 import type { SignalOptions } from '../signal.ts'
 import type { Target } from '../target.ts'
 import type { DetachMode, DetachOptions } from '../transport.ts'
 import type { UserDevice } from '../user-device.ts'
-import { userDevice } from '../user-device.ts'
+import { FrontDevice } from '../user-device.ts'
 import type { VolumeId } from '../volume-id.ts'
 import { createDebts } from './debts.ts'
 import { Discovery } from './discovery.ts'
@@ -116,6 +117,7 @@ class Agent implements HostAgent {
     if (!NAME.test(name)) {
       throw new TypeError(`name is "${name}"; it must be 1 to 128 of the characters A-Z a-z 0-9 . _ - :`)
     }
+    resolveRates(spec.rates)
     if (this.#pairs.has(name)) throw new BlockError('IN_USE', `there is a pair named ${name} already`)
     this.#pairs.set(name, undefined)
     const place = this.#procession.enter()
@@ -132,6 +134,7 @@ class Agent implements HostAgent {
     if (spec.shared !== true) await this.#refuseSecond(spec.device, signal)
     const device = await this.#use(spec.device, spec.selector, spec.multipath, signal)
     const user = this.#front(spec.device, device)
+    user.setRates(spec.rates)
     let pair: BlockDevicePair | undefined
     try {
       await place.turn()
@@ -214,8 +217,8 @@ class Agent implements HostAgent {
     return [first, ...others]
   }
 
-  #front(id: string, device: MultipathDevice): UserDevice {
-    return userDevice(device, this.#host.clock, (options) => this.#devices.release(id, device, options))
+  #front(id: string, device: MultipathDevice): FrontDevice {
+    return new FrontDevice(device, this.#host.clock, (options) => this.#devices.release(id, device, options))
   }
 
   close(options: DetachOptions = {}): Promise<void> {

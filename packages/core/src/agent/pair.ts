@@ -5,23 +5,27 @@ import type { DeviceLimits } from '../device.ts'
 import type { Emitter } from '../emitter.ts'
 import { createEmitter } from '../emitter.ts'
 import { BlockError, messageOf } from '../errors.ts'
+import type { Failover } from '../failover.ts'
 import type { MultipathDevice, MultipathEvents } from '../multipath/multipath-device.ts'
 import type { BlockDevicePair, DeviceState, GuardStatus, PairEvents, PathStatus } from '../pair.ts'
 import type { PathSelector } from '../policy.ts'
+import type { Rates } from '../rates/rates.ts'
+import type { TraceOptions, TraceSink } from '../trace.ts'
 import type { Attachment, DetachOptions } from '../transport.ts'
-import type { UserDevice } from '../user-device.ts'
+import type { FrontDevice } from '../user-device.ts'
 import type { VolumeId } from '../volume-id.ts'
+import { Following } from './following.ts'
 import type { PairSpec } from './types.ts'
 
 const FORWARDED = ['path', 'trouble', 'fenced', 'policyFault', 'resized', 'limits', 'cacheLost'] as const
 // Told to the very end: whoever closes a pair may not want to wait for a path.
-const FORWARDED_LAST = ['stalled', 'resumed'] as const
+const FORWARDED_LAST = ['stalled', 'resumed', 'parking'] as const
 
 /** Attaches an open device; `onClosed` hears when the pair has ended. */
 export async function makePair(
   spec: PairSpec,
   device: MultipathDevice,
-  user: UserDevice,
+  user: FrontDevice,
   clock: Clock,
   signal: AbortSignal | undefined,
   onClosed: (pair: BlockDevicePair) => void,
@@ -50,7 +54,7 @@ export async function makePair(
 
 class Pair implements BlockDevicePair {
   readonly id: string
-  readonly user: UserDevice
+  readonly user: FrontDevice
   readonly kernel: Attachment
   readonly events: Emitter<PairEvents> = createEmitter()
   #device: MultipathDevice
@@ -60,17 +64,14 @@ class Pair implements BlockDevicePair {
   #closing: Closing = closing((options) => this.#end(options))
   /** Calls of `close` that wait for the attachment. */
   #detaching = 0
-  #resizing = false
-  #following = false
-  #sizeKept = ''
-  #limitsKept = ''
+  readonly #following: Following
   #unsubscribe: (() => void)[] = []
   #unsubscribeLast: (() => void)[] = []
 
   constructor(
     id: string,
     device: MultipathDevice,
-    user: UserDevice,
+    user: FrontDevice,
     kernel: Attachment,
     clock: Clock,
     onClosed: (pair: BlockDevicePair) => void,
@@ -83,8 +84,12 @@ class Pair implements BlockDevicePair {
     this.#onClosed = onClosed
     for (const event of FORWARDED) this.#unsubscribe.push(this.#forward(event))
     for (const event of FORWARDED_LAST) this.#unsubscribeLast.push(this.#forward(event))
-    const onResized = (): void => void this.#followSize()
-    const onLimits = (): void => void this.#followLimits()
+    this.#following = new Following(user, kernel, {
+      detaching: () => this.#detaching > 0 || this.#closing.begun,
+      failed: (event, error) => this.events.emit(event, error),
+    })
+    const onResized = (): void => void this.#following.size()
+    const onLimits = (): void => void this.#following.limits()
     const onLost = (error: Error): void => {
       if (this.#lost) return
       this.#lost = true
@@ -108,45 +113,6 @@ class Pair implements BlockDevicePair {
     return () => this.#device.events.off(event, listener)
   }
 
-  // One call at a time: of two at once the attachment could end with either's size.
-  async #followSize(): Promise<void> {
-    if (this.#resizing) return
-    this.#resizing = true
-    let size: number
-    do {
-      ;({ size } = this.#device.limits)
-      try {
-        await this.kernel.resize(size)
-        this.#sizeKept = ''
-      } catch (error) {
-        this.#sizeKept = messageOf(error)
-        this.events.emit('resizeFailed', error as Error)
-      }
-    } while (size !== this.#device.limits.size)
-    this.#resizing = false
-  }
-
-  // As that of the size. It is said once as long as it stays so.
-  async #followLimits(): Promise<void> {
-    if (this.#following || this.kernel.follow === undefined) return
-    this.#following = true
-    let limits: DeviceLimits
-    do {
-      ;({ limits } = this.user)
-      const before = this.#limitsKept
-      try {
-        await this.kernel.follow(limits)
-        this.#limitsKept = ''
-      } catch (error) {
-        // What is being detached follows nobody.
-        if (this.#detaching > 0 || this.#closing.begun) break
-        this.#limitsKept = messageOf(error)
-        if (this.#limitsKept !== before) this.events.emit('limitsFailed', error as Error)
-      }
-    } while (limits !== this.user.limits)
-    this.#following = false
-  }
-
   get volume(): VolumeId {
     return this.#device.volume
   }
@@ -168,6 +134,14 @@ class Pair implements BlockDevicePair {
     return this.#device.queued
   }
 
+  get rates(): Rates | undefined {
+    return this.user.rates
+  }
+
+  get throttled(): number {
+    return this.user.throttled
+  }
+
   get policy(): string {
     return this.#device.policy
   }
@@ -177,7 +151,7 @@ class Pair implements BlockDevicePair {
   }
 
   get behind(): string {
-    return [this.#sizeKept, this.#limitsKept].filter((text) => text !== '').join('; ')
+    return this.#following.behind
   }
 
   get paths(): readonly PathStatus[] {
@@ -188,6 +162,18 @@ class Pair implements BlockDevicePair {
     return this.#device.guards
   }
 
+  get openedAt(): number {
+    return this.#device.openedAt
+  }
+
+  get failovers(): readonly Failover[] {
+    return this.#device.failovers
+  }
+
+  trace(sink: TraceSink | undefined, options?: TraceOptions): void {
+    this.#device.trace(sink, options)
+  }
+
   releaseGuards(): void {
     this.#device.releaseGuards()
   }
@@ -196,12 +182,21 @@ class Pair implements BlockDevicePair {
     this.#device.setSelector(create)
   }
 
+  setRates(rates: Rates | undefined): void {
+    this.user.setRates(rates)
+    this.events.emit('rates', this.rates)
+  }
+
   failPath(id: string): Promise<void> {
     return this.#device.failPath(id)
   }
 
   restorePath(id: string): void {
     this.#device.restorePath(id)
+  }
+
+  failBack(): void {
+    this.#device.failBack()
   }
 
   async close(options: DetachOptions = {}): Promise<void> {

@@ -4,6 +4,7 @@ import type { Ledger } from '../ledger.ts'
 import type { MultipathOptions } from '../multipath/options.ts'
 import type { BlockDevicePair } from '../pair.ts'
 import type { PathSelector } from '../policy.ts'
+import type { Rates } from '../rates/rates.ts'
 import type { SignalOptions } from '../signal.ts'
 import type { DiscoveryNote, Target } from '../target.ts'
 import type { DetachOptions, Transport } from '../transport.ts'
@@ -106,6 +107,8 @@ export interface PairSpec {
   serial?: string
   /** Of the device; without effect where it is open already. */
   multipath?: MultipathOptions
+  /** What I/O of the pair is held to; left out: nothing. */
+  rates?: Rates
   /**
    * Whether another device of the same volume may be paired already, such as one of its paths beside all of them: two
    * devices keep no order between them and know nothing of each other's guards. @defaultValue false

@@ -30,6 +30,10 @@ export class Attempt extends Change {
   guard: Guard | null = null
   /** `clock.now()` of its submit, µs. */
   started: number
+  /** `clock.now()` of the first try that failed, or of its first wait, µs; only after its first trouble. */
+  since: number
+  /** Its number in the trace; 0 where it is in none. */
+  traced: number
   /** `clock.now()` after which it may not be tried again, µs; 0 before its first trouble. */
   deadline: number
   next: Attempt | null = null
@@ -40,10 +44,14 @@ export class Attempt extends Change {
     this.io.done = done
     this.started = 0.5
     this.deadline = 0.5
+    this.since = 0.5
+    this.traced = 0.5
     this.covers = 0.5
     this.covers = 0
     this.started = 0
     this.deadline = 0
+    this.since = 0
+    this.traced = 0
   }
 }
 

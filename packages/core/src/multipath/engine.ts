@@ -8,11 +8,14 @@ import type { PathSelector } from '../policy.ts'
 import type { Attempt } from './attempt.ts'
 import type { Durability } from './durability.ts'
 import type { Guard, Owed } from './guard.ts'
+import type { Aside } from './health/aside.ts'
 import type { FlowOwner } from './io-flow.ts'
 import { IoFlow, isGone } from './io-flow.ts'
+import type { FlowJournal } from './journal/flow-journal.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { PathSlot } from './path-slot.ts'
 import type { Selection } from './selection.ts'
+import type { FlowTrace } from './trace/flow-trace.ts'
 
 /**
  * The I/O side of a multipath device: the flow of its I/O, and what that meets: other usable paths, a fence that is
@@ -21,9 +24,11 @@ import type { Selection } from './selection.ts'
 export class Engine {
   readonly #clock: Clock
   readonly #flow: IoFlow
+  readonly #journal: FlowJournal
 
   constructor(clock: Clock, options: ResolvedOptions, selector: PathSelector, owner: FlowOwner) {
     this.#clock = clock
+    this.#journal = owner.journal
     this.#flow = new IoFlow(clock, options, selector, owner)
   }
 
@@ -81,6 +86,11 @@ export class Engine {
     return expired
   }
 
+  /** Changes who takes a few reads beside them; null: nobody. */
+  setAside(aside: Aside | null): void {
+    this.#flow.tier.aside = aside
+  }
+
   /** Lets what waits for a path, or for one that takes changes, try again. */
   unpark(): void {
     const { parked } = this.#flow.waiting
@@ -97,7 +107,9 @@ export class Engine {
     for (const attempt of [...this.#flow.pool.all]) {
       if (attempt.slot === slot && attempt.parent !== null) this.#replace(attempt, slot)
     }
-    for (const attempt of this.#flow.waiting.takeHeld(slot)) {
+    const held = this.#flow.waiting.takeHeld(slot)
+    this.#journal.freed(slot, held.length)
+    for (const attempt of held) {
       attempt.unproven = null
       this.#flow.retry(attempt)
     }
@@ -111,12 +123,15 @@ export class Engine {
     attempt.deadline = late.deadline
     attempt.troubled = late.troubled
     attempt.covers = late.covers
+    attempt.traced = late.traced
+    late.traced = 0
     if (late.noted) this.#flow.guards.hand(late, attempt)
-    slot.entry.inflight--
     const { op, length } = late.io
-    slot.entry.inflightBytes -= op <= IoOp.Write ? length : 0
+    slot.entry.end(op <= IoOp.Write ? length : 0, this.#clock.now())
     late.parent = null
     this.#flow.waiting.bound(attempt)
+    attempt.since = late.deadline === 0 ? late.started : late.since
+    this.#journal.moved(slot, false)
     this.#flow.retry(attempt)
   }
 
@@ -191,6 +206,13 @@ export class Engine {
       if (parent !== null && unproven === slot) runs.push([parent.offset, parent.length])
     }
     return runs
+  }
+
+  /** Has somebody hear of every I/O, or nobody. */
+  trace(trace: FlowTrace | null): void {
+    // What is under way is new to whoever hears of it from now on.
+    for (const attempt of this.#flow.pool.all) attempt.traced = 0
+    this.#flow.trace = trace
   }
 
   /** Ends the watch over what is in flight. */

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { BlockDevice } from '../device.ts'
 import type { Io } from '../io.ts'
-import { changesData, IoOp } from '../io.ts'
+import { changesData, IoFlag, IoOp } from '../io.ts'
 import type { PathSelector } from '../policy.ts'
 import type { IoStatus } from '../status.ts'
 import { Errno, isPathError, NOT_EXECUTED, OK, PATH_ERROR } from '../status.ts'
@@ -11,17 +11,24 @@ import { Barriers } from './barriers.ts'
 import { Durability } from './durability.ts'
 import { Guards } from './guards.ts'
 import { InFlightWatch } from './in-flight-watch.ts'
-import { latencyBucket } from './latency.ts'
+import type { FlowJournal } from './journal/flow-journal.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { PathSlot } from './path-slot.ts'
 import { Selection } from './selection.ts'
 import { Tier } from './tier.ts'
+import type { FlowTrace } from './trace/flow-trace.ts'
+import { Wait } from './trace/flow-trace.ts'
 import { Waiting } from './waiting.ts'
+
+// All but what is for this device.
+const PATH_FLAGS = ~IoFlag.FailFast
 
 const ELSEWHERE: IoStatus = Errno.EAGAIN | PATH_ERROR | NOT_EXECUTED
 
 /** What the flow asks its device. */
 export interface FlowOwner {
+  /** Hears of I/O that met trouble. */
+  readonly journal: FlowJournal
   /** Said once per policy. */
   policyFault(error: Error): void
   /** A failed path owes no `done` any more: what it leaves without proof is known. */
@@ -52,6 +59,8 @@ export class IoFlow {
   readonly waiting: Waiting
   readonly watch: InFlightWatch
   readonly barriers: Barriers = new Barriers()
+  /** Hears of every I/O; null as long as nobody traces. */
+  trace: FlowTrace | null = null
   readonly #clock: Clock
   readonly #owner: FlowOwner
   #closed = false
@@ -62,7 +71,7 @@ export class IoFlow {
     this.durability = new Durability(clock, this.pool.all)
     this.waiting = new Waiting(clock, options.noPathTimeout, this.guards, (attempt) => this.#expire(attempt))
     this.watch = new InFlightWatch(clock, options, this.pool.all)
-    this.selection = new Selection(selector, (error) => owner.policyFault(error))
+    this.selection = new Selection(selector, clock, (error) => owner.policyFault(error))
   }
 
   submit(io: Io): void {
@@ -71,9 +80,24 @@ export class IoFlow {
     this.inflight++
     if (io.op === IoOp.Flush) attempt.covers = this.durability.written
     const guards = this.guards
-    if ((guards.careful || io.source !== guards.only) && guards.holds(attempt, io)) this.waiting.wait(attempt)
+    if ((guards.careful || io.source !== guards.only) && guards.holds(attempt, io)) this.#stayBehind(attempt)
     else if (this.queued.head === null) this.#dispatch(attempt)
-    else this.queued.push(attempt)
+    else this.#queue(attempt)
+  }
+
+  #stayBehind(attempt: Attempt): void {
+    this.trace?.waits(attempt, Wait.Order, null)
+    this.waiting.wait(attempt)
+  }
+
+  #queue(attempt: Attempt): void {
+    this.trace?.waits(attempt, Wait.Room, null)
+    this.queued.push(attempt)
+  }
+
+  #park(attempt: Attempt): void {
+    this.trace?.waits(attempt, Wait.Path, null)
+    this.waiting.park(attempt)
   }
 
   /** A change has ended, or a guard was taken down: what need not wait any more goes on. */
@@ -85,37 +109,39 @@ export class IoFlow {
   #goOn(attempt: Attempt): void {
     if (this.#closed || attempt.deadline !== 0 || isGone(attempt)) this.retry(attempt)
     else if (this.queued.head === null) this.#dispatch(attempt)
-    else this.queued.push(attempt)
+    else this.#queue(attempt)
   }
 
   #dispatch(attempt: Attempt): void {
-    if (this.tier.slots.length === 0) return this.waiting.park(attempt)
+    if (this.tier.slots.length === 0) return this.#park(attempt)
     // A policy that sets off I/O from inside `select`.
-    if (this.selection.current !== null) return this.queued.push(attempt)
+    if (this.selection.current !== null) return this.#queue(attempt)
     const parent = attempt.parent as Io
     const io = attempt.io
     // Before the policy runs: what it may reach is not what is sent.
     io.op = parent.op
-    io.flags = parent.flags
+    io.flags = parent.flags & PATH_FLAGS
     io.offset = parent.offset
     io.length = parent.length
     io.buffers = parent.buffers
     io.source = parent.source
-    let entry = this.selection.pick(io)
-    if (entry === undefined) {
+    const wanted = this.selection.pick(io)
+    if (wanted === undefined) {
       // The policy, or a listener of policyFault, has taken the last path out.
-      this.waiting.park(attempt)
+      this.#park(attempt)
       return this.pump()
     }
+    let entry = wanted
     if (entry.inflight >= entry.queueDepth) {
       const other = this.tier.withRoom()
-      if (other === undefined) return this.queued.push(attempt)
+      if (other === undefined) return this.#queue(attempt)
       entry = other
     }
+    if (this.trace !== null) this.trace.picked(attempt, wanted, entry, this.tier.entries)
     attempt.slot = this.tier.slots[entry.index] as PathSlot
     attempt.started = this.#clock.now()
-    entry.inflight++
-    entry.inflightBytes += io.op <= IoOp.Write ? io.length : 0
+    if (this.tier.aside !== null) entry = this.tier.aside.divert(attempt, entry, attempt.started)
+    entry.begin(io.op <= IoOp.Write ? io.length : 0, attempt.started)
     if (!this.watch.running) this.watch.start()
     ;(entry.device as BlockDevice).submit(io)
   }
@@ -130,16 +156,12 @@ export class IoFlow {
     }
     const slot = attempt.slot as PathSlot
     const entry = slot.entry
-    entry.inflight--
     const bytes = parent.op <= IoOp.Write ? parent.length : 0
-    entry.inflightBytes -= bytes
+    const now = this.#clock.now()
+    entry.end(bytes, now)
     entry.ios++
     if (status === OK) {
-      const elapsed = this.#clock.now() - attempt.started
-      entry.latency = entry.latency === 0 ? elapsed : entry.latency + (elapsed - entry.latency) * 0.125
-      const bucket = latencyBucket(elapsed | 0)
-      entry.histogram[bucket] = (entry.histogram[bucket] as number) + 1
-      entry.bytes += bytes
+      entry.succeed(bytes, now - attempt.started, now)
       parent.buffers = attempt.io.buffers
       if (attempt.unsure) this.#again(attempt)
       else this.#complete(attempt, parent.op === IoOp.Read ? OK : this.durability.ended(attempt, parent))
@@ -158,6 +180,8 @@ export class IoFlow {
 
   #complete(attempt: Attempt, status: IoStatus): void {
     const parent = attempt.parent as Io
+    if (this.trace !== null) this.trace.done(attempt, status)
+    if (attempt.deadline !== 0) this.#owner.journal.done(attempt, status)
     const noted = attempt.noted || attempt.unproven !== null
     const free = noted && this.guards.leave(attempt, this.#clock.now())
     this.pool.give(attempt)
@@ -169,7 +193,7 @@ export class IoFlow {
   }
 
   #finishFailed(attempt: Attempt, slot: PathSlot, status: IoStatus): void {
-    slot.entry.errors++
+    slot.entry.fail(this.#clock.now())
     if (!isPathError(status)) {
       if (isProtection(status) && changesData(attempt.io.op)) this.#refused(attempt, slot, status)
       else if (status === Errno.EBADE && this.#owner.mayLetOthersIn(slot)) this.#moveOn(attempt, slot, ELSEWHERE)
@@ -181,6 +205,7 @@ export class IoFlow {
 
   /** The path has failed, or has refused what another one may do. */
   #moveOn(attempt: Attempt, slot: PathSlot, status: IoStatus): void {
+    this.trace?.failed(attempt, slot, status)
     comeBack(attempt)
     const executed = (status & NOT_EXECUTED) === 0
     if (executed) slot.failAfter(status)
@@ -188,11 +213,14 @@ export class IoFlow {
     slot.entry.retries++
     const first = attempt.deadline === 0
     this.waiting.bound(attempt)
+    if (first) attempt.since = attempt.started
     const unproven = executed && slot.state === 'fencing' && changesData(attempt.io.op)
     if (unproven) attempt.unproven = slot
+    if (executed) this.#owner.journal.moved(slot, unproven)
     if (this.#closed || isGone(attempt)) {
       this.retry(attempt)
     } else if (unproven) {
+      this.trace?.waits(attempt, Wait.Fence, slot)
       this.waiting.hold(attempt, slot)
     } else if (first) {
       this.#dispatch(attempt)
@@ -204,6 +232,7 @@ export class IoFlow {
 
   /** The array takes no changes through this path: another one may take them now, or one that is not usable yet. */
   #refused(attempt: Attempt, slot: PathSlot, status: IoStatus): void {
+    this.trace?.failed(attempt, slot, status)
     comeBack(attempt)
     slot.refuseChanges()
     const elsewhere = this.tier.slots.some((other) => !other.isProtected)
@@ -213,7 +242,7 @@ export class IoFlow {
     slot.entry.retries++
     this.waiting.bound(attempt)
     if (elsewhere) this.#dispatch(attempt)
-    else this.waiting.park(attempt)
+    else this.#park(attempt)
   }
 
   /** Goes on with one that has come back, or has waited. */
@@ -237,6 +266,7 @@ export class IoFlow {
 
   #expire(attempt: Attempt): void {
     this.expired++
+    this.#owner.journal.expired()
     this.#complete(attempt, Errno.EIO)
   }
 

@@ -1,14 +1,16 @@
 import type { DeviceCommandOptions } from '../commands.ts'
 import type { BlockDevice } from '../device.ts'
 import type { Events } from '../events.ts'
+import type { Failover } from '../failover.ts'
 import type { DeviceState, GuardStatus, PairEvents, PathStatus } from '../pair.ts'
 import type { PathSelector } from '../policy.ts'
+import type { TraceOptions, TraceSink } from '../trace.ts'
 import type { VolumeId } from '../volume-id.ts'
 import type { Owed } from './guard.ts'
 import type { PathSource } from './path-source.ts'
 
 /** Events of a {@link MultipathDevice}: those of a pair, without the attachment's. */
-export type MultipathEvents = Omit<PairEvents, 'lost' | 'resizeFailed' | 'limitsFailed'>
+export type MultipathEvents = Omit<PairEvents, 'lost' | 'resizeFailed' | 'limitsFailed' | 'rates'>
 
 /**
  * All paths of one volume as one device. A read that meets a path error goes to another path at once;
@@ -40,6 +42,10 @@ export interface MultipathDevice extends BlockDevice {
   readonly policyFaults: number
   /** Every path with its counters, as it is now. */
   readonly paths: readonly PathStatus[]
+  /** `clock.now()` when it was opened, µs: {@link failovers} has nothing of before. */
+  readonly openedAt: number
+  /** The last failovers, the newest last: what happened when, and what was done about it. */
+  readonly failovers: readonly Failover[]
   /** Ranges that wait for a proof; see {@link BlockDevicePair.guards}. */
   readonly guards: readonly GuardStatus[]
   /** See {@link BlockDevicePair.releaseGuards}. */
@@ -52,12 +58,19 @@ export interface MultipathDevice extends BlockDevice {
   setSelector(create: () => PathSelector): void
   /** Adds a path of this volume; one that is known already stays as it is. */
   addPath(source: PathSource): void
+  /**
+   * Has `sink` hear of every I/O and of every change of a path, until it is called again; undefined: nobody. What it
+   * hears, docs/trace.md says.
+   */
+  trace(sink: TraceSink | undefined, options?: TraceOptions): void
   /** Ends a path; settles when it is fenced. */
   removePath(id: string): Promise<void>
   /** Takes a path out until `restorePath`; settles when it is fenced. */
   failPath(id: string): Promise<void>
-  /** Lets a path that was taken out connect again, and makes one that waits try at once. */
+  /** See {@link BlockDevicePair.restorePath}. */
   restorePath(id: string): void
+  /** See {@link BlockDevicePair.failBack}. */
+  failBack(): void
   /** Sends a command as {@link UserDevice.sendCommand} says; the options are not checked. */
   sendCommand(
     protocol: string,

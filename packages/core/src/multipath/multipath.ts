@@ -4,58 +4,47 @@ import { closing, orAborted } from '../closing.ts'
 import type { DeviceCommandOptions } from '../commands.ts'
 import type { DeviceLimits, Extent } from '../device.ts'
 import type { Emitter } from '../emitter.ts'
-import { createEmitter } from '../emitter.ts'
 import { BlockError } from '../errors.ts'
+import type { Failover } from '../failover.ts'
 import type { Io } from '../io.ts'
 import type { IoSource } from '../io-source.ts'
-import type { ByteRun, Ledger } from '../ledger.ts'
+import type { Ledger } from '../ledger.ts'
 import type { DeviceState, GuardStatus, PathStatus } from '../pair.ts'
 import type { PathSelector } from '../policy.ts'
 import type { SignalOptions } from '../signal.ts'
 import { Errno } from '../status.ts'
-import type { FenceProof, Path, PathTrouble } from '../target.ts'
+import type { TraceOptions, TraceSink } from '../trace.ts'
 import type { VolumeId } from '../volume-id.ts'
-import { Activation } from './activation.ts'
-import { CacheNews } from './cache-news.ts'
 import type { CommandsOwner } from './device-commands.ts'
 import { sendByHand } from './device-commands.ts'
-import { LiveLimits } from './device-limits.ts'
-import { Engine } from './engine.ts'
+import { DevicePaths } from './device-paths.ts'
+import type { Engine } from './engine.ts'
 import { extentsOf } from './extents.ts'
-import { checkedSelector, firstPath } from './first-path.ts'
+import { checkedSelector } from './first-path.ts'
 import { firstUp } from './first-up.ts'
 import type { Owed } from './guard.ts'
-import { canOther, limitsFault, unknownLimits } from './limits.ts'
-import { misfit } from './misfit.ts'
+import { TAKEN_OUT } from './journal/by-hand.ts'
 import type { MultipathDevice, MultipathEvents } from './multipath-device.ts'
 import type { ResolvedOptions } from './options.ts'
 import { PathSlot } from './path-slot.ts'
 import type { PathSource } from './path-source.ts'
-import { forgetExclusions, mayLetOthersIn } from './reservations.ts'
-import { SlotList } from './slot-list.ts'
-import type { SlotOwner } from './slot-owner.ts'
-import { bestTier, standsBack } from './usable.ts'
 
-/** All paths of one volume: the control side, around the {@link Engine}. */
-export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
+/** All paths of one volume as one device: its face. */
+export class Multipath implements MultipathDevice {
   readonly volume: VolumeId
   readonly host: Host
   readonly options: ResolvedOptions
   readonly ledger: Ledger | undefined
-  readonly events: Emitter<MultipathEvents> = createEmitter()
+  readonly events: Emitter<MultipathEvents>
   extents?: (offset: number, length: number, options?: SignalOptions) => Promise<readonly Extent[]>
-  readonly #slots: SlotList
+  readonly openedAt: number
+  readonly #paths: DevicePaths
+  readonly #engine: Engine
   readonly #commands: CommandsOwner
-  #engine: Engine
   #closing: Closing = closing(({ signal }) => this.#end(signal))
-  #closed = false
-  readonly #limits: LiveLimits
-  readonly #cacheNews = new CacheNews()
-  readonly #activation: Activation
   #fenced: () => void = () => {}
   readonly fenced: Promise<void> = new Promise((resolve) => (this.#fenced = resolve))
   #ended = new AbortController()
-  #stalledAt: number
 
   constructor(
     volume: VolumeId,
@@ -70,58 +59,47 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
     this.ledger = ledger
     this.host = host
     this.options = options
-    this.#slots = new SlotList(volume, (source) => new PathSlot(source, this))
-    this.#engine = new Engine(host.clock, options, selector === undefined ? firstPath() : checkedSelector(selector), {
-      policyFault: (error) => this.#emit('policyFault', error),
-      drained: (slot) => slot.drained(),
-      awaitsWritable: () => this.#limits.awaitsWritable(this.#slots.all),
-      mayLetOthersIn: (slot) => this.#mayLetOthersIn(slot),
-    })
-    const { size, blockSize } = sources[0]?.info ?? { size: 0, blockSize: 512 }
-    this.#limits = new LiveLimits(unknownLimits(size, blockSize), this, this.#engine.durability, {
-      clock: host.clock,
-      patience: options.noPathTimeout,
-      changed: () => this.#refreshLimits(),
-    })
-    this.#activation = new Activation(host, options, this.#ended.signal, () =>
-      this.#closed || this.#engine.usable.length > 0 ? [] : this.#slots.all,
-    )
+    this.openedAt = host.clock.now()
+    this.#paths = new DevicePaths(this, sources[0]?.info, selector, this.#ended.signal)
+    this.#engine = this.#paths.engine
+    this.events = this.#paths.events
     this.#commands = {
       volume,
       clock: host.clock,
-      slots: this.#slots,
+      slots: this.#paths.slots,
       ended: this.#ended.signal,
       usable: () => this.#engine.usable,
       guardAll: (slot, why) => this.#engine.guardAll(slot, this.limits.size, why),
-      reservationsChanged: () => this.#forgetReservations(),
+      reservationsChanged: () => this.#paths.forgetReservations(),
     }
     for (const each of owed) this.#engine.owe(each)
-    if (owed.length > 0) this.#limits.inherit()
-    this.#stalledAt = host.clock.now()
+    if (owed.length > 0) this.#paths.limits.inherit()
     for (const source of sources) this.addPath(source)
   }
 
   /** Settles when one path is up, and the others have had their time. Rejects with NO_PATH. */
   async ready(signal: AbortSignal | undefined): Promise<void> {
-    await firstUp(this.volume, this.#slots.all, this.host.clock, signal)
-    if (!this.#slots.all.some((slot) => slot.entry.path?.extents !== undefined)) return
+    await firstUp(this.volume, this.#paths.slots.all, this.host.clock, signal)
+    if (!this.#paths.slots.all.some((slot) => slot.entry.path?.extents !== undefined)) return
     this.extents = (offset, length, options) => extentsOf(this.#engine.usable, offset, length, options)
   }
 
   get limits(): DeviceLimits {
-    return this.#limits.limits
+    return this.#paths.limits.limits
   }
 
   get state(): DeviceState {
-    if (this.#closed) return 'closed'
+    if (this.#paths.closed) return 'closed'
     if (this.#engine.usable.length === 0) return 'stalled'
-    return this.#slots.all.every((slot) => slot.state === 'up' && slot.standsBack === '') ? 'active' : 'degraded'
+    return this.#paths.slots.all.every((slot) => isWell(slot)) ? 'active' : 'degraded'
   }
 
   get patience(): number {
-    if (this.state !== 'stalled') return Number.POSITIVE_INFINITY
-    const { clock } = this.host
-    return Math.max(0, this.options.noPathTimeout - (clock.now() - this.#stalledAt) / 1000)
+    return this.state === 'stalled' ? this.#paths.serving.patience : Number.POSITIVE_INFINITY
+  }
+
+  get unflushed(): boolean {
+    return this.#paths.unflushed
   }
 
   get parked(): number {
@@ -181,7 +159,16 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
   }
 
   get paths(): readonly PathStatus[] {
-    return this.#slots.all.map((slot) => slot.status())
+    return this.#paths.slots.all.map((slot) => slot.status())
+  }
+
+  get failovers(): readonly Failover[] {
+    return this.#paths.journal.list()
+  }
+
+  trace(sink: TraceSink | undefined, options: TraceOptions = {}): void {
+    if (!this.#closing.begun) this.#paths.tracing.start(sink, options, this.#paths.slots.all)
+    else sink?.end?.()
   }
 
   submit(io: Io): void {
@@ -199,118 +186,26 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
 
   addPath(source: PathSource): void {
     if (this.#closing.begun) return
-    this.#slots.add(source)
+    this.#paths.slots.add(source)
   }
 
   async removePath(id: string): Promise<void> {
-    const again = await this.#slots.remove(id)
+    const again = await this.#paths.slots.remove(id)
     if (again !== undefined) this.addPath(again)
   }
 
   failPath(id: string): Promise<void> {
-    return this.#slots.find(id).disable('taken out by hand')
+    return this.#paths.slots.find(id).disable(TAKEN_OUT)
   }
 
   restorePath(id: string): void {
-    this.#slots.find(id).enable()
+    const slot = this.#paths.slots.find(id)
+    slot.enable()
+    this.#paths.serving.welcome(slot)
   }
 
-  accepts(slot: PathSlot, path: Path, limits: DeviceLimits): string | undefined {
-    this.#askOthers(slot, limits)
-    return limitsFault(limits, this.limits.blockSize) ?? misfit(slot, path, limits, this.#slots.all, this.limits.size)
-  }
-
-  // What one path tells first, the others may not know yet: they would tell it with their next command, or never.
-  #askOthers(slot: PathSlot, limits: DeviceLimits): void {
-    for (const { state, entry } of this.#slots.all) {
-      if (state !== 'up' || entry === slot.entry) continue
-      const { path } = entry
-      if (path !== null && (path.limits.size !== limits.size || canOther(path.limits, limits))) path.lookAgain?.()
-    }
-  }
-
-  slotChanged(slot: PathSlot): void {
-    this.#refreshLimits(slot)
-    this.#refreshUsable()
-    if (this.events.listenerCount('path') > 0) this.#emit('path', slot.status())
-  }
-
-  slotFenced(slot: PathSlot, proof: FenceProof | undefined): void {
-    this.#engine.fenced(slot)
-    if (proof !== undefined) this.#emit('fenced', { ...proof, path: slot.entry.id })
-  }
-
-  get unflushed(): boolean {
-    return this.limits.writeCache && this.#engine.durability.unflushed
-  }
-
-  get hasUsable(): boolean {
-    return this.#engine.usable.length > 0
-  }
-
-  unprovenOf(slot: PathSlot): readonly ByteRun[] {
-    return this.#engine.unprovenOf(slot)
-  }
-
-  slotConnected(slot: PathSlot, wasReset: boolean): void {
-    if (this.#cacheNews.connected(slot, wasReset, this.#slots.all)) this.#cacheLost(slot, 'it was powered on or reset')
-  }
-
-  slotLostCache(slot: PathSlot, reason: string): void {
-    if (this.#cacheNews.isNew(slot, this.#slots.all)) this.#cacheLost(slot, reason)
-  }
-
-  #cacheLost(slot: PathSlot, reason: string): void {
-    if (!this.limits.writeCache || !this.#engine.durability.cacheLost()) return
-    this.#emit('cacheLost', { path: slot.entry.id, reason })
-  }
-
-  slotTroubled(slot: PathSlot, trouble: PathTrouble): void {
-    this.#emit('trouble', { ...trouble, path: slot.entry.id })
-  }
-
-  #refreshLimits(by?: PathSlot): void {
-    const { limits: before, unknown } = this.#limits
-    this.#limits.update(this.#slots.all)
-    const { limits } = this
-    if (limits === before) return
-    if (limits.readOnly && !before.readOnly) this.#engine.unpark()
-    if (limits.size !== before.size) this.#emit('resized', { size: limits.size })
-    if (!unknown && canOther(limits, before)) this.#emit('limits', { limits, before, path: by?.entry.id ?? '' })
-  }
-
-  // A listener that throws must not leave the device half way through a change.
-  #emit<Name extends keyof MultipathEvents>(event: Name, detail: MultipathEvents[Name]): void {
-    try {
-      this.events.emit(event, detail)
-    } catch (error) {
-      this.host.clock.defer(() => {
-        throw error
-      })
-    }
-  }
-
-  #refreshUsable(): void {
-    const slots = this.#closed ? [] : bestTier(this.#slots.all)
-    this.#standBack(slots)
-    const before = this.#engine.usable
-    if (slots.length !== before.length || slots.some((slot, index) => slot !== before[index])) {
-      const expired = this.#engine.setUsable(slots)
-      if (slots.length === 0) this.#stalledAt = this.host.clock.now()
-      if (slots.length === 0 && !this.#closed) this.#emit('stalled', { parked: this.parked })
-      if (expired !== undefined) this.#emit('resumed', { expired })
-      if (slots.length === 0) for (const slot of this.#slots.all) slot.hurry()
-    }
-    this.#activation.look()
-  }
-
-  #standBack(tier: readonly PathSlot[]): void {
-    for (const slot of this.#slots.all) {
-      const why = standsBack(slot, tier)
-      if (why === slot.standsBack) continue
-      slot.standsBack = why
-      if (this.events.listenerCount('path') > 0) this.#emit('path', slot.status())
-    }
+  failBack(): void {
+    this.#paths.serving.failBack()
   }
 
   async sendCommand(
@@ -323,31 +218,24 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
     return sendByHand(this.#commands, protocol, command, data, options)
   }
 
-  #forgetReservations(): void {
-    forgetExclusions(this.#slots.all)
-    this.#refreshUsable()
-  }
-
-  #mayLetOthersIn(slot: PathSlot): boolean {
-    if (slot.entry.path?.reservesAlone !== true) return false
-    const may = mayLetOthersIn(slot, this.#slots.all)
-    this.#refreshUsable()
-    return may
-  }
-
   close(options?: SignalOptions): Promise<void> {
     return this.#closing.close(options)
   }
 
   async #end(signal: AbortSignal): Promise<void> {
     await orAborted(this.settled(), signal).catch(() => {})
-    this.#closed = true
+    this.#paths.closed = true
     this.#ended.abort(new BlockError('CLOSED', 'the device is closed'))
     this.#engine.close()
-    this.#limits.stop()
-    const ended = Promise.all(this.#slots.all.map((slot) => slot.end('the device is closed')))
+    this.#paths.stop()
+    const ended = Promise.all(this.#paths.slots.all.map((slot) => slot.end('the device is closed')))
     ended.then(this.#fenced)
     await orAborted(ended, signal).catch(() => {})
     this.#engine.stopWatch()
+    this.#paths.tracing.stop('the device is closed')
   }
+}
+
+function isWell({ state, standsBack, health }: PathSlot): boolean {
+  return state === 'up' && standsBack === '' && health === ''
 }

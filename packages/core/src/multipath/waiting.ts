@@ -85,7 +85,8 @@ export class Waiting {
   /** Its first trouble: from now on its waits are bounded, and those of whoever waits for it. */
   bound(attempt: Attempt): void {
     if (attempt.deadline !== 0) return
-    attempt.deadline = this.#clock.now() + this.#limit * 1000
+    attempt.since = this.#clock.now()
+    attempt.deadline = attempt.since + this.#limit * 1000
     attempt.troubled = true
     if (attempt.whole !== null) attempt.whole.troubled = true
     if (attempt.blocks || attempt.whole?.blocks) this.boundBehind()

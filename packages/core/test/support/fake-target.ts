@@ -34,6 +34,8 @@ export class FakePath implements Path {
   readonly id: string
   volume: VolumeId
   access: Path['access'] = 'optimized'
+  preferred?: boolean
+  transitionTime?: number
   limits: DeviceLimits
   readonly events: Emitter<PathEvents> = createEmitter()
   readonly held: Io[] = []
@@ -75,6 +77,11 @@ export class FakePath implements Path {
   setAccess(access: Path['access']): void {
     this.access = access
     this.events.emit('access', access)
+  }
+
+  prefer(on: boolean): void {
+    this.preferred = on
+    this.events.emit('access', this.access)
   }
 
   async close(): Promise<void> {

@@ -1,7 +1,7 @@
-import type { Clock, Timer } from '@blockbraid/core'
+import type { Clock, SignalOptions, Timer } from '@blockbraid/core'
 import { BlockError, NO_BUFFERS } from '@blockbraid/core'
 import type { Wire } from '@blockbraid/wire'
-import { fillViews, get32, Wakeful } from '@blockbraid/wire'
+import { fillViews, get32, SignOfLife, Wakeful } from '@blockbraid/wire'
 import type { LoginResult } from '../login/login.ts'
 import { requestHeader } from '../pdu/encode.ts'
 import { NO_TAG, Response } from '../pdu/opcode.ts'
@@ -67,6 +67,7 @@ export class Session implements PduSink {
   readonly #tasks = new TaskTable()
   readonly #requests: Requests
   readonly #keepAlive: KeepAlive
+  readonly #life: SignOfLife
   readonly #wakeful: Wakeful
   readonly #lanes = new LunLanes()
   readonly #sender: Sender
@@ -110,6 +111,7 @@ export class Session implements PduSink {
       ended: (error) => this.drop(this.explain(error)),
     })
     this.#wakeful = new Wakeful(options.clock, QUICK)
+    this.#life = new SignOfLife(options.clock)
     this.#keepAlive = new KeepAlive(
       options.clock,
       options.keepAlive,
@@ -121,6 +123,7 @@ export class Session implements PduSink {
     connection.sink = {
       bytes: (chunk, start, end) => {
         this.#keepAlive.heard()
+        this.#life.heard()
         this.#wakeful.heard()
         parser.push(chunk, start, end)
         if (this.#lanes.waiting > 0) this.#pump()
@@ -140,6 +143,19 @@ export class Session implements PduSink {
   get isWatched(): boolean {
     return this.#options.keepAlive.interval > 0
   }
+
+  /** Milliseconds for which a ping has been without an answer; 0: none is. */
+  get silence(): number {
+    return this.#life.silence
+  }
+
+  /** Settles with a sign of life of the target (NOP-Out, RFC 7143 §11.18); one question for all who ask at once. */
+  ping(options: SignalOptions): Promise<void> {
+    if (this.error !== undefined) return Promise.reject(this.error)
+    return this.#life.ask(this.#ask, options)
+  }
+
+  readonly #ask = (): void => this.#sender.ping()
 
   /** Whether a command was answered that was sent later than this one, which has no answer. */
   answeredLater(task: Task): boolean {
@@ -264,6 +280,7 @@ export class Session implements PduSink {
       if (task.state >= TaskState.Sent && task.changes && task.owner !== null) this.unfenced.add(task.owner)
     }
     this.#requests.failAll(error)
+    this.#life.end(error)
     for (const task of this.#early.splice(0)) if (task.state === TaskState.Sent) this.#finish(task, task.outcome)
     for (const task of [...this.#tasks.all]) {
       if (task.state === TaskState.Sent) this.#finish(task, Outcome.Lost)

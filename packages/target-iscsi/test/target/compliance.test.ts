@@ -41,6 +41,7 @@ function paths(title: string, groups: boolean, options: Options): void {
           access: groups,
           grow: true,
           mediumErrors: true,
+          ping: true,
           crash: false,
         },
         faults: {

@@ -58,6 +58,11 @@ export interface Association {
   detach(commands: readonly Command[]): boolean
   /** Settles when no command of `owner` that may change data is open any more; rejects when the association ends first. */
   drained(owner: object, options?: SignalOptions): Promise<void>
+  /**
+   * Settles with a sign of life through each I/O queue; `question` has an answer whatever becomes of it, and is sent once
+   * on a queue for all who ask at once. Rejects when the signal fires or the association ends.
+   */
+  ping(question: () => Procedure<unknown>, owner: object, options?: SignalOptions): Promise<void>
   /** Runs a procedure on the admin queue, or on an I/O queue; its commands belong to `owner`. */
   run<Result>(procedure: Procedure<Result>, options?: RunOptions): Promise<Result>
 

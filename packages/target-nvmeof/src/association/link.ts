@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '@blockbraid/core'
 import { BlockError } from '@blockbraid/core'
 import type { Wakeful, Wire } from '@blockbraid/wire'
-import { errorWords } from '@blockbraid/wire'
+import { errorWords, SignOfLife } from '@blockbraid/wire'
 import type { QueueOptions } from '../queue/queue.ts'
 import { Queue } from '../queue/queue.ts'
 
@@ -24,6 +24,7 @@ const LINGER = 1000
 /** A queue over its wire. */
 export class Link {
   readonly queue: Queue
+  readonly life: SignOfLife
   readonly #wire: Wire
   readonly #host: LinkHost
   #early: Timer | undefined
@@ -34,6 +35,7 @@ export class Link {
   constructor(wire: Wire, host: LinkHost, options: QueueOptions) {
     this.#wire = wire
     this.#host = host
+    this.life = new SignOfLife(host.clock)
     this.queue = new Queue(
       wire.outbox,
       {
@@ -73,6 +75,7 @@ export class Link {
     this.#cut = true
     this.#early?.cancel()
     this.queue.cut(error)
+    this.life.end(error)
     if (this.#told) this.#linger()
     else this.#wire.reset()
     this.#opened?.reject(error)
@@ -84,12 +87,14 @@ export class Link {
     this.#cut = true
     this.#early?.cancel()
     this.queue.cut(error)
+    this.life.end(error)
     this.#wire.destroy()
   }
 
   #bytes(chunk: Buffer, start: number, end: number): void {
     const { wakeful } = this.#host
     this.#host.heard()
+    this.life.heard()
     wakeful?.heard()
     const { queue } = this
     if (queue.push(chunk, start, end)) this.#wire.retain()

@@ -146,6 +146,15 @@ export class LiveAssociation implements Association {
     return this.#drains.wait(() => !this.commandsOf(owner).some(({ changes }) => changes), options)
   }
 
+  async ping(question: () => Procedure<unknown>, owner: object, options: SignalOptions = {}): Promise<void> {
+    if (this.error !== undefined) throw this.error
+    const ask = (link: Link): void => {
+      // Any answer will do, also that to another command: who waits is told by what comes.
+      void this.runOn(link, question(), { owner, timeout: Infinity }).catch(() => {})
+    }
+    await Promise.all(this.#io().map((link) => link.life.ask(() => ask(link), options)))
+  }
+
   run<Result>(procedure: Procedure<Result>, options: RunOptions = {}): Promise<Result> {
     if (this.error !== undefined) return Promise.reject(this.error)
     const link = options.io === true ? this.#idlest() : this.#links[0]

@@ -19,6 +19,7 @@ import type { NvmeRequest } from '../nvme/command.ts'
 import type { NvmeCommandSet } from '../nvme/command-set.ts'
 import { nvmeCommands } from '../nvme/command-set.ts'
 import { decodeController } from '../nvme/controller-data.ts'
+import { read } from '../nvme/io.ts'
 import type { Completion } from '../nvme/procedure.ts'
 import { News } from '../nvme/status.ts'
 import type { Share } from '../queue/share.ts'
@@ -73,6 +74,7 @@ export class NvmePath implements Path {
   readonly #link: PathLink
   readonly #association: Association
   readonly #share: Share
+  readonly #nsid: number
   readonly #at: string
   readonly #review: Review
   readonly #poll: Poll
@@ -100,6 +102,7 @@ export class NvmePath implements Path {
     this.#link = link
     this.#association = association
     this.#share = association.share(nsid)
+    this.#nsid = nsid
     this.id = id
     this.volume = identity.volume
     this.product = controller.model
@@ -212,6 +215,13 @@ export class NvmePath implements Path {
     else this.#io.submit(io)
   }
 
+  /** Has one block read through each I/O queue: the admin queue, and its keep-alive, have connections of their own. */
+  ping({ signal }: SignalOptions = {}): Promise<void> {
+    if (!this.#open) return Promise.reject(this.#closedError())
+    const question = () => ask(read(this.#nsid, { lba: 0, blocks: 1 }, this.limits.blockSize))
+    return this.#association.ping(question, this, { signal: this.#orEnding(signal) })
+  }
+
   /** Reads again who answers, how large it is and what it can do. */
   lookAgain(): void {
     this.#review.hear(News.Namespace)
@@ -238,9 +248,12 @@ export class NvmePath implements Path {
   }
 
   #call(request: NvmeRequest, timeout: number, signal?: AbortSignal): Promise<Completion> {
-    const both = signal === undefined ? this.#ending.signal : AbortSignal.any([signal, this.#ending.signal])
     const io = !request.command.admin
-    return this.#association.run(ask(request), { owner: this, io, timeout, signal: both })
+    return this.#association.run(ask(request), { owner: this, io, timeout, signal: this.#orEnding(signal) })
+  }
+
+  #orEnding(signal: AbortSignal | undefined): AbortSignal {
+    return signal === undefined ? this.#ending.signal : AbortSignal.any([signal, this.#ending.signal])
   }
 
   #closedError(): BlockError {

@@ -117,6 +117,10 @@ export class DoubleAssociation implements Association {
 
   send(): void {}
 
+  ping(): Promise<void> {
+    return Promise.resolve()
+  }
+
   trouble(): void {}
 
   commandsOf(owner: object): Command[] {

@@ -38,11 +38,18 @@ function paths(title: string, options: Options): void {
           access: true,
           grow: true,
           mediumErrors: true,
+          ping: true,
+          dark: true,
           crash: false,
         },
         faults: {
           kill: (path) => rigOf(path).array.ports[portOf(path)]!.down(),
           hang: (path) => rigOf(path).hold(portOf(path)),
+          dark(path) {
+            for (const one of rigOf(path).array.controllers) {
+              if (one.port === portOf(path)) one.blackhole(true)
+            }
+          },
           release: (path) => rigOf(path).release(portOf(path)),
           second: (path) => open(rigOf(path), 1 - portOf(path)),
           setAccess: (path, access) =>

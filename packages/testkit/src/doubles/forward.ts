@@ -37,6 +37,8 @@ function forwardPath(path: Path, changes: Partial<Path>): Path {
   if (commands !== undefined) Object.defineProperty(front, 'commands', { value: commands, enumerable: true })
   const activate = changes.activate ?? path.activate?.bind(path)
   if (activate !== undefined) front.activate = activate
+  const ping = changes.ping ?? path.ping?.bind(path)
+  if (ping !== undefined) front.ping = ping
   return front
 }
 

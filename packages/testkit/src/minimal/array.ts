@@ -11,6 +11,8 @@ import type {
   VolumeId,
 } from '@blockbraid/core'
 import { BlockError, Errno, IoOp, NO_BUFFERS, NOT_EXECUTED, PATH_ERROR, systemHost } from '@blockbraid/core'
+import type { Change } from './change.ts'
+import { createChange } from './change.ts'
 import type { Emitter } from './emitter.ts'
 import { createEmitter } from './emitter.ts'
 import type { MinimalStorage } from './storage.ts'
@@ -50,6 +52,8 @@ interface Port {
   alive: boolean
   hangs: boolean
   held: Command[]
+  /** It hangs no longer, or a session of it has ended. */
+  readonly change: Change
   readonly sessions: Set<Session>
 }
 
@@ -103,6 +107,7 @@ export function createMinimalArray(host: Host = systemHost, volumeCount = 2, por
     alive: true,
     hangs: false,
     held: [],
+    change: createChange(),
     sessions: new Set(),
   }))
   const sessions = new WeakMap<Path, Session>()
@@ -144,6 +149,7 @@ export function createMinimalArray(host: Host = systemHost, volumeCount = 2, por
   const loseSession = (session: Session, why: string): void => {
     if (session.state !== 'up') return
     session.state = 'down'
+    session.port.change.tell()
     for (const command of [...session.inflight]) answer(command, Errno.EIO | PATH_ERROR)
     session.events.emit('down', new BlockError('CONNECT_FAILED', why))
   }
@@ -163,6 +169,7 @@ export function createMinimalArray(host: Host = systemHost, volumeCount = 2, por
   const closeSession = (session: Session): Promise<void> => {
     session.end ??= new Promise((resolve) => {
       session.state = 'closed'
+      session.port.change.tell()
       session.port.sessions.delete(session)
       session.port.held = session.port.held.filter((command) => command.session !== session)
       clock.defer(() => {
@@ -171,6 +178,12 @@ export function createMinimalArray(host: Host = systemHost, volumeCount = 2, por
       })
     })
     return session.end
+  }
+
+  const answers = async (session: Session, signal: AbortSignal | undefined): Promise<void> => {
+    const { port } = session
+    while (session.state === 'up' && port.hangs) await port.change.next(signal)
+    if (session.state !== 'up') throw new BlockError('IO_FAILED', `the session is ${session.state}`)
   }
 
   const openPath = (info: PathInfo, volume: Volume, port: Port, owner: Owner): Path => {
@@ -203,6 +216,10 @@ export function createMinimalArray(host: Host = systemHost, volumeCount = 2, por
       async extents(offset, length, { signal } = {}) {
         stopIf(signal)
         return extentsOf(storage, offset, length)
+      },
+      async ping({ signal } = {}) {
+        stopIf(signal)
+        await answers(session, signal)
       },
       async activate({ signal } = {}) {
         stopIf(signal)
@@ -289,6 +306,7 @@ export function createMinimalArray(host: Host = systemHost, volumeCount = 2, por
     release(path) {
       const { port } = find(path)
       port.hangs = false
+      port.change.tell()
       for (const command of port.held.splice(0)) run(command)
     },
     async second(path) {

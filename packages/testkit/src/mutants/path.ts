@@ -13,7 +13,8 @@ function withSound(faults: PathFaults, sound: (path: Path) => Path): PathFaults 
     release: (path) => faults.release(sound(path)),
     second: (path) => faults.second(sound(path)),
   }
-  const { setAccess, grow, breakMedium } = faults
+  const { dark, setAccess, grow, breakMedium } = faults
+  if (dark !== undefined) changed.dark = (path) => dark(sound(path))
   if (setAccess !== undefined) changed.setAccess = (path, access) => setAccess(sound(path), access)
   if (grow !== undefined) changed.grow = (path, size) => grow(sound(path), size)
   if (breakMedium !== undefined) changed.breakMedium = (path, ...range) => breakMedium(sound(path), ...range)
@@ -169,6 +170,23 @@ export const pathMutants: readonly Mutant<PathSuiteOptions>[] = [
   }),
   mutant('access: a change', 'does not tell of a new access state', withoutEvent('access')),
   mutant('access: activate', 'does nothing on activate', () => ({ activate: async () => {} })),
+  mutant('ping: a path through which nothing', 'answers a ping without asking', () => ({
+    ping: async ({ signal } = {}) => signal?.throwIfAborted(),
+  })),
+  mutant('ping: a path through which nothing', 'asks on when the signal has fired', (path) => ({
+    async ping({ signal } = {}) {
+      signal?.throwIfAborted()
+      await path.ping!()
+    },
+  })),
+  mutant('ping: it rejects where the signal', 'answers a ping after its end', (path) => ({
+    ping: async (options) => {
+      options?.signal?.throwIfAborted()
+      await path.ping!(options).catch((error) => {
+        if (options?.signal?.aborted) throw error
+      })
+    },
+  })),
   mutant('limits', 'does not tell of growth', withoutEvent('limits')),
   mutant('identity', 'has an identity of its own', () => ({ volume: 'serial.mutant' })),
   mutant('capabilities', 'has a malformed identity', () => ({ volume: 'naa.123' })),

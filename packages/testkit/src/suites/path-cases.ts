@@ -8,6 +8,7 @@ import {
   check,
   describeIo,
   ending,
+  errorOf,
   flush,
   mustBeOk,
   read,
@@ -207,6 +208,60 @@ export const pathCases: readonly PathCase[] = [
       await awaiting(t, 'close', end)
       await turns()
       check(seen.count === 0, 'down was emitted after close')
+    },
+  },
+  {
+    title: 'ping: it is there if has says so, and a path that works answers all who ask at once',
+    when: (has) => has.ping !== undefined,
+    async run(t) {
+      const path = await t.open()
+      const there = typeof path.ping === 'function'
+      check(there === t.has.ping, `ping is ${there ? 'there' : 'missing'}, has.ping is ${t.has.ping}`)
+      if (!there) return
+      await awaiting(t, 'three pings at once', Promise.all([path.ping!(), path.ping!(), path.ping!()]))
+    },
+  },
+  {
+    title: 'ping: it rejects where the signal has fired, when the path went down, and when it was closed',
+    when: (has) => has.ping === true,
+    async run(t) {
+      const path = await t.open()
+      const other = await t.second(path)
+      const fired = await errorOf(t, 'ping with a signal that has fired', () =>
+        path.ping!({ signal: AbortSignal.abort() }),
+      )
+      check(fired !== undefined, 'ping settled with a signal that has fired')
+      const { first } = watchDown(path, () => [])
+      await t.faults.kill(path)
+      await awaiting(t, 'the event down', first)
+      check(
+        (await errorOf(t, 'ping of a path that is down', () => path.ping!())) !== undefined,
+        'it answered when down',
+      )
+      await awaiting(t, 'close', other.close())
+      check((await errorOf(t, 'ping of a closed path', () => other.ping!())) !== undefined, 'it answered when closed')
+    },
+  },
+  {
+    title: 'ping: a path through which nothing comes back does not answer, and the signal ends the question',
+    when: (has) => has.ping === true && has.dark === true,
+    async run(t) {
+      const path = await t.open()
+      await t.faults.dark!(path)
+      const stop = new AbortController()
+      let asked: Promise<boolean>
+      let answered: boolean
+      // What came a moment ago may be an answer.
+      do {
+        answered = false
+        asked = path.ping!({ signal: stop.signal }).then(
+          () => (answered = true),
+          () => false,
+        )
+        await awaiting(t, 'a ping without an answer', turns())
+      } while (answered && !t.ended)
+      stop.abort()
+      check(!(await awaiting(t, 'the end of a ping whose signal fires', asked)), 'a ping was answered by its signal')
     },
   },
   {

@@ -14,6 +14,10 @@ export interface PathCapabilities extends DeviceCapabilities {
   grow: boolean
   /** Whether the author gives a `breakMedium` hook. */
   mediumErrors: boolean
+  /** Whether it has a `ping` method; left out: nothing is checked. */
+  ping?: boolean
+  /** Whether the author gives a `dark` hook. @defaultValue false */
+  dark?: boolean
 }
 
 /** What the author of a path does to the array under it. All may be asynchronous. */
@@ -24,6 +28,8 @@ export interface PathFaults {
   hang(path: Path): void | Promise<void>
   /** Runs what the array still holds of that path, even if the path is closed; settles when it has. */
   release(path: Path): void | Promise<void>
+  /** From now on nothing comes back through the path, and nobody is told: a black hole. */
+  dark?(path: Path): void | Promise<void>
   /** Opens a path to the same volume through a port that works. */
   second(path: Path): Promise<Path>
   /** Changes the access state of the path's port. */

@@ -19,6 +19,11 @@ export async function abortAll(
   mayReset: boolean,
 ): Promise<string | undefined> {
   if (session.error !== undefined) return undefined
+  if (session.silence >= SILENT) {
+    // It would not answer that either, and a login in its place ends what it was sent.
+    session.drop(new BlockError('TIMED_OUT', `no answer to a ping for ${Math.round(session.silence)} ms`))
+    return undefined
+  }
   const changing = session.tasksOf(owner).some(({ changes }) => changes)
   const aborted = await session.abort(owner)
   if (!aborted && !(mayReset && (await session.abortByReset(owner, lun)))) {
@@ -30,6 +35,9 @@ export async function abortAll(
   if (!changing) return undefined
   return aborted ? 'tasks aborted' : UNIT_RESET
 }
+
+// Where a ping had no answer for so long, a target is not asked to abort, milliseconds.
+const SILENT = 500
 
 /** By what a path is fenced where its logical unit was reset. */
 export const UNIT_RESET = 'logical unit reset'

@@ -235,8 +235,12 @@ export class IscsiPath implements Path {
 
   #call(command: ScsiCommand, timeout: number, signal?: AbortSignal): Promise<ScsiAnswer> {
     const { clock } = this.#host
-    const both = signal === undefined ? this.#ending.signal : AbortSignal.any([signal, this.#ending.signal])
+    const both = this.#orEnding(signal)
     return call(this.#session, this, this.#lun, command, { clock, timeout, changes: true, signal: both })
+  }
+
+  #orEnding(signal: AbortSignal | undefined): AbortSignal {
+    return signal === undefined ? this.#ending.signal : AbortSignal.any([signal, this.#ending.signal])
   }
 
   /**
@@ -268,6 +272,12 @@ export class IscsiPath implements Path {
       options: { clock, timeout: taskTimeout, signal: this.#ending.signal },
       onNews,
     }
+  }
+
+  /** Asks the target for a sign of life, through the session that paths to other logical units may share. */
+  ping({ signal }: SignalOptions = {}): Promise<void> {
+    if (!this.#open) return Promise.reject(this.#closedError())
+    return this.#session.ping({ signal: this.#orEnding(signal) })
   }
 
   /** Reads again who answers, how large it is and what it can do. */
