@@ -116,7 +116,7 @@ export class DevicePaths implements SlotOwner<PathSlot> {
     this.tracing.slotChanged(slot)
     this.#refreshLimits(slot)
     this.serving.refresh()
-    this.#comparison?.start()
+    if (!this.closed) this.#comparison?.start()
     this.#tell(slot)
   }
 
