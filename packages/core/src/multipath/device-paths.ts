@@ -125,6 +125,7 @@ export class DevicePaths implements SlotOwner<PathSlot> {
   }
 
   slotAiled(slot: PathSlot, state: PathHealth | 'well', reason: string): void {
+    this.journal.health(slot, state, reason)
     this.slotChanged(slot)
     this.#emit('health', { path: slot.entry.id, state, reason, since: this.host.clock.now() })
   }
