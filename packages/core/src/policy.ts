@@ -5,6 +5,10 @@ import type { Access } from './target.ts'
 export interface PathView {
   /** Same as {@link PathInfo.id | PathInfo.id}. */
   readonly id: string
+  /** Name of its target. */
+  readonly target: string
+  /** Where it leads, for people: a portal, a port. */
+  readonly address: string
   /** Access state; the same for every path of one list's tier. */
   readonly access: Access
   /** Set by the user, default 1; a larger one asks for more I/O. */
@@ -15,8 +19,17 @@ export interface PathView {
   readonly inflight: number
   /** Bytes of those. */
   readonly inflightBytes: number
-  /** Moving average of the time from submit to done, µs; 0 until the first Io is done. */
+  /**
+   * Moving average of the time from submit to done, µs; 0 until the first Io is done. It ages: while the path is idle it
+   * halves each 250 ms, and where Ios are in flight and none has come back for longer than that, it is the time since one did.
+   */
   readonly latency: number
+  /** Bytes per second, of about the last second in which it had Ios in flight; 0 until a read or a write is done. */
+  readonly throughput: number
+  /** Ios that failed of late: a count that halves every 10 s. */
+  readonly errors: number
+  /** `clock.now()` when it came up, µs. */
+  readonly upSince: number
 }
 
 /**
@@ -32,6 +45,8 @@ export interface IoView {
   readonly offset: number
   /** Bytes; 0 for Flush. */
   readonly length: number
+  /** `clock.now()`, µs. */
+  readonly now: number
 }
 
 /**

@@ -1,5 +1,5 @@
-import { Io, type PathView } from '@blockbraid/core'
-import { selectorSuite } from '@blockbraid/testkit'
+import type { PathView } from '@blockbraid/core'
+import { createIoView, createViews, selectorSuite } from '@blockbraid/testkit'
 import { describe, expect, it } from 'vitest'
 import { queueDepth } from '../src/index.ts'
 
@@ -7,18 +7,10 @@ interface Counted extends PathView {
   inflight: number
 }
 
-const path = (id: string, inflight: number): Counted => ({
-  id,
-  access: 'optimized',
-  weight: 1,
-  queueDepth: 32,
-  inflight,
-  inflightBytes: 0,
-  latency: 0,
-})
+const path = (id: string, inflight: number): Counted => ({ ...createViews(1)[0]!, id, inflight })
 
 describe('queue-depth', () => {
-  const io = new Io()
+  const io = createIoView()
 
   it('picks the path with the fewest I/Os in flight', () => {
     const selector = queueDepth()

@@ -1,21 +1,12 @@
 import type { PathView } from '@blockbraid/core'
-import { Io } from '@blockbraid/core'
-import { selectorSuite } from '@blockbraid/testkit'
+import { createIoView, createViews, selectorSuite } from '@blockbraid/testkit'
 import { describe, expect, it } from 'vitest'
 import { roundRobin } from '../src/index.ts'
 
-const path = (id: string): PathView => ({
-  id,
-  access: 'optimized',
-  weight: 1,
-  queueDepth: 32,
-  inflight: 0,
-  inflightBytes: 0,
-  latency: 0,
-})
+const path = (id: string): PathView => ({ ...createViews(1)[0]!, id })
 
 describe('round-robin', () => {
-  const io = new Io()
+  const io = createIoView()
   const [a, b, c] = ['a', 'b', 'c'].map(path) as [PathView, PathView, PathView]
   const order = (selector: ReturnType<typeof roundRobin>, count: number): string =>
     Array.from({ length: count }, () => selector.select(io)?.id).join('')

@@ -18,6 +18,7 @@ export function probePolicy(selector: PathSelector, paths: readonly PathStatus[]
   const up = paths.filter(({ state }) => state === 'up')
   const views = (up.length > 0 ? up : paths).map(viewOf)
   if (views.length === 0) return undefined
+  const now = Math.max(...views.map(({ upSince }) => upSince))
   try {
     selector.update([...views])
   } catch (error) {
@@ -26,7 +27,7 @@ export function probePolicy(selector: PathSelector, paths: readonly PathStatus[]
   for (const [op, what, length] of kinds) {
     let picked: unknown
     try {
-      picked = selector.select(Object.freeze({ op, flags: 0, offset: 0, length }))
+      picked = selector.select(Object.freeze({ op, flags: 0, offset: 0, length, now }))
     } catch (error) {
       return describeFault(selector.name, `select threw for ${what}`, error)
     }
@@ -58,14 +59,19 @@ function nameOf(value: unknown): string {
   return value instanceof Promise ? 'a promise' : typeof value === 'object' ? 'an object' : `a ${typeof value}`
 }
 
-function viewOf({ id, access, inflight, latency }: PathStatus): PathView {
+function viewOf({ id, target, address, access, inflight, latency, since }: PathStatus): PathView {
   return Object.freeze({
     id,
+    target,
+    address,
     access: access ?? 'optimized',
     weight: 1,
     queueDepth: 128,
     inflight,
     inflightBytes: 0,
     latency,
+    throughput: 0,
+    errors: 0,
+    upSince: since,
   })
 }

@@ -112,9 +112,8 @@ export class Engine {
     attempt.troubled = late.troubled
     attempt.covers = late.covers
     if (late.noted) this.#flow.guards.hand(late, attempt)
-    slot.entry.inflight--
     const { op, length } = late.io
-    slot.entry.inflightBytes -= op <= IoOp.Write ? length : 0
+    slot.entry.end(op <= IoOp.Write ? length : 0, this.#clock.now())
     late.parent = null
     this.#flow.waiting.bound(attempt)
     this.#flow.retry(attempt)

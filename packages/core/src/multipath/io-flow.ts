@@ -11,7 +11,6 @@ import { Barriers } from './barriers.ts'
 import { Durability } from './durability.ts'
 import { Guards } from './guards.ts'
 import { InFlightWatch } from './in-flight-watch.ts'
-import { latencyBucket } from './latency.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { PathSlot } from './path-slot.ts'
 import { Selection } from './selection.ts'
@@ -62,7 +61,7 @@ export class IoFlow {
     this.durability = new Durability(clock, this.pool.all)
     this.waiting = new Waiting(clock, options.noPathTimeout, this.guards, (attempt) => this.#expire(attempt))
     this.watch = new InFlightWatch(clock, options, this.pool.all)
-    this.selection = new Selection(selector, (error) => owner.policyFault(error))
+    this.selection = new Selection(selector, clock, (error) => owner.policyFault(error))
   }
 
   submit(io: Io): void {
@@ -114,8 +113,7 @@ export class IoFlow {
     }
     attempt.slot = this.tier.slots[entry.index] as PathSlot
     attempt.started = this.#clock.now()
-    entry.inflight++
-    entry.inflightBytes += io.op <= IoOp.Write ? io.length : 0
+    entry.begin(io.op <= IoOp.Write ? io.length : 0, attempt.started)
     if (!this.watch.running) this.watch.start()
     ;(entry.device as BlockDevice).submit(io)
   }
@@ -130,16 +128,12 @@ export class IoFlow {
     }
     const slot = attempt.slot as PathSlot
     const entry = slot.entry
-    entry.inflight--
     const bytes = parent.op <= IoOp.Write ? parent.length : 0
-    entry.inflightBytes -= bytes
+    const now = this.#clock.now()
+    entry.end(bytes, now)
     entry.ios++
     if (status === OK) {
-      const elapsed = this.#clock.now() - attempt.started
-      entry.latency = entry.latency === 0 ? elapsed : entry.latency + (elapsed - entry.latency) * 0.125
-      const bucket = latencyBucket(elapsed | 0)
-      entry.histogram[bucket] = (entry.histogram[bucket] as number) + 1
-      entry.bytes += bytes
+      entry.succeed(bytes, now - attempt.started, now)
       parent.buffers = attempt.io.buffers
       if (attempt.unsure) this.#again(attempt)
       else this.#complete(attempt, parent.op === IoOp.Read ? OK : this.durability.ended(attempt, parent))
@@ -169,7 +163,7 @@ export class IoFlow {
   }
 
   #finishFailed(attempt: Attempt, slot: PathSlot, status: IoStatus): void {
-    slot.entry.errors++
+    slot.entry.fail(this.#clock.now())
     if (!isPathError(status)) {
       if (isProtection(status) && changesData(attempt.io.op)) this.#refused(attempt, slot, status)
       else if (status === Errno.EBADE && this.#owner.mayLetOthersIn(slot)) this.#moveOn(attempt, slot, ELSEWHERE)

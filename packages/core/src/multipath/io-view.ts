@@ -1,9 +1,11 @@
+import type { Clock } from '../clock.ts'
 import type { Io, IoOp } from '../io.ts'
 import type { IoView } from '../policy.ts'
 
 /** Where a view finds the I/O that it shows; null: every field reads 0. */
 export interface Shown {
   readonly current: Io | null
+  readonly clock: Clock
 }
 
 class CurrentIo implements IoView {
@@ -38,6 +40,11 @@ class CurrentIo implements IoView {
   get length(): number {
     const { current } = this.#shown
     return current === null ? 0 : current.length
+  }
+
+  get now(): number {
+    const { current, clock } = this.#shown
+    return current === null ? 0 : clock.now()
   }
 }
 

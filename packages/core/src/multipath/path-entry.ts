@@ -1,7 +1,19 @@
+import type { Clock } from '../clock.ts'
 import type { BlockDevice } from '../device.ts'
 import type { PathView } from '../policy.ts'
 import type { Access, Path } from '../target.ts'
-import { LATENCY_BUCKETS } from './latency.ts'
+import { BusyRate } from './busy-rate.ts'
+import { FadingCount, halved } from './fading.ts'
+import { LATENCY_BUCKETS, latencyBucket } from './latency.ts'
+import type { PathSource } from './path-source.ts'
+
+/** µs. */
+const LATENCY_HALVES = 250_000
+const ERRORS_HALVE = 10_000_000
+/** Share of the newest latency in the average. */
+const NEWEST = 0.125
+/** An average is as good as new after less, µs. */
+const NO_AGE = 1000
 
 /** The entry behind a view that core made; null for everything else, whatever it is. */
 export let entryOf: (value: unknown) => PathEntry | null
@@ -26,6 +38,14 @@ class EntryView implements PathView {
     return this.#entry.id
   }
 
+  get target(): string {
+    return this.#entry.target
+  }
+
+  get address(): string {
+    return this.#entry.address
+  }
+
   get access(): Access {
     return this.#entry.access
   }
@@ -47,19 +67,38 @@ class EntryView implements PathView {
   }
 
   get latency(): number {
-    return this.#entry.latency
+    return this.#entry.agedLatency()
+  }
+
+  get throughput(): number {
+    return this.#entry.throughput()
+  }
+
+  get errors(): number {
+    return this.#entry.recentErrors()
+  }
+
+  get upSince(): number {
+    return this.#entry.upSince
   }
 }
 
 /** A path's numbers: those that policies see through its view, and the counters that operators see. */
 export class PathEntry {
   readonly id: string
+  readonly target: string
+  readonly address: string
   readonly weight: number
   access: Access = 'optimized'
   queueDepth = 1
   inflight = 0
   inflightBytes: number
+  /** Moving average, which does not age by itself, µs. */
   latency: number
+  /** `clock.now()` when an Io came back last, and when the first of those in flight was sent, µs. */
+  lastDone: number
+  busySince: number
+  upSince: number
   /** Place in the list that the selector knows; -1 when it is not in it. */
   index = -1
   /** The connection; null when there is none. */
@@ -74,16 +113,87 @@ export class PathEntry {
   /** What policies get of it. */
   readonly view: PathView = new EntryView(this)
   readonly histogram: Float64Array = new Float64Array(LATENCY_BUCKETS)
+  readonly #clock: Clock
+  readonly #rate: BusyRate = new BusyRate()
+  readonly #failures: FadingCount = new FadingCount(ERRORS_HALVE)
 
-  constructor(id: string, weight: number) {
-    this.id = id
+  constructor({ target, info }: PathSource, weight: number, clock: Clock) {
+    this.id = info.id
+    this.target = target.name
+    this.address = info.address
     this.weight = weight
+    this.#clock = clock
     // Started as doubles so that V8 keeps one representation for them.
     this.inflightBytes = 0.5
     this.latency = 0.5
+    this.lastDone = 0.5
+    this.busySince = 0.5
+    this.upSince = 0.5
     this.bytes = 0.5
     this.inflightBytes = 0
     this.latency = 0
+    this.lastDone = 0
+    this.busySince = 0
+    this.upSince = 0
     this.bytes = 0
+  }
+
+  /** An Io goes out. */
+  begin(bytes: number, now: number): void {
+    if (this.inflight++ === 0) this.busySince = now
+    this.inflightBytes += bytes
+  }
+
+  /** One is back, or is waited for no more. */
+  end(bytes: number, now: number): void {
+    if (--this.inflight === 0) this.#rate.busy += now - this.busySince
+    this.inflightBytes -= bytes
+  }
+
+  /** It came back with success, `elapsed` µs after it was sent. */
+  succeed(bytes: number, elapsed: number, now: number): void {
+    if (this.latency === 0) this.latency = elapsed
+    else this.latency += (elapsed - this.latency) * this.#share()
+    this.lastDone = now
+    const bucket = latencyBucket(elapsed | 0)
+    this.histogram[bucket] = (this.histogram[bucket] as number) + 1
+    this.bytes += bytes
+    if (now >= this.#rate.due) this.#rate.mark(this.bytes, this.#busyTime(now), now)
+  }
+
+  /** It came back with an error. */
+  fail(now: number): void {
+    this.lastDone = now
+    this.errors++
+    this.#failures.add(now)
+  }
+
+  /** See {@link PathView.latency}. */
+  agedLatency(): number {
+    const now = this.#clock.now()
+    const { lastDone, busySince } = this
+    if (this.inflight === 0) return this.latency * halved((now - lastDone) / LATENCY_HALVES)
+    if (busySince <= lastDone) return Math.max(this.latency, now - lastDone)
+    return Math.max(this.latency * halved((busySince - lastDone) / LATENCY_HALVES), now - busySince)
+  }
+
+  /** See {@link PathView.throughput}. */
+  throughput(): number {
+    return this.#rate.perSecond(this.bytes, this.#busyTime(this.#clock.now()))
+  }
+
+  /** See {@link PathView.errors}. */
+  recentErrors(): number {
+    return this.#failures.at(this.#clock.now())
+  }
+
+  #busyTime(now: number): number {
+    return this.#rate.busy + (this.inflight === 0 ? 0 : now - this.busySince)
+  }
+
+  /** How much the newest of its latencies counts: the more, the longer it is that the others were seen. */
+  #share(): number {
+    const idle = this.busySince - this.lastDone
+    return idle < NO_AGE ? NEWEST : 1 - (1 - NEWEST) * halved(idle / LATENCY_HALVES)
   }
 }

@@ -1,3 +1,4 @@
+import type { Clock } from '../clock.ts'
 import { messageOf } from '../errors.ts'
 import type { Io } from '../io.ts'
 import type { IoView, PathSelector, PathView } from '../policy.ts'
@@ -16,6 +17,7 @@ export class Selection {
   faults = 0
   /** The I/O that its `select` runs for, so that no other one is begun from inside; null outside. */
   current: Io | null = null
+  readonly clock: Clock
   #selector: PathSelector
   #entries: readonly PathEntry[] = []
   #views: readonly PathView[] = []
@@ -24,7 +26,8 @@ export class Selection {
   #told = false
   #onFault: (error: Error) => void
 
-  constructor(selector: PathSelector, onFault: (error: Error) => void) {
+  constructor(selector: PathSelector, clock: Clock, onFault: (error: Error) => void) {
+    this.clock = clock
     this.#selector = selector
     this.name = selector.name
     this.#onFault = onFault

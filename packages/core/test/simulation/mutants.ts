@@ -136,7 +136,7 @@ function realIo(): Seams {
       return {
         name: inner.name,
         update: (list) => inner.update(list),
-        select: (view) => inner.select(current ?? view),
+        select: (view) => inner.select((current as never) ?? view),
       }
     },
   }

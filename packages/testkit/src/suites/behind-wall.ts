@@ -1,9 +1,11 @@
 import type { Io, IoOp, IoView, PathSelector, PathView } from '@blockbraid/core'
 
 /** A policy that gets what core would give it: views that cannot be written, its own copy of the list, no Io. */
-export interface BehindWall extends PathSelector {
+export interface BehindWall extends Omit<PathSelector, 'select'> {
   /** The copy that the last `update` got. */
   readonly given: readonly PathView[]
+  /** `clock.now()` as the policy sees it, µs. */
+  now: number
   /** With an Io, which the policy sees a view of; gives back the view of the list that its answer stands for. */
   select(io: Io): PathView | undefined
 }
@@ -27,6 +29,9 @@ export function behindWall(selector: PathSelector): BehindWall {
     get length(): number {
       return current === undefined ? 0 : current.length
     },
+    get now(): number {
+      return current === undefined ? 0 : wall.now
+    },
   })
   const viewOf = (original: PathView): PathView => {
     const known = views.get(original)
@@ -36,8 +41,9 @@ export function behindWall(selector: PathSelector): BehindWall {
     originals.set(view, original)
     return view
   }
-  return {
+  const wall: BehindWall = {
     name: selector.name,
+    now: 0,
     get given() {
       return given
     },
@@ -55,6 +61,7 @@ export function behindWall(selector: PathSelector): BehindWall {
       }
     },
   }
+  return wall
 }
 
 class ReadOnlyView implements PathView {
@@ -66,6 +73,14 @@ class ReadOnlyView implements PathView {
 
   get id() {
     return this.#original.id
+  }
+
+  get target() {
+    return this.#original.target
+  }
+
+  get address() {
+    return this.#original.address
   }
 
   get access() {
@@ -90,5 +105,17 @@ class ReadOnlyView implements PathView {
 
   get latency() {
     return this.#original.latency
+  }
+
+  get throughput() {
+    return this.#original.throughput
+  }
+
+  get errors() {
+    return this.#original.errors
+  }
+
+  get upSince() {
+    return this.#original.upSince
   }
 }

@@ -1,5 +1,7 @@
-import type { Access, PathSelector, PathView } from '@blockbraid/core'
+import type { PathSelector, PathView } from '@blockbraid/core'
 import { Io, IoOp } from '@blockbraid/core'
+import type { TestView } from '../doubles/views.ts'
+import { createViews } from '../doubles/views.ts'
 import type { CaseFrame, SuiteCase, SuiteRunner } from '../harness/runner.ts'
 import { registerCases } from '../harness/runner.ts'
 import { check } from '../harness/scope.ts'
@@ -28,32 +30,6 @@ interface SelectorScope {
 }
 
 type SelectorCase = SuiteCase<SelectorCapabilities, SelectorScope>
-
-/** A path view whose numbers a test keeps, as core keeps those of a real one. */
-export interface TestView extends PathView {
-  /** Name of the path. */
-  readonly id: string
-  /** As in PathView, to be set by a test; so is all that follows. */
-  access: Access
-  weight: number
-  queueDepth: number
-  inflight: number
-  inflightBytes: number
-  latency: number
-}
-
-/** Makes idle, equal path views. */
-export function createViews(count: number, name = 'path'): TestView[] {
-  return Array.from({ length: count }, (_, index) => ({
-    id: `${name}${index}`,
-    access: 'optimized',
-    weight: 1,
-    queueDepth: 128,
-    inflight: 0,
-    inflightBytes: 0,
-    latency: 0,
-  }))
-}
 
 function everyOp(): Io[] {
   return [IoOp.Read, IoOp.Write, IoOp.Flush, IoOp.Trim, IoOp.WriteZeroes].map((op) => {
