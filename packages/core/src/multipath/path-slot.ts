@@ -225,8 +225,9 @@ export class PathSlot {
 
   /** Something is wrong with it, or with how it is used. */
   trouble(trouble: PathTrouble): void {
-    this.#troubles.add(trouble, this.#owner.host.clock.now())
-    if (trouble.severity === 'warning') this.vitals.faults += trouble.count
+    const now = this.#owner.host.clock.now()
+    this.#troubles.add(trouble, now)
+    this.vitals.outlived.add(trouble, now)
     this.#owner.slotTroubled(this, trouble)
   }
 
