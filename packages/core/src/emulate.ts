@@ -26,6 +26,8 @@ export const RANGE_PIECE: number = 64 * 1024 * 1024
 const RANGE_LANES = 2
 
 const zeroes = new Uint8Array(65536)
+// What stays of a zeroing that is done by writes.
+const WRITE_FLAGS = IoFlag.Fua | IoFlag.FailFast
 
 // Zeroes that are written one by one cost a client no bytes: of all that it asks for, this much is in flight on a device.
 // Above that each request goes on with one short piece after another: none waits unseen for others to end.
@@ -108,7 +110,7 @@ class Composite {
     const emulateFua = (parent.flags & IoFlag.Fua) !== 0 && (!limits.fua || parent.op === IoOp.Trim)
     this.#parent = parent
     this.#op = emulateZeroes ? IoOp.Write : parent.op
-    this.#flags = (emulateFua ? parent.flags & ~IoFlag.Fua : parent.flags) & (emulateZeroes ? IoFlag.Fua : ~0)
+    this.#flags = (emulateFua ? parent.flags & ~IoFlag.Fua : parent.flags) & (emulateZeroes ? WRITE_FLAGS : ~0)
     const transfers = this.#op === IoOp.Read || this.#op === IoOp.Write
     this.#pieceLength = transfers ? limits.maxTransfer : RANGE_PIECE
     if (emulateZeroes) this.#pieceLength = Math.min(this.#pieceLength, ZERO_PIECE)
@@ -193,7 +195,7 @@ class Composite {
       this.#inflight++
       this.#pieces++
       child.op = IoOp.Flush
-      child.flags = 0
+      child.flags = this.#flags & IoFlag.FailFast
       child.offset = 0
       child.length = 0
       child.source = this.#own

@@ -26,6 +26,11 @@ export const IoFlag = {
   NoUnmap: 2,
   /** WriteZeroes: fail at once with EOPNOTSUPP where it would be no faster than writing. */
   FastZero: 4,
+  /**
+   * Ends with EIO at once where it would have to wait for a path, or for a fence; a read may still be tried on another
+   * usable path. For a multipath device: no path sees it.
+   */
+  FailFast: 8,
 } as const
 
 const opNames: readonly string[] = ['read', 'write', 'flush', 'trim', 'write-zeroes']

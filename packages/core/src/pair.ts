@@ -108,6 +108,18 @@ export interface ResumedDetail {
   readonly expired: number
 }
 
+/** Detail of `parking`. */
+export interface ParkingDetail {
+  /** Ios that wait for a usable path or for a fence at this moment. */
+  readonly parked: number
+  /** Bytes of those. */
+  readonly bytes: number
+  /** Milliseconds that the first of them has waited. */
+  readonly waited: number
+  /** Milliseconds until that ends with EIO. */
+  readonly left: number
+}
+
 /** Detail of `resized`. */
 export interface ResizedDetail {
   /** Bytes. */
@@ -162,6 +174,8 @@ export interface PairEvents {
   stalled: StalledDetail
   /** A path is usable again: parked I/O goes on. */
   resumed: ResumedDetail
+  /** What waits for a usable path or for a fence has done so for half of `noPathTimeout`; said once until nothing waits. */
+  parking: ParkingDetail
   /** A path changed its state or its access. */
   path: PathStatus
   /** A path is put on probation or is demoted, or is well again. */

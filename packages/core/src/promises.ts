@@ -1,19 +1,25 @@
 import type { BlockDevice } from './device.ts'
 import { BlockError } from './errors.ts'
-import { Io, type IoOp, NO_BUFFERS, opName } from './io.ts'
+import { Io, IoFlag, type IoOp, NO_BUFFERS, opName } from './io.ts'
 import { IoSource } from './io-source.ts'
 import type { SignalOptions } from './signal.ts'
 import type { IoStatus } from './status.ts'
 import { OK } from './status.ts'
 
 /**
- * Options of reads. Once submitted, an I/O cannot be called back: when the signal fires the promise
+ * Options of an I/O. Once submitted, it cannot be called back: when the signal fires the promise
  * rejects with ABORTED, while the I/O runs to its end and keeps its buffers until then.
  */
-export type ReadOptions = SignalOptions
+export interface IoOptions extends SignalOptions {
+  /** Reject at once with EIO where it would have to wait for a usable path, or for a fence. @defaultValue false */
+  failFast?: boolean
+}
+
+/** Options of reads. */
+export type ReadOptions = IoOptions
 
 /** Options of writes. */
-export interface WriteOptions extends SignalOptions {
+export interface WriteOptions extends IoOptions {
   /** Resolve only when the data is durable. */
   fua?: boolean
 }
@@ -36,7 +42,7 @@ export function promiseIo(
   offset: number,
   length: number,
   buffers: Uint8Array[],
-  options: SignalOptions | undefined,
+  options: IoOptions | undefined,
   source: IoSource | null = null,
 ): Promise<void> {
   const signal = options?.signal
@@ -44,7 +50,7 @@ export function promiseIo(
   return new Promise((resolve, reject) => {
     const io = pool.pop() ?? new Io()
     io.op = op
-    io.flags = flags
+    io.flags = options?.failFast === true ? flags | IoFlag.FailFast : flags
     io.offset = offset
     io.length = length
     io.buffers = buffers

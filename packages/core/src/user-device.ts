@@ -11,7 +11,7 @@ import { BlockError } from './errors.ts'
 import type { Io } from './io.ts'
 import { changesData, IoFlag, IoOp, rangeErrno } from './io.ts'
 import { IoSource } from './io-source.ts'
-import type { ReadOptions, WriteOptions, ZeroOptions } from './promises.ts'
+import type { IoOptions, ReadOptions, WriteOptions, ZeroOptions } from './promises.ts'
 import { promiseIo } from './promises.ts'
 import type { SignalOptions } from './signal.ts'
 import { Errno, OK } from './status.ts'
@@ -28,9 +28,9 @@ export interface UserDevice extends BlockDevice, AsyncDisposable {
   /** Writes `data` at `offset`; it must not be changed before the promise settles. */
   write(offset: number, data: Uint8Array, options?: WriteOptions): Promise<void>
   /** Makes every write that was acknowledged before durable. */
-  flush(options?: SignalOptions): Promise<void>
+  flush(options?: IoOptions): Promise<void>
   /** Gives up the contents of a range. */
-  trim(offset: number, length: number, options?: SignalOptions): Promise<void>
+  trim(offset: number, length: number, options?: IoOptions): Promise<void>
   /** Makes a range read as zeroes. */
   writeZeroes(offset: number, length: number, options?: ZeroOptions): Promise<void>
   /**
@@ -182,11 +182,11 @@ class FrontDevice implements UserDevice {
     await promiseIo(this, IoOp.Write, options?.fua === true ? IoFlag.Fua : 0, offset, data.length, [data], options)
   }
 
-  async flush(options?: SignalOptions): Promise<void> {
+  async flush(options?: IoOptions): Promise<void> {
     await promiseIo(this, IoOp.Flush, 0, 0, 0, [], options)
   }
 
-  async trim(offset: number, length: number, options?: SignalOptions): Promise<void> {
+  async trim(offset: number, length: number, options?: IoOptions): Promise<void> {
     checkRange(this.limits, offset, length)
     await promiseIo(this, IoOp.Trim, 0, offset, length, [], options)
   }

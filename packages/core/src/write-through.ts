@@ -102,7 +102,7 @@ class Change {
     const flushed = child.op === IoOp.Flush
     if (!flushed && status === OK && this.#device.limits.writeCache) {
       child.op = IoOp.Flush
-      child.flags = 0
+      child.flags &= IoFlag.FailFast
       child.offset = 0
       child.length = 0
       child.buffers = NO_BUFFERS

@@ -15,7 +15,7 @@ import type { PairSpec } from './types.ts'
 
 const FORWARDED = ['path', 'trouble', 'fenced', 'policyFault', 'resized', 'limits', 'cacheLost'] as const
 // Told to the very end: whoever closes a pair may not want to wait for a path.
-const FORWARDED_LAST = ['stalled', 'resumed'] as const
+const FORWARDED_LAST = ['stalled', 'resumed', 'parking'] as const
 
 /** Attaches an open device; `onClosed` hears when the pair has ended. */
 export async function makePair(

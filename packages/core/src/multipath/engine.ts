@@ -8,11 +8,13 @@ import type { PathSelector } from '../policy.ts'
 import type { Attempt } from './attempt.ts'
 import type { Durability } from './durability.ts'
 import type { Guard, Owed } from './guard.ts'
+import type { Aside } from './health/aside.ts'
 import type { FlowOwner } from './io-flow.ts'
 import { IoFlow, isGone } from './io-flow.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { PathSlot } from './path-slot.ts'
 import type { Selection } from './selection.ts'
+import type { Waiting } from './waiting.ts'
 
 /**
  * The I/O side of a multipath device: the flow of its I/O, and what that meets: other usable paths, a fence that is
@@ -37,9 +39,14 @@ export class Engine {
     return this.#flow.waiting.length
   }
 
+  /** What those have, and what was ended at once instead. */
+  get waiting(): Pick<Waiting, 'bytes' | 'refused' | 'heldBy'> {
+    return this.#flow.waiting
+  }
+
   /** Ios waiting for room on a usable path. */
   get queued(): number {
-    return this.#flow.queued.length
+    return this.#flow.waiting.queued.length
   }
 
   /** The slots that I/O goes to. */
@@ -81,14 +88,19 @@ export class Engine {
     return expired
   }
 
+  /** Whether something is in flight, or was a while ago. */
+  get busy(): boolean {
+    return this.#flow.deadlines.running
+  }
+
+  /** Changes who takes a few reads beside them; null: nobody. */
+  setAside(aside: Aside | null): void {
+    this.#flow.tier.aside = aside
+  }
+
   /** Lets what waits for a path, or for one that takes changes, try again. */
   unpark(): void {
-    const { parked } = this.#flow.waiting
-    for (let count = parked.length; count > 0; count--) {
-      const attempt = parked.shift()
-      if (attempt === null) break
-      this.#flow.retry(attempt)
-    }
+    this.#flow.goOn(this.#flow.waiting.parked.take(() => true))
   }
 
   /** Nothing sent through the slot's path can change data any more: what waited for that moves on. */
@@ -97,10 +109,9 @@ export class Engine {
     for (const attempt of [...this.#flow.pool.all]) {
       if (attempt.slot === slot && attempt.parent !== null) this.#replace(attempt, slot)
     }
-    for (const attempt of this.#flow.waiting.takeHeld(slot)) {
-      attempt.unproven = null
-      this.#flow.retry(attempt)
-    }
+    const held = this.#flow.waiting.takeHeld(slot)
+    for (const attempt of held) attempt.unproven = null
+    this.#flow.goOn(held)
     this.#flow.letGo()
   }
 
@@ -108,6 +119,7 @@ export class Engine {
   #replace(late: Attempt, slot: PathSlot): void {
     const attempt = this.#flow.pool.take()
     attempt.parent = late.parent
+    attempt.arrival = late.arrival
     attempt.deadline = late.deadline
     attempt.troubled = late.troubled
     attempt.covers = late.covers
@@ -122,7 +134,7 @@ export class Engine {
   /** Ends what waits with ESHUTDOWN; what is in flight ends with its path. */
   close(): void {
     this.#flow.close()
-    for (const list of [this.#flow.queued, ...this.#flow.waiting.lists()]) {
+    for (const list of this.#flow.waiting.lists()) {
       for (let attempt = list.shift(); attempt !== null; attempt = list.shift()) this.#flow.retry(attempt)
     }
   }
@@ -138,7 +150,7 @@ export class Engine {
         this.#flow.guards.overAbandoned(attempt, slot, now)
       }
     }
-    for (const list of [this.#flow.queued, ...this.#flow.waiting.lists()]) {
+    for (const list of this.#flow.waiting.lists()) {
       for (const attempt of list.take(isGone)) this.#flow.retry(attempt)
     }
     this.#flow.guards.forget(source)
@@ -192,8 +204,8 @@ export class Engine {
     return runs
   }
 
-  /** Ends the watch over what is in flight. */
+  /** Nothing can be late any more. */
   stopWatch(): void {
-    this.#flow.watch.stop()
+    this.#flow.deadlines.stop()
   }
 }

@@ -1,21 +1,25 @@
 import type { Clock } from '../clock.ts'
 import type { BlockDevice } from '../device.ts'
 import type { Io } from '../io.ts'
-import { changesData, IoOp } from '../io.ts'
+import { changesData, IoFlag, IoOp } from '../io.ts'
 import type { PathSelector } from '../policy.ts'
 import type { IoStatus } from '../status.ts'
 import { Errno, isPathError, NOT_EXECUTED, OK, PATH_ERROR } from '../status.ts'
 import type { Attempt } from './attempt.ts'
-import { AttemptList, AttemptPool, comeBack } from './attempt.ts'
+import { comeBack } from './attempt.ts'
+import { AttemptPool } from './attempt-pool.ts'
 import { Barriers } from './barriers.ts'
+import { Deadlines } from './deadlines/deadlines.ts'
 import { Durability } from './durability.ts'
 import { Guards } from './guards.ts'
-import { InFlightWatch } from './in-flight-watch.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { PathSlot } from './path-slot.ts'
 import { Selection } from './selection.ts'
 import { Tier } from './tier.ts'
 import { Waiting } from './waiting.ts'
+
+// All but what is for this device.
+const PATH_FLAGS = ~IoFlag.FailFast
 
 const ELSEWHERE: IoStatus = Errno.EAGAIN | PATH_ERROR | NOT_EXECUTED
 
@@ -29,6 +33,10 @@ export interface FlowOwner {
   awaitsWritable(): boolean
   /** The storage has refused an I/O for a reservation: whether another path may be let in. */
   mayLetOthersIn(slot: PathSlot): boolean
+  /** Half of the time is over that what waits may do so; `left`: milliseconds until the first of it ends. */
+  parking(left: number): void
+  /** Something is in flight, after a while in which nothing was. */
+  busy(): void
 }
 
 /**
@@ -43,59 +51,78 @@ export class IoFlow {
   expired = 0
   readonly tier: Tier = new Tier()
   readonly pool: AttemptPool = new AttemptPool((io, status) => this.#finish(io.owner as Attempt, status))
-  /** For room on a usable path. */
-  readonly queued: AttemptList = new AttemptList()
   readonly guards: Guards = new Guards(this.pool)
   readonly selection: Selection
   readonly durability: Durability
   readonly waiting: Waiting
-  readonly watch: InFlightWatch
+  readonly deadlines: Deadlines
   readonly barriers: Barriers = new Barriers()
   readonly #clock: Clock
   readonly #owner: FlowOwner
+  #arrivals = 0
   #closed = false
 
   constructor(clock: Clock, options: ResolvedOptions, selector: PathSelector, owner: FlowOwner) {
     this.#clock = clock
     this.#owner = owner
     this.durability = new Durability(clock, this.pool.all)
-    this.waiting = new Waiting(clock, options.noPathTimeout, this.guards, (attempt) => this.#expire(attempt))
-    this.watch = new InFlightWatch(clock, options, this.pool.all)
+    this.deadlines = new Deadlines(clock, options, this.pool.all, {
+      expire: (attempt) => this.#expire(attempt),
+      halfOver: (left) => owner.parking(left),
+      busy: () => owner.busy(),
+    })
+    const { guards, deadlines } = this
+    this.waiting = new Waiting(clock, options, { guards, deadlines, refuse: (attempt) => this.#refuse(attempt) })
     this.selection = new Selection(selector, clock, (error) => owner.policyFault(error))
   }
 
   submit(io: Io): void {
     const attempt = this.pool.take()
     attempt.parent = io
+    attempt.arrival = this.#arrivals = (this.#arrivals + 1) | 0
     this.inflight++
     if (io.op === IoOp.Flush) attempt.covers = this.durability.written
     const guards = this.guards
     if ((guards.careful || io.source !== guards.only) && guards.holds(attempt, io)) this.waiting.wait(attempt)
-    else if (this.queued.head === null) this.#dispatch(attempt)
-    else this.queued.push(attempt)
+    else this.#enter(attempt)
+  }
+
+  /** Sends one, after those that arrived before it and wait for room. */
+  #enter(attempt: Attempt): void {
+    const { queued } = this.waiting
+    if (queued.head === null) this.#dispatch(attempt)
+    else queued.insert(attempt)
   }
 
   /** A change has ended, or a guard was taken down: what need not wait any more goes on. */
   letGo(): void {
-    for (const attempt of this.waiting.takeFree()) this.#goOn(attempt)
+    this.goOn(this.waiting.takeFree())
     this.waiting.boundBehind()
   }
 
-  #goOn(attempt: Attempt): void {
-    if (this.#closed || attempt.deadline !== 0 || isGone(attempt)) this.retry(attempt)
-    else if (this.queued.head === null) this.#dispatch(attempt)
-    else this.queued.push(attempt)
+  /** What has waited goes on, in order with what arrived meanwhile. */
+  goOn(attempts: readonly Attempt[]): void {
+    for (const attempt of attempts) {
+      if (this.#mayGoOn(attempt)) this.waiting.queued.insert(attempt)
+      else this.waiting.end(attempt)
+    }
+    this.pump()
+  }
+
+  #mayGoOn(attempt: Attempt): boolean {
+    if (this.#closed || isGone(attempt)) return false
+    return attempt.deadline === 0 || attempt.deadline > this.#clock.now()
   }
 
   #dispatch(attempt: Attempt): void {
     if (this.tier.slots.length === 0) return this.waiting.park(attempt)
     // A policy that sets off I/O from inside `select`.
-    if (this.selection.current !== null) return this.queued.push(attempt)
+    if (this.selection.current !== null) return this.waiting.queued.insert(attempt)
     const parent = attempt.parent as Io
     const io = attempt.io
     // Before the policy runs: what it may reach is not what is sent.
     io.op = parent.op
-    io.flags = parent.flags
+    io.flags = parent.flags & PATH_FLAGS
     io.offset = parent.offset
     io.length = parent.length
     io.buffers = parent.buffers
@@ -108,13 +135,14 @@ export class IoFlow {
     }
     if (entry.inflight >= entry.queueDepth) {
       const other = this.tier.withRoom()
-      if (other === undefined) return this.queued.push(attempt)
+      if (other === undefined) return this.waiting.queued.insert(attempt)
       entry = other
     }
     attempt.slot = this.tier.slots[entry.index] as PathSlot
     attempt.started = this.#clock.now()
+    if (this.tier.aside !== null) entry = this.tier.aside.divert(attempt, entry, attempt.started)
     entry.begin(io.op <= IoOp.Write ? io.length : 0, attempt.started)
-    if (!this.watch.running) this.watch.start()
+    if (!this.deadlines.running) this.deadlines.start()
     ;(entry.device as BlockDevice).submit(io)
   }
 
@@ -140,7 +168,7 @@ export class IoFlow {
     } else {
       this.#finishFailed(attempt, slot, status)
     }
-    if (this.queued.head !== null) this.pump()
+    if (this.waiting.queued.head !== null) this.pump()
   }
 
   /** It is done, but not as it should be: it is sent once more, as a path takes it now. */
@@ -189,7 +217,7 @@ export class IoFlow {
     } else if (unproven) {
       this.waiting.hold(attempt, slot)
     } else if (first) {
-      this.#dispatch(attempt)
+      this.#enter(attempt)
     } else {
       this.retry(attempt)
     }
@@ -206,7 +234,7 @@ export class IoFlow {
     }
     slot.entry.retries++
     this.waiting.bound(attempt)
-    if (elsewhere) this.#dispatch(attempt)
+    if (elsewhere) this.#enter(attempt)
     else this.waiting.park(attempt)
   }
 
@@ -215,21 +243,30 @@ export class IoFlow {
     if (this.#closed) this.#complete(attempt, Errno.ESHUTDOWN)
     else if (isGone(attempt)) this.#complete(attempt, Errno.ECANCELED)
     else if (attempt.deadline <= this.#clock.now()) this.#expire(attempt)
-    else this.#dispatch(attempt)
+    else this.#enter(attempt)
   }
 
   /** Sends what waits for room, as far as there is any. */
   pump(): void {
+    const { queued } = this.waiting
     while (
       this.selection.current === null &&
-      this.queued.head !== null &&
+      queued.head !== null &&
       (this.tier.slots.length === 0 || this.tier.withRoom() !== undefined)
     ) {
-      this.#dispatch(this.queued.shift() as Attempt)
+      this.#dispatch(queued.shift() as Attempt)
     }
   }
 
+  /** Ends what may not wait. */
+  #refuse(attempt: Attempt): void {
+    if (this.#closed || isGone(attempt)) this.retry(attempt)
+    else this.#expire(attempt)
+  }
+
   #expire(attempt: Attempt): void {
+    attempt.list?.remove(attempt)
+
     this.expired++
     this.#complete(attempt, Errno.EIO)
   }
@@ -237,7 +274,6 @@ export class IoFlow {
   /** From now on what comes back ends: nothing is tried again. */
   close(): void {
     this.#closed = true
-    this.waiting.stop()
   }
 }
 

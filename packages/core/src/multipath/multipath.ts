@@ -9,7 +9,7 @@ import { BlockError } from '../errors.ts'
 import type { Io } from '../io.ts'
 import type { IoSource } from '../io-source.ts'
 import type { ByteRun, Ledger } from '../ledger.ts'
-import type { DeviceState, GuardStatus, PathStatus } from '../pair.ts'
+import type { DeviceState, GuardStatus, PathHealth, PathStatus } from '../pair.ts'
 import type { PathSelector } from '../policy.ts'
 import type { SignalOptions } from '../signal.ts'
 import { Errno } from '../status.ts'
@@ -25,6 +25,7 @@ import { checkedSelector, firstPath } from './first-path.ts'
 import { firstUp } from './first-up.ts'
 import { Serving } from './groups/serving.ts'
 import type { Owed } from './guard.ts'
+import { Comparison } from './health/comparison.ts'
 import { canOther, limitsFault, unknownLimits } from './limits.ts'
 import { misfit } from './misfit.ts'
 import type { MultipathDevice, MultipathEvents } from './multipath-device.ts'
@@ -51,6 +52,7 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
   readonly #limits: LiveLimits
   readonly #cacheNews = new CacheNews()
   readonly #serving: Serving
+  readonly #comparison: Comparison | undefined
   #fenced: () => void = () => {}
   readonly fenced: Promise<void> = new Promise((resolve) => (this.#fenced = resolve))
   #ended = new AbortController()
@@ -74,6 +76,8 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
       drained: (slot) => slot.drained(),
       awaitsWritable: () => this.#limits.awaitsWritable(this.#slots.all),
       mayLetOthersIn: (slot) => this.#mayLetOthersIn(slot),
+      busy: () => this.#comparison?.start(),
+      parking: (left) => this.#parking(left),
     })
     const { size, blockSize } = sources[0]?.info ?? { size: 0, blockSize: 512 }
     this.#limits = new LiveLimits(unknownLimits(size, blockSize), this, this.#engine.durability, {
@@ -87,6 +91,8 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
       resumed: (expired) => this.#emit('resumed', { expired }),
       stoodBack: (slot) => this.#tell(slot),
     })
+    const { slow } = options
+    if (slow !== false) this.#comparison = new Comparison(host.clock, slow, this.#slots, this.#engine)
     this.#commands = {
       volume,
       clock: host.clock,
@@ -115,7 +121,7 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
   get state(): DeviceState {
     if (this.#closed) return 'closed'
     if (this.#engine.usable.length === 0) return 'stalled'
-    return this.#slots.all.every((slot) => slot.state === 'up' && slot.standsBack === '') ? 'active' : 'degraded'
+    return this.#slots.all.every((slot) => isWell(slot)) ? 'active' : 'degraded'
   }
 
   get patience(): number {
@@ -236,7 +242,13 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
   slotChanged(slot: PathSlot): void {
     this.#refreshLimits(slot)
     this.#serving.refresh()
+    this.#comparison?.start()
     this.#tell(slot)
+  }
+
+  slotAiled(slot: PathSlot, state: PathHealth | 'well', reason: string): void {
+    this.slotChanged(slot)
+    this.#emit('health', { path: slot.entry.id, state, reason, since: this.host.clock.now() })
   }
 
   #tell(slot: PathSlot): void {
@@ -306,6 +318,12 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
     }
   }
 
+  #parking(left: number): void {
+    const { parked } = this
+    const { bytes } = this.#engine.waiting
+    this.#emit('parking', { parked, bytes, waited: this.options.noPathTimeout - left, left })
+  }
+
   async sendCommand(
     protocol: string,
     command: unknown,
@@ -339,9 +357,14 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
     this.#engine.close()
     this.#limits.stop()
     this.#serving.stop()
+    this.#comparison?.stop()
     const ended = Promise.all(this.#slots.all.map((slot) => slot.end('the device is closed')))
     ended.then(this.#fenced)
     await orAborted(ended, signal).catch(() => {})
     this.#engine.stopWatch()
   }
+}
+
+function isWell({ state, standsBack, health }: PathSlot): boolean {
+  return state === 'up' && standsBack === '' && health === ''
 }

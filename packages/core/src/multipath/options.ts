@@ -1,3 +1,5 @@
+import type { RideOut } from './deadlines/ride-out.ts'
+import { rideOutProfiles } from './deadlines/ride-out.ts'
 import type { HealthOptions, ResolvedHealth } from './health/health-options.ts'
 import { resolveHealth } from './health/health-options.ts'
 
@@ -25,6 +27,17 @@ export interface MultipathOptions extends HealthOptions {
   failback?: Failback
   /** By path id, address or name of a target, the first of these that is named: among paths of equal access a larger one is used first. @defaultValue 0 each */
   priorities?: Readonly<Record<string, number>>
+  /** How many I/Os may wait for a usable path or for a fence; more of them end with EIO at once. @defaultValue 65536 */
+  maxParked?: number
+  /** How many bytes those may have. @defaultValue 1 GiB */
+  maxParkedBytes?: number
+  /**
+   * Whether a read that takes longer than 99 in 100 on its path gets a second try on another path; the first answer
+   * counts. At most one read in twenty. @defaultValue false
+   */
+  hedgeReads?: boolean
+  /** Values for the times that are left out; see {@link rideOutProfiles}. @defaultValue none: those given with each of them */
+  rideOut?: RideOut
   /** Weight by path id, above 0, for policies that use it. @defaultValue 1 each */
   weights?: Readonly<Record<string, number>>
 }
@@ -33,10 +46,11 @@ export interface MultipathOptions extends HealthOptions {
 export type Failback = 'immediate' | 'manual' | number
 
 /** {@link MultipathOptions} with every default in place. */
-export type ResolvedOptions = Required<Omit<MultipathOptions, keyof HealthOptions>> & ResolvedHealth
+export type ResolvedOptions = Required<Omit<MultipathOptions, keyof HealthOptions | 'rideOut'>> & ResolvedHealth
 
 /** Fills in defaults; throws a TypeError that names a wrong field. */
-export function resolveOptions(options: MultipathOptions = {}): ResolvedOptions {
+export function resolveOptions(given: MultipathOptions = {}): ResolvedOptions {
+  const options = withProfile(given)
   const ioTimeout = milliseconds('ioTimeout', options.ioTimeout, 30_000, 0)
   const long = Math.min(ioTimeout * LONG, LONGEST)
   const resolved: ResolvedOptions = {
@@ -51,6 +65,9 @@ export function resolveOptions(options: MultipathOptions = {}): ResolvedOptions 
     transitionTimeout: milliseconds('transitionTimeout', options.transitionTimeout, 20_000, 0),
     failback: failbackOf(options.failback),
     priorities: options.priorities ?? {},
+    maxParked: count('maxParked', options.maxParked, 65_536),
+    maxParkedBytes: count('maxParkedBytes', options.maxParkedBytes, 2 ** 30),
+    hedgeReads: flag('hedgeReads', options.hedgeReads),
     weights: options.weights ?? {},
     ...resolveHealth(options),
   }
@@ -69,6 +86,18 @@ function failbackOf(value: Failback = 'immediate'): Failback {
   throw new TypeError(`failback is ${value}; it must be immediate, manual, or 0 to ${LONGEST} milliseconds`)
 }
 
+/** What is given, over what its profile says. */
+function withProfile(given: MultipathOptions): MultipathOptions {
+  const { rideOut } = given
+  if (rideOut === undefined) return given
+  const profile = Object.hasOwn(rideOutProfiles, rideOut) ? rideOutProfiles[rideOut] : undefined
+  if (profile === undefined) {
+    throw new TypeError(`rideOut is ${rideOut}; it must be ${Object.keys(rideOutProfiles).join(' or ')}`)
+  }
+  const explicit = Object.entries(given).filter(([, value]) => value !== undefined)
+  return { ...profile, ...Object.fromEntries(explicit) }
+}
+
 // What may take so much longer than a read or a write.
 const LONG = 4
 // The longest delay that setTimeout keeps, about 24.8 days.
@@ -78,4 +107,15 @@ function milliseconds(field: string, value: number | undefined, initial: number,
   if (value === undefined) return initial
   if (typeof value === 'number' && value >= least && value <= LONGEST) return value
   throw new TypeError(`${field} is ${value}; it must be ${least} to ${LONGEST} milliseconds`)
+}
+
+function count(field: string, value: number | undefined, initial: number): number {
+  if (value === undefined) return initial
+  if (Number.isSafeInteger(value) && value >= 0) return value
+  throw new TypeError(`${field} is ${value}; it must be a whole number, 0 or more`)
+}
+
+function flag(field: string, value: boolean | undefined): boolean {
+  if (value === undefined || typeof value === 'boolean') return value === true
+  throw new TypeError(`${field} is ${value}; it must be true or false`)
 }

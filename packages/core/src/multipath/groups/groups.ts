@@ -117,8 +117,9 @@ export class Groups {
   inReserve(slot: PathSlot): string {
     if (this.#rank === undefined || !slot.takesIo || this.#home.includes(slot)) return ''
     const rank = rankOf(slot)
-    // Its access is told beside it.
-    if (rank.optimized !== this.#rank.optimized || compareRanks(rank, this.#rank) > 0) return ''
+    // Its access is told beside it, and its health is told by itself.
+    if (rank.well !== this.#rank.well || rank.optimized !== this.#rank.optimized || compareRanks(rank, this.#rank) > 0)
+      return ''
     if (rank.preferred !== this.#rank.preferred) return 'in reserve: I/O goes to paths that the storage prefers'
     return `in reserve: its priority is ${rank.priority}, and I/O goes to paths of priority ${this.#rank.priority}`
   }

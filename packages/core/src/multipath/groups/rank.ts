@@ -2,6 +2,8 @@ import type { PathSlot } from '../path-slot.ts'
 
 /** How good a path is to send I/O to; slots of one rank are a group. */
 export interface Rank {
+  /** It neither fails again and again nor is slow. */
+  readonly well: boolean
   readonly optimized: boolean
   /** The storage would rather have its port used. */
   readonly preferred: boolean
@@ -10,13 +12,15 @@ export interface Rank {
 }
 
 /** The rank of a slot as it is now. */
-export function rankOf({ entry, priority }: PathSlot): Rank {
-  return { optimized: entry.access === 'optimized', preferred: entry.path?.preferred === true, priority }
+export function rankOf({ entry, health, priority }: PathSlot): Rank {
+  const { access, path } = entry
+  return { well: health === '', optimized: access === 'optimized', preferred: path?.preferred === true, priority }
 }
 
-/** Above 0 where `one` is the better of two, 0 where they are equal: access first, then the storage's wish, then the options. */
+/** Above 0 where `one` is the better of two, 0 where they are equal: health first, then access, then the storage's wish, then the options. */
 export function compareRanks(one: Rank, other: Rank): number {
   return (
+    Number(one.well) - Number(other.well) ||
     Number(one.optimized) - Number(other.optimized) ||
     Number(one.preferred) - Number(other.preferred) ||
     one.priority - other.priority
