@@ -25,6 +25,10 @@ export type { Mutant, MutantReport } from './harness/mutant.ts'
 export { runMutants } from './harness/mutant.ts'
 export type { SuiteClock, SuiteRunner, SuiteTiming } from './harness/runner.ts'
 export type { TransportClient } from './harness/transport-client.ts'
+export type { ClosedLoopOptions, ClosedLoopReport } from './load/closed-loop.ts'
+export { closedLoop } from './load/closed-loop.ts'
+export type { PolicyLoad } from './load/policy-load.ts'
+export { policyLoad } from './load/policy-load.ts'
 export type { MinimalArray } from './minimal/array.ts'
 export { createMinimalArray } from './minimal/array.ts'
 export { createMinimalDevice } from './minimal/device.ts'
@@ -68,3 +72,20 @@ export type { Schedule, SimulateOptions } from './time/simulate.ts'
 export { simulate } from './time/simulate.ts'
 export type { VirtualHost } from './time/virtual-clock.ts'
 export { createVirtualClock, virtualHost } from './time/virtual-clock.ts'
+export { readTrace } from './trace/read-trace.ts'
+export type {
+  TraceCandidate,
+  TraceDone,
+  TracedIo,
+  TraceEnd,
+  TraceEvent,
+  TraceFailed,
+  TraceHedge,
+  TraceLost,
+  TracePath,
+  TracePick,
+  TraceRecord,
+  TraceStart,
+  TraceState,
+  TraceWait,
+} from './trace/records.ts'
