@@ -9,6 +9,7 @@ import type { FenceProof, Path, PathInfo, PathTrouble } from '../target.ts'
 import type { VolumeId } from '../volume-id.ts'
 import { CacheNews } from './cache-news.ts'
 import type { CachedVolume } from './cache-state.ts'
+import type { ConnectTurns } from './connects/connect-turns.ts'
 import { LiveLimits } from './device-limits.ts'
 import { Engine } from './engine.ts'
 import { checkedSelector, firstPath } from './first-path.ts'
@@ -30,6 +31,7 @@ export interface PathsOwner extends CachedVolume {
   readonly volume: VolumeId
   readonly host: Host
   readonly options: ResolvedOptions
+  readonly connects: ConnectTurns
   readonly ledger: Ledger | undefined
 }
 
@@ -37,6 +39,7 @@ export interface PathsOwner extends CachedVolume {
 export class DevicePaths implements SlotOwner<PathSlot> {
   readonly host: Host
   readonly options: ResolvedOptions
+  readonly connects: ConnectTurns
   readonly ledger: Ledger | undefined
   readonly events: Emitter<MultipathEvents> = createEmitter()
   readonly slots: SlotList
@@ -57,9 +60,10 @@ export class DevicePaths implements SlotOwner<PathSlot> {
     selector: (() => PathSelector) | undefined,
     ended: AbortSignal,
   ) {
-    const { volume, host, options, ledger } = device
+    const { volume, host, options, connects, ledger } = device
     this.host = host
     this.options = options
+    this.connects = connects
     this.ledger = ledger
     this.journal = new Journal(host.clock, (...told) => this.tracing.event(...told))
     this.slots = new SlotList(volume, (source) => new PathSlot(source, this))
