@@ -15,7 +15,9 @@ export function drawPlan(seed: number, only?: readonly Feature[]): Plan {
   const shape = drawShape(random, plan.features)
   // Of some only.
   const length = 15 + randomInt(random, 50)
-  const events: PlanEvent[] = [...drawFaults(random, plan.features, shape, length), ...drawIos(random, shape, length)]
+  const faults = drawFaults(random, plan.features, shape, length)
+  const moments = faults.map(({ at }) => at)
+  const events: PlanEvent[] = [...faults, ...drawIos(random, shape, length, moments)]
   return { ...plan, shape, events: events.sort((one, other) => one.at - other.at) }
 }
 

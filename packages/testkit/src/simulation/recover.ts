@@ -102,6 +102,7 @@ async function readAndFlush(world: World): Promise<void> {
   await within(world, limitOf(world), ended, missing)
   // One flush tells of a cache that was lost; the next one has nothing to tell.
   for (let round = 0; round < 2 && world.fault === undefined; round++) {
+    world.sound = round > 0
     for (const { number } of clients)
       ask(world, {
         do: 'io',

@@ -1,4 +1,4 @@
-import type { BlockDevicePair, Io, Path, PathEvents, Target } from '@blockbraid/core'
+import type { BlockDevicePair, Io, Path, PathEvents, PathInfo, Target } from '@blockbraid/core'
 import { createEmitter, Errno, IoOp, NOT_EXECUTED, OK, PATH_ERROR } from '@blockbraid/core'
 import { forward } from '../doubles/forward.ts'
 import type { OpenPath, PathCount, Process, World } from './world.ts'
@@ -14,17 +14,26 @@ export function watched(world: World, target: Target, process: () => Process): T
     fence: (token, options) => target.fence!(token, options),
     close: (options) => target.close(options),
     async connect(info, options) {
-      const path = await target.connect(info, options)
+      const path = await target.connect(asItIs(world, info), options)
       return watchedPath(world, path, process())
     },
   }
 }
 
+// A target may be of those that do not look where they lead: then core has to.
+function asItIs({ array, volumes }: World, info: PathInfo): PathInfo {
+  const [, port, lun] = /port(\d+)\/lun(\d+)/.exec(info.id)!
+  const there = array.ports[Number(port)]?.luns.find((each) => each.lun === Number(lun))
+  return there === undefined || Number(lun) >= volumes.length ? info : { ...info, volume: there.volume }
+}
+
 function watchedPath(world: World, path: Path, process: Process): Path {
   const port = Number(/port(\d+)/.exec(path.id)![1])
   const volume = world.array.volumes.findIndex(({ id }) => id === path.volume)
-  const state = world.volumes[volume]!
-  const open: OpenPath = { id: path.id, port, volume, heard: state.losses, access: path.access, rests: 0 }
+  const state = world.volumes[volume]
+  // It leads to a volume that nobody uses.
+  if (state === undefined) return path
+  const open: OpenPath = { id: path.id, port, volume, heard: state.losses, access: path.access, rests: 0, inflight: 0 }
   const count = countOf(process, path.id)
   const events = createEmitter<PathEvents>()
   const unanswered = new Map<Io, (status: number) => void>()
@@ -55,12 +64,18 @@ function watchedPath(world: World, path: Path, process: Process): Path {
       const counts = io.owner !== null
       if (counts) {
         judge(world, process, open)
+        if (open.inflight >= path.limits.queueDepth)
+          world.fail(`${path.id} gets more than the ${path.limits.queueDepth} Ios that it works on at once`)
+        open.inflight++
         count.inflight++
       }
       const end = (status: number): void => {
         unanswered.delete(io)
         io.done = done
-        if (counts) note(count, io, status)
+        if (counts) {
+          open.inflight--
+          note(count, io, status)
+        }
         done(io, status)
       }
       io.done = (_io, status) => {
