@@ -1,7 +1,7 @@
 import type { BlockDevicePair, PathStatus } from '@blockbraid/core'
-import { rateWords } from '../format/oddities.ts'
 import type { Log } from '../log/log.ts'
 import { placeOf } from '../plugins/plugin-files.ts'
+import { rateWords } from '../text/rates.ts'
 import { reportFences } from './fence-notices.ts'
 import { describeLimitChange } from './limit-changes.ts'
 import { reportStanding } from './standing.ts'

@@ -9,6 +9,7 @@ import type { FenceProof, Path, PathInfo, PathTrouble } from '../target.ts'
 import type { VolumeId } from '../volume-id.ts'
 import { CacheNews } from './cache-news.ts'
 import type { CachedVolume } from './cache-state.ts'
+import type { ConnectTurns } from './connects/connect-turns.ts'
 import { LiveLimits } from './device-limits.ts'
 import { Engine } from './engine.ts'
 import { checkedSelector, firstPath } from './first-path.ts'
@@ -30,6 +31,7 @@ export interface PathsOwner extends CachedVolume {
   readonly volume: VolumeId
   readonly host: Host
   readonly options: ResolvedOptions
+  readonly connects: ConnectTurns
   readonly ledger: Ledger | undefined
 }
 
@@ -37,6 +39,7 @@ export interface PathsOwner extends CachedVolume {
 export class DevicePaths implements SlotOwner<PathSlot> {
   readonly host: Host
   readonly options: ResolvedOptions
+  readonly connects: ConnectTurns
   readonly ledger: Ledger | undefined
   readonly events: Emitter<MultipathEvents> = createEmitter()
   readonly slots: SlotList
@@ -57,9 +60,10 @@ export class DevicePaths implements SlotOwner<PathSlot> {
     selector: (() => PathSelector) | undefined,
     ended: AbortSignal,
   ) {
-    const { volume, host, options, ledger } = device
+    const { volume, host, options, connects, ledger } = device
     this.host = host
     this.options = options
+    this.connects = connects
     this.ledger = ledger
     this.journal = new Journal(host.clock, (...told) => this.tracing.event(...told))
     this.slots = new SlotList(volume, (source) => new PathSlot(source, this))
@@ -69,6 +73,8 @@ export class DevicePaths implements SlotOwner<PathSlot> {
       drained: (slot) => slot.drained(),
       awaitsWritable: () => this.limits.awaitsWritable(this.slots.all),
       mayLetOthersIn: (slot) => this.#mayLetOthersIn(slot),
+      busy: () => this.#comparison?.start(),
+      parking: (left) => this.#parking(left),
     })
     this.tracing = new Tracing(host.clock, volume, this.engine)
     const { size, blockSize } = first ?? { size: 0, blockSize: 512 }
@@ -89,7 +95,7 @@ export class DevicePaths implements SlotOwner<PathSlot> {
       },
     })
     const { slow } = options
-    if (slow !== false) this.#comparison = new Comparison(host.clock, slow, () => this.slots.all)
+    if (slow !== false) this.#comparison = new Comparison(host.clock, slow, this.slots, this.engine)
   }
 
   accepts(slot: PathSlot, path: Path, limits: DeviceLimits): string | undefined {
@@ -114,7 +120,7 @@ export class DevicePaths implements SlotOwner<PathSlot> {
     this.tracing.slotChanged(slot)
     this.#refreshLimits(slot)
     this.serving.refresh()
-    this.#comparison?.start()
+    if (!this.closed) this.#comparison?.start()
     this.#tell(slot)
   }
 
@@ -179,6 +185,11 @@ export class DevicePaths implements SlotOwner<PathSlot> {
     if (limits.readOnly && !before.readOnly) this.engine.unpark()
     if (limits.size !== before.size) this.#emit('resized', { size: limits.size })
     if (!unknown && canOther(limits, before)) this.#emit('limits', { limits, before, path: by?.entry.id ?? '' })
+  }
+
+  #parking(left: number): void {
+    const { parked, waiting } = this.engine
+    this.#emit('parking', { parked, bytes: waiting.bytes, waited: this.options.noPathTimeout - left, left })
   }
 
   /** The device has ended. */

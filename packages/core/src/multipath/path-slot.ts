@@ -55,7 +55,7 @@ export class PathSlot {
   constructor(source: PathSource, owner: SlotOwner<PathSlot>) {
     this.source = source
     this.#owner = owner
-    this.entry = new PathEntry(source, owner.options.weights[source.info.id] ?? 1, owner.host.clock)
+    this.entry = new PathEntry(source.info.id, owner.options.weights[source.info.id] ?? 1)
     this.since = owner.host.clock.now()
     const { clock } = owner.host
     const changed = (): void => owner.slotChanged(this)
@@ -225,8 +225,9 @@ export class PathSlot {
 
   /** Something is wrong with it, or with how it is used. */
   trouble(trouble: PathTrouble): void {
-    this.#troubles.add(trouble, this.#owner.host.clock.now())
-    if (trouble.severity === 'warning') this.vitals.faults += trouble.count
+    const now = this.#owner.host.clock.now()
+    this.#troubles.add(trouble, now)
+    this.vitals.outlived.add(trouble, now)
     this.#owner.slotTroubled(this, trouble)
   }
 

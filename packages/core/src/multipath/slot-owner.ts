@@ -3,12 +3,15 @@ import type { DeviceLimits } from '../device.ts'
 import type { ByteRun, Ledger } from '../ledger.ts'
 import type { PathHealth } from '../pair.ts'
 import type { FenceProof, Path, PathTrouble } from '../target.ts'
+import type { ConnectTurns } from './connects/connect-turns.ts'
 import type { ResolvedOptions } from './options.ts'
 
 /** What a slot tells its device. */
 export interface SlotOwner<Slot> {
   readonly host: Host
   readonly options: ResolvedOptions
+  /** The order among paths that connect. */
+  readonly connects: ConnectTurns
   /** Where it is kept, beyond the life of this process, what may be in flight. */
   readonly ledger: Ledger | undefined
   /** Checks the limits of a path that has just connected, or has new ones; a text says why it cannot be used. */
