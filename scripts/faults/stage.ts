@@ -53,7 +53,8 @@ export async function onStage(fault: Fault): Promise<string> {
   let over = false
   const stage: Stage = {
     async array(name, first, storage, options = {}) {
-      const inner = memory(storage)
+      // Of a name of its own: what one fault leaves does not hold up the next.
+      const inner = memory({ name: fault.name + first, ...storage })
       const portals = Array.from({ length: inner.array.ports.length }, (_, n) => ({
         host: `127.0.9.${first + n}`,
         port: 3260,
@@ -77,8 +78,11 @@ devices:
       await writeFile(join(folder, 'config.yaml'), config)
       const agent = spawn(process.execPath, [command, 'up', join(folder, 'config.yaml')], { cwd: folder })
       ends.push(async () => {
-        agent.kill('SIGKILL')
-        if (agent.exitCode === null) await once(agent, 'exit')
+        const gone = agent.exitCode === null ? once(agent, 'exit') : undefined
+        agent.kill('SIGTERM')
+        const late = setTimeout(() => agent.kill('SIGKILL'), 5000)
+        await gone
+        clearTimeout(late)
       })
       let log = ''
       agent.stderr.on('data', (text) => {

@@ -30,7 +30,14 @@ export type { ResizedPair } from './running/resizes.ts'
 export type { TakeDownMode } from './running/take-down.ts'
 export type { GuardListing, ReleasedGuards } from './snapshot/guards.ts'
 export type { LimitsListing, Oddities } from './snapshot/limits.ts'
-export type { FencedListing, FenceListing, Listing, PairListing, PathListing } from './snapshot/listing.ts'
+export type {
+  FencedListing,
+  FenceListing,
+  Listing,
+  PairListing,
+  PathListing,
+  RefusedListing,
+} from './snapshot/listing.ts'
 export type { MissingListing } from './snapshot/missing.ts'
 export type { PairStats, PathStats, Stats } from './snapshot/stats.ts'
 export type { FailoverLineListing, FailoverListing, WhyListing } from './snapshot/why.ts'

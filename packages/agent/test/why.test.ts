@@ -55,7 +55,7 @@ describe('why', () => {
     expect(told()).toMatchInlineSnapshot(`
       [
         "vol-0 is active, 2/2 paths up, at 07:00:00Z",
-        "nothing has failed since 2026-11-26 06:00:00.000Z (60 min), when it was opened",
+        "no path has failed since 2026-11-26 06:00:00.000Z (60 min), when it was opened",
       ]
     `)
   })

@@ -9,7 +9,7 @@ import { takeDown } from '../running/take-down.ts'
 import type { ReleasedGuards } from '../snapshot/guards.ts'
 import { listGuards } from '../snapshot/guards.ts'
 import type { Listing } from '../snapshot/listing.ts'
-import { listPairs } from '../snapshot/listing.ts'
+import { listPairs, listRefused } from '../snapshot/listing.ts'
 import { listMissing } from '../snapshot/missing.ts'
 import { countPairs } from '../snapshot/stats.ts'
 import { explainPair } from '../snapshot/why.ts'
@@ -95,6 +95,7 @@ function list({ agent, failures, hider, host }: Running): Listing {
   return {
     ...listPairs(agent.pairs, clock, wall, hider.hide),
     ...listMissing(agent.missing, [...failures.values()], clock.now(), wall, hider.hide),
+    ...listRefused(agent.refused, hider.hide),
   }
 }
 

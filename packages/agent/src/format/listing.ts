@@ -37,11 +37,19 @@ const cellsWidth = cells.reduce((sum, width) => sum + width, 0)
 /** A tree of pairs and their paths at the time of day `now`, milliseconds, `width` characters wide. */
 export function formatListing(listing: Listing, rates: Rates, width: number, now: number = Date.now()): string[] {
   const missing = (listing.missing ?? []).map((one) => formatMissing(one, width, now))
-  if (listing.pairs.length === 0) return ['no pairs', ...missing]
+  const refused = (listing.refused ?? []).flatMap(({ why }) =>
+    wrap(printable(`refused: ${why}`), width - 2).map((line, index) => `${index === 0 ? '' : '  '}${line}`),
+  )
+  if (listing.pairs.length === 0) return ['no pairs', ...missing, ...refused]
   const names = listing.pairs.flatMap((pair) => pair.paths.map((path) => path.id.length))
   const idWidth = Math.max(8, Math.min(Math.max(8, ...names), width - cellsWidth - 3))
   const title = `${' '.repeat(idWidth + 3)}${row(['access', 'state', 'in flight', 'IOPS', 'latency'])}`
-  return [title, ...listing.pairs.flatMap((pair) => formatPair(pair, rates, idWidth, width, now)), ...missing]
+  return [
+    title,
+    ...listing.pairs.flatMap((pair) => formatPair(pair, rates, idWidth, width, now)),
+    ...missing,
+    ...refused,
+  ]
 }
 
 function formatMissing({ what, why, since }: MissingListing, width: number, now: number): string {

@@ -41,6 +41,7 @@ function namesOf({ paths }: PairListing): Names {
 function describeNow({ pair, openedAt, now, throttled, failovers }: WhyListing, name: Names, width: number): string[] {
   const at = Date.parse(now)
   const bad = pair.paths.filter(isBad)
+  const notes = pair.paths.filter((path) => !isBad(path) && path.reason !== '')
   const state = pair.state === 'stalled' ? 'STALLED' : pair.state
   const waits = [
     ...(pair.parked > 0
@@ -52,16 +53,20 @@ function describeNow({ pair, openedAt, now, throttled, failovers }: WhyListing, 
   return [
     ...wrap(`${pair.name} is ${state}, ${countPaths(pair.paths)} up, at ${now.slice(11, 19)}Z`, width),
     ...bad.flatMap((path) => item('BAD', describeBad(path, beginOf(path.id, failovers), name, at), width)),
+    ...notes.flatMap(({ id, reason }) => item('note', `${name(id)}: ${reason}`, width)),
+    ...(notes.length > 1 && notes.length === pair.paths.length ? item('', ALIKE, width) : []),
     ...waits.flatMap((text) => item('', text, width)),
     ...summarizeGuards(pair.guards ?? [], pair.name, width, at),
     ...(failovers.length === 0
-      ? wrap(`nothing has failed since ${dayOf(openedAt)}Z (${formatAge(openedAt, at)}), when it was opened`, width)
+      ? wrap(`no path has failed since ${dayOf(openedAt)}Z (${formatAge(openedAt, at)}), when it was opened`, width)
       : []),
   ]
 }
 
-function isBad({ state, reason }: PathListing): boolean {
-  return state !== 'up' || reason !== ''
+const ALIKE = 'every path has its note: what they have alike lies in the storage, not in a path'
+
+function isBad({ state, health }: PathListing): boolean {
+  return state !== 'up' || health !== undefined
 }
 
 /** What a path has failed with, where it has not been up since. */

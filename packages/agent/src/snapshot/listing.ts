@@ -1,4 +1,4 @@
-import type { BlockDevicePair, Clock, PathStatus } from '@blockbraid/core'
+import type { BlockDevicePair, Clock, PathStatus, ScanError } from '@blockbraid/core'
 import { dateOf } from './date.ts'
 import type { GuardListing } from './guards.ts'
 import { listGuards } from './guards.ts'
@@ -32,6 +32,8 @@ export interface PathListing {
   readonly access: string | null
   /** `connecting`, `up`, `fencing`, `waiting` or `disabled`. */
   readonly state: string
+  /** `probation` or `demoted`: up, and used last, for `reason`; left out where it is well. */
+  readonly health?: string
   /** I/Os in flight. */
   readonly inflight: number
   /** I/Os done since the path was added, failed ones included. */
@@ -84,6 +86,33 @@ export interface Listing {
   readonly pairs: readonly PairListing[]
   /** What should be there and is looked for again and again; left out where nothing is missing. */
   readonly missing?: readonly MissingListing[]
+  /** What targets offer and is not used, or not joined; left out where there is nothing of it. */
+  readonly refused?: readonly RefusedListing[]
+}
+
+/** What `ls --json` prints of paths that are not used, or not joined. */
+export interface RefusedListing {
+  /** Name of the target. */
+  readonly target: string
+  /** Identity of the volume; left out where it concerns one path. */
+  readonly volume?: string
+  /** Why, and what cures it, for people. */
+  readonly why: string
+}
+
+/** What is refused; nothing where nothing is. */
+export function listRefused(
+  refused: readonly ScanError[],
+  hide: (text: string) => string,
+): { readonly refused?: readonly RefusedListing[] } {
+  if (refused.length === 0) return {}
+  return {
+    refused: refused.map(({ target, volume, error }) => ({
+      target,
+      ...(volume !== undefined && { volume }),
+      why: hide(error.message),
+    })),
+  }
 }
 
 /**
@@ -116,6 +145,7 @@ export function listPairs(
         address: path.address,
         access: path.access ?? null,
         state: path.state,
+        ...(path.health !== undefined && { health: path.health }),
         inflight: path.inflight,
         ios: path.ios,
         bytes: path.bytes,

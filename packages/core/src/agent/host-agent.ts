@@ -32,6 +32,7 @@ import type {
   HostAgentOptions,
   Missing,
   PairSpec,
+  ScanError,
   ScanReport,
 } from './types.ts'
 
@@ -93,6 +94,10 @@ class Agent implements HostAgent {
 
   get missing(): readonly Missing[] {
     return this.#closing.begun ? [] : this.#discovery.missing
+  }
+
+  get refused(): readonly ScanError[] {
+    return this.#closing.begun ? [] : this.#discovery.joined.errors
   }
 
   devices(): readonly DeviceInfo[] {

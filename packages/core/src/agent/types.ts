@@ -165,6 +165,8 @@ export interface HostAgent extends AsyncDisposable {
    * there is any, or a device has no usable path; each is found within 15 s of its return.
    */
   readonly missing: readonly Missing[]
+  /** What the last scan found and did not join, or could not use, and why. */
+  readonly refused: readonly ScanError[]
   /** Native and multipath devices of the last scan, each once. */
   devices(): readonly DeviceInfo[]
   /**
