@@ -10,7 +10,7 @@ import type { Failover } from '../failover.ts'
 import type { Io } from '../io.ts'
 import type { IoSource } from '../io-source.ts'
 import type { ByteRun, Ledger } from '../ledger.ts'
-import type { DeviceState, GuardStatus, PathStatus } from '../pair.ts'
+import type { DeviceState, GuardStatus, HeldStatus, PathStatus } from '../pair.ts'
 import type { PathSelector } from '../policy.ts'
 import type { SignalOptions } from '../signal.ts'
 import { Errno } from '../status.ts'
@@ -142,6 +142,14 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
 
   get parked(): number {
     return this.#engine.parked
+  }
+
+  get parkedBytes(): number {
+    return this.#engine.waiting.bytes
+  }
+
+  get refused(): number {
+    return this.#engine.waiting.refused
   }
 
   get queued(): number {
@@ -298,6 +306,10 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
     return this.#engine.unprovenOf(slot)
   }
 
+  heldBy(slot: PathSlot): HeldStatus | undefined {
+    return this.#engine.waiting.heldBy(slot)
+  }
+
   slotConnected(slot: PathSlot, wasReset: boolean): void {
     if (this.#cacheNews.connected(slot, wasReset, this.#slots.all)) this.#cacheLost(slot, 'it was powered on or reset')
   }
@@ -337,8 +349,7 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
   }
 
   #parking(left: number): void {
-    const { parked } = this
-    const { bytes } = this.#engine.waiting
+    const { parked, parkedBytes: bytes } = this
     this.#emit('parking', { parked, bytes, waited: this.options.noPathTimeout - left, left })
   }
 

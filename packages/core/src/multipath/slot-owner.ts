@@ -1,6 +1,7 @@
 import type { Host } from '../clock.ts'
 import type { DeviceLimits } from '../device.ts'
 import type { ByteRun, Ledger } from '../ledger.ts'
+import type { HeldStatus } from '../pair.ts'
 import type { FenceProof, Path, PathTrouble } from '../target.ts'
 import type { ResolvedOptions } from './options.ts'
 
@@ -32,4 +33,6 @@ export interface SlotOwner<Slot> {
   readonly hasUsable: boolean
   /** What the slot's failed path, of which nothing is in flight any more, leaves without a proof. */
   unprovenOf(slot: Slot): readonly ByteRun[]
+  /** What waits for the fence of the slot's failed path. */
+  heldBy(slot: Slot): HeldStatus | undefined
 }
