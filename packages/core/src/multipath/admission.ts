@@ -2,8 +2,8 @@ import type { Clock } from '../clock.ts'
 import { orAborted } from '../closing.ts'
 import { BlockError } from '../errors.ts'
 import type { Path } from '../target.ts'
+import { readsOne } from './health/reads-one.ts'
 import type { PathRecord } from './path-record.ts'
-import { readsOne } from './trust.ts'
 
 /** What a path that has just been opened must pass before it takes I/O. */
 export interface Admission {

@@ -10,6 +10,7 @@ import { Apart } from './attempt.ts'
 import type { Durability } from './durability.ts'
 import { isGone } from './failover.ts'
 import type { Guard, Owed } from './guard.ts'
+import type { Aside } from './health/aside.ts'
 import type { FlowOwner } from './io-flow.ts'
 import { IoFlow } from './io-flow.ts'
 import type { FlowJournal } from './journal/flow-journal.ts'
@@ -91,6 +92,16 @@ export class Engine {
     const expired = this.#flow.expired
     this.#flow.expired = 0
     return expired
+  }
+
+  /** Whether something is in flight, or was a while ago. */
+  get busy(): boolean {
+    return this.#flow.deadlines.running
+  }
+
+  /** Changes who takes a few reads beside them; null: nobody. */
+  setAside(aside: Aside | null): void {
+    this.#flow.tier.aside = aside
   }
 
   /** Lets what waits for a path, or for one that takes changes, try again. */

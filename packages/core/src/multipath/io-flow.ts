@@ -32,6 +32,8 @@ export interface FlowOwner extends FailoverOwner {
   policyFault(error: Error): void
   /** Half of the time is over that what waits may do so; `left`: milliseconds until the first of it ends. */
   parking(left: number): void
+  /** Something is in flight, after a while in which nothing was. */
+  busy(): void
 }
 
 /**
@@ -74,6 +76,7 @@ export class IoFlow {
     this.deadlines = new Deadlines(clock, options, this.pool.all, {
       expire: (attempt) => this.#expire(attempt),
       halfOver: (left) => owner.parking(left),
+      busy: () => owner.busy(),
     })
     const { guards, deadlines } = this
     this.waiting = new Waiting(clock, options, { guards, deadlines, refuse: (attempt) => this.#refuse(attempt) })
@@ -143,9 +146,10 @@ export class IoFlow {
       if (other === undefined) return this.waiting.queue(attempt)
       entry = other
     }
-    if (this.trace !== null) this.trace.picked(attempt, wanted, entry, this.tier.entries)
     attempt.slot = this.tier.slots[entry.index] as PathSlot
     attempt.started = this.#clock.now()
+    if (this.tier.aside !== null) entry = this.tier.aside.divert(attempt, entry, attempt.started)
+    if (this.trace !== null) this.trace.picked(attempt, wanted, entry, this.tier.entries)
     entry.begin(io.op <= IoOp.Write ? io.length : 0, attempt.started)
     if (!this.deadlines.running) this.#watch(attempt, entry)
     ;(entry.device as BlockDevice).submit(io)

@@ -10,6 +10,8 @@ import type { Exclusion } from './exclusion.ts'
 import type { FenceCounts } from './fences.ts'
 import { describeProof } from './fences.ts'
 import type { Transition } from './groups/transition.ts'
+import type { Ended } from './health/trust.ts'
+import type { Vitals } from './health/vitals.ts'
 import { TAKEN_OUT } from './journal/by-hand.ts'
 import type { PathEntry } from './path-entry.ts'
 import { PathRecord } from './path-record.ts'
@@ -17,7 +19,6 @@ import type { PathSource } from './path-source.ts'
 import type { Pause } from './pause.ts'
 import type { SlotOwner } from './slot-owner.ts'
 import { kindOfFailure } from './troubles.ts'
-import type { Trust } from './trust.ts'
 import { untilFenced } from './until-fenced.ts'
 import type { Waits } from './waits.ts'
 
@@ -27,6 +28,7 @@ export interface Living {
   readonly entry: PathEntry
   readonly exclusion: Exclusion
   readonly transition: Transition
+  readonly vitals: Vitals
   readonly state: PathState
   readonly ended: boolean
   readonly disabled: boolean
@@ -44,7 +46,6 @@ export interface Living {
 /** What a slot shares with its life. */
 export interface LifeParts {
   readonly waits: Waits
-  readonly trust: Trust
   readonly fences: FenceCounts
   readonly refusing: Pause
 }
@@ -62,7 +63,7 @@ export class Life<Slot extends Living> {
   #tried: () => void = () => {}
   #failed: (() => void) | undefined
   #closing: Promise<void> | undefined
-  #hung = false
+  #hung = 0
 
   constructor(slot: Slot, owner: SlotOwner<Slot>, parts: LifeParts) {
     this.#slot = slot
@@ -75,8 +76,8 @@ export class Life<Slot extends Living> {
     this.over = this.#live()
   }
 
-  /** Its path has failed, and is being closed; `hung`: an I/O had no answer. */
-  lost(closing: Promise<void>, hung: boolean): void {
+  /** Its path has failed, and is being closed; `hung`: as {@link Ended.hung}. */
+  lost(closing: Promise<void>, hung: number): void {
     this.#closing = closing
     this.#hung = hung
     this.#failed?.()
@@ -111,8 +112,9 @@ export class Life<Slot extends Living> {
 
   async #connect(): Promise<Connection | undefined> {
     const { host, options } = this.#owner
-    const { waits, trust } = this.#parts
+    const { waits } = this.#parts
     const slot = this.#slot
+    const { trust, limit } = slot.vitals
     const signal = waits.begin()
     const recent = waits.takeRecent()
     slot.change('connecting', slot.reason)
@@ -124,7 +126,6 @@ export class Life<Slot extends Living> {
         recent,
         opened: this.#opened,
       })
-      const limit = Math.min(options.connectTimeout, options.ioTimeout)
       await admit(connection.path, {
         clock: host.clock,
         record: this.record,
@@ -192,14 +193,13 @@ export class Life<Slot extends Living> {
       pause: () => this.#parts.waits.next(),
     })
     stop()
-    await this.#afterFence(path, (failedAt - upSince) / 1000)
+    await this.#afterFence(path, { up: (failedAt - upSince) / 1000, at: failedAt })
   }
 
   /** Lets it serve; returns what ends the listening. */
   #goUp({ path, down }: Connection): () => void {
     const slot = this.#slot
     const { entry } = slot
-    this.#parts.trust.begin()
     const onAccess = (): void => slot.accessChanged()
     const onLimits = (limits: DeviceLimits): void => {
       const fault = this.#owner.accepts(slot, path, limits)
@@ -221,6 +221,7 @@ export class Life<Slot extends Living> {
     slot.exclusion.forget()
     slot.everUp = true
     slot.change('up', '')
+    if (slot.state === 'up') slot.vitals.begin(path)
     // Asked for between the connect and this moment.
     if (down !== undefined) onDown(down)
     if (this.#unwanted) slot.fail(TAKEN_OUT)
@@ -231,9 +232,9 @@ export class Life<Slot extends Living> {
     }
   }
 
-  async #afterFence(path: Path, up: number): Promise<void> {
+  async #afterFence(path: Path, { up, at }: Pick<Ended, 'up' | 'at'>): Promise<void> {
     const slot = this.#slot
-    const { fences, trust, waits } = this.#parts
+    const { fences, waits } = this.#parts
     slot.entry.path = null
     slot.entry.device = null
     const proof = path.fencedBy
@@ -244,7 +245,7 @@ export class Life<Slot extends Living> {
     this.#owner.slotFenced(slot, proof)
     const forgotten = this.record.close(this.#owner.unflushed)
     // A path that does not stay up for long, or answers nothing, is asked less and less often.
-    if (trust.end(up, this.#hung)) waits.reset()
+    if (slot.vitals.end({ up, at, hung: this.#hung, byHand: this.#unwanted })) waits.reset()
     if (this.#unwanted) return forgotten
     const { reason } = slot
     await this.#keepOut(reason)
@@ -260,8 +261,8 @@ export class Life<Slot extends Living> {
 
   async #keepOut(reason: string): Promise<void> {
     const { host, hasUsable } = this.#owner
-    const { trust, waits } = this.#parts
-    const keepOut = trust.keepOut * (0.8 + host.random() / 5)
+    const { waits } = this.#parts
+    const keepOut = this.#slot.vitals.trust.keepOut * (0.8 + host.random() / 5)
     if (keepOut === 0 || !hasUsable) return
     const signal = waits.begin(true)
     const seconds = Math.round(keepOut / 1000)

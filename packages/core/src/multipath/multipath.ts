@@ -10,7 +10,7 @@ import type { Failover } from '../failover.ts'
 import type { Io } from '../io.ts'
 import type { IoSource } from '../io-source.ts'
 import type { ByteRun, Ledger } from '../ledger.ts'
-import type { DeviceState, GuardStatus, HeldStatus, PathStatus } from '../pair.ts'
+import type { DeviceState, GuardStatus, HeldStatus, PathHealth, PathStatus } from '../pair.ts'
 import type { PathSelector } from '../policy.ts'
 import type { SignalOptions } from '../signal.ts'
 import { Errno } from '../status.ts'
@@ -27,6 +27,7 @@ import { checkedSelector, firstPath } from './first-path.ts'
 import { firstUp } from './first-up.ts'
 import { Serving } from './groups/serving.ts'
 import type { Owed } from './guard.ts'
+import { Comparison } from './health/comparison.ts'
 import { TAKEN_OUT } from './journal/by-hand.ts'
 import { Journal } from './journal/journal.ts'
 import { canOther, limitsFault, unknownLimits } from './limits.ts'
@@ -59,6 +60,7 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
   readonly #limits: LiveLimits
   readonly #cacheNews = new CacheNews()
   readonly #serving: Serving
+  readonly #comparison: Comparison | undefined
   #fenced: () => void = () => {}
   readonly fenced: Promise<void> = new Promise((resolve) => (this.#fenced = resolve))
   #ended = new AbortController()
@@ -85,6 +87,7 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
       drained: (slot) => slot.drained(),
       awaitsWritable: () => this.#limits.awaitsWritable(this.#slots.all),
       mayLetOthersIn: (slot) => this.#mayLetOthersIn(slot),
+      busy: () => this.#comparison?.start(),
       parking: (left) => this.#parking(left),
     })
     this.#tracing = new Tracing(host.clock, volume, this.#engine)
@@ -105,6 +108,8 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
         this.#tell(slot)
       },
     })
+    const { slow } = options
+    if (slow !== false) this.#comparison = new Comparison(host.clock, slow, this.#slots, this.#engine)
     this.#commands = {
       volume,
       clock: host.clock,
@@ -133,7 +138,7 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
   get state(): DeviceState {
     if (this.#closed) return 'closed'
     if (this.#engine.usable.length === 0) return 'stalled'
-    return this.#slots.all.every((slot) => slot.state === 'up' && slot.standsBack === '') ? 'active' : 'degraded'
+    return this.#slots.all.every((slot) => isWell(slot)) ? 'active' : 'degraded'
   }
 
   get patience(): number {
@@ -273,7 +278,13 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
     this.#tracing.slotChanged(slot)
     this.#refreshLimits(slot)
     this.#serving.refresh()
+    this.#comparison?.start()
     this.#tell(slot)
+  }
+
+  slotAiled(slot: PathSlot, state: PathHealth | 'well', reason: string): void {
+    this.slotChanged(slot)
+    this.#emit('health', { path: slot.entry.id, state, reason, since: this.host.clock.now() })
   }
 
   #tell(slot: PathSlot): void {
@@ -386,10 +397,15 @@ export class Multipath implements MultipathDevice, SlotOwner<PathSlot> {
     this.#engine.close()
     this.#limits.stop()
     this.#serving.stop()
+    this.#comparison?.stop()
     const ended = Promise.all(this.#slots.all.map((slot) => slot.end('the device is closed')))
     ended.then(this.#fenced)
     await orAborted(ended, signal).catch(() => {})
     this.#engine.stopWatch()
     this.#tracing.stop('the device is closed')
   }
+}
+
+function isWell({ state, standsBack, health }: PathSlot): boolean {
+  return state === 'up' && standsBack === '' && health === ''
 }

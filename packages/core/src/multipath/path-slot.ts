@@ -6,6 +6,8 @@ import { Exclusion } from './exclusion.ts'
 import { FenceCounts } from './fences.ts'
 import { priorityOf } from './groups/priority.ts'
 import { Transition } from './groups/transition.ts'
+import { SILENT } from './health/keep-alive.ts'
+import { Vitals } from './health/vitals.ts'
 import { Life } from './life.ts'
 import { PathEntry } from './path-entry.ts'
 import type { PathSource } from './path-source.ts'
@@ -13,7 +15,6 @@ import { Pause } from './pause.ts'
 import type { SlotOwner } from './slot-owner.ts'
 import { statusOf } from './slot-status.ts'
 import { kindOfFailure, TroubleCounts } from './troubles.ts'
-import { Trust } from './trust.ts'
 import { Waits } from './waits.ts'
 
 /** A path inside a device: what it may do, and what ends it. Its {@link Life} connects it again. */
@@ -33,10 +34,8 @@ export class PathSlot {
   takesChanges = false
   /** Why it takes no I/O though it is up; an empty text where it does. */
   standsBack = ''
-  /** Why it goes last though it is up; an empty text where it is well. */
-  health: PathHealth | '' = ''
-  /** Why it is not well, and what will happen next, for people; an empty text where it is well. */
-  ailment = ''
+  /** Whether it answers, stays up and keeps up with the others. */
+  readonly vitals: Vitals
   /** By the options. */
   readonly priority: number
   /** Whether its access state is about to change. */
@@ -51,7 +50,6 @@ export class PathSlot {
   readonly #life: Life<PathSlot>
   readonly #troubles = new TroubleCounts()
   readonly #fences = new FenceCounts()
-  readonly #trust: Trust
   #waiters: (() => void)[] = []
 
   constructor(source: PathSource, owner: SlotOwner<PathSlot>) {
@@ -66,11 +64,15 @@ export class PathSlot {
     this.exclusion = new Exclusion(clock, changed)
     this.#resting = new Pause(clock, changed)
     this.#refusing = new Pause(clock, changed)
-    this.#trust = new Trust(this.entry, owner.options)
+    this.vitals = new Vitals(owner.host, owner.options, this.entry, {
+      fail: (reason, kind) => this.fail(reason, kind),
+      failHung: (reason, kind) => this.failHung(reason, kind),
+      ailed: (state, reason) => owner.slotAiled(this, state, reason),
+      eased: changed,
+    })
     this.#waits = new Waits(owner.host, owner.options, () => this.ended)
     this.#life = new Life<PathSlot>(this, owner, {
       waits: this.#waits,
-      trust: this.#trust,
       fences: this.#fences,
       refusing: this.#refusing,
     })
@@ -79,6 +81,11 @@ export class PathSlot {
   /** Whether I/O may be sent through it now. */
   get usable(): boolean {
     return this.takesIo && !this.#resting.isOn
+  }
+
+  /** Why it goes last though it is up; an empty text where it is well. */
+  get health(): PathHealth | '' {
+    return this.vitals.state
   }
 
   /** The same, though it may rest for a moment. */
@@ -106,9 +113,10 @@ export class PathSlot {
     this.#owner.slotChanged(this)
   }
 
-  /** As `fail`, where an I/O had no answer. */
+  /** As `fail`, where something had no answer. */
   failHung(reason: string, kind: string): void {
-    this.#fail(reason, kind, true)
+    const { ioTimeout, keepAlive, keepAliveTimeout } = this.#owner.options
+    this.#fail(reason, kind, kind === SILENT ? keepAlive + keepAliveTimeout : ioTimeout)
   }
 
   /** Ends the connection after an I/O ended with a path error. */
@@ -123,10 +131,10 @@ export class PathSlot {
    * counted among the troubles of the path.
    */
   fail(reason: string, kind?: string): void {
-    this.#fail(reason, kind, false)
+    this.#fail(reason, kind, 0)
   }
 
-  #fail(reason: string, kind: string | undefined, hung: boolean): void {
+  #fail(reason: string, kind: string | undefined, hung: number): void {
     if (this.state !== 'up') return
     const path = this.entry.path as Path
     this.entry.failures++
@@ -147,6 +155,7 @@ export class PathSlot {
     this.#resting.end()
     this.#refusing.end()
     this.transition.stop()
+    this.vitals.stop()
   }
 
   /** Takes the path out until {@link enable}; settles when it is fenced. */
@@ -162,7 +171,7 @@ export class PathSlot {
   enable(): void {
     this.disabled = false
     this.#waits.hasten()
-    this.#trust.restore()
+    this.vitals.restore()
     if (this.state === 'disabled' || this.state === 'waiting') this.#waits.interrupt()
   }
 
@@ -222,6 +231,7 @@ export class PathSlot {
   /** Something is wrong with it, or with how it is used. */
   trouble(trouble: PathTrouble): void {
     this.#troubles.add(trouble, this.#owner.host.clock.now())
+    if (trouble.severity === 'warning') this.vitals.faults += trouble.count
     this.#owner.slotTroubled(this, trouble)
   }
 

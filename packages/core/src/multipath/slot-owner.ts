@@ -1,7 +1,7 @@
 import type { Host } from '../clock.ts'
 import type { DeviceLimits } from '../device.ts'
 import type { ByteRun, Ledger } from '../ledger.ts'
-import type { HeldStatus } from '../pair.ts'
+import type { HeldStatus, PathHealth } from '../pair.ts'
 import type { FenceProof, Path, PathTrouble } from '../target.ts'
 import type { ResolvedOptions } from './options.ts'
 
@@ -23,6 +23,8 @@ export interface SlotOwner<Slot> {
   slotLostCache(slot: Slot, reason: string): void
   /** Commands of the slot's path fail. */
   slotTroubled(slot: Slot, trouble: PathTrouble): void
+  /** The slot is not well, is so for another reason, or is well again; `reason` is for people. */
+  slotAiled(slot: Slot, state: PathHealth | 'well', reason: string): void
   /** Why a slot that is up takes no I/O, as far as the device knows; an empty text where it does. */
   describe(slot: Slot): string
   /** The same where nothing is wrong with that. */

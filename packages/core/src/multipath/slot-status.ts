@@ -1,6 +1,7 @@
 import type { HeldStatus, PathState, PathStatus } from '../pair.ts'
 import type { FenceCounts } from './fences.ts'
 import { describeFence } from './fences.ts'
+import type { Vitals } from './health/vitals.ts'
 import type { PathEntry } from './path-entry.ts'
 import type { PathSource } from './path-source.ts'
 import type { TroubleCounts } from './troubles.ts'
@@ -15,6 +16,7 @@ export interface Told {
   readonly everUp: boolean
   readonly standsBack: string
   readonly priority: number
+  readonly vitals: Vitals
   /** Of a path that is up: why it takes no I/O. */
   readonly described: string
   /** The same where nothing is wrong with that. */
@@ -27,7 +29,7 @@ export interface Told {
 
 /** A path at one moment, for people and programs. */
 export function statusOf(slot: Told, troubles: TroubleCounts, fences: FenceCounts, now: number): PathStatus {
-  const { entry, source, state, standsBack, held } = slot
+  const { entry, source, state, standsBack, held, vitals } = slot
   const { counts } = troubles
   const fence = entry.path?.fenceBy
   const waitsFor = slot.unproven && fence !== undefined ? `; ${describeFence(fence)}` : ''
@@ -48,12 +50,23 @@ export function statusOf(slot: Told, troubles: TroubleCounts, fences: FenceCount
     latency: entry.latency,
     latencyHistogram: Array.from(entry.histogram),
     since: slot.since,
-    reason: state === 'up' ? slot.described || troubles.recent(now) || slot.reserve : `${slot.reason}${waitsFor}`,
+    reason:
+      state === 'up'
+        ? slot.described || ailment(slot) || troubles.recent(now) || slot.reserve
+        : `${slot.reason}${waitsFor}${vitals.reason && `; ${vitals.reason}`}`,
     ...(standsBack !== '' && { standsBack: true }),
+    ...(vitals.state !== '' && { health: vitals.state }),
+    ...(vitals.counts !== undefined && { ailments: vitals.counts }),
     ...(counts !== undefined && { troubles: counts }),
     ...(fence !== undefined && { fence }),
     ...(held !== undefined && { held }),
     ...(fences.last !== undefined && { fenced: fences.last }),
     ...(fences.counts !== undefined && { fences: fences.counts }),
   }
+}
+
+/** Why it is not well; of the last one that is left, that it serves all the same. */
+function ailment({ entry, vitals }: Told): string {
+  const { reason } = vitals
+  return reason !== '' && entry.index >= 0 ? `${reason}; it serves all the same, as no other path does` : reason
 }

@@ -1,5 +1,6 @@
 import type { Host } from '../../clock.ts'
 import type { Engine } from '../engine.ts'
+import { asideOf } from '../health/aside.ts'
 import type { ResolvedOptions } from '../options.ts'
 import type { PathSlot } from '../path-slot.ts'
 import { standsBack } from '../usable.ts'
@@ -67,6 +68,7 @@ export class Serving {
       if (expired !== undefined) this.#owner.resumed(expired)
       if (slots.length === 0) for (const slot of all) slot.hurry()
     }
+    this.#engine.setAside(asideOf(all, this.#engine.usable))
     this.#activation.look()
   }
 
