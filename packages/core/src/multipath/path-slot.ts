@@ -1,4 +1,4 @@
-import type { PathHealth, PathState, PathStatus } from '../pair.ts'
+import type { HeldStatus, PathHealth, PathState, PathStatus } from '../pair.ts'
 import type { IoStatus } from '../status.ts'
 import { describeStatus } from '../status.ts'
 import type { Path, PathTrouble } from '../target.ts'
@@ -55,7 +55,7 @@ export class PathSlot {
   constructor(source: PathSource, owner: SlotOwner<PathSlot>) {
     this.source = source
     this.#owner = owner
-    this.entry = new PathEntry(source.info.id, owner.options.weights[source.info.id] ?? 1)
+    this.entry = new PathEntry(source, owner.options.weights[source.info.id] ?? 1, owner.host.clock)
     this.since = owner.host.clock.now()
     const { clock } = owner.host
     const changed = (): void => owner.slotChanged(this)
@@ -197,6 +197,11 @@ export class PathSlot {
   /** Whether it has failed with what changes data, and that is not fenced yet. */
   get unproven(): boolean {
     return this.state === 'fencing' && this.entry.path !== null && this.#owner.unprovenOf(this).length > 0
+  }
+
+  /** What waits for its fence. */
+  get held(): HeldStatus | undefined {
+    return this.#owner.heldBy(this)
   }
 
   /** Settles when the first try to connect has ended, one way or the other. */
