@@ -2,6 +2,7 @@ import type { BlockDevicePair, PathStatus } from '@blockbraid/core'
 import type { Log } from '../log/log.ts'
 import { placeOf } from '../plugins/plugin-files.ts'
 import { reportFences } from './fence-notices.ts'
+import { reportHealth } from './health-notices.ts'
 import { describeLimitChange } from './limit-changes.ts'
 import { reportStanding } from './standing.ts'
 
@@ -11,6 +12,7 @@ type Flap = ReturnType<Log['flap']>
 export function reportEvents(pair: BlockDevicePair, log: Log): void {
   const { id } = pair
   reportStanding(pair, log)
+  reportHealth(pair, log)
   reportFences(pair, log)
   pair.events.on('path', pathNotices(id, log))
   const stalls = log.flap(id, 'stalled and resumed')
