@@ -69,7 +69,7 @@ function formatPair(pair: PairListing, rates: Rates, idWidth: number, width: num
     const last = index === pair.paths.length - 1
     const text = row([
       path.access ?? '-',
-      path.state,
+      path.state === 'up' ? (path.health ?? path.state) : path.state,
       String(path.inflight),
       formatCount(rates.get(rateKey(pair.name, path.id)) ?? 0),
       formatMicroseconds(path.latencyUs),

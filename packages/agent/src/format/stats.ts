@@ -44,8 +44,12 @@ export function formatStats(stats: Stats, width: number): string[] {
   })
 }
 
-function formatCounts({ troubles = {}, fences = {} }: PathStats, width: number): string[] {
-  return [...linesOf('', troubles, width), ...linesOf('fenced: ', fences, width)]
+function formatCounts({ troubles = {}, ailments = {}, fences = {} }: PathStats, width: number): string[] {
+  return [
+    ...linesOf('', troubles, width),
+    ...linesOf('not well: ', ailments, width),
+    ...linesOf('fenced: ', fences, width),
+  ]
 }
 
 function linesOf(title: string, counts: Readonly<Record<string, number>>, width: number): string[] {

@@ -4,6 +4,7 @@ import { placeOf } from '../plugins/plugin-files.ts'
 import { formatSize } from '../text/amounts.ts'
 import { rateWords } from '../text/rates.ts'
 import { reportFences } from './fence-notices.ts'
+import { reportHealth } from './health-notices.ts'
 import { describeLimitChange } from './limit-changes.ts'
 import { reportStanding } from './standing.ts'
 
@@ -13,6 +14,7 @@ type Flap = ReturnType<Log['flap']>
 export function reportEvents(pair: BlockDevicePair, log: Log): void {
   const { id } = pair
   reportStanding(pair, log)
+  reportHealth(pair, log)
   reportFences(pair, log)
   pair.events.on('path', pathNotices(id, log))
   const stalls = log.flap(id, 'stalled and resumed')

@@ -32,6 +32,8 @@ export interface PathListing {
   readonly access: string | null
   /** `connecting`, `up`, `fencing`, `waiting` or `disabled`. */
   readonly state: string
+  /** `probation` or `demoted`: up, and used last, for `reason`; left out where it is well. */
+  readonly health?: string
   /** I/Os in flight. */
   readonly inflight: number
   /** I/Os done since the path was added, failed ones included. */
@@ -121,6 +123,7 @@ export function listPairs(
         address: path.address,
         access: path.access ?? null,
         state: path.state,
+        ...(path.health !== undefined && { health: path.health }),
         inflight: path.inflight,
         ios: path.ios,
         bytes: path.bytes,

@@ -9,6 +9,8 @@ export interface PathStats {
   readonly id: string
   /** As in {@link PathListing.state}. */
   readonly state: string
+  /** As in {@link PathListing.health}. */
+  readonly health?: string
   /** I/Os in flight. */
   readonly inflight: number
   /** I/Os done, failed ones included. */
@@ -29,6 +31,8 @@ export interface PathStats {
   readonly p99Us: number
   /** What went wrong, counted by kind, such as `medium error`; left out where nothing did. */
   readonly troubles?: Readonly<Record<string, number>>
+  /** How often it was put on probation, and was demoted; left out where it never was. */
+  readonly ailments?: Readonly<Record<string, number>>
   /** How often it was fenced, counted by {@link FenceListing.by}; left out where it never was. */
   readonly fences?: Readonly<Record<string, number>>
 }
@@ -77,10 +81,25 @@ export function countPairs(pairs: readonly BlockDevicePair[], hide: (text: strin
 }
 
 function countPath(path: PathStatus, hide: (text: string) => string): PathStats {
-  const { id, state, inflight, ios, bytes, errors, retries, failures, latencyHistogram, troubles, fences } = path
+  const {
+    id,
+    state,
+    inflight,
+    ios,
+    bytes,
+    errors,
+    retries,
+    failures,
+    latencyHistogram,
+    health,
+    ailments,
+    troubles,
+    fences,
+  } = path
   return {
     id,
     state,
+    ...(health !== undefined && { health }),
     inflight,
     ios,
     bytes,
@@ -90,6 +109,7 @@ function countPath(path: PathStatus, hide: (text: string) => string): PathStats 
     latencyUs: Math.round(path.latency),
     p50Us: latencyPercentile(latencyHistogram, 0.5),
     p99Us: latencyPercentile(latencyHistogram, 0.99),
+    ...(ailments !== undefined && { ailments }),
     ...(troubles !== undefined && { troubles: named(troubles, hide) }),
     ...(fences !== undefined && { fences: named(fences, hide) }),
   }

@@ -17,7 +17,7 @@ import type { VolumeId } from '../volume-id.ts'
 import { Following } from './following.ts'
 import type { PairSpec } from './types.ts'
 
-const FORWARDED = ['path', 'trouble', 'fenced', 'policyFault', 'resized', 'limits', 'cacheLost'] as const
+const FORWARDED = ['path', 'health', 'trouble', 'fenced', 'policyFault', 'resized', 'limits', 'cacheLost'] as const
 // Told to the very end: whoever closes a pair may not want to wait for a path.
 const FORWARDED_LAST = ['stalled', 'resumed', 'parking'] as const
 
