@@ -49,6 +49,7 @@ if (values.help || unknown.length > 0) {
 interface FileResult {
   readonly name: string
   readonly status: string
+  readonly message?: string
   readonly assertionResults: readonly { readonly status: string; readonly title: string }[]
 }
 
@@ -78,7 +79,7 @@ for (const name of values.kernel.split(',')) {
       continue
     }
     console.log(`\n== ${suite.name}: ${suite.about}; Linux ${kernel.release}`)
-    const { code, report, bootTime } = await runVisibly({
+    const { code, report, bootTime, faults, reason } = await runVisibly({
       kernel,
       command: commandOf(files),
       cwd: root,
@@ -88,7 +89,7 @@ for (const name of values.kernel.split(',')) {
       console: values.console,
     })
     console.log(`(booted in ${bootTime.toFixed(1)} s)`)
-    results.push(...resultsOf(`${suite.name} on Linux ${kernel.release}`, report, code))
+    results.push(...resultsOf(`${suite.name} on Linux ${kernel.release}`, report, code, faults[0] ?? reason))
     if (code !== 0) process.exitCode = 1
   }
 }
@@ -106,12 +107,12 @@ function commandOf(files: readonly string[]): string[] {
 }
 
 /** What the reporter in the guest said, and a failure of its own where the machine or its kernel failed. */
-function resultsOf(name: string, report: string, code: number): FileResult[] {
+function resultsOf(name: string, report: string, code: number, message: string): FileResult[] {
   const told = report
     .trim()
     .split('\n')
     .filter(Boolean)
     .map((line) => JSON.parse(line) as FileResult)
   const failed = told.some(({ status }) => status === 'failed')
-  return code === 0 || failed ? told : [...told, { name, status: 'failed', assertionResults: [] }]
+  return code === 0 || failed ? told : [...told, { name, status: 'failed', message, assertionResults: [] }]
 }

@@ -1,7 +1,17 @@
 import { BlockError, messageOf } from '@blockbraid/core'
 import { Command, CommanderError } from 'commander'
 import manifest from '../package.json' with { type: 'json' }
-import { addressHelp, arrayHelp, helpFor, nvmeHelp, outputTo, pathHelp, scsiHelp, topHelp } from './commands/help.ts'
+import {
+  addressHelp,
+  arrayHelp,
+  helpFor,
+  limitHelp,
+  nvmeHelp,
+  outputTo,
+  pathHelp,
+  scsiHelp,
+  topHelp,
+} from './commands/help.ts'
 import type { Terminal } from './terminal/terminal.ts'
 import { UsageError } from './terminal/terminal.ts'
 
@@ -91,6 +101,12 @@ function addLooks(program: Command, terminal: Terminal): void {
     const { stats } = await import('./commands/stats.ts')
     await stats(terminal, options)
   })
+  remote(program.command('why <pair>').description('say what failed when, and what was done about it')).action(
+    async (pair, options) => {
+      const { why } = await import('./commands/why.ts')
+      await why(terminal, options, pair)
+    },
+  )
   remote(program.command('top').description('show pairs again every second'))
     .addHelpText('after', topHelp)
     .action(async (options) => {
@@ -100,7 +116,7 @@ function addLooks(program: Command, terminal: Terminal): void {
 }
 
 function addChanges(program: Command, terminal: Terminal): void {
-  remote(program.command('policy <pair> <name>').description('exchange the policy of a pair under I/O'))
+  remote(program.command('policy <pair> <name>').description('exchange the policy; limit <pair> caps IOPS and bytes'))
     .option('--option <key=value>', 'an option of the policy; again for each', (one, all: string[] = []) => [
       ...all,
       one,
@@ -108,6 +124,17 @@ function addChanges(program: Command, terminal: Terminal): void {
     .action(async (pair, name, options) => {
       const { policy } = await import('./commands/policy.ts')
       await policy(terminal, options, pair, name)
+    })
+  // The line of `policy` tells of it: all of it fits one screen.
+  remote(
+    program
+      .command('limit <pair> [what...]', { hidden: true })
+      .description('hold a pair to I/Os and bytes a second, under I/O'),
+  )
+    .addHelpText('after', limitHelp)
+    .action(async (pair, words, options) => {
+      const { limit } = await import('./commands/limit.ts')
+      await limit(terminal, options, pair, words)
     })
   const path = program
     .command('path')

@@ -87,7 +87,7 @@ export class FrontDevice implements UserDevice {
     this.#throttle = new Throttle(device, clock, (io) => this.#composites.submit(io))
     this.#composites = compositeFactory(this.#throttle, clock)
     this.#closing = closing(async (options) => {
-      this.setRates(undefined)
+      this.liftRates(true)
       // Pieces of what was accepted before must still find the device open.
       await orAborted(this.#composites.drained(), options.signal).catch(() => {})
       this.#ended.abort(new BlockError('CLOSED', 'the device is closed'))
@@ -162,8 +162,18 @@ export class FrontDevice implements UserDevice {
   /** Exchanges the rates under I/O. Throws a TypeError that names a wrong field. */
   setRates(rates: Rates | undefined): void {
     this.#throttle.set(rates)
-    // In front only where something is to be held back: without rates an I/O does not meet it.
-    this.#through = this.#throttle.rates === undefined ? this.#device : this.#throttle
+    this.#route()
+  }
+
+  /** Lets everything through, whatever the rates, as long as it is to end. */
+  liftRates(lifted: boolean): void {
+    this.#throttle.lift(lifted)
+    this.#route()
+  }
+
+  #route(): void {
+    // In front only where something is to be held back: else an I/O does not meet it.
+    this.#through = this.#throttle.isOn ? this.#throttle : this.#device
   }
 
   abandon(source: IoSource): void {

@@ -22,6 +22,14 @@ Keys:
   n i m l e                          sort by name, IOPS, MB/s, latency, errors
   r p q                              reverse the order, show paths, quit`
 
+/** Stands below the help of `limit`. */
+export const limitHelp = `
+What, each of them alone or together; without any it shows what is set:
+  iops=5000        I/Os a second; a flush counts as one
+  bytes=200MiB/s   bytes read and written a second
+  burst=500ms      how much may go at once, in time of the rates (100ms)
+  iops=none, none  lifts one of them, lifts all`
+
 /** Stands below the help of `path`. */
 export const pathHelp = `
 A path is named by its id, or by any part of it that no other path of the pair has.`

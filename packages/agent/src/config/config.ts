@@ -1,4 +1,4 @@
-import type { MultipathOptions } from '@blockbraid/core'
+import type { MultipathOptions, Rates } from '@blockbraid/core'
 
 /** A plugin named in a config, and its options. */
 export interface PluginUse {
@@ -22,6 +22,8 @@ export interface DeviceConfig {
   readonly transport: PluginUse
   /** Time-outs and weights of the multipath device. */
   readonly multipath?: MultipathOptions
+  /** What I/O of the pair is held to. */
+  readonly rates?: Rates
   /** Whether the volume may have another pair, of an entry that says so too. @defaultValue false */
   readonly shared?: boolean
   /** Where it stands, for messages: `file:line:column`. */

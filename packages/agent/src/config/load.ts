@@ -1,8 +1,9 @@
 import { open } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import type { MultipathOptions } from '@blockbraid/core'
+import type { MultipathOptions, Rates } from '@blockbraid/core'
 import { BlockError, joinRules, messageOf } from '@blockbraid/core'
 import { checkNodes } from './check-nodes.ts'
+import { checkRates } from './check-rates.ts'
 import { checkShared } from './check-shared.ts'
 import { checkDisks } from './check-volumes.ts'
 import type { Config, DeviceConfig, PluginUse } from './config.ts'
@@ -26,6 +27,7 @@ interface RawConfig {
     policy?: string | RawPlugin
     transport: RawPlugin
     multipath?: MultipathOptions
+    rates?: Rates
     shared?: boolean
   }[]
 }
@@ -79,11 +81,13 @@ export function parseConfig(
       ...(device.policy === undefined ? {} : { policy: pluginOf(device.policy, [...at, 'policy'], source) }),
       transport: pluginOf(device.transport, [...at, 'transport'], source),
       ...(device.multipath === undefined ? {} : { multipath: device.multipath }),
+      ...(device.rates === undefined ? {} : { rates: device.rates }),
       ...(device.shared === undefined ? {} : { shared: device.shared }),
       at: source.locate(at),
     }
   })
   checkNodes(devices, source)
+  checkRates(devices, source)
   checkShared(devices, source)
   checkJoins(raw, source)
   checkDisks(devices, source)

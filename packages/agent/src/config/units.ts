@@ -1,4 +1,6 @@
 const sizeForm = /^(\d+(?:\.\d+)?) ?(B|KiB|MiB|GiB|TiB|PiB)$/
+// A second may be named, as that is what is meant.
+const rateForm = /^(\d+(?:\.\d+)?) ?(B|KiB|MiB|GiB|TiB|PiB)(?:\/s)?$/
 const durationForm = /^(\d+(?:\.\d+)?) ?(ms|s|m|h)$/
 
 const sizeUnits: Readonly<Record<string, number>> = {
@@ -25,6 +27,11 @@ function parse(form: RegExp, units: Readonly<Record<string, number>>, value: unk
 /** Bytes of a size such as `512MiB`, or of a number of bytes; undefined where it is neither. */
 export function parseSize(value: unknown): number | undefined {
   return parse(sizeForm, sizeUnits, value)
+}
+
+/** Bytes a second of a rate such as `200MiB/s`, with or without the second, or of a number; undefined where it is neither. */
+export function parseByteRate(value: unknown): number | undefined {
+  return parse(rateForm, sizeUnits, value)
 }
 
 /** Milliseconds of a duration such as `30s`, or of a number of milliseconds; undefined where it is neither. */

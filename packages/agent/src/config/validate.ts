@@ -6,7 +6,7 @@ import { nearest } from './nearest.ts'
 import { isSecret } from './secrets.ts'
 import type { Source, Step } from './source.ts'
 import { ConfigError } from './source.ts'
-import { parseDuration, parseSize } from './units.ts'
+import { parseByteRate, parseDuration, parseSize } from './units.ts'
 
 /** What the messages take from a schema. */
 interface Wording {
@@ -14,6 +14,13 @@ interface Wording {
   examples?: readonly unknown[]
   properties?: Readonly<Record<string, Wording & { $ref?: string }>>
   numberFrom?: number
+}
+
+/** What reads a value of each unit that a schema names. */
+const parsers: Readonly<Record<string, (value: unknown) => number | undefined>> = {
+  bytes: parseSize,
+  'bytes a second': parseByteRate,
+  milliseconds: parseDuration,
 }
 
 /** Seconds up to this many are a time that somebody may have meant: a day. */
@@ -62,7 +69,7 @@ function compile(wanted: Schema) {
     modifying: true,
     errors: false,
     validate: (unit: string, value: unknown, wording: Wording = {}, place?: DataValidationCxt) => {
-      const amount = unit === 'bytes' ? parseSize(value) : parseDuration(value)
+      const amount = (parsers[unit] ?? parseDuration)(value)
       if (amount === undefined || place === undefined) return false
       const { parentData, parentDataProperty: step, instancePath } = place
       const here = converted.get(parentData) ?? new Set()

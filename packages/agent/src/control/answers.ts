@@ -4,6 +4,8 @@ import type { RescanResult } from '../running/rescan.ts'
 import type { ReleasedGuards } from '../snapshot/guards.ts'
 import type { Listing } from '../snapshot/listing.ts'
 import type { Stats } from '../snapshot/stats.ts'
+import type { WhyListing } from '../snapshot/why.ts'
+import type { LimitResult } from './limit.ts'
 import type { NvmeResult } from './nvme.ts'
 import type { PolicyResult } from './policy.ts'
 import type { Operation } from './protocol.ts'
@@ -42,10 +44,14 @@ export interface Answers {
   readonly ls: Listing
   /** Counters and latencies. */
   readonly stats: Stats
+  /** What is wrong with a pair, and its last failovers. */
+  readonly why: WhyListing
   /** What has changed. */
   readonly rescan: RescanResult
   /** What the policy does wrong. */
   readonly policy: PolicyResult
+  /** What the pair is held to now. */
+  readonly limit: LimitResult
   /** The path that takes no I/O now. */
   readonly 'path-fail': MeantPath
   /** The path that connects again. */

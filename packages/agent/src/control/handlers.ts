@@ -12,7 +12,9 @@ import type { Listing } from '../snapshot/listing.ts'
 import { listPairs } from '../snapshot/listing.ts'
 import { listMissing } from '../snapshot/missing.ts'
 import { countPairs } from '../snapshot/stats.ts'
+import { explainPair } from '../snapshot/why.ts'
 import type { Answer } from './answers.ts'
+import { limitPair } from './limit.ts'
 import { sendNvme } from './nvme.ts'
 import { pathOf } from './path-ids.ts'
 import { exchangePolicy } from './policy.ts'
@@ -50,8 +52,10 @@ const handlers: Handlers = {
   hello: () => ({ pid: process.pid }),
   ls: list,
   stats: ({ agent, hider }) => countPairs(agent.pairs, hider.hide),
+  why: ({ agent, host, hider }, { pair }) => explainPair(findPair({ agent }, pair), host.clock, Date.now(), hider.hide),
   rescan,
   policy: exchangePolicy,
+  limit: limitPair,
   async 'path-fail'(running, request) {
     const pair = findPair(running, request.pair)
     const path = pathOf(pair, request.path)

@@ -18,6 +18,8 @@ export const operations = {
   ls: [],
   /** Answers with Stats. */
   stats: [],
+  /** Answers with a WhyListing. */
+  why: ['pair'],
   /** Answers with a RescanResult. */
   rescan: [],
   /**
@@ -25,6 +27,11 @@ export const operations = {
    * can pick no path.
    */
   policy: ['pair', 'use', 'options?'],
+  /**
+   * Holds a pair to `rates`, a JSON object of the fields of core's Rates: what it does not name stays, null lifts. Without
+   * them, or with none, only answers: with a LimitResult.
+   */
+  limit: ['pair', 'rates?'],
   /** Takes a path out, named by its id or a part that no other one has; answers with its id when it is fenced. */
   'path-fail': ['pair', 'path'],
   /** Lets a path connect again, named the same way; answers with its id. */

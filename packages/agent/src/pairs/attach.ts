@@ -27,6 +27,7 @@ export async function attachPair(
       transport: watched(transport, attaching),
       ...(selector && { selector }),
       ...(entry.multipath && { multipath: entry.multipath }),
+      ...(entry.rates && { rates: entry.rates }),
       ...(entry.shared && { shared: true }),
     },
     { signal },

@@ -1,4 +1,5 @@
 import type { BlockDevicePair, PathStatus } from '@blockbraid/core'
+import { rateWords } from '../format/oddities.ts'
 import type { Log } from '../log/log.ts'
 import { placeOf } from '../plugins/plugin-files.ts'
 import { reportFences } from './fence-notices.ts'
@@ -44,6 +45,10 @@ export function reportEvents(pair: BlockDevicePair, log: Log): void {
     const why = isProtected ? protectedBy(pair, path) : changedBy(path)
     const severity = isProtected ? 'warning' : 'info'
     log.repeat(`${id}: ${text}${why}`, { topic: `${id}: limits`, severity, atOnce: 3 })
+  })
+  pair.events.on('rates', (rates) => {
+    const text = rates === undefined ? 'held to no rates any more' : `held to ${rateWords(rates)}`
+    log.repeat(`${id}: ${text}`, { topic: `${id}: rates`, severity: 'info', atOnce: 3 })
   })
   const say = (topic: string, text: string): void =>
     log.repeat(`${id}: ${text}`, { topic: `${id}: ${topic}`, severity: 'error' })

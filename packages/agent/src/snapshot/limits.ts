@@ -1,4 +1,4 @@
-import type { BlockDevicePair, DeviceLimits } from '@blockbraid/core'
+import type { BlockDevicePair, DeviceLimits, Rates } from '@blockbraid/core'
 
 /** What of a volume is out of the ordinary; the ordinary one has a write cache, and takes what there is. */
 export interface LimitsListing {
@@ -24,11 +24,15 @@ export interface Oddities {
   readonly policyFaults?: number
   /** What the node could not follow of size and limits, for people; left out where it shows them as they are. */
   readonly behind?: string
+  /** What its I/O is held to, `burst` in milliseconds; left out where it is held to nothing. */
+  readonly rates?: Rates
+  /** I/Os that wait since `rates` allow no more now; left out where none does. */
+  readonly throttled?: number
 }
 
 /** What of a pair is out of the ordinary; `hide` takes secrets out of the words of targets. */
 export function listOddities(
-  { limits, policyFaults, behind }: BlockDevicePair,
+  { limits, policyFaults, behind, rates, throttled }: BlockDevicePair,
   hide: (text: string) => string,
 ): Oddities {
   const odd = oddLimits(limits)
@@ -36,6 +40,8 @@ export function listOddities(
     ...(Object.keys(odd).length > 0 && { limits: odd }),
     ...(policyFaults > 0 && { policyFaults }),
     ...(behind !== '' && { behind: hide(behind) }),
+    ...(rates !== undefined && { rates }),
+    ...(throttled > 0 && { throttled }),
   }
 }
 

@@ -64,10 +64,15 @@ export function pairLines(listing: Listing, loads: Loads, options: PictureOption
   )
   return pairs.flatMap((pair, index) => {
     const up = pair.paths.filter(({ state }) => state === 'up').length
-    const state = pair.state === 'stalled' ? 'STALLED' : pair.state
-    const line = loadRow(names[index]!, state, `${up}/${pair.paths.length}`, loads.get(pair.name), columns)
+    const line = loadRow(names[index]!, stateOf(pair), `${up}/${pair.paths.length}`, loads.get(pair.name), columns)
     return paths ? [line, ...pathLines(pair, loads, columns)] : [line]
   })
+}
+
+/** That I/O waits for its rates is what an operator looks for where all is well. */
+function stateOf({ state, throttled }: PairListing): string {
+  if (state === 'stalled') return 'STALLED'
+  return state === 'active' && throttled !== undefined ? 'limited' : state
 }
 
 function pathLines(pair: PairListing, loads: Loads, columns: number): string[] {

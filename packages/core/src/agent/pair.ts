@@ -212,10 +212,15 @@ class Pair implements BlockDevicePair {
   async #close(options: DetachOptions): Promise<void> {
     // A second call goes to the attachment too: its signal or its mode may be what the first one waits for.
     this.#detaching++
+    // What waits for its rates, and what a kernel holds back for the node, would keep it from its end for any time.
+    this.user.liftRates(true)
     try {
       await this.kernel.detach(options)
     } catch (error) {
-      if (BlockError.is(error) && error.code === 'IN_USE') throw error
+      if (BlockError.is(error) && error.code === 'IN_USE') {
+        if (this.#detaching === 1) this.user.liftRates(false)
+        throw error
+      }
       // Of a call that is cut short the end of the device says more: whether anything was lost.
       const isCutShort = BlockError.is(error) && error.code === 'ABORTED' && options.signal?.aborted === true
       await this.#closing.close(options)

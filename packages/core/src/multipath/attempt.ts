@@ -1,8 +1,21 @@
 import type { IoDone } from '../io.ts'
-import { Io, NO_BUFFERS } from '../io.ts'
+import { Io, IoOp } from '../io.ts'
 import { Change } from './change.ts'
 import type { Guard } from './guard.ts'
 import type { PathSlot } from './path-slot.ts'
+
+/** How the end of a try differs from that of others. */
+export const Apart = {
+  No: 0,
+  /** To be durable at its end, and sent to a path that may have taken that for nothing: what it can do has changed. */
+  Unsure: 1,
+  /** A read that may have a second try: its path has left views of its own. */
+  Watched: 2,
+  /** A read whose second try has won: nobody waits for it any more but its path. */
+  Lost: 3,
+} as const
+/** One of the values of {@link Apart}. */
+export type Apart = (typeof Apart)[keyof typeof Apart]
 
 /**
  * One try of an I/O on one path. Pooled; while it waits for a path, for room or for a fence it stands
@@ -24,10 +37,14 @@ export class Attempt extends Change {
   covers: number
   /** To be durable at its end, which it is not: the cache that it was in meanwhile is gone. */
   doomed = false
-  /** To be durable at its end, and sent to a path that may have taken that for nothing: what it can do has changed. */
-  unsure = false
+  /** How its end differs from that of others. */
+  apart: Apart = Apart.No
+  /** The other try of its read, which is in flight, too. */
+  twin: Attempt | null = null
   /** Over its range, where whoever submitted it has gone. */
   guard: Guard | null = null
+  /** When its I/O arrived at the device, among others; counted modulo 2 ** 32. */
+  arrival = 0
   /** `clock.now()` of its submit, µs. */
   started: number
   /** `clock.now()` of the first try that failed, or of its first wait, µs; only after its first trouble. */
@@ -36,6 +53,9 @@ export class Attempt extends Change {
   traced: number
   /** `clock.now()` after which it may not be tried again, µs; 0 before its first trouble. */
   deadline: number
+  /** Where it waits; null where it does not. */
+  list: AttemptList | null = null
+  ahead: Attempt | null = null
   next: Attempt | null = null
 
   constructor(done: IoDone) {
@@ -55,98 +75,100 @@ export class Attempt extends Change {
   }
 }
 
-function forget(attempt: Attempt): void {
-  attempt.unproven = null
-  attempt.guard = null
-  attempt.whole = null
-  attempt.noted = false
-  attempt.source = null
-  attempt.troubled = false
+/** It has come back from its path, and may be sent once more. */
+export function comeBack(attempt: Attempt): void {
+  attempt.slot = null
   attempt.doomed = false
-  attempt.unsure = false
-  attempt.deadline = 0
+  attempt.apart = Apart.No
 }
 
-/** All attempts ever made, and the idle ones of them. */
-export class AttemptPool {
-  readonly all: Attempt[] = []
-  #idle: Attempt | null = null
-  #done: IoDone
-
-  constructor(done: IoDone) {
-    this.#done = done
-  }
-
-  take(): Attempt {
-    const attempt = this.#idle
-    if (attempt === null) {
-      const made = new Attempt(this.#done)
-      this.all.push(made)
-      return made
-    }
-    this.#idle = attempt.next
-    attempt.next = null
-    return attempt
-  }
-
-  give(attempt: Attempt): void {
-    attempt.parent = null
-    attempt.slot = null
-    attempt.io.buffers = NO_BUFFERS
-    // None of the rest was touched on the way of an I/O that met no trouble.
-    if (attempt.noted || attempt.deadline !== 0 || attempt.doomed || attempt.unsure) forget(attempt)
-    attempt.next = this.#idle
-    this.#idle = attempt
-  }
-}
-
-/** Attempts in order of arrival. */
+/** Attempts that wait, in the order in which their I/Os arrived at the device. */
 export class AttemptList {
+  /** Whether those here wait for a bounded time, once they are in trouble. */
+  readonly bounded: boolean
   head: Attempt | null = null
   length = 0
+  /** Of the reads and writes among them. */
+  bytes: number
   #tail: Attempt | null = null
+  // Where the last one was put: what comes in out of order comes in runs that are in order.
+  #last: Attempt | null = null
 
-  push(attempt: Attempt): void {
-    if (this.#tail === null) this.head = attempt
-    else this.#tail.next = attempt
-    this.#tail = attempt
+  constructor(bounded: boolean) {
+    this.bounded = bounded
+    // Started as a double so that V8 keeps one representation.
+    this.bytes = 0.5
+    this.bytes = 0
+  }
+
+  /** Adds one at its place. */
+  insert(attempt: Attempt): void {
+    const tail = this.#tail
+    const before = tail === null || isBefore(tail, attempt) ? tail : this.#placeOf(attempt)
+    const after = before === null ? this.head : before.next
+    attempt.list = this
+    attempt.ahead = before
+    attempt.next = after
+    if (before === null) this.head = attempt
+    else before.next = attempt
+    if (after === null) this.#tail = attempt
+    else after.ahead = attempt
+    this.#last = attempt
     this.length++
+    this.bytes += bytesOf(attempt)
+  }
+
+  /** What stands before the place of one that belongs before the tail. */
+  #placeOf(attempt: Attempt): Attempt | null {
+    let before = this.#last ?? this.#tail
+    while (before !== null && !isBefore(before, attempt)) before = before.ahead
+    for (let after = before === null ? this.head : before.next; after !== null && isBefore(after, attempt); ) {
+      before = after
+      after = after.next
+    }
+    return before
+  }
+
+  remove(attempt: Attempt): void {
+    const { ahead: before, next } = attempt
+    if (before === null) this.head = next
+    else before.next = next
+    if (next === null) this.#tail = before
+    else next.ahead = before
+    if (this.#last === attempt) this.#last = before
+    attempt.list = null
+    attempt.ahead = null
+    attempt.next = null
+    this.length--
+    this.bytes -= bytesOf(attempt)
   }
 
   shift(): Attempt | null {
     const attempt = this.head
-    if (attempt === null) return null
-    this.head = attempt.next
-    if (this.head === null) this.#tail = null
-    attempt.next = null
-    this.length--
+    if (attempt !== null) this.remove(attempt)
     return attempt
   }
 
   /** Takes out those that `pick` wants, in their order. */
   take(pick: (attempt: Attempt) => boolean): Attempt[] {
     const taken: Attempt[] = []
-    for (let count = this.length; count > 0; count--) {
-      const attempt = this.shift() as Attempt
-      if (pick(attempt)) taken.push(attempt)
-      else this.push(attempt)
+    for (let attempt = this.head; attempt !== null; ) {
+      const { next } = attempt
+      if (pick(attempt)) {
+        this.remove(attempt)
+        taken.push(attempt)
+      }
+      attempt = next
     }
     return taken
   }
-
-  /** The earliest deadline, µs; Infinity where none has one. */
-  earliest(): number {
-    let earliest = Number.POSITIVE_INFINITY
-    for (let attempt = this.head; attempt !== null; attempt = attempt.next) {
-      if (attempt.deadline !== 0 && attempt.deadline < earliest) earliest = attempt.deadline
-    }
-    return earliest
-  }
 }
 
-/** It has come back from its path, and may be sent once more. */
-export function comeBack(attempt: Attempt): void {
-  attempt.slot = null
-  attempt.doomed = false
-  attempt.unsure = false
+// Arrivals are counted modulo 2 ** 32.
+function isBefore(one: Attempt, other: Attempt): boolean {
+  return ((one.arrival - other.arrival) | 0) <= 0
+}
+
+function bytesOf({ parent }: Attempt): number {
+  return parent === null || parent.op > IoOp.Write ? 0 : parent.length
 }

@@ -69,6 +69,8 @@ export class DevicePaths implements SlotOwner<PathSlot> {
       drained: (slot) => slot.drained(),
       awaitsWritable: () => this.limits.awaitsWritable(this.slots.all),
       mayLetOthersIn: (slot) => this.#mayLetOthersIn(slot),
+      busy: () => this.#comparison?.start(),
+      parking: (left) => this.#parking(left),
     })
     this.tracing = new Tracing(host.clock, volume, this.engine)
     const { size, blockSize } = first ?? { size: 0, blockSize: 512 }
@@ -89,7 +91,7 @@ export class DevicePaths implements SlotOwner<PathSlot> {
       },
     })
     const { slow } = options
-    if (slow !== false) this.#comparison = new Comparison(host.clock, slow, () => this.slots.all)
+    if (slow !== false) this.#comparison = new Comparison(host.clock, slow, this.slots, this.engine)
   }
 
   accepts(slot: PathSlot, path: Path, limits: DeviceLimits): string | undefined {
@@ -114,7 +116,7 @@ export class DevicePaths implements SlotOwner<PathSlot> {
     this.tracing.slotChanged(slot)
     this.#refreshLimits(slot)
     this.serving.refresh()
-    this.#comparison?.start()
+    if (!this.closed) this.#comparison?.start()
     this.#tell(slot)
   }
 
@@ -178,6 +180,11 @@ export class DevicePaths implements SlotOwner<PathSlot> {
     if (limits.readOnly && !before.readOnly) this.engine.unpark()
     if (limits.size !== before.size) this.#emit('resized', { size: limits.size })
     if (!unknown && canOther(limits, before)) this.#emit('limits', { limits, before, path: by?.entry.id ?? '' })
+  }
+
+  #parking(left: number): void {
+    const { parked, waiting } = this.engine
+    this.#emit('parking', { parked, bytes: waiting.bytes, waited: this.options.noPathTimeout - left, left })
   }
 
   /** The device has ended. */

@@ -1,21 +1,24 @@
 import type { Clock } from '../clock.ts'
 import type { Io } from '../io.ts'
-import { changesData, IoOp } from '../io.ts'
+import { changesData } from '../io.ts'
 import type { IoSource } from '../io-source.ts'
 import type { ByteRun } from '../ledger.ts'
 import type { GuardStatus } from '../pair.ts'
 import type { PathSelector } from '../policy.ts'
 import type { Attempt } from './attempt.ts'
+import { Apart } from './attempt.ts'
 import type { Durability } from './durability.ts'
+import { isGone } from './failover.ts'
 import type { Guard, Owed } from './guard.ts'
 import type { Aside } from './health/aside.ts'
 import type { FlowOwner } from './io-flow.ts'
-import { IoFlow, isGone } from './io-flow.ts'
+import { IoFlow } from './io-flow.ts'
 import type { FlowJournal } from './journal/flow-journal.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { PathSlot } from './path-slot.ts'
 import type { Selection } from './selection.ts'
 import type { FlowTrace } from './trace/flow-trace.ts'
+import type { Waiting } from './waiting.ts'
 
 /**
  * The I/O side of a multipath device: the flow of its I/O, and what that meets: other usable paths, a fence that is
@@ -42,9 +45,14 @@ export class Engine {
     return this.#flow.waiting.length
   }
 
+  /** What those have, and what was ended at once instead. */
+  get waiting(): Pick<Waiting, 'bytes' | 'refused' | 'heldBy'> {
+    return this.#flow.waiting
+  }
+
   /** Ios waiting for room on a usable path. */
   get queued(): number {
-    return this.#flow.queued.length
+    return this.#flow.waiting.queued.length
   }
 
   /** The slots that I/O goes to. */
@@ -86,6 +94,11 @@ export class Engine {
     return expired
   }
 
+  /** Whether something is in flight, or was a while ago. */
+  get busy(): boolean {
+    return this.#flow.deadlines.running
+  }
+
   /** Changes who takes a few reads beside them; null: nobody. */
   setAside(aside: Aside | null): void {
     this.#flow.tier.aside = aside
@@ -93,42 +106,37 @@ export class Engine {
 
   /** Lets what waits for a path, or for one that takes changes, try again. */
   unpark(): void {
-    const { parked } = this.#flow.waiting
-    for (let count = parked.length; count > 0; count--) {
-      const attempt = parked.shift()
-      if (attempt === null) break
-      this.#flow.retry(attempt)
-    }
+    this.#flow.goOn(this.#flow.waiting.parked.take(() => true))
   }
 
   /** Nothing sent through the slot's path can change data any more: what waited for that moves on. */
   fenced(slot: PathSlot): void {
     this.#flow.guards.fenced(slot)
     for (const attempt of [...this.#flow.pool.all]) {
-      if (attempt.slot === slot && attempt.parent !== null) this.#replace(attempt, slot)
+      if (attempt.slot !== slot) continue
+      if (attempt.parent !== null) this.#replace(attempt, slot)
+      else if (attempt.apart === Apart.Lost) this.#flow.forsake(attempt, slot)
     }
     const held = this.#flow.waiting.takeHeld(slot)
     this.#journal.freed(slot, held.length)
-    for (const attempt of held) {
-      attempt.unproven = null
-      this.#flow.retry(attempt)
-    }
+    for (const attempt of held) attempt.unproven = null
+    this.#flow.goOn(held)
     this.#flow.letGo()
   }
 
   // The path was closed and still owes a `done`: what it sends late must not reach the I/O.
   #replace(late: Attempt, slot: PathSlot): void {
+    if (this.#flow.hedging?.alone(late)) return this.#flow.forsake(late, slot)
     const attempt = this.#flow.pool.take()
     attempt.parent = late.parent
+    attempt.arrival = late.arrival
     attempt.deadline = late.deadline
     attempt.troubled = late.troubled
     attempt.covers = late.covers
     attempt.traced = late.traced
     late.traced = 0
     if (late.noted) this.#flow.guards.hand(late, attempt)
-    const { op, length } = late.io
-    slot.entry.end(op <= IoOp.Write ? length : 0, this.#clock.now())
-    late.parent = null
+    this.#flow.forsake(late, slot)
     this.#flow.waiting.bound(attempt)
     attempt.since = late.deadline === 0 ? late.started : late.since
     this.#journal.moved(slot, false)
@@ -137,8 +145,8 @@ export class Engine {
 
   /** Ends what waits with ESHUTDOWN; what is in flight ends with its path. */
   close(): void {
-    this.#flow.close()
-    for (const list of [this.#flow.queued, ...this.#flow.waiting.lists()]) {
+    this.#flow.closed = true
+    for (const list of this.#flow.waiting.lists()) {
       for (let attempt = list.shift(); attempt !== null; attempt = list.shift()) this.#flow.retry(attempt)
     }
   }
@@ -154,7 +162,7 @@ export class Engine {
         this.#flow.guards.overAbandoned(attempt, slot, now)
       }
     }
-    for (const list of [this.#flow.queued, ...this.#flow.waiting.lists()]) {
+    for (const list of this.#flow.waiting.lists()) {
       for (const attempt of list.take(isGone)) this.#flow.retry(attempt)
     }
     this.#flow.guards.forget(source)
@@ -213,10 +221,12 @@ export class Engine {
     // What is under way is new to whoever hears of it from now on.
     for (const attempt of this.#flow.pool.all) attempt.traced = 0
     this.#flow.trace = trace
+    this.#flow.waiting.trace = trace
   }
 
-  /** Ends the watch over what is in flight. */
+  /** Nothing can be late any more. */
   stopWatch(): void {
-    this.#flow.watch.stop()
+    this.#flow.deadlines.stop()
+    this.#flow.hedging?.stop()
   }
 }

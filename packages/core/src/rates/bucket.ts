@@ -1,24 +1,21 @@
-// Timers are late by a millisecond and more: what a bucket has earned in so many microseconds beyond the time at which
-// an I/O could have gone is not lost to those behind it.
-const LATE = 100_000
 // Until so many tokens are used all sums are exact; then they begin anew, by whole seconds.
 const MANY = 2 ** 40
+// A bucket that is full by less, µs, goes on counting: to begin anew each time would add up what times are rounded to.
+const HAIR = 0.1
 
 /**
  * A token bucket. It is full of `burst` tokens at first and earns `rate` a second; an I/O that costs more than a full
  * one goes when it is full, and leaves a debt. What was used is counted, not what is left: nothing is rounded away.
+ * Times are µs, and never go back.
  */
 export class Bucket {
-  /** The last I/O found too little, and it waits. */
-  short = false
   #rate: number
   #burst: number
-  /** When it was full last, µs. */
+  /** When it was full last. */
   #since: number
   /** Tokens since then. */
   #used: number
 
-  /** `burst` is in tokens, `now` in µs. */
   constructor(rate: number, burst: number, now: number) {
     // Started as doubles so that V8 keeps one representation.
     this.#rate = 0.5
@@ -31,26 +28,21 @@ export class Bucket {
     this.#used = 0
   }
 
-  /** Whether there is enough for `cost` tokens. */
-  has(cost: number, now: number): boolean {
-    const slack = this.short ? LATE : 0
-    const earned = ((now - this.#since) * this.#rate) / 1e6 - this.#used
-    if (earned >= (slack * this.#rate) / 1e6) {
-      this.#since = now - slack
-      this.#used = 0
-      return true
+  /** When there is enough for `cost` tokens, `from` at the earliest. */
+  due(cost: number, from: number): number {
+    const due = this.#since + ((this.#used - this.#burst + Math.min(cost, this.#burst)) * 1e6) / this.#rate
+    return due > from ? due : from
+  }
+
+  /** Takes what there is enough for. */
+  take(cost: number, now: number): void {
+    if ((now - this.#since - HAIR) * this.#rate > this.#used * 1e6) {
+      this.#since = now
+      this.#used = cost
+    } else {
+      this.#used += cost
+      if (this.#used > MANY) this.#rebase()
     }
-    return this.#burst + earned >= Math.min(cost, this.#burst)
-  }
-
-  take(cost: number): void {
-    this.#used += cost
-    if (this.#used > MANY) this.#rebase()
-  }
-
-  /** When there is enough for `cost` tokens, µs. */
-  due(cost: number): number {
-    return this.#since + ((this.#used - this.#burst + Math.min(cost, this.#burst)) * 1e6) / this.#rate
   }
 
   /** Goes on with other rates and what it has; what is owed stays owed. */

@@ -10,6 +10,9 @@ import { IoRing } from './io-ring.ts'
 import type { Rates, ResolvedRates } from './rates.ts'
 import { resolveRates } from './rates.ts'
 
+// What could have gone earlier, as a timer was late, is not lost to those behind it; what could have for longer than so
+// many microseconds is, as the clock was set, or the process did not run.
+const LATE = 100_000
 // A longer wait goes in parts: no timer takes any length.
 const LONGEST_WAIT = 60_000
 
@@ -28,6 +31,9 @@ export class Throttle implements Composed {
   #rates: ResolvedRates | undefined
   #ios: Bucket | null = null
   #bytes: Bucket | null = null
+  #lifted = false
+  /** When the first in the ring may go, µs. */
+  #due: number
   #timer: Timer | undefined
   #pumping = false
   readonly #onTimer = (): void => {
@@ -39,6 +45,8 @@ export class Throttle implements Composed {
     this.#device = device
     this.#clock = clock
     this.#begin = begin
+    // Started as a double so that V8 keeps one representation.
+    this.#due = 0.5
   }
 
   get limits(): DeviceLimits {
@@ -49,6 +57,11 @@ export class Throttle implements Composed {
     return this.#rates
   }
 
+  /** Whether it holds something back. */
+  get isOn(): boolean {
+    return this.#rates !== undefined && !this.#lifted
+  }
+
   /** How many wait. */
   get waiting(): number {
     return this.#ring.length
@@ -57,11 +70,18 @@ export class Throttle implements Composed {
   /** Exchanges the rates; what waits goes on by the new ones, and at once where there are none. */
   set(rates: Rates | undefined): void {
     const resolved = resolveRates(rates)
+    this.#pump()
     this.#rates = resolved
     const { iops, bytesPerSecond, burst = 0 } = resolved ?? {}
     this.#ios = this.#changed(this.#ios, iops, burst)
     this.#bytes = this.#changed(this.#bytes, bytesPerSecond, burst)
-    this.#pump()
+    this.#anew()
+  }
+
+  /** Lets everything through for a while, or no longer. */
+  lift(lifted: boolean): void {
+    this.#lifted = lifted
+    this.#anew()
   }
 
   #changed(bucket: Bucket | null, rate: number | undefined, burst: number): Bucket | null {
@@ -74,15 +94,19 @@ export class Throttle implements Composed {
   }
 
   submit(io: Io): void {
-    if (this.#ring.length === 0 && this.#takes(io)) this.#device.submit(io)
-    else this.#wait(io)
+    if (this.#ring.length > 0) return this.#ring.push(io)
+    const now = this.#clock.now()
+    const due = this.#dueOf(io, now)
+    if (due > now) return this.#wait(io, due)
+    this.#take(io, now)
+    this.#device.submit(io)
   }
 
   /** Begins one that goes in pieces when those before it have gone. */
   submitWhole(io: Io): void {
     if (this.#ring.length === 0) return this.#begin(io)
     this.#wholes.add(io)
-    this.#wait(io)
+    this.#ring.push(io)
   }
 
   beginWhole(io: Io): void {
@@ -98,64 +122,62 @@ export class Throttle implements Composed {
     if (this.#ring.length === 0) return
     const gone = this.#ring.take((io) => io.source === source)
     for (const io of gone) this.#wholes.delete(io)
-    this.#pump()
+    this.#anew()
     for (const io of gone) io.done(io, Errno.ECANCELED)
   }
 
-  /** Takes the tokens for `io`, where there are enough. */
-  #takes(io: Io): boolean {
-    const ios = this.#ios
-    const bytes = this.#bytes
-    const now = this.#clock.now()
-    const moved = io.op <= IoOp.Write ? io.length : 0
-    const enoughIos = ios === null || ios.has(1, now)
-    const enoughBytes = bytes === null || moved === 0 || bytes.has(moved, now)
-    if (enoughIos && enoughBytes) {
-      ios?.take(1)
-      if (moved > 0) bytes?.take(moved)
-      return true
-    }
-    if (ios !== null) ios.short = !enoughIos
-    if (bytes !== null) bytes.short = !enoughBytes
-    return false
+  /** When there are tokens for it, `from` at the earliest. */
+  #dueOf(io: Io, from: number): number {
+    if (this.#lifted || (this.#wholes.size > 0 && this.#wholes.has(io))) return from
+    const due = this.#ios === null ? from : this.#ios.due(1, from)
+    return this.#bytes === null || io.op > IoOp.Write ? due : this.#bytes.due(io.length, due)
   }
 
-  #wait(io: Io): void {
+  #take(io: Io, now: number): void {
+    if (this.#lifted) return
+    this.#ios?.take(1, now)
+    if (io.op <= IoOp.Write) this.#bytes?.take(io.length, now)
+  }
+
+  #wait(io: Io, due: number): void {
     this.#ring.push(io)
-    if (!this.#pumping && this.#timer === undefined) this.#pump()
+    this.#due = due
+    if (!this.#pumping) this.#arm()
   }
 
-  /** Sends what there are tokens for. */
+  /** Who may go when is another matter than before. */
+  #anew(): void {
+    const { head } = this.#ring
+    if (head !== null) this.#due = this.#dueOf(head, this.#clock.now())
+    this.#pump()
+  }
+
+  /** Sends what there are tokens for, each as if at the time at which it may go. */
   #pump(): void {
     // From inside: a piece, or what a policy sets off.
     if (this.#pumping) return
     this.#pumping = true
-    for (let io = this.#ring.head; io !== null; io = this.#ring.head) {
-      if (this.#wholes.size > 0 && this.#wholes.delete(io)) {
-        this.#ring.shift()
-        this.#begin(io)
-      } else if (this.#takes(io)) {
-        this.#ring.shift()
-        this.#device.submit(io)
-      } else break
+    const now = this.#clock.now()
+    if (this.#due < now - LATE) this.#due = now - LATE
+    for (let io = this.#ring.head; io !== null && this.#due <= now; io = this.#ring.head) {
+      const at = this.#due
+      this.#ring.shift()
+      const isWhole = this.#wholes.size > 0 && this.#wholes.delete(io)
+      if (!isWhole) this.#take(io, at)
+      const next = this.#ring.head
+      if (next !== null) this.#due = this.#dueOf(next, at)
+      if (isWhole) this.#begin(io)
+      else this.#device.submit(io)
     }
     this.#pumping = false
+    this.#arm()
+  }
+
+  #arm(): void {
     this.#timer?.cancel()
     this.#timer = undefined
-    const { head } = this.#ring
-    if (head !== null) this.#timer = this.#clock.after(this.#untilNext(head), this.#onTimer)
-    else this.#allGone()
-  }
-
-  #allGone(): void {
-    if (this.#ios !== null) this.#ios.short = false
-    if (this.#bytes !== null) this.#bytes.short = false
-  }
-
-  #untilNext(io: Io): number {
-    const now = this.#clock.now()
-    const ios = this.#ios?.due(1) ?? now
-    const bytes = io.op <= IoOp.Write && this.#bytes !== null ? this.#bytes.due(io.length) : now
-    return Math.min(LONGEST_WAIT, Math.max(1, Math.ceil((Math.max(ios, bytes) - now) / 1000)))
+    if (this.#ring.length === 0) return
+    const wait = Math.ceil((this.#due - this.#clock.now()) / 1000)
+    this.#timer = this.#clock.after(Math.min(LONGEST_WAIT, Math.max(1, wait)), this.#onTimer)
   }
 }

@@ -16,6 +16,10 @@ export interface RideOutProfile {
   readonly reconnectDelay: number
   /** See {@link MultipathOptions.reconnectDelayMax}. */
   readonly reconnectDelayMax: number
+  /** See {@link MultipathOptions.keepAlive}. */
+  readonly keepAlive: number
+  /** See {@link MultipathOptions.keepAliveTimeout}. */
+  readonly keepAliveTimeout: number
 }
 
 /** Name of a profile. */
@@ -35,6 +39,8 @@ export const rideOutProfiles: Readonly<Record<RideOut, RideOutProfile>> = {
     connectTimeout: 2000,
     reconnectDelay: 100,
     reconnectDelayMax: 1000,
+    keepAlive: 1000,
+    keepAliveTimeout: 1500,
   },
   'array-reboot': {
     noPathTimeout: 900_000,
@@ -45,5 +51,7 @@ export const rideOutProfiles: Readonly<Record<RideOut, RideOutProfile>> = {
     connectTimeout: 5000,
     reconnectDelay: 100,
     reconnectDelayMax: 2000,
+    keepAlive: 5000,
+    keepAliveTimeout: 5000,
   },
 }

@@ -18,23 +18,37 @@ interface Compared {
   looks: number
 }
 
+interface Slots {
+  readonly all: readonly PathSlot[]
+}
+
+interface Busy {
+  /** Whether something is in flight, or was a while ago. */
+  readonly busy: boolean
+}
+
 /** Compares each path with its equals, now and then: those of one access state that are up and serve. */
 export class Comparison {
   readonly #clock: Clock
   readonly #options: Required<SlowOptions>
-  readonly #slots: () => readonly PathSlot[]
+  readonly #slots: Slots
+  readonly #engine: Busy
   readonly #compared = new WeakMap<PathSlot, Compared>()
   #timer: Timer | undefined
 
-  constructor(clock: Clock, options: Required<SlowOptions>, slots: () => readonly PathSlot[]) {
+  constructor(clock: Clock, options: Required<SlowOptions>, slots: Slots, engine: Busy) {
     this.#clock = clock
     this.#options = options
     this.#slots = slots
+    this.#engine = engine
   }
 
   /** Looks again by itself as long as there is something to compare. */
   start(): void {
-    if (this.#timer !== undefined || this.#candidates().length < 2) return
+    if (this.#timer !== undefined) return
+    const candidates = this.#candidates()
+    const wanted = this.#engine.busy || candidates.some(({ health }) => health === 'demoted')
+    if (!wanted || candidates.length < 2) return
     this.#timer = this.#clock.after(this.#options.time / LOOKS, () => {
       this.#timer = undefined
       this.#look()
@@ -48,7 +62,7 @@ export class Comparison {
   }
 
   #candidates(): readonly PathSlot[] {
-    return this.#slots().filter((slot) => slot.takesIo && slot.health !== 'probation')
+    return this.#slots.all.filter((slot) => slot.takesIo && slot.health !== 'probation')
   }
 
   #look(): void {

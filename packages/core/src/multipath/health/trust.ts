@@ -4,6 +4,8 @@ import type { PathEntry } from '../path-entry.ts'
 // A path that has hung must serve for so many ioTimeouts to be as good as new.
 const CURED = 4
 const MOST_TIMEOUTS = 10
+// So many in a row need more than to be left alone.
+const MANY_HANGS = 3
 
 /** How a path that was up has come to its end. */
 export interface Ended {
@@ -77,7 +79,7 @@ export class Trust {
     this.#failures.push(at)
     if (this.#failures.length > failures) this.#failures.shift()
     const often = this.#failures.length === failures && at - (this.#failures[0] as number) <= window * 1000
-    if (!often && this.#hangs < 2) return
+    if (!often && this.#hangs < MANY_HANGS) return
     this.#row = at - this.#freed < this.term * 1000 ? this.#row + 1 : 0
     this.#failures = []
     this.cause = often
