@@ -30,6 +30,10 @@ export interface PathListing {
   readonly address: string
   /** Null until the path was up once. */
   readonly access: string | null
+  /** The storage would rather have its port used; left out where it does not say so. */
+  readonly preferred?: true
+  /** Its priority in the config; left out where it is 0. */
+  readonly priority?: number
   /** `connecting`, `up`, `fencing`, `waiting` or `disabled`. */
   readonly state: string
   /** `probation` or `demoted`: up, and used last, for `reason`; left out where it is well. */
@@ -122,6 +126,8 @@ export function listPairs(
         target: path.target,
         address: path.address,
         access: path.access ?? null,
+        ...(path.preferred && { preferred: path.preferred }),
+        ...(path.priority !== undefined && { priority: path.priority }),
         state: path.state,
         ...(path.health !== undefined && { health: path.health }),
         inflight: path.inflight,
