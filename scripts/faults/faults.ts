@@ -16,7 +16,7 @@ export const faults: readonly Fault[] = [
     cure: 'Change the cable, then the transceiver, then the port. The path is let back in by itself when it has stayed up; `blockbraid path restore` does it at once.',
     async run({ array, up, load, show }) {
       const { wire } = await array('array', 21, two)
-      await up([`{ use: iscsi, name: array, portals: ${portals(21, 22)}, dataDigest: CRC32C, headerDigest: CRC32C }`])
+      await up([`{ use: iscsi, portals: ${portals(21, 22)}, dataDigest: true, headerDigest: true }`])
       load('vol-0')
       wire.faults.wire({ pdu: 'dataIn', portal: 1, corrupt: 60, rate: 0.02 })
       await sleep(12_000)
@@ -28,17 +28,19 @@ export const faults: readonly Fault[] = [
   {
     name: 'port',
     title: 'A flapping switch port',
-    about: 'The link of one portal goes away for two seconds and comes back, again and again.',
+    about: 'The link of one portal goes away for a moment and comes back, again and again.',
     cure: 'See the counters of that switch port. While it flaps it gets no I/O; `blockbraid path fail PAIR PATH` takes it out for good until it is mended.',
     async run({ array, up, load, show }) {
       const { wire } = await array('array', 21, two)
-      await up([`{ use: iscsi, name: array, portals: ${portals(21, 22)} }`])
+      await up([`{ use: iscsi, portals: ${portals(21, 22)} }`])
       load('vol-0')
-      for (let time = 0; time < 6; time++) {
-        await sleep(2500)
-        await wire.portals[1]!.down()
+      const link = wire.portals[1]!
+      for (let time = 0; time < 5; time++) {
+        await sleep(6000)
+        link.reset()
+        link.blackhole(true)
         await sleep(1500)
-        await wire.portals[1]!.up()
+        link.blackhole(false)
       }
       await sleep(3000)
       await show('ls')
@@ -53,7 +55,7 @@ export const faults: readonly Fault[] = [
     cure: 'Ask the array what that controller does: a rebuild, a cache battery, a full queue. What `ls` says of the path goes away by itself when it is fast again.',
     async run({ array, up, load, show }) {
       const { storage } = await array('array', 21, two)
-      await up([`{ use: iscsi, name: array, portals: ${portals(21, 22)} }`])
+      await up([`{ use: iscsi, portals: ${portals(21, 22)} }`])
       load('vol-0')
       await sleep(3000)
       storage.slow(1, 150_000)
@@ -70,7 +72,7 @@ export const faults: readonly Fault[] = [
     cure: 'Nothing, where it comes back within `noPathTimeout` (30 s). For arrays that take longer: `rideOut: array-reboot`.',
     async run({ array, up, load, show }) {
       const { wire } = await array('array', 21, two)
-      await up([`{ use: iscsi, name: array, portals: ${portals(21, 22)} }`])
+      await up([`{ use: iscsi, portals: ${portals(21, 22)} }`])
       load('vol-0')
       await sleep(2000)
       await Promise.all(wire.portals.map((portal) => portal.down()))
@@ -93,7 +95,7 @@ export const faults: readonly Fault[] = [
     async run({ array, up, load, show }) {
       const { wire } = await array('array', 21, two)
       await wire.portals[1]!.down()
-      await up([`{ use: iscsi, name: array, portals: ${portals(21, 22)} }`])
+      await up([`{ use: iscsi, portals: ${portals(21, 22)} }`])
       load('vol-0')
       await sleep(8000)
       await show('ls')
@@ -110,10 +112,7 @@ export const faults: readonly Fault[] = [
     async run({ array, up, show }) {
       await array('first', 21, { ...two, ports: 1 })
       await array('second', 31, { ...two, ports: 1, volumes: [{ ...two.volumes[0]!, size: '128MiB' }] })
-      await up([
-        `{ use: iscsi, name: first, portals: ${portals(21)} }`,
-        `{ use: iscsi, name: second, portals: ${portals(31)} }`,
-      ])
+      await up([`{ use: iscsi, portals: ${portals(21)} }`, `{ use: iscsi, portals: ${portals(31)} }`])
       await sleep(3000)
       await show('ls')
       await show('why', 'vol-0')
@@ -128,7 +127,7 @@ export const faults: readonly Fault[] = [
     cure: 'Give the pool space, or discard what is not used (`fstrim`).',
     async run({ array, up, load, show }) {
       const { wire } = await array('array', 21, two)
-      await up([`{ use: iscsi, name: array, portals: ${portals(21, 22)} }`])
+      await up([`{ use: iscsi, portals: ${portals(21, 22)} }`])
       load('vol-0')
       await sleep(1000)
       wire.faults.command({ lun: 0, opcode: WRITE_10, status: 2, sense: 0x072707 })
@@ -146,9 +145,7 @@ export const faults: readonly Fault[] = [
     cure: `Write the new secret into the config, and have the agent read it: \`blockbraid up --take-over\`. What was offered, \`blockbraid discover iscsi://PORTAL/${IQN}:array\` says.`,
     async run({ array, up, load, show }) {
       const { wire } = await array('array', 21, two, { chap: { user: 'host1', secret: 'a secret of sixteen' } })
-      await up([
-        `{ use: iscsi, name: array, portals: ${portals(21, 22)}, chap: { user: host1, secret: a secret of sixteen } }`,
-      ])
+      await up([`{ use: iscsi, portals: ${portals(21, 22)}, chap: { user: host1, secret: a secret of sixteen } }`])
       load('vol-0')
       await sleep(1500)
       wire.faults.login({ portal: 1, action: 'refuse', status: 0x0201 })

@@ -72,13 +72,13 @@ initiator: ${INITIATOR}
 targets:
 ${targets.map((line) => `  - ${line}`).join('\n')}
 devices:
-  - { volume: "*", name: "vol-{n}", transport: { use: nbd, socket: ${folder}/nbd.sock }${devices} }
+  - { volume: "*", name: "vol-{n}", policy: round-robin, transport: { use: nbd, socket: ${folder}/nbd.sock }${devices} }
 `
       await writeFile(join(folder, 'config.yaml'), config)
       const agent = spawn(process.execPath, [command, 'up', join(folder, 'config.yaml')], { cwd: folder })
       ends.push(async () => {
         agent.kill('SIGKILL')
-        await once(agent, 'exit').catch(() => {})
+        if (agent.exitCode === null) await once(agent, 'exit')
       })
       let log = ''
       agent.stderr.on('data', (text) => {

@@ -101,7 +101,7 @@ export class Journal implements FlowJournal {
   #settle(slot: PathSlot, known: Known): void {
     const { episode } = known
     // It is up, and not well.
-    if (slot.vitals.state !== '') return
+    if (slot.vitals.state !== '' && !slot.ended) return
     known.episode = undefined
     if (episode === undefined) return
     episode.open.delete(slot)
@@ -120,7 +120,10 @@ export class Journal implements FlowJournal {
     const episode: SlotEpisode = new Episode(now)
     episode.ended = now
     this.#episodes.push(episode)
-    if (this.#episodes.length > KEPT) this.#episodes.shift()
+    if (this.#episodes.length <= KEPT) return episode
+    // What is not over yet is kept longest.
+    const over = this.#episodes.findIndex(({ ended }) => ended !== undefined)
+    this.#episodes.splice(over, 1)
     return episode
   }
 
