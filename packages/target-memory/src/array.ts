@@ -1,5 +1,6 @@
 import type { Access, Emitter, Host, TargetEvents, VolumeId } from '@blockbraid/core'
 import { BlockError, createEmitter, delay, IoOp, systemHost } from '@blockbraid/core'
+import { AccessStates } from './access-states.ts'
 import { checksumOf } from './checksum.ts'
 import type { CrashImage } from './crash-image.ts'
 import { copyOf, crashImage, loseCache } from './crash-image.ts'
@@ -56,8 +57,10 @@ export class SimulatedArray implements MemoryArray, PathHost {
   readonly random: () => number
   readonly journal: Journal | null
   readonly maxTransfer: number
+  readonly transitionTime: number | undefined
   readonly host: Host
   readonly #topology: Topology
+  readonly #access: AccessStates
   readonly #mark: string
   /** Paths that may have something in the array, by their connection. */
   readonly #paths = new Map<number, MemoryPath>()
@@ -78,6 +81,8 @@ export class SimulatedArray implements MemoryArray, PathHost {
     const ports = options.ports.map((port, number) => new Port(number, port, host.clock, host.random, this.journal))
     this.#topology = new Topology(options.name, options.controllers, ports)
     for (const volume of options.volumes) this.#topology.add(volume)
+    this.transitionTime = options.transitionTime
+    this.#access = new AccessStates(this.#topology, host.clock, options.transitionDelay)
     this.#mark = arrayMark(options.name)
   }
 
@@ -171,23 +176,29 @@ export class SimulatedArray implements MemoryArray, PathHost {
 
   setAccess(volume: VolumeRef | 'all', where: Where, access: Access): void {
     if (!ACCESSES.includes(access)) throw wrong('access', access, ACCESSES.join(', '))
-    const only = volume === 'all' ? undefined : this.#topology.volume(volume)
-    const mappings = this.#topology.mappings(this.#topology.portsAt(where))
-    this.#setAccess(
-      mappings.filter((mapping) => only === undefined || mapping.volume === only),
-      () => access,
-    )
+    this.#access.set(this.#mappingsAt(volume, where), () => access)
   }
 
-  /** Explicit ALUA: the path's controller becomes optimized; those that were so become what it was. */
+  prefer(volume: VolumeRef | 'all', where: Where, on: boolean): void {
+    if (typeof on !== 'boolean') throw wrong('on', on, 'true or false')
+    this.#access.prefer(this.#mappingsAt(volume, where), on)
+  }
+
+  take(volume: VolumeRef, controller: number): void {
+    const [mapping] = this.#mappingsAt(volume, { controller })
+    if (mapping === undefined) throw wrong('controller', controller, 'one that has the volume at a port')
+    this.#access.activate(mapping)
+  }
+
+  /** What is mapped there, of one volume or of all. */
+  #mappingsAt(volume: VolumeRef | 'all', where: Where): Mapping[] {
+    const only = volume === 'all' ? undefined : this.#topology.volume(volume)
+    const mappings = this.#topology.mappings(this.#topology.portsAt(where))
+    return mappings.filter((mapping) => only === undefined || mapping.volume === only)
+  }
+
   activate(mapping: Mapping): void {
-    const before = mapping.access
-    const least = before === 'standby' ? 'standby' : 'non-optimized'
-    if (before === 'optimized') return
-    this.#setAccess(this.#topology.mappingsOf(mapping.volume), (other) => {
-      if (other.port.controller === mapping.port.controller) return 'optimized'
-      return other.access === 'optimized' ? least : other.access
-    })
+    this.#access.activate(mapping)
   }
 
   portDown(port: number): void {
@@ -406,18 +417,6 @@ export class SimulatedArray implements MemoryArray, PathHost {
       path.fail(failure, false)
       mapping.port.abort(path)
     }
-  }
-
-  #setAccess(mappings: readonly Mapping[], accessOf: (mapping: Mapping) => Access): void {
-    const changed = mappings.filter((mapping) => {
-      const access = accessOf(mapping)
-      if (mapping.access === access) return false
-      mapping.access = access
-      return true
-    })
-    const paths = changed.flatMap((mapping) => [...mapping.paths])
-    for (const path of paths) path.refresh()
-    tellAll(paths, (path) => path.accessChanged())
   }
 
   #refresh(): void {

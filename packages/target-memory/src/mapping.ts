@@ -8,6 +8,7 @@ export interface Connected extends Sender {
   readonly mapping: Mapping
   /** Looks again at everything that decides whether commands may be executed at once. */
   refresh(): void
+  /** Its access state, or whether it is preferred, may be other than it was. */
   accessChanged(): void
   limitsChanged(): void
   /** The cache was lost: the path tells so with its next command, or before. */
@@ -28,6 +29,8 @@ export class Mapping {
   /** By host, how many lost caches of the volume it has heard of here (SAM-5 §5.14: each nexus is told). */
   readonly #heard = new Map<string, number>()
   access: Access = 'optimized'
+  /** Whether the array would rather have the port used. */
+  preferred = false
   /** Whether the port refuses changes, whatever the volume does. */
   isProtected = false
 

@@ -78,6 +78,10 @@ export interface MemoryArrayOptions {
   maxTransfer?: Size
   /** How long the array takes to end what a closed path left in it, µs. @defaultValue 0 */
   fenceDelay?: number
+  /** How long a change of access takes that a host asks for, µs: its paths are in transition meanwhile. @defaultValue 0 */
+  transitionDelay?: number
+  /** How long paths say that a transition may take, ms. @defaultValue they do not say it */
+  transitionTime?: number
   /** Keep {@link MemoryArray.log}, with copies of all data. @defaultValue false */
   log?: boolean
 }
@@ -116,6 +120,8 @@ export interface ResolvedArray {
   readonly ports: readonly ResolvedPort[]
   readonly maxTransfer: number
   readonly fenceDelay: number
+  readonly transitionDelay: number
+  readonly transitionTime: number | undefined
   readonly log: boolean
 }
 
@@ -128,6 +134,8 @@ const ARRAY_FIELDS = [
   'queueDepth',
   'maxTransfer',
   'fenceDelay',
+  'transitionDelay',
+  'transitionTime',
   'log',
 ] as const
 const FEATURES = ['writeCache', 'readOnly', 'fua', 'trim', 'writeZeroes'] as const
@@ -153,6 +161,11 @@ export function resolveArray(options: MemoryArrayOptions): ResolvedArray {
     ports: resolvePorts(given, controllers),
     maxTransfer,
     fenceDelay: duration('fenceDelay', given['fenceDelay'] ?? 0),
+    transitionDelay: duration('transitionDelay', given['transitionDelay'] ?? 0),
+    transitionTime:
+      given['transitionTime'] === undefined
+        ? undefined
+        : integer('transitionTime', given['transitionTime'], 1, 255_000),
     log: boolean('log', given['log'] ?? false),
   }
   for (const [number, volume] of resolved.volumes.entries()) {

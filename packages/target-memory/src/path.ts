@@ -43,6 +43,7 @@ export interface PathHost {
   readonly random: () => number
   readonly journal: Journal | null
   readonly maxTransfer: number
+  readonly transitionTime: number | undefined
   faultsOf(mapping: Mapping): readonly Fault[]
   activate(mapping: Mapping): void
   /** Settles when the array would have ended what a path has left in it. */
@@ -86,6 +87,7 @@ export class MemoryPath implements Path, Connected {
   readonly #cut = new Ring<Io>()
   #limits: DeviceLimits
   #access: Access
+  #preferred: boolean
   /** What it tells before the next command is executed. */
   #news: string | undefined
   readonly #troubles: FaultTroubles
@@ -109,6 +111,7 @@ export class MemoryPath implements Path, Connected {
     this.wasReset = mapping.hear(initiator)
     this.#moments = host.journal === null ? null : new Ring()
     this.#access = mapping.access
+    this.#preferred = mapping.preferred
     this.#limits = mapping.limits(host.maxTransfer)
     this.#troubles = new FaultTroubles(
       host.host.clock,
@@ -132,6 +135,14 @@ export class MemoryPath implements Path, Connected {
 
   get access(): Access {
     return this.mapping.access
+  }
+
+  get preferred(): boolean {
+    return this.mapping.preferred
+  }
+
+  get transitionTime(): number | undefined {
+    return this.#host.transitionTime
   }
 
   get limits(): DeviceLimits {
@@ -255,8 +266,10 @@ export class MemoryPath implements Path, Connected {
   }
 
   accessChanged(): void {
-    if (!this.#open || this.#access === this.mapping.access) return
-    this.#access = this.mapping.access
+    const { access, preferred } = this.mapping
+    if (!this.#open || (this.#access === access && this.#preferred === preferred)) return
+    this.#access = access
+    this.#preferred = preferred
     this.#emitter.emit('access', this.#access)
   }
 

@@ -85,6 +85,17 @@ const verbs: readonly Verb[] = [
     array.reuseLun(Number(port), Number(lun), volumeRef(volume!)),
   ),
   verb(
+    `volume ${V} prefer (?:(port|controller) ${N}|all) (on|off)`,
+    'volume V|all prefer port N|controller N|all on|off',
+    (array, [volume, kind, number, state]) => {
+      const where = (kind === undefined ? 'all' : { [kind]: Number(number) }) as Where
+      array.prefer(volume === 'all' ? 'all' : volumeRef(volume!), where, state === 'on')
+    },
+  ),
+  verb(`volume ${V} take controller ${N}`, 'volume V take controller N', (array, [volume, controller]) =>
+    array.take(volumeRef(volume!), Number(controller)),
+  ),
+  verb(
     `volume ${V} access (?:(port|controller) ${N}|all) (\\S+)`,
     'volume V|all access port N|controller N|all STATE',
     (array, [volume, kind, number, access]) => {

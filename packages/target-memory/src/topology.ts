@@ -98,7 +98,12 @@ export class Topology {
     return this.ports.map((port) => {
       const { number, controller, up, hung, slow, commands } = port
       const all = this.mappings([port])
-      const luns = all.map(({ lun, volume, access }) => ({ lun, volume: volume.id, access }))
+      const luns = all.map(({ lun, volume, access, preferred }) => ({
+        lun,
+        volume: volume.id,
+        access,
+        ...(preferred && { preferred }),
+      }))
       const paths = all.reduce((sum, mapping) => sum + mapping.paths.size, 0)
       return { number, controller, up, hung, slow, commands, paths, luns }
     })

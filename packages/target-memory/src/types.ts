@@ -38,6 +38,8 @@ export interface LunStatus {
   readonly volume: VolumeId
   /** Access state of its paths. */
   readonly access: Access
+  /** The array would rather have the port used; left out where it would not. */
+  readonly preferred?: true
 }
 
 /** A port at one moment. */
@@ -134,6 +136,10 @@ export interface MemoryArray {
   reuseLun(port: number, lun: number, volume: VolumeRef): void
   /** Sets the access state of a volume, or of `'all'`. */
   setAccess(volume: VolumeRef | 'all', where: Where, access: Access): void
+  /** Sets whether the array would rather have these ports used for a volume, or for `'all'`. */
+  prefer(volume: VolumeRef | 'all', where: Where, on: boolean): void
+  /** Another host activates a controller: as `path.activate()` through one of its ports. */
+  take(volume: VolumeRef, controller: number): void
 
   /** Cuts a port's link: its paths go down; what was sent is still executed, in its time. */
   portDown(port: number): void

@@ -35,6 +35,7 @@ function paths(title: string, options: MemoryOptions): void {
           access: true,
           grow: true,
           mediumErrors: true,
+          preferred: true,
           ping: true,
           dark: true,
           crash: logged,
@@ -46,6 +47,7 @@ function paths(title: string, options: MemoryOptions): void {
           release: (path) => arrayOf(path).release(portOf(path)),
           second: (path) => connect(memory({ array: arrayOf(path) }, host), portOf(path) === 1 ? 0 : 1),
           setAccess: (path, access) => arrayOf(path).setAccess(path.volume, { port: portOf(path) }, access),
+          setPreferred: (path, on) => arrayOf(path).prefer(path.volume, { port: portOf(path) }, on),
           grow: (path, size) => arrayOf(path).grow(path.volume, size),
           breakMedium: (path, offset, length) =>
             void arrayOf(path).fail({ volume: path.volume, ops: [IoOp.Read], offset, length, status: Errno.ENODATA }),

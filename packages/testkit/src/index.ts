@@ -25,6 +25,10 @@ export type { Mutant, MutantReport } from './harness/mutant.ts'
 export { runMutants } from './harness/mutant.ts'
 export type { SuiteClock, SuiteRunner, SuiteTiming } from './harness/runner.ts'
 export type { TransportClient } from './harness/transport-client.ts'
+export type { ClosedLoopOptions, ClosedLoopReport } from './load/closed-loop.ts'
+export { closedLoop } from './load/closed-loop.ts'
+export type { PolicyLoad } from './load/policy-load.ts'
+export { policyLoad } from './load/policy-load.ts'
 export type { MinimalArray } from './minimal/array.ts'
 export { createMinimalArray } from './minimal/array.ts'
 export { createMinimalDevice } from './minimal/device.ts'
@@ -60,10 +64,28 @@ export type { TargetCapabilities, TargetContents, TargetSuiteOptions } from './s
 export { targetSuite } from './suites/target.ts'
 export { transportSuite } from './suites/transport.ts'
 export type { TransportCapabilities, TransportSuiteOptions } from './suites/transport-scope.ts'
+export type { VirtualClock } from './time/driven-clock.ts'
 export type { KillableHost } from './time/killable-host.ts'
 export { killableHost } from './time/killable-host.ts'
 export { createRandom, randomInt } from './time/random.ts'
 export type { Schedule, SimulateOptions } from './time/simulate.ts'
 export { simulate } from './time/simulate.ts'
-export type { VirtualClock, VirtualHost } from './time/virtual-clock.ts'
+export type { VirtualHost } from './time/virtual-clock.ts'
 export { createVirtualClock, virtualHost } from './time/virtual-clock.ts'
+export { readTrace } from './trace/read-trace.ts'
+export type {
+  TraceCandidate,
+  TraceDone,
+  TracedIo,
+  TraceEnd,
+  TraceEvent,
+  TraceFailed,
+  TraceHedge,
+  TraceLost,
+  TracePath,
+  TracePick,
+  TraceRecord,
+  TraceStart,
+  TraceState,
+  TraceWait,
+} from './trace/records.ts'

@@ -4,12 +4,14 @@ import type { RescanResult } from '../running/rescan.ts'
 import type { ReleasedGuards } from '../snapshot/guards.ts'
 import type { Listing } from '../snapshot/listing.ts'
 import type { Stats } from '../snapshot/stats.ts'
+import type { WhyListing } from '../snapshot/why.ts'
 import type { LimitResult } from './limit.ts'
 import type { NvmeResult } from './nvme.ts'
 import type { PolicyResult } from './policy.ts'
 import type { Operation } from './protocol.ts'
 import type { ProveResult } from './prove.ts'
 import type { ScsiResult } from './scsi.ts'
+import type { TraceBegun } from './trace.ts'
 
 /** That an agent lives. */
 export interface Hello {
@@ -37,6 +39,10 @@ export interface Answers {
   readonly ls: Listing
   /** Counters and latencies. */
   readonly stats: Stats
+  /** What is wrong with a pair, and its last failovers. */
+  readonly why: WhyListing
+  /** The bytes that follow. */
+  readonly trace: TraceBegun
   /** What has changed. */
   readonly rescan: RescanResult
   /** What the policy does wrong. */

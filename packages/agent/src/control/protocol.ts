@@ -18,6 +18,13 @@ export const operations = {
   ls: [],
   /** Answers with Stats. */
   stats: [],
+  /** Answers with a WhyListing. */
+  why: ['pair'],
+  /**
+   * Answers with a TraceBegun; behind that line come the bytes of a trace, until the client says anything or closes, or the
+   * pair is closed.
+   */
+  trace: ['pair'],
   /** Answers with a RescanResult. */
   rescan: [],
   /**

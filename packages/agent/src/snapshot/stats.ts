@@ -43,6 +43,8 @@ export interface PairStats extends Oddities {
   readonly state: string
   /** I/Os that wait for a usable path. */
   readonly parked: number
+  /** I/Os that were ended with EIO at once so far, since too much waited; left out where none was. */
+  readonly refused?: number
   /** I/Os that wait for room on a usable path. */
   readonly queued: number
   /** How many ranges wait for a proof; left out where none does. */
@@ -65,6 +67,7 @@ export function countPairs(pairs: readonly BlockDevicePair[], hide: (text: strin
       policy: pair.policy,
       state: pair.state,
       parked: pair.parked,
+      ...(pair.refused > 0 && { refused: pair.refused }),
       queued: pair.queued,
       ...listOddities(pair, hide),
       ...(pair.guards.length === 0 ? {} : { guards: pair.guards.length }),

@@ -130,6 +130,14 @@ class Pair implements BlockDevicePair {
     return this.#device.parked
   }
 
+  get parkedBytes(): number {
+    return this.#device.parkedBytes
+  }
+
+  get refused(): number {
+    return this.#device.refused
+  }
+
   get queued(): number {
     return this.#device.queued
   }

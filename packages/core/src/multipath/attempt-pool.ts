@@ -1,6 +1,6 @@
 import type { IoDone } from '../io.ts'
 import { NO_BUFFERS } from '../io.ts'
-import { Attempt } from './attempt.ts'
+import { Apart, Attempt } from './attempt.ts'
 
 function forget(attempt: Attempt): void {
   attempt.unproven = null
@@ -10,7 +10,7 @@ function forget(attempt: Attempt): void {
   attempt.source = null
   attempt.troubled = false
   attempt.doomed = false
-  attempt.unsure = false
+  attempt.apart = Apart.No
   attempt.deadline = 0
 }
 
@@ -41,7 +41,7 @@ export class AttemptPool {
     attempt.slot = null
     attempt.io.buffers = NO_BUFFERS
     // None of the rest was touched on the way of an I/O that met no trouble.
-    if (attempt.noted || attempt.deadline !== 0 || attempt.doomed || attempt.unsure) forget(attempt)
+    if (attempt.noted || attempt.deadline !== 0 || attempt.doomed || attempt.apart !== Apart.No) forget(attempt)
     attempt.next = this.#idle
     this.#idle = attempt
   }

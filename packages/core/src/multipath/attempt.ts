@@ -4,6 +4,19 @@ import { Change } from './change.ts'
 import type { Guard } from './guard.ts'
 import type { PathSlot } from './path-slot.ts'
 
+/** How the end of a try differs from that of others. */
+export const Apart = {
+  No: 0,
+  /** To be durable at its end, and sent to a path that may have taken that for nothing: what it can do has changed. */
+  Unsure: 1,
+  /** A read that may have a second try: its path has left views of its own. */
+  Watched: 2,
+  /** A read whose second try has won: nobody waits for it any more but its path. */
+  Lost: 3,
+} as const
+/** One of the values of {@link Apart}. */
+export type Apart = (typeof Apart)[keyof typeof Apart]
+
 /**
  * One try of an I/O on one path. Pooled; while it waits for a path, for room or for a fence it stands
  * in an {@link AttemptList}. A late completion finds `parent` null and reaches nobody.
@@ -24,8 +37,10 @@ export class Attempt extends Change {
   covers: number
   /** To be durable at its end, which it is not: the cache that it was in meanwhile is gone. */
   doomed = false
-  /** To be durable at its end, and sent to a path that may have taken that for nothing: what it can do has changed. */
-  unsure = false
+  /** How its end differs from that of others. */
+  apart: Apart = Apart.No
+  /** The other try of its read, which is in flight, too. */
+  twin: Attempt | null = null
   /** Over its range, where whoever submitted it has gone. */
   guard: Guard | null = null
   /** When its I/O arrived at the device, among others; counted modulo 2 ** 32. */
@@ -64,7 +79,7 @@ export class Attempt extends Change {
 export function comeBack(attempt: Attempt): void {
   attempt.slot = null
   attempt.doomed = false
-  attempt.unsure = false
+  attempt.apart = Apart.No
 }
 
 /** Attempts that wait, in the order in which their I/Os arrived at the device. */

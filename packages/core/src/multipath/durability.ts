@@ -5,6 +5,7 @@ import type { IoSource } from '../io-source.ts'
 import type { IoStatus } from '../status.ts'
 import { Errno, OK } from '../status.ts'
 import type { Attempt } from './attempt.ts'
+import { Apart } from './attempt.ts'
 import { Losses } from './losses.ts'
 
 /** What of that which was acknowledged is not durable, and what the storage has lost of it. */
@@ -60,7 +61,9 @@ export class Durability {
   fuaOff(): void {
     for (const attempt of this.#attempts) {
       const { parent, slot, io } = attempt
-      if (parent !== null && slot !== null && (io.flags & IoFlag.Fua) !== 0) attempt.unsure = changesData(io.op)
+      if (parent !== null && slot !== null && (io.flags & IoFlag.Fua) !== 0) {
+        if (changesData(io.op)) attempt.apart = Apart.Unsure
+      }
     }
   }
 

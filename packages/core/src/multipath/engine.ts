@@ -1,16 +1,18 @@
 import type { Clock } from '../clock.ts'
 import type { Io } from '../io.ts'
-import { changesData, IoOp } from '../io.ts'
+import { changesData } from '../io.ts'
 import type { IoSource } from '../io-source.ts'
 import type { ByteRun } from '../ledger.ts'
 import type { GuardStatus } from '../pair.ts'
 import type { PathSelector } from '../policy.ts'
 import type { Attempt } from './attempt.ts'
+import { Apart } from './attempt.ts'
 import type { Durability } from './durability.ts'
+import { isGone } from './failover.ts'
 import type { Guard, Owed } from './guard.ts'
 import type { Aside } from './health/aside.ts'
 import type { FlowOwner } from './io-flow.ts'
-import { IoFlow, isGone } from './io-flow.ts'
+import { IoFlow } from './io-flow.ts'
 import type { FlowJournal } from './journal/flow-journal.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { PathSlot } from './path-slot.ts'
@@ -43,7 +45,7 @@ export class Engine {
     return this.#flow.waiting.length
   }
 
-  /** What those have, and what was ended at once instead. */
+  /** What those have, whose fence they wait for, and what was ended at once instead. */
   get waiting(): Pick<Waiting, 'bytes' | 'refused' | 'heldBy'> {
     return this.#flow.waiting
   }
@@ -111,7 +113,9 @@ export class Engine {
   fenced(slot: PathSlot): void {
     this.#flow.guards.fenced(slot)
     for (const attempt of [...this.#flow.pool.all]) {
-      if (attempt.slot === slot && attempt.parent !== null) this.#replace(attempt, slot)
+      if (attempt.slot !== slot) continue
+      if (attempt.parent !== null) this.#replace(attempt, slot)
+      else if (attempt.apart === Apart.Lost) this.#flow.forsake(attempt, slot)
     }
     const held = this.#flow.waiting.takeHeld(slot)
     this.#journal.freed(slot, held.length)
@@ -122,6 +126,7 @@ export class Engine {
 
   // The path was closed and still owes a `done`: what it sends late must not reach the I/O.
   #replace(late: Attempt, slot: PathSlot): void {
+    if (this.#flow.hedging?.alone(late)) return this.#flow.forsake(late, slot)
     const attempt = this.#flow.pool.take()
     attempt.parent = late.parent
     attempt.arrival = late.arrival
@@ -131,9 +136,7 @@ export class Engine {
     attempt.traced = late.traced
     late.traced = 0
     if (late.noted) this.#flow.guards.hand(late, attempt)
-    const { op, length } = late.io
-    slot.entry.end(op <= IoOp.Write ? length : 0, this.#clock.now())
-    late.parent = null
+    this.#flow.forsake(late, slot)
     this.#flow.waiting.bound(attempt)
     attempt.since = late.deadline === 0 ? late.started : late.since
     this.#journal.moved(slot, false)
@@ -142,7 +145,7 @@ export class Engine {
 
   /** Ends what waits with ESHUTDOWN; what is in flight ends with its path. */
   close(): void {
-    this.#flow.close()
+    this.#flow.closed = true
     for (const list of this.#flow.waiting.lists()) {
       for (let attempt = list.shift(); attempt !== null; attempt = list.shift()) this.#flow.retry(attempt)
     }
@@ -218,10 +221,12 @@ export class Engine {
     // What is under way is new to whoever hears of it from now on.
     for (const attempt of this.#flow.pool.all) attempt.traced = 0
     this.#flow.trace = trace
+    this.#flow.waiting.trace = trace
   }
 
   /** Nothing can be late any more. */
   stopWatch(): void {
     this.#flow.deadlines.stop()
+    this.#flow.hedging?.stop()
   }
 }

@@ -1,43 +1,35 @@
 import type { Clock } from '../clock.ts'
 import type { BlockDevice } from '../device.ts'
 import type { Io } from '../io.ts'
-import { changesData, IoFlag, IoOp } from '../io.ts'
+import { IoFlag, IoOp } from '../io.ts'
 import type { PathSelector } from '../policy.ts'
 import type { IoStatus } from '../status.ts'
-import { Errno, isPathError, NOT_EXECUTED, OK, PATH_ERROR } from '../status.ts'
-import type { Attempt } from './attempt.ts'
-import { comeBack } from './attempt.ts'
+import { Errno, isPathError, OK } from '../status.ts'
+import type { Attempt, AttemptList } from './attempt.ts'
+import { Apart, comeBack } from './attempt.ts'
 import { AttemptPool } from './attempt-pool.ts'
 import { Barriers } from './barriers.ts'
 import { Deadlines } from './deadlines/deadlines.ts'
 import { Durability } from './durability.ts'
+import type { FailoverOwner } from './failover.ts'
+import { Failover, isGone } from './failover.ts'
 import { Guards } from './guards.ts'
-import type { FlowJournal } from './journal/flow-journal.ts'
+import { Hedging } from './hedging/hedging.ts'
 import type { ResolvedOptions } from './options.ts'
+import type { PathEntry } from './path-entry.ts'
 import type { PathSlot } from './path-slot.ts'
 import { Selection } from './selection.ts'
 import { Tier } from './tier.ts'
 import type { FlowTrace } from './trace/flow-trace.ts'
-import { Wait } from './trace/flow-trace.ts'
 import { Waiting } from './waiting.ts'
 
 // All but what is for this device.
 const PATH_FLAGS = ~IoFlag.FailFast
 
-const ELSEWHERE: IoStatus = Errno.EAGAIN | PATH_ERROR | NOT_EXECUTED
-
 /** What the flow asks its device. */
-export interface FlowOwner {
-  /** Hears of I/O that met trouble. */
-  readonly journal: FlowJournal
+export interface FlowOwner extends FailoverOwner {
   /** Said once per policy. */
   policyFault(error: Error): void
-  /** A failed path owes no `done` any more: what it leaves without proof is known. */
-  drained(slot: PathSlot): void
-  /** Whether a change that none of the usable paths takes may be taken later. */
-  awaitsWritable(): boolean
-  /** The storage has refused an I/O for a reservation: whether another path may be let in. */
-  mayLetOthersIn(slot: PathSlot): boolean
   /** Half of the time is over that what waits may do so; `left`: milliseconds until the first of it ends. */
   parking(left: number): void
   /** Something is in flight, after a while in which nothing was. */
@@ -54,25 +46,33 @@ export class IoFlow {
   inflight = 0
   /** Ios that have waited too long, since somebody has set it to 0. */
   expired = 0
+  /** From now on what comes back ends: nothing is tried again. */
+  closed = false
   readonly tier: Tier = new Tier()
   readonly pool: AttemptPool = new AttemptPool((io, status) => this.#finish(io.owner as Attempt, status))
+  /** For room on a usable path. */
+  readonly queued: AttemptList
   readonly guards: Guards = new Guards(this.pool)
   readonly selection: Selection
   readonly durability: Durability
   readonly waiting: Waiting
   readonly deadlines: Deadlines
   readonly barriers: Barriers = new Barriers()
+  /** Null where reads are not hedged. */
+  readonly hedging: Hedging | null
   /** Hears of every I/O; null as long as nobody traces. */
   trace: FlowTrace | null = null
   readonly #clock: Clock
   readonly #owner: FlowOwner
+  readonly #failover: Failover
   #arrivals = 0
-  #closed = false
 
   constructor(clock: Clock, options: ResolvedOptions, selector: PathSelector, owner: FlowOwner) {
     this.#clock = clock
     this.#owner = owner
     this.durability = new Durability(clock, this.pool.all)
+    this.hedging = options.hedgeReads ? new Hedging(clock, this) : null
+    this.#failover = new Failover(clock, this, owner)
     this.deadlines = new Deadlines(clock, options, this.pool.all, {
       expire: (attempt) => this.#expire(attempt),
       halfOver: (left) => owner.parking(left),
@@ -80,6 +80,7 @@ export class IoFlow {
     })
     const { guards, deadlines } = this
     this.waiting = new Waiting(clock, options, { guards, deadlines, refuse: (attempt) => this.#refuse(attempt) })
+    this.queued = this.waiting.queued
     this.selection = new Selection(selector, clock, (error) => owner.policyFault(error))
   }
 
@@ -90,29 +91,14 @@ export class IoFlow {
     this.inflight++
     if (io.op === IoOp.Flush) attempt.covers = this.durability.written
     const guards = this.guards
-    if ((guards.careful || io.source !== guards.only) && guards.holds(attempt, io)) this.#stayBehind(attempt)
-    else this.#enter(attempt)
+    if ((guards.careful || io.source !== guards.only) && guards.holds(attempt, io)) this.waiting.wait(attempt)
+    else this.enter(attempt)
   }
 
   /** Sends one, after those that arrived before it and wait for room. */
-  #enter(attempt: Attempt): void {
-    if (this.waiting.queued.head === null) this.#dispatch(attempt)
-    else this.#queue(attempt)
-  }
-
-  #stayBehind(attempt: Attempt): void {
-    this.trace?.waits(attempt, Wait.Order, null)
-    this.waiting.wait(attempt)
-  }
-
-  #queue(attempt: Attempt): void {
-    this.trace?.waits(attempt, Wait.Room, null)
-    this.waiting.queued.insert(attempt)
-  }
-
-  #park(attempt: Attempt): void {
-    this.trace?.waits(attempt, Wait.Path, null)
-    this.waiting.park(attempt)
+  enter(attempt: Attempt): void {
+    if (this.queued.head === null) this.#dispatch(attempt)
+    else this.waiting.queue(attempt)
   }
 
   /** A change has ended, or a guard was taken down: what need not wait any more goes on. */
@@ -124,21 +110,21 @@ export class IoFlow {
   /** What has waited goes on, in order with what arrived meanwhile. */
   goOn(attempts: readonly Attempt[]): void {
     for (const attempt of attempts) {
-      if (this.#mayGoOn(attempt)) this.waiting.queued.insert(attempt)
+      if (this.#mayGoOn(attempt)) this.queued.insert(attempt)
       else this.waiting.end(attempt)
     }
     this.pump()
   }
 
   #mayGoOn(attempt: Attempt): boolean {
-    if (this.#closed || isGone(attempt)) return false
+    if (this.closed || isGone(attempt)) return false
     return attempt.deadline === 0 || attempt.deadline > this.#clock.now()
   }
 
   #dispatch(attempt: Attempt): void {
-    if (this.tier.slots.length === 0) return this.#park(attempt)
+    if (this.tier.slots.length === 0) return this.waiting.park(attempt)
     // A policy that sets off I/O from inside `select`.
-    if (this.selection.current !== null) return this.#queue(attempt)
+    if (this.selection.current !== null) return this.waiting.queue(attempt)
     const parent = attempt.parent as Io
     const io = attempt.io
     // Before the policy runs: what it may reach is not what is sent.
@@ -151,32 +137,34 @@ export class IoFlow {
     const wanted = this.selection.pick(io)
     if (wanted === undefined) {
       // The policy, or a listener of policyFault, has taken the last path out.
-      this.#park(attempt)
+      this.waiting.park(attempt)
       return this.pump()
     }
     let entry = wanted
     if (entry.inflight >= entry.queueDepth) {
       const other = this.tier.withRoom()
-      if (other === undefined) return this.#queue(attempt)
+      if (other === undefined) return this.waiting.queue(attempt)
       entry = other
     }
-    if (this.trace !== null) this.trace.picked(attempt, wanted, entry, this.tier.entries)
     attempt.slot = this.tier.slots[entry.index] as PathSlot
     attempt.started = this.#clock.now()
     if (this.tier.aside !== null) entry = this.tier.aside.divert(attempt, entry, attempt.started)
+    if (this.trace !== null) this.trace.picked(attempt, wanted, entry, this.tier.entries)
     entry.begin(io.op <= IoOp.Write ? io.length : 0, attempt.started)
-    if (!this.deadlines.running) this.deadlines.start()
+    if (!this.deadlines.running) this.#watch(attempt, entry)
     ;(entry.device as BlockDevice).submit(io)
+  }
+
+  /** Something is sent that must be looked after: nothing else is in flight, or reads are hedged. */
+  #watch(attempt: Attempt, entry: PathEntry): void {
+    this.deadlines.start()
+    this.hedging?.sent(attempt, entry)
   }
 
   #finish(attempt: Attempt, status: IoStatus): void {
     const parent = attempt.parent
-    // Abandoned: its path has been fenced, and another attempt serves the I/O.
-    if (parent === null) {
-      // An idle one has no slot: a path said its end twice.
-      if (attempt.slot !== null) this.pool.give(attempt)
-      return
-    }
+    // An idle one has no slot: a path said its end twice.
+    if (parent === null) return attempt.slot === null ? undefined : this.#finishUseless(attempt, attempt.slot, status)
     const slot = attempt.slot as PathSlot
     const entry = slot.entry
     const bytes = parent.op <= IoOp.Write ? parent.length : 0
@@ -185,13 +173,58 @@ export class IoFlow {
     entry.ios++
     if (status === OK) {
       entry.succeed(bytes, now - attempt.started, now)
+      if (attempt.apart !== Apart.No) return this.#finishApart(attempt, now)
       parent.buffers = attempt.io.buffers
-      if (attempt.unsure) this.#again(attempt)
-      else this.#complete(attempt, parent.op === IoOp.Read ? OK : this.durability.ended(attempt, parent))
+      this.complete(attempt, parent.op === IoOp.Read ? OK : this.durability.ended(attempt, parent))
     } else {
-      this.#finishFailed(attempt, slot, status)
+      this.#failover.failed(attempt, slot, status)
     }
-    if (this.waiting.queued.head !== null) this.pump()
+    if (this.queued.head !== null) this.pump()
+  }
+
+  #finishApart(attempt: Attempt, now: number): void {
+    if (attempt.apart === Apart.Watched) {
+      this.hedging?.won(attempt, now)
+      this.complete(attempt, OK)
+    } else {
+      this.#again(attempt)
+    }
+    this.pump()
+  }
+
+  /** Nobody waits for it: another try serves its I/O, or has done so. */
+  #finishUseless(attempt: Attempt, slot: PathSlot, status: IoStatus): void {
+    const lost = attempt.apart === Apart.Lost
+    if (lost) this.#countLost(attempt, slot, status)
+    this.drop(attempt)
+    if (lost && isPathError(status)) this.#failover.lost(slot, status)
+    this.pump()
+  }
+
+  #countLost(attempt: Attempt, slot: PathSlot, status: IoStatus): void {
+    const { entry } = slot
+    const { length } = attempt.io
+    const now = this.#clock.now()
+    this.forsake(attempt, slot)
+    entry.ios++
+    if (status !== OK) return entry.fail(now)
+    entry.succeed(length, now - attempt.started, now)
+    this.hedging?.late(attempt, now)
+  }
+
+  /** What is in flight on a path will tell nobody of its end. */
+  forsake(attempt: Attempt, { entry }: PathSlot): void {
+    const { op, length } = attempt.io
+    entry.end(op <= IoOp.Write ? length : 0, this.#clock.now())
+    if (attempt.apart === Apart.Lost) this.hedging?.over()
+    attempt.apart = Apart.No
+    attempt.parent = null
+  }
+
+  /** It is of no use any more. */
+  drop(attempt: Attempt): void {
+    attempt.traced = 0
+    this.pool.give(attempt)
   }
 
   /** It is done, but not as it should be: it is sent once more, as a path takes it now. */
@@ -201,7 +234,7 @@ export class IoFlow {
     this.retry(attempt)
   }
 
-  #complete(attempt: Attempt, status: IoStatus): void {
+  complete(attempt: Attempt, status: IoStatus): void {
     const parent = attempt.parent as Io
     if (this.trace !== null) this.trace.done(attempt, status)
     if (attempt.deadline !== 0) this.#owner.journal.done(attempt, status)
@@ -215,70 +248,17 @@ export class IoFlow {
     if (free) this.letGo()
   }
 
-  #finishFailed(attempt: Attempt, slot: PathSlot, status: IoStatus): void {
-    slot.entry.fail(this.#clock.now())
-    if (!isPathError(status)) {
-      if (isProtection(status) && changesData(attempt.io.op)) this.#refused(attempt, slot, status)
-      else if (status === Errno.EBADE && this.#owner.mayLetOthersIn(slot)) this.#moveOn(attempt, slot, ELSEWHERE)
-      else this.#complete(attempt, status)
-      return
-    }
-    this.#moveOn(attempt, slot, status)
-  }
-
-  /** The path has failed, or has refused what another one may do. */
-  #moveOn(attempt: Attempt, slot: PathSlot, status: IoStatus): void {
-    this.trace?.failed(attempt, slot, status)
-    comeBack(attempt)
-    const executed = (status & NOT_EXECUTED) === 0
-    if (executed) slot.failAfter(status)
-    else if (!slot.exclusion.isOn) slot.rest()
-    slot.entry.retries++
-    const first = attempt.deadline === 0
-    this.waiting.bound(attempt)
-    if (first) attempt.since = attempt.started
-    const unproven = executed && slot.state === 'fencing' && changesData(attempt.io.op)
-    if (unproven) attempt.unproven = slot
-    if (executed) this.#owner.journal.moved(slot, unproven)
-    if (this.#closed || isGone(attempt)) {
-      this.retry(attempt)
-    } else if (unproven) {
-      this.trace?.waits(attempt, Wait.Fence, slot)
-      this.waiting.hold(attempt, slot)
-    } else if (first) {
-      this.#enter(attempt)
-    } else {
-      this.retry(attempt)
-    }
-    if (slot.state === 'fencing' && slot.entry.inflight === 0) this.#owner.drained(slot)
-  }
-
-  /** The array takes no changes through this path: another one may take them now, or one that is not usable yet. */
-  #refused(attempt: Attempt, slot: PathSlot, status: IoStatus): void {
-    this.trace?.failed(attempt, slot, status)
-    comeBack(attempt)
-    slot.refuseChanges()
-    const elsewhere = this.tier.slots.some((other) => !other.isProtected)
-    if (this.#closed || isGone(attempt) || !(elsewhere || this.#owner.awaitsWritable())) {
-      return this.#complete(attempt, status)
-    }
-    slot.entry.retries++
-    this.waiting.bound(attempt)
-    if (elsewhere) this.#enter(attempt)
-    else this.#park(attempt)
-  }
-
   /** Goes on with one that has come back, or has waited. */
   retry(attempt: Attempt): void {
-    if (this.#closed) this.#complete(attempt, Errno.ESHUTDOWN)
-    else if (isGone(attempt)) this.#complete(attempt, Errno.ECANCELED)
+    if (this.closed) this.complete(attempt, Errno.ESHUTDOWN)
+    else if (isGone(attempt)) this.complete(attempt, Errno.ECANCELED)
     else if (attempt.deadline <= this.#clock.now()) this.#expire(attempt)
-    else this.#enter(attempt)
+    else this.enter(attempt)
   }
 
   /** Sends what waits for room, as far as there is any. */
   pump(): void {
-    const { queued } = this.waiting
+    const { queued } = this
     while (
       this.selection.current === null &&
       queued.head !== null &&
@@ -290,7 +270,7 @@ export class IoFlow {
 
   /** Ends what may not wait. */
   #refuse(attempt: Attempt): void {
-    if (this.#closed || isGone(attempt)) this.retry(attempt)
+    if (this.closed || isGone(attempt)) this.retry(attempt)
     else this.#expire(attempt)
   }
 
@@ -298,20 +278,6 @@ export class IoFlow {
     attempt.list?.remove(attempt)
     this.expired++
     this.#owner.journal.expired()
-    this.#complete(attempt, Errno.EIO)
+    this.complete(attempt, Errno.EIO)
   }
-
-  /** From now on what comes back ends: nothing is tried again. */
-  close(): void {
-    this.#closed = true
-  }
-}
-
-function isProtection(status: IoStatus): boolean {
-  return status === Errno.EROFS || status === Errno.EPERM
-}
-
-/** Whether whoever submitted it has gone. */
-export function isGone({ parent }: Attempt): boolean {
-  return parent?.source?.gone === true
 }

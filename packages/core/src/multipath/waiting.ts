@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { Io } from '../io.ts'
 import { IoFlag, IoOp } from '../io.ts'
+import type { HeldStatus } from '../pair.ts'
 import type { Attempt } from './attempt.ts'
 import { AttemptList } from './attempt.ts'
 import type { Change } from './change.ts'
@@ -8,6 +9,8 @@ import type { Deadlines } from './deadlines/deadlines.ts'
 import type { Guards } from './guards.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { PathSlot } from './path-slot.ts'
+import type { FlowTrace } from './trace/flow-trace.ts'
+import { Wait } from './trace/flow-trace.ts'
 
 /** What the waits ask of the rest. */
 export interface Waits {
@@ -29,6 +32,8 @@ export class Waiting {
   readonly parked: AttemptList = new AttemptList(true)
   /** How many were ended at once, since too much waited already. */
   refused = 0
+  /** Hears of every wait; null as long as nobody traces. */
+  trace: FlowTrace | null = null
   /** For an earlier change, or for a guard. */
   readonly #behind = new AttemptList(true)
   readonly #held = new Map<PathSlot, AttemptList>()
@@ -64,18 +69,27 @@ export class Waiting {
   }
 
   /** What waits for the fence of a path. */
-  heldBy(slot: PathSlot): Pick<AttemptList, 'length' | 'bytes'> | undefined {
-    return this.#held.get(slot)
+  heldBy(slot: PathSlot): HeldStatus | undefined {
+    const held = this.#held.get(slot)
+    return held === undefined || held.length === 0 ? undefined : { ios: held.length, bytes: held.bytes }
+  }
+
+  /** Puts one among those that wait for room. */
+  queue(attempt: Attempt): void {
+    this.trace?.waits(attempt, Wait.Room, null)
+    this.queued.insert(attempt)
   }
 
   /** Puts one among those that wait for a usable path. */
   park(attempt: Attempt): void {
+    this.trace?.waits(attempt, Wait.Path, null)
     this.bound(attempt)
     this.#enter(this.parked, attempt)
   }
 
   /** Puts one, which is bounded, among those that wait for the fence of the path that failed with it. */
   hold(attempt: Attempt, slot: PathSlot): void {
+    this.trace?.waits(attempt, Wait.Fence, slot)
     const held = this.#held.get(slot) ?? new AttemptList(true)
     this.#held.set(slot, held)
     this.#enter(held, attempt)
@@ -90,6 +104,7 @@ export class Waiting {
 
   /** Puts one behind what it has to wait for: an earlier change, which is bounded by itself as long as all goes well. */
   wait(attempt: Attempt): void {
+    this.trace?.waits(attempt, Wait.Order, null)
     if (this.#blocker(attempt)?.troubled) this.bound(attempt)
     this.#enter(this.#behind, attempt)
   }

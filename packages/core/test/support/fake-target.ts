@@ -51,6 +51,7 @@ export class FakePath implements Path {
   failure?: Error
   reservesAlone?: boolean
   activate?: () => Promise<void>
+  ping?: () => Promise<void>
   extents?: NonNullable<Path['extents']>
   commands?: CommandSet
   fenceBy?: Fence

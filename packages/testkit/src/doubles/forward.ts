@@ -27,6 +27,8 @@ function forwardPath(path: Path, changes: Partial<Path>): Path {
     id: { value: changes.id ?? path.id, enumerable: true },
     volume: { value: changes.volume ?? path.volume, enumerable: true },
     access: { get: () => path.access, enumerable: true },
+    preferred: { get: () => changes.preferred ?? path.preferred, enumerable: true },
+    transitionTime: { get: () => changes.transitionTime ?? path.transitionTime, enumerable: true },
     events: { value: changes.events ?? path.events, enumerable: true },
   }) as Path
   const fenceToken = changes.fenceToken ?? path.fenceToken

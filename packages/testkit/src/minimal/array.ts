@@ -36,6 +36,7 @@ interface Session {
   readonly owner: Owner
   readonly token: string
   access: Access
+  preferred: boolean
   state: 'up' | 'down' | 'closed'
   end: Promise<void> | undefined
 }
@@ -78,6 +79,8 @@ export interface MinimalArray {
   second(path: Path): Promise<Path>
   /** Changes its access state. */
   setAccess(path: Path, access: Access): void
+  /** It would rather have its port used, or no longer. */
+  prefer(path: Path, on: boolean): void
   /** Grows its volume to `size` bytes. */
   grow(path: Path, size: number): void
   /** Makes a range of its volume unreadable. */
@@ -196,6 +199,7 @@ export function createMinimalArray(host: Host = systemHost, volumeCount = 2, por
       events: createEmitter(),
       inflight: new Set(),
       access: 'optimized',
+      preferred: false,
       state: 'up',
       end: undefined,
     }
@@ -207,6 +211,9 @@ export function createMinimalArray(host: Host = systemHost, volumeCount = 2, por
       events: session.events,
       get access() {
         return session.access
+      },
+      get preferred() {
+        return session.preferred
       },
       get limits() {
         return storage.limits
@@ -316,6 +323,11 @@ export function createMinimalArray(host: Host = systemHost, volumeCount = 2, por
       return target.connect(describe(lun, other))
     },
     setAccess: (path, access) => setAccess(find(path), access),
+    prefer(path, on) {
+      const session = find(path)
+      session.preferred = on
+      session.events.emit('access', session.access)
+    },
     grow(path, size) {
       const { storage } = find(path)
       growStorage(storage, size)

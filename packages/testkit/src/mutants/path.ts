@@ -13,9 +13,10 @@ function withSound(faults: PathFaults, sound: (path: Path) => Path): PathFaults 
     release: (path) => faults.release(sound(path)),
     second: (path) => faults.second(sound(path)),
   }
-  const { dark, setAccess, grow, breakMedium } = faults
+  const { dark, setAccess, setPreferred, grow, breakMedium } = faults
   if (dark !== undefined) changed.dark = (path) => dark(sound(path))
   if (setAccess !== undefined) changed.setAccess = (path, access) => setAccess(sound(path), access)
+  if (setPreferred !== undefined) changed.setPreferred = (path, on) => setPreferred(sound(path), on)
   if (grow !== undefined) changed.grow = (path, size) => grow(sound(path), size)
   if (breakMedium !== undefined) changed.breakMedium = (path, ...range) => breakMedium(sound(path), ...range)
   return changed
@@ -169,6 +170,10 @@ export const pathMutants: readonly Mutant<PathSuiteOptions>[] = [
     }
   }),
   mutant('access: a change', 'does not tell of a new access state', withoutEvent('access')),
+  mutant('access: whether the port is preferred', 'does not tell that it is preferred', () => ({ preferred: false })),
+  mutant('access: whether the port is preferred', 'says once and for all that it is preferred', () => ({
+    preferred: true,
+  })),
   mutant('access: activate', 'does nothing on activate', () => ({ activate: async () => {} })),
   mutant('ping: a path through which nothing', 'answers a ping without asking', () => ({
     ping: async ({ signal } = {}) => signal?.throwIfAborted(),

@@ -265,33 +265,6 @@ export const pathCases: readonly PathCase[] = [
     },
   },
   {
-    title: 'access: a change is emitted, and access has it by then',
-    when: (has) => has.access,
-    async run(t) {
-      const path = await t.open()
-      for (const wanted of ['non-optimized', 'standby', 'optimized'] as const) {
-        const told = new Promise<string>((resolve) => {
-          path.events.once('access', (access) => resolve(`${access}, with path.access ${path.access}`))
-        })
-        await t.faults.setAccess!(path, wanted)
-        const seen = await awaiting(t, `the event access with ${wanted}`, told)
-        check(seen === `${wanted}, with path.access ${wanted}`, `wanted ${wanted}, told ${seen}`)
-      }
-    },
-  },
-  {
-    title: 'access: activate makes the path optimized',
-    when: (has) => has.access && has.activate,
-    async run(t) {
-      const path = await t.open()
-      await t.faults.setAccess!(path, 'non-optimized')
-      await turns()
-      await awaiting(t, 'activate', path.activate!())
-      await turns()
-      check(path.access === 'optimized', `after activate the path is ${path.access}`)
-    },
-  },
-  {
     title: 'limits: growth is emitted, limits have it by then, and the new blocks work',
     when: (has) => has.grow,
     async run(t) {

@@ -14,6 +14,8 @@ export interface PathCapabilities extends DeviceCapabilities {
   grow: boolean
   /** Whether the author gives a `breakMedium` hook. */
   mediumErrors: boolean
+  /** Whether the author gives a `setPreferred` hook. @defaultValue false */
+  preferred?: boolean
   /** Whether it has a `ping` method; left out: nothing is checked. */
   ping?: boolean
   /** Whether the author gives a `dark` hook. @defaultValue false */
@@ -34,6 +36,8 @@ export interface PathFaults {
   second(path: Path): Promise<Path>
   /** Changes the access state of the path's port. */
   setAccess?(path: Path, access: Access): void | Promise<void>
+  /** The array would rather have the path's port used than others, or no longer; it is optimized before and after. */
+  setPreferred?(path: Path, on: boolean): void | Promise<void>
   /** Grows the volume to `size` bytes. */
   grow?(path: Path, size: number): void | Promise<void>
   /** Makes reads of that range fail with a medium error, on every path. */

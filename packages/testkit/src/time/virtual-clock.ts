@@ -1,27 +1,7 @@
-import type { Clock, Host } from '@blockbraid/core'
+import type { Host } from '@blockbraid/core'
+import type { VirtualClock } from './driven-clock.ts'
+import { createDrivenClock } from './driven-clock.ts'
 import { createRandom } from './random.ts'
-import type { HeapTimer } from './timer-heap.ts'
-import { TimerHeap } from './timer-heap.ts'
-
-/** A clock whose time stands still until somebody moves it. */
-export interface VirtualClock extends Clock {
-  /** Timers that have not fired. */
-  readonly timers: number
-  /** Moves time on by `milliseconds`, firing what falls due; rejects with what a timer throws. */
-  advance(milliseconds: number): Promise<void>
-  /**
-   * Fires timers one by one until `goal` holds or has settled, and hands on its outcome. Rejects when no
-   * timer is left to fire, or when more than `limit` virtual milliseconds (default one hour) would pass.
-   */
-  runUntil<T>(goal: Promise<T>, limit?: number): Promise<T>
-  /** The same for a condition. */
-  runUntil(goal: () => boolean, limit?: number): Promise<void>
-}
-
-const HOUR = 3_600_000
-
-// Code that waits for turns of the event loop gets that many before it counts as stuck.
-const LAST_TURNS = 16
 
 // Every microtask and nextTick that is due runs before a setImmediate callback does.
 const drain = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve))
@@ -32,78 +12,7 @@ const drain = (): Promise<void> => new Promise((resolve) => void setImmediate(re
  * waits for a socket or a file needs the real clock.
  */
 export function createVirtualClock(seed?: number): VirtualClock {
-  const heap = new TimerHeap()
-  const random = seed === undefined ? undefined : createRandom(seed)
-  let now = 0
-  let sequence = 0
-
-  const fire = (timer: HeapTimer): void => {
-    now = Math.max(now, timer.due)
-    const callback = timer.callback
-    timer.callback = undefined
-    callback?.()
-  }
-
-  /** Fires the next timer if it is due by `deadline`; afterwards tells whether it did. */
-  const step = (deadline: number): boolean => {
-    const next = heap.peek()
-    if (next === undefined || next.due > deadline) return false
-    heap.pop()
-    fire(next)
-    return true
-  }
-
-  const run = async (reached: () => boolean, limit: number): Promise<void> => {
-    const deadline = now + limit * 1000
-    for (;;) {
-      await drain()
-      if (reached()) return
-      if (step(deadline)) continue
-      if (heap.size === 0) {
-        for (let turn = 0; turn < LAST_TURNS && heap.size === 0 && !reached(); turn++) await drain()
-        if (heap.size > 0 || reached()) continue
-        throw new Error(`virtual time stands at ${now} µs: nothing is left to happen`)
-      }
-      now = deadline
-      throw new Error(`virtual time: not reached within ${limit} ms`)
-    }
-  }
-
-  const runUntilSettled = async (goal: Promise<unknown>, limit: number): Promise<unknown> => {
-    let settled = false
-    const note = (): void => {
-      settled = true
-    }
-    goal.then(note, note)
-    await run(() => settled, limit)
-    return goal
-  }
-
-  return {
-    now: () => now,
-    after(milliseconds, callback) {
-      const timer: HeapTimer = {
-        due: now + Math.max(0, milliseconds) * 1000,
-        tie: random?.() ?? 0,
-        sequence: sequence++,
-        callback,
-      }
-      heap.push(timer)
-      return { cancel: () => heap.cancel(timer) }
-    },
-    defer: (callback) => queueMicrotask(callback),
-    get timers() {
-      return heap.size
-    },
-    async advance(milliseconds) {
-      const deadline = now + milliseconds * 1000
-      do await drain()
-      while (step(deadline))
-      now = Math.max(now, deadline)
-    },
-    runUntil: (goal: Promise<unknown> | (() => boolean), limit = HOUR): Promise<never> =>
-      (typeof goal === 'function' ? run(goal, limit) : runUntilSettled(goal, limit)) as Promise<never>,
-  }
+  return createDrivenClock(drain, seed)
 }
 
 /** A host in virtual time, all of whose randomness comes from the seed. */

@@ -1,5 +1,6 @@
 import type { Clock, Timer } from '../../clock.ts'
 import type { Attempt } from '../attempt.ts'
+import { Apart } from '../attempt.ts'
 import type { ResolvedOptions } from '../options.ts'
 import type { PathSlot } from '../path-slot.ts'
 import { NO_ANSWER } from '../troubles.ts'
@@ -24,11 +25,14 @@ export interface DeadlinesOwner {
  * time-out of an op is always the same, whatever is sent after a look is due no sooner than the shortest of them later.
  */
 export class Deadlines {
-  /** Whether it looks again by itself in time for whatever is sent. */
+  /** Whether nothing is to be done for what is sent: never where reads are hedged. */
   running = false
   readonly #clock: Clock
   readonly #attempts: readonly Attempt[]
   readonly #owner: DeadlinesOwner
+  readonly #hedges: boolean
+  /** Whether it looks again by itself in time for whatever is sent. */
+  #looks = false
   /** By op: how long one may be in flight, milliseconds; 0: for ever. */
   readonly #limits: readonly number[]
   /** µs. */
@@ -44,6 +48,7 @@ export class Deadlines {
     this.#clock = clock
     this.#attempts = attempts
     this.#owner = owner
+    this.#hedges = options.hedgeReads
     this.#limits = inFlightLimits(options)
     this.#shortest = Math.min(...this.#limits.filter((limit) => limit > 0)) * 1000
     this.#half = options.noPathTimeout * 500
@@ -51,9 +56,15 @@ export class Deadlines {
 
   /** Begins to look, now that something is in flight. */
   start(): void {
-    this.running = true
+    if (this.#looks) return
+    this.#goOn(true)
     this.#wake(this.#clock.now() + this.#shortest)
     this.#owner.busy()
+  }
+
+  #goOn(looks: boolean): void {
+    this.#looks = looks
+    this.running = looks && !this.#hedges
   }
 
   /** Something waits, until `deadline`; `first`: nothing did before. */
@@ -73,7 +84,7 @@ export class Deadlines {
 
   #look(): void {
     this.#at = Number.POSITIVE_INFINITY
-    this.running = false
+    this.#goOn(false)
     const now = this.#clock.now()
     let next = Number.POSITIVE_INFINITY
     let earliest = Number.POSITIVE_INFINITY
@@ -83,7 +94,7 @@ export class Deadlines {
       if (list?.bounded) {
         if (attempt.deadline !== 0 && attempt.deadline <= now) this.#owner.expire(attempt)
         else if (attempt.deadline !== 0) earliest = Math.min(earliest, attempt.deadline)
-      } else if (slot !== null && attempt.parent !== null) {
+      } else if (slot !== null && (attempt.parent !== null || attempt.apart === Apart.Lost)) {
         const due = this.#dueInFlight(attempt)
         if (due <= now) this.#hung(attempt, slot)
         else next = Math.min(next, due)
@@ -92,7 +103,7 @@ export class Deadlines {
     }
     if (earliest !== Number.POSITIVE_INFINITY) next = Math.min(next, this.#tell(earliest, now))
     if (sent) {
-      this.running = true
+      this.#goOn(true)
       next = Math.min(next, now + this.#shortest)
     }
     this.#wake(Math.max(next, now + this.#attempts.length * LOOK_EVERY))

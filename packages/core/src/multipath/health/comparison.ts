@@ -80,7 +80,7 @@ export class Comparison {
     if (known !== undefined) return known
     const compared: Compared = {
       standing: new Standing(slot.entry, this.#options, this.#clock),
-      faults: new FaultRate(slot.entry, () => slot.vitals.faults),
+      faults: new FaultRate(slot.entry, () => slot.vitals.outlived.count),
       path: slot.entry.path,
       looks: 0,
     }

@@ -62,7 +62,8 @@ export class KeepAlive {
   #wait(milliseconds: number): void {
     this.#timer = this.#clock.after(milliseconds, () => {
       const left = this.#patience - (this.#clock.now() - this.#last) / 1000
-      if (left > 0) this.#wait(left)
+      // Less than what timers can tell apart is nothing.
+      if (left >= 1) this.#wait(left)
       else this.#ask(this.#path as Path)
     })
   }

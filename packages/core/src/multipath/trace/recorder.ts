@@ -32,6 +32,8 @@ export class Recorder implements FlowTrace {
   #policy = ''
   #policyNumber = 0
   #io: number
+  // Not told yet.
+  #lost: number
   #lostInAll: number
   #records = 0
   #headed = false
@@ -54,10 +56,12 @@ export class Recorder implements FlowTrace {
     this.#failed = failed
     // Started as doubles so that V8 keeps one representation.
     this.#io = 0.5
+    this.#lost = 0.5
     this.#lostInAll = 0.5
     this.#io = 0
+    this.#lost = 0
     this.#lostInAll = 0
-    this.#open()
+    writeHeader(this.#chunk, header)
   }
 
   picked(attempt: Attempt, wanted: PathEntry, taken: PathEntry, entries: readonly PathEntry[]): void {
@@ -76,7 +80,8 @@ export class Recorder implements FlowTrace {
     chunk.f64(io.length)
     chunk.u16(this.#policyNumber)
     chunk.u16(this.#places[wanted.index] as number)
-    chunk.u16(this.#places[taken.index] as number)
+    // One that is not among the candidates gets a share all the same, to show whether it is well.
+    chunk.u16(this.#places[taken.index] ?? this.#path(taken))
     chunk.u16(entries.length)
     chunk.u16(shown)
     for (let index = 0; index < shown; index++) {
@@ -235,6 +240,7 @@ export class Recorder implements FlowTrace {
 
   #begin(kind: number, most: number): boolean {
     if (this.#over) return false
+    if (this.#lost > 0) this.#tellLoss()
     if (!this.#due) {
       this.#due = true
       this.#clock.after(PATIENCE, () => this.#turn())
@@ -273,26 +279,28 @@ export class Recorder implements FlowTrace {
       return
     }
     if (taken) this.#headed = true
-    const lost = chunk.lost + (taken ? 0 : this.#records)
+    this.#lost += chunk.lost + (taken ? 0 : this.#records)
     chunk.clear()
     chunk.lost = 0
     this.#records = 0
-    if (!this.#headed) this.#open()
-    if (lost === 0) return
-    this.#lostInAll += lost
-    // What was lost may have been the name of a path.
-    for (const [entry, number] of this.#paths) this.#writePath(entry, number)
-    for (const number of this.#policies.keys()) this.#writePolicy(number)
-    if (!this.#begin(RecordKind.lost, 32)) return
-    this.#chunk.f64(this.#clock.now())
-    this.#chunk.f64(lost)
-    this.#chunk.f64(this.#lostInAll)
-    this.#end()
   }
 
-  // A sink that had no room for the beginning gets it again.
-  #open(): void {
-    writeHeader(this.#chunk, this.#header)
+  // What was lost may have been the beginning, or the name of a path.
+  #tellLoss(): void {
+    const lost = this.#lost
+    this.#lost = 0
+    this.#lostInAll += lost
+    if (!this.#headed) writeHeader(this.#chunk, this.#header)
+    for (const [entry, number] of this.#paths) this.#writePath(entry, number)
+    for (const number of this.#policies.keys()) this.#writePolicy(number)
+    if (this.#begin(RecordKind.lost, 32)) {
+      this.#chunk.f64(this.#clock.now())
+      this.#chunk.f64(lost)
+      this.#chunk.f64(this.#lostInAll)
+      this.#end()
+    }
+    // None of these is lost twice.
+    this.#records = 0
   }
 }
 

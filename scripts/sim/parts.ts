@@ -1,0 +1,15 @@
+import { queueDepth } from '@blockbraid/policy-queue-depth'
+import { roundRobin } from '@blockbraid/policy-round-robin'
+import type { MemoryArray } from '@blockbraid/target-memory'
+import { createMemoryArray, memory } from '@blockbraid/target-memory'
+import type { SwarmParts } from '@blockbraid/testkit/simulation'
+
+/** The simulated array of target-memory, and every policy. */
+export const parts: SwarmParts = {
+  createArray: createMemoryArray,
+  createTarget: (array, initiator, host) => memory({ array: array as MemoryArray, initiator }, host),
+  policies: [
+    { name: 'round-robin', create: () => roundRobin() },
+    { name: 'queue-depth', create: () => queueDepth() },
+  ],
+}
