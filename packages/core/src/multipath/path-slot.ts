@@ -55,7 +55,7 @@ export class PathSlot {
   constructor(source: PathSource, owner: SlotOwner<PathSlot>) {
     this.source = source
     this.#owner = owner
-    this.entry = new PathEntry(source.info.id, owner.options.weights[source.info.id] ?? 1)
+    this.entry = new PathEntry(source, owner.options.weights[source.info.id] ?? 1, owner.host.clock)
     this.since = owner.host.clock.now()
     const { clock } = owner.host
     const changed = (): void => owner.slotChanged(this)
