@@ -149,7 +149,7 @@ function addChanges(program: Command, terminal: Terminal): void {
     })
   const path = program
     .command('path')
-    .description('fail <pair> <path>, restore <pair> <path>')
+    .description('fail <pair> <path>, restore <pair> <path>, back <pair>')
     .addHelpText('after', pathHelp)
     .helpCommand(false)
   remote(path.command('fail <pair> <path>').description('take a path out until it is restored')).action(
@@ -164,6 +164,12 @@ function addChanges(program: Command, terminal: Terminal): void {
       await restorePath(terminal, options, pair, id)
     },
   )
+  remote(
+    path.command('back <pair>').description('let I/O go back to the best paths now, whatever failback says'),
+  ).action(async (pair, options) => {
+    const { failBack } = await import('./commands/path.ts')
+    await failBack(terminal, options, pair)
+  })
   remote(program.command('guards [pair]').description('list ranges where a write may still land'))
     .option('--release', 'let I/O to those ranges of <pair> go: only where nothing can land any more')
     .action(async (pair, options) => {

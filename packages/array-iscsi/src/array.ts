@@ -8,7 +8,7 @@ import { Portal } from './portal.ts'
 import { Records } from './records.ts'
 import { Attention } from './scsi/outcome.ts'
 import { Reservations } from './scsi/reservations.ts'
-import type { Mapping, Unit } from './scsi/unit.ts'
+import type { Mapping, TargetPort, Unit } from './scsi/unit.ts'
 import { Services } from './services.ts'
 import { sendWindow } from './session/control.ts'
 import type { Session } from './session/session.ts'
@@ -119,15 +119,21 @@ export class SimulatedIscsiArray implements IscsiArray {
   }
 
   setAccess(where: { portal?: number; group?: number; volume?: VolumeId }, access: Access): void {
-    integerIfGiven('where.portal', where.portal, 0, this.portals.length - 1)
     oneOf('access', access, ACCESS)
-    this.#units.setAccess(
-      (port, unit) =>
-        (where.portal === undefined || where.portal === port.number) &&
-        (where.group === undefined || where.group === port.group) &&
-        (where.volume === undefined || where.volume === unit.volume),
-      access,
-    )
+    this.#units.setAccess(this.#at(where), access)
+  }
+
+  prefer(where: { portal?: number; group?: number; volume?: VolumeId }, on: boolean): void {
+    oneOf('on', on, [true, false])
+    this.#units.prefer(this.#at(where), on)
+  }
+
+  #at({ portal, group, volume }: { portal?: number; group?: number; volume?: VolumeId }) {
+    integerIfGiven('where.portal', portal, 0, this.portals.length - 1)
+    return (port: TargetPort, unit: Unit): boolean =>
+      (portal === undefined || portal === port.number) &&
+      (group === undefined || group === port.group) &&
+      (volume === undefined || volume === unit.volume)
   }
 
   attention(volume: VolumeId | 'all', code: number): void {
@@ -177,6 +183,7 @@ export class SimulatedIscsiArray implements IscsiArray {
         unit,
         portal: this.portals[portal]!,
         access,
+        preferred: options.preferred ?? false,
         ...openerOf(options, portal),
       }
       this.#units.map(mapping)

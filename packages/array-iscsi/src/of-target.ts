@@ -124,11 +124,13 @@ class Mirror {
     }
     place.watch = path
     mapping.access = path.access
+    mapping.preferred = path.preferred === true
     mapping.setAccess = async (access) => {
       if (access === 'optimized') await path.activate?.()
     }
     path.events.on('access', (access) => {
       mapping.access = access
+      mapping.preferred = path.preferred === true
       for (const nexus of mapping.unit.nexuses) nexus.accessChanged()
     })
     path.events.on('down', () => {

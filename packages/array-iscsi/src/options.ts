@@ -26,6 +26,8 @@ export interface IscsiLunOptions {
   portals?: readonly number[]
   /** @defaultValue 'optimized' */
   access?: Access
+  /** Whether its portals are preferred. @defaultValue false */
+  preferred?: boolean
   /** Unit serial number. @defaultValue made of the identity */
   serial?: string
   /** Up to 8 characters. @defaultValue 'BLKBRAID' */
@@ -80,6 +82,8 @@ export interface IscsiArrayOptions {
   descriptorSense?: boolean
   /** ALUA: TPGS field of INQUIRY. @defaultValue 'both' */
   alua?: 'none' | 'implicit' | 'explicit' | 'both'
+  /** How long a transition between access states may take, as it is told, seconds; 0: it is not. @defaultValue 0 */
+  transitionTime?: number
   /** Whether the first command of a nexus meets a unit attention (power on, then nexus loss). @defaultValue true */
   loginAttention?: boolean
   /**

@@ -27,6 +27,7 @@ export class Services implements LoginsHost {
   readonly earlyStatus: boolean
   readonly keepsCdb: boolean
   readonly tpgs: number
+  readonly transitionTime: number
   readonly reinstate: boolean | 'lazy'
   readonly loginAttention: boolean
   readonly targetName: string
@@ -49,6 +50,7 @@ export class Services implements LoginsHost {
     this.earlyStatus = settings.earlyStatus
     this.keepsCdb = settings.log
     this.tpgs = settings.tpgs
+    this.transitionTime = settings.transitionTime
     this.reinstate = settings.reinstate
     this.loginAttention = settings.loginAttention
     this.records = parts.records

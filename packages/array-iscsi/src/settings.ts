@@ -19,6 +19,7 @@ export interface ArraySettings {
   readonly earlyStatus: boolean
   readonly descriptorSense: boolean
   readonly tpgs: number
+  readonly transitionTime: number
   readonly loginAttention: boolean
   readonly reinstate: boolean | 'lazy'
   readonly loginSegment: number
@@ -75,6 +76,7 @@ export function resolveOptions(options: IscsiArrayOptions): ArraySettings {
     earlyStatus: options.earlyStatus ?? false,
     descriptorSense: options.descriptorSense ?? false,
     tpgs: TPGS[alua],
+    transitionTime: integer('transitionTime', options.transitionTime ?? 0, 0, 255),
     loginAttention: options.loginAttention ?? true,
     reinstate,
     loginSegment: integer('loginSegment', options.loginSegment ?? 8192, 1, 8192),

@@ -150,6 +150,8 @@ export interface IscsiArray extends AsyncDisposable {
   unmap(lun: number, portals?: readonly number[]): Promise<void>
   /** Sets the access state of a volume, or of all, where its device has none of its own. */
   setAccess(where: { portal?: number; group?: number; volume?: VolumeId }, access: Access): void
+  /** Sets whether ports are preferred (SPC-5 PREF), of a volume or of all. */
+  prefer(where: { portal?: number; group?: number; volume?: VolumeId }, on: boolean): void
   /** Queues a unit attention for every session that sees the volume: ASC << 8 | ASCQ. */
   attention(volume: VolumeId | 'all', code: number): void
   /** Reserves a volume for a host elsewhere, by a type of SPC-4 table 65, such as 3 for exclusive access. */

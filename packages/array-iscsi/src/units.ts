@@ -71,12 +71,27 @@ export class Units {
 
   /** Sets the access state at every mapping that `which` names. */
   setAccess(which: (port: TargetPort, unit: Unit) => boolean, access: Access): void {
+    this.#change(which, (mapping) => {
+      const before = mapping.access
+      mapping.access = access
+      return access !== before
+    })
+  }
+
+  /** Sets whether the ports of every mapping that `which` names are preferred. */
+  prefer(which: (port: TargetPort, unit: Unit) => boolean, on: boolean): void {
+    this.#change(which, (mapping) => {
+      const before = mapping.preferred
+      mapping.preferred = on
+      return on !== before
+    })
+  }
+
+  #change(which: (port: TargetPort, unit: Unit) => boolean, change: (mapping: Mapping) => boolean): void {
     for (const unit of this.#units.values()) {
-      const changing = [...unit.mappings].filter((one) => which(one.portal, unit) && one.access !== access)
-      if (changing.length === 0) continue
-      for (const mapping of changing) mapping.access = access
+      const changed = [...unit.mappings].filter((one) => which(one.portal, unit)).filter(change)
       // A session also hears of a change to other ports than its own.
-      for (const nexus of unit.nexuses) nexus.accessChanged()
+      if (changed.length > 0) for (const nexus of unit.nexuses) nexus.accessChanged()
     }
   }
 

@@ -401,6 +401,24 @@ describe('asymmetric access', () => {
     )
   })
 
+  it('REPORT TARGET PORT GROUPS tells which group is preferred, and in its long form how long a transition takes', async () => {
+    const { array, ready } = await deviceBed({}, { portals: [{}, {}], transitionTime: 30 })
+    array.prefer({ portal: 1 }, true)
+    const initiator = await ready()
+    expect((await data(initiator, rtpg)).toString('hex')).toBe(
+      '00000018' + '008f000100020001' + '00000001' + '808f000200020001' + '00000002',
+    )
+    const extended = Buffer.from(rtpg)
+    extended[1] = 0x2a
+    expect((await data(initiator, extended)).subarray(4, 8).toString('hex')).toBe('101e0000')
+    // Every session is told of a change, and of none where there is none.
+    array.prefer({ portal: 1 }, true)
+    expect((await initiator.command(Buffer.alloc(6))).status).toBe(0)
+    array.prefer({}, false)
+    expect(await initiator.command(Buffer.alloc(6))).toMatchObject({ sense: 0x06_2a06 })
+    expect((await data(initiator, rtpg)).subarray(12, 13).toString('hex')).toBe('00')
+  })
+
   it('states take no I/O, say why, and are told of', async () => {
     const { array, ready, device } = await deviceBed({}, { portals: [{}, {}] })
     const [a, b] = [await ready(), await ready({ portal: 1 })]

@@ -184,9 +184,9 @@ export class SimulatedArray implements MemoryArray, PathHost {
     this.#access.prefer(this.#mappingsAt(volume, where), on)
   }
 
-  take(volume: VolumeRef, controller: number): void {
-    const [mapping] = this.#mappingsAt(volume, { controller })
-    if (mapping === undefined) throw wrong('controller', controller, 'one that has the volume at a port')
+  take(volume: VolumeRef, where: Where): void {
+    const [mapping] = this.#mappingsAt(volume, where)
+    if (mapping === undefined) throw wrong('where', JSON.stringify(where), 'where the volume is mapped')
     this.#access.activate(mapping)
   }
 

@@ -92,9 +92,10 @@ const verbs: readonly Verb[] = [
       array.prefer(volume === 'all' ? 'all' : volumeRef(volume!), where, state === 'on')
     },
   ),
-  verb(`volume ${V} take controller ${N}`, 'volume V take controller N', (array, [volume, controller]) =>
-    array.take(volumeRef(volume!), Number(controller)),
-  ),
+  verb(`volume ${V} take (port|controller) ${N}`, 'volume V take port N|controller N', (array, words) => {
+    const [volume, kind, number] = words
+    array.take(volumeRef(volume!), { [kind!]: Number(number) } as unknown as Where)
+  }),
   verb(
     `volume ${V} access (?:(port|controller) ${N}|all) (\\S+)`,
     'volume V|all access port N|controller N|all STATE',

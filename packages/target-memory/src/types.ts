@@ -138,8 +138,8 @@ export interface MemoryArray {
   setAccess(volume: VolumeRef | 'all', where: Where, access: Access): void
   /** Sets whether the array would rather have these ports used for a volume, or for `'all'`. */
   prefer(volume: VolumeRef | 'all', where: Where, on: boolean): void
-  /** Another host activates a controller: as `path.activate()` through one of its ports. */
-  take(volume: VolumeRef, controller: number): void
+  /** Another host takes the volume to the controller there: as `path.activate()` of a path of its own. */
+  take(volume: VolumeRef, where: Where): void
 
   /** Cuts a port's link: its paths go down; what was sent is still executed, in its time. */
   portDown(port: number): void

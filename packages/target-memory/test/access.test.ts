@@ -36,12 +36,13 @@ describe('a volume that another host takes', () => {
   it('is at the controller that was asked for', async () => {
     const { array, paths } = await scene()
     array.setAccess(0, { controller: 1 }, 'standby')
-    array.take(0, 1)
+    array.take(0, { controller: 1 })
     expect(accesses(array)).toEqual(['standby', 'optimized'])
     array.run('volume 0 take controller 0')
     expect(paths.map(({ access }) => access)).toEqual(['optimized', 'standby'])
     array.unmap(0, 1)
-    expect(() => array.take(0, 1)).toThrow('controller is 1; it must be one that has the volume at a port')
+    array.run('volume 0 take port 0')
+    expect(() => array.take(0, { port: 1 })).toThrow(/^where is .*port.*; it must be where the volume is mapped$/)
   })
 })
 

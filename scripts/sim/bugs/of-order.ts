@@ -36,14 +36,17 @@ export const bugsOfOrder: readonly Bug[] = [
     name: 'expires-early',
     text: 'what waits is given half of its time',
     file: WAITING,
-    changes: [['this.#limit * 1000', 'this.#limit * 500']],
+    changes: [['this.#options.noPathTimeout * 1000', 'this.#options.noPathTimeout * 500']],
   },
   {
     name: 'never-expires',
     text: 'what waits for a fence waits for ever',
     file: WAITING,
     changes: [
-      ['    held.push(attempt)\n', '    held.push(attempt)\n    attempt.deadline = Number.POSITIVE_INFINITY\n'],
+      [
+        '    this.#enter(held, attempt)\n',
+        '    attempt.deadline = Number.POSITIVE_INFINITY\n    held.insert(attempt)\n',
+      ],
     ],
   },
   {

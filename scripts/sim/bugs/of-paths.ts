@@ -86,14 +86,20 @@ export const bugsOfPaths: readonly Bug[] = [
   {
     name: 'flush-hang-unseen',
     text: 'a flush that is never answered is waited for for ever',
-    file: 'multipath/in-flight-watch.ts',
+    file: 'multipath/deadlines/time-outs.ts',
     changes: [['  limits[IoOp.Flush] = flushTimeout\n', '  limits[IoOp.Flush] = flushTimeout * 0\n']],
   },
   {
     name: 'watch-leaks',
-    text: 'the timer of what is in flight outlives its device',
-    file: 'multipath/in-flight-watch.ts',
+    text: 'the timer of the time-outs outlives its device',
+    file: 'multipath/deadlines/deadlines.ts',
     changes: [['  stop(): void {\n    this.#timer?.cancel()\n', '  stop(): void {\n']],
+  },
+  {
+    name: 'keep-alive-leaks',
+    text: 'the timer of the keep-alive outlives its path',
+    file: 'multipath/health/keep-alive.ts',
+    changes: [['    this.#timer?.cancel()\n    this.#question?.abort()\n', '    this.#question?.abort()\n']],
   },
   {
     name: 'comparison-leaks',

@@ -2,15 +2,16 @@ import type { Bug } from './bug.ts'
 
 const FLOW = 'multipath/io-flow.ts'
 const ENGINE = 'multipath/engine.ts'
+const FAILOVER = 'multipath/failover.ts'
 
 /** Faults of the way of an I/O. */
 export const bugsOfTheFlow: readonly Bug[] = [
   {
     name: 'retry-before-fence',
     text: 'a write moves on before its failed path is fenced',
-    file: FLOW,
+    file: FAILOVER,
     changes: [
-      ["const unproven = executed && slot.state === 'fencing'", "const unproven = false && slot.state === 'fencing'"],
+      ["const unproven = executed && slot.state === 'fencing'", "const unproven = executed && slot.state === 'up'"],
     ],
   },
   {
@@ -30,34 +31,34 @@ export const bugsOfTheFlow: readonly Bug[] = [
   },
   {
     name: 'lost-parked',
-    text: 'the last of the parked I/Os is lost when a path comes back',
+    text: 'the first of the parked I/Os is lost when a path comes back',
     file: ENGINE,
     changes: [
       [
-        '      if (attempt === null) break\n      this.#flow.retry(attempt)',
-        '      if (attempt === null) break\n      if (count > 1) this.#flow.retry(attempt)',
+        'this.#flow.goOn(this.#flow.waiting.parked.take(() => true))',
+        'this.#flow.goOn(this.#flow.waiting.parked.take(() => true).slice(1))',
       ],
     ],
   },
   {
     name: 'fua-before-fence',
     text: 'a write with FUA whose path fails is acknowledged before the fence',
-    file: FLOW,
+    file: FAILOVER,
     changes: [
       [
         '    if (unproven) attempt.unproven = slot\n',
-        '    if (unproven && (attempt.io.flags & 1) !== 0) return this.#complete(attempt, OK)\n    if (unproven) attempt.unproven = slot\n',
+        '    if (unproven && (attempt.io.flags & 1) !== 0) return this.#flow.complete(attempt, 0)\n    if (unproven) attempt.unproven = slot\n',
       ],
     ],
   },
   {
     name: 'flush-not-sent',
-    text: 'a flush that met a path error is taken for done',
-    file: FLOW,
+    text: 'a flush that meets a path error is taken for done',
+    file: FAILOVER,
     changes: [
       [
-        '    this.#moveOn(attempt, slot, status)\n  }\n\n  /** The path has failed',
-        '    if (attempt.io.op === IoOp.Flush) return this.#complete(attempt, OK)\n    this.#moveOn(attempt, slot, status)\n  }\n\n  /** The path has failed',
+        '    else if (isPathError(status)) this.#moveOn(attempt, slot, status)\n',
+        '    else if (attempt.io.op === 2) this.#flow.complete(attempt, 0)\n    else if (isPathError(status)) this.#moveOn(attempt, slot, status)\n',
       ],
     ],
   },
@@ -82,7 +83,7 @@ export const bugsOfTheFlow: readonly Bug[] = [
   {
     name: 'gone-goes-on',
     text: 'what a client that has gone had sent is tried again',
-    file: FLOW,
+    file: FAILOVER,
     changes: [['  return parent?.source?.gone === true', '  return parent === null']],
   },
   {
@@ -108,6 +109,21 @@ export const bugsOfTheFlow: readonly Bug[] = [
     text: 'a path counts as fenced when its close has begun',
     file: 'multipath/until-fenced.ts',
     changes: [['      return await fence\n', '      return void (await Promise.race([fence, Promise.resolve()]))\n']],
+  },
+  {
+    name: 'hedged-into-reused',
+    text: 'a second try of a read fills the buffers of the caller, who may have them back by then',
+    file: 'multipath/hedging/hedging.ts',
+    changes: [
+      ['    io.buffers = NO_BUFFERS\n', ''],
+      ['  second.io.op = first.io.op\n', '  second.io.op = first.io.op\n  second.io.buffers = first.io.buffers\n'],
+    ],
+  },
+  {
+    name: 'hedge-wins-twice',
+    text: 'the loser of two tries is not told that it has lost',
+    file: 'multipath/hedging/hedging.ts',
+    changes: [['    twin.parent = null\n    twin.apart = Apart.Lost\n', '']],
   },
   {
     name: 'abandoned-unguarded',

@@ -36,6 +36,8 @@ export interface ArrayFile {
   readonly control: string | undefined
   readonly volumes: readonly VolumeOptions[]
   readonly latency: LatencyOptions | undefined
+  /** How long a change of access takes that a host asks for, µs. */
+  readonly transitionDelay: number
   readonly arrays: readonly ArrayEntry[]
 }
 
@@ -47,6 +49,7 @@ interface RawFile {
   control?: string
   volumes: (Omit<VolumeOptions, 'id'> & { id?: VolumeId })[]
   latency?: LatencyOptions
+  transitionDelay?: number
   arrays: ({ use: ArrayKind; name: string; ports?: RawPort[] } & Record<string, unknown>)[]
 }
 
@@ -69,6 +72,7 @@ export function parseArrayFile(
     control: raw.control,
     volumes: raw.volumes.map((volume, number) => ({ ...volume, id: volume.id ?? madeId(name, number) })),
     latency: raw.latency,
+    transitionDelay: raw.transitionDelay ?? 0,
     arrays: raw.arrays.map((array, index) => entryOf(array, index, source)),
   }
 }

@@ -9,6 +9,8 @@ export const forms: readonly (readonly [words: string, what: string])[] = [
   ['port N slow MICROSECONDS', 'extra latency, until it is 0 again'],
   ['port N fail RATE ERRNO', 'a share of the commands fails, until heal'],
   ['volume V access port N STATE', 'ALUA or ANA state there'],
+  ['volume V prefer port N on|off', 'iSCSI: it would rather have that port used'],
+  ['volume V take port N', 'another host takes it to the controller there'],
   ['volume V grow|size SIZE', 'it is larger, or of that size'],
   ['volume V read-only on|off', 'it refuses changes, or no longer'],
   ['volume V unmap|map N', 'it leaves a port, or comes'],

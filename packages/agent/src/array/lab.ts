@@ -73,6 +73,7 @@ export async function startLab(file: ArrayFile, host: Host): Promise<Lab> {
       name: file.name,
       volumes: file.volumes,
       ports: entries.length,
+      transitionDelay: file.transitionDelay,
       // What is lost of a cache is known by the log alone, which keeps all data: a test bed runs for long.
       ...(file.latency === undefined ? {} : { latency: file.latency }),
     },

@@ -21,3 +21,13 @@ export async function restorePath(
   const { path } = await ask(terminal, options, { op: 'path-restore', pair, path: part })
   print(terminal, options.json, { pair, path, restored: true }, () => [`${pair}: ${path} connects again`])
 }
+
+/** `blockbraid path back PAIR` */
+export async function failBack(terminal: Terminal, options: RemoteOptions, pair: string): Promise<void> {
+  const { paths } = await ask(terminal, options, { op: 'fail-back', pair })
+  print(terminal, options.json, { pair, paths }, () => [
+    paths.length === 0
+      ? `${pair}: I/O goes to its best paths already`
+      : `${pair}: I/O goes back to ${paths.join(', ')}`,
+  ])
+}

@@ -25,6 +25,12 @@ export interface MeantPath {
   readonly path: string
 }
 
+/** Paths that waited for something. */
+export interface WaitingPaths {
+  /** Their ids. */
+  readonly paths: readonly string[]
+}
+
 /** A pair that is up again. */
 export interface PairedAgain {
   /** Where applications find it. */
@@ -53,6 +59,8 @@ export interface Answers {
   readonly 'path-fail': MeantPath
   /** The path that connects again. */
   readonly 'path-restore': MeantPath
+  /** The paths that had waited for I/O to go back to them. */
+  readonly 'fail-back': WaitingPaths
   /** What holds no I/O any more. */
   readonly 'release-guards': ReleasedGuards
   /** How the pair has ended. */

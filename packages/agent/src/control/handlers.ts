@@ -70,6 +70,14 @@ const handlers: Handlers = {
     pair.restorePath(path)
     return { path }
   },
+  'fail-back'(running, request) {
+    const pair = findPair(running, request.pair)
+    const standing = (): string[] => pair.paths.filter(({ standsBack }) => standsBack === true).map(({ id }) => id)
+    const before = standing()
+    pair.failBack()
+    const after = new Set(standing())
+    return { paths: before.filter((id) => !after.has(id)) }
+  },
   'release-guards': releaseGuards,
   down: (running, { pair, mode }) => takeDown(running, pair, modeOf(mode)),
   async pair(running, { pair }) {

@@ -41,6 +41,8 @@ export const operations = {
   'path-fail': ['pair', 'path'],
   /** Lets a path connect again, named the same way; answers with its id. */
   'path-restore': ['pair', 'path'],
+  /** Has I/O go to the best group of paths now; answers with the ids of the `paths` that had waited for that. */
+  'fail-back': ['pair'],
   /** Takes down what guards ranges of a pair; answers with ReleasedGuards. */
   'release-guards': ['pair'],
   /**

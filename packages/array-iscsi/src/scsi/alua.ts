@@ -33,11 +33,14 @@ export function reportTargetPortGroups(task: Task): CommandResult {
   if (session!.host.tpgs === 0) return Check.invalidField
   const extended = cdb[1]! >> 5 === 1
   const head = Buffer.alloc(extended ? 8 : 4)
-  if (extended) head[4] = 0x10
+  if (extended) {
+    head[4] = 0x10
+    head[5] = session!.host.transitionTime
+  }
   const parts = [head]
   for (const [group, mappings] of groupsOf(task.nexus!.mapping.unit.mappings)) {
     const one = Buffer.alloc(8 + 4 * mappings.length)
-    one[0] = codes[mappings[0]!.access]
+    one[0] = codes[mappings[0]!.access] | (mappings[0]!.preferred ? 0x80 : 0)
     // T, U, S, AN and AO are supported.
     one[1] = 0x8f
     put16(one, 2, group)
@@ -68,8 +71,15 @@ export async function setTargetPortGroups(task: Task, data: Buffer): Promise<Com
   }
   for (const { mappings, access } of wanted) {
     for (const mapping of mappings) {
-      if (mapping.setAccess !== undefined) await mapping.setAccess(access)
-      else mapping.access = access
+      if (mapping.setAccess === undefined) mapping.access = access
+      // Another transition is under way, or the device is gone.
+      else if (
+        !(await mapping.setAccess(access).then(
+          () => true,
+          () => false,
+        ))
+      )
+        return Check.transitioning
     }
   }
   // Everybody hears of it but the one who asked (SPC-4 §5.15.2.8).

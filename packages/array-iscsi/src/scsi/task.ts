@@ -11,6 +11,8 @@ export interface CommandHost {
   readonly targetName: string
   /** TPGS field of INQUIRY: 0 none, 1 implicit, 2 explicit, 3 both. */
   readonly tpgs: number
+  /** IMPLICIT TRANSITION TIME, seconds. */
+  readonly transitionTime: number
   /** What a session is told of that has these LUNs. */
   luns(mapped: Iterable<number>): readonly number[]
   /** Aborts every task of a unit that came through one of these nexuses; settles when they have ended. */

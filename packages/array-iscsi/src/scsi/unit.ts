@@ -50,6 +50,8 @@ export interface Mapping {
   readonly portal: TargetPort
   /** Access state that holds where the device has none of its own. */
   access: Access
+  /** Whether the array would rather have its portal used. */
+  preferred: boolean
   /** The device for a session; one of its own where `owned`. */
   open(initiator: string, signal: AbortSignal): Promise<BlockDevice>
   /** Whether each session has a device of its own, whose `close` fences. */

@@ -108,7 +108,7 @@ function ioController(controller: Controller, page: Buffer): void {
   const { settings } = controller.host
   page[512] = 0x66
   page[513] = 0x44
-  page[342] = 10
+  page[342] = settings.transitionTime
   // ANACAP: every state, and groups that namespaces may change.
   page[343] = 0x1f
   put32le(page, 344, MOST_NAMESPACES)

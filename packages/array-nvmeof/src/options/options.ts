@@ -124,6 +124,8 @@ export interface NvmeArrayOptions {
   trafficKeepAlive?: boolean
   /** CQT, ms; 0: it does not say. @defaultValue 0 */
   quiesceTime?: number
+  /** The longest transition between ANA states, as it is told (ANATT), seconds. @defaultValue 10 */
+  transitionTime?: number
   /** Cross-controller resets at once (CCRL); 0: none can be had. @defaultValue 4 */
   crossResets?: number
   /** How the end of one is told: in the completion where it can be, or always by event and log page. @defaultValue 'immediate' */

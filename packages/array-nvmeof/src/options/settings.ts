@@ -113,6 +113,7 @@ function times(options: NvmeArrayOptions) {
     minKeepAlive: integer('minKeepAlive', options.minKeepAlive ?? 0, 0, HOUR),
     keepAliveGranularity: integer('keepAliveGranularity', options.keepAliveGranularity ?? 100, 100, HOUR, 100),
     trafficKeepAlive: options.trafficKeepAlive ?? false,
+    transitionTime: integer('transitionTime', options.transitionTime ?? 10, 1, 255),
     quiesceTime: integer('quiesceTime', options.quiesceTime ?? 0, 0, 65_535),
     readyTimeout: integer('readyTimeout', options.readyTimeout ?? 5000, 500, 127_500, 500),
     enableTime: integer('enableTime', options.enableTime ?? 0, 0, HOUR),

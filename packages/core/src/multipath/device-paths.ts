@@ -3,7 +3,7 @@ import type { DeviceLimits } from '../device.ts'
 import type { Emitter } from '../emitter.ts'
 import { createEmitter } from '../emitter.ts'
 import type { ByteRun, Ledger } from '../ledger.ts'
-import type { PathHealth } from '../pair.ts'
+import type { HeldStatus, PathHealth } from '../pair.ts'
 import type { PathSelector } from '../policy.ts'
 import type { FenceProof, Path, PathInfo, PathTrouble } from '../target.ts'
 import type { VolumeId } from '../volume-id.ts'
@@ -158,6 +158,10 @@ export class DevicePaths implements SlotOwner<PathSlot> {
 
   unprovenOf(slot: PathSlot): readonly ByteRun[] {
     return this.engine.unprovenOf(slot)
+  }
+
+  heldBy(slot: PathSlot): HeldStatus | undefined {
+    return this.engine.waiting.heldBy(slot)
   }
 
   slotConnected(slot: PathSlot, wasReset: boolean): void {

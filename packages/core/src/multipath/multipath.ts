@@ -110,6 +110,14 @@ export class Multipath implements MultipathDevice {
     return this.#engine.parked
   }
 
+  get parkedBytes(): number {
+    return this.#engine.waiting.bytes
+  }
+
+  get refused(): number {
+    return this.#engine.waiting.refused
+  }
+
   get queued(): number {
     return this.#engine.queued
   }

@@ -1,4 +1,4 @@
-import type { PathHealth, PathState, PathStatus } from '../pair.ts'
+import type { HeldStatus, PathHealth, PathState, PathStatus } from '../pair.ts'
 import type { IoStatus } from '../status.ts'
 import { describeStatus } from '../status.ts'
 import type { Path, PathTrouble } from '../target.ts'
@@ -197,6 +197,11 @@ export class PathSlot {
   /** Whether it has failed with what changes data, and that is not fenced yet. */
   get unproven(): boolean {
     return this.state === 'fencing' && this.entry.path !== null && this.#owner.unprovenOf(this).length > 0
+  }
+
+  /** What waits for its fence. */
+  get held(): HeldStatus | undefined {
+    return this.#owner.heldBy(this)
   }
 
   /** Settles when the first try to connect has ended, one way or the other. */

@@ -202,11 +202,11 @@ export function modeSense10(page: number, length = 1024): ScsiCommand {
   })
 }
 
-/** REPORT TARGET PORT GROUPS (SPC-5), in the format without the extended header. Default 4 KiB. */
-export function reportTargetPortGroups(length = 4096): ScsiCommand {
+/** REPORT TARGET PORT GROUPS (SPC-5), with the extended header or without. Default 4 KiB, without. */
+export function reportTargetPortGroups(length = 4096, extended = false): ScsiCommand {
   return make(12, length, (cdb) => {
     cdb[0] = 0xa3
-    cdb[1] = 0x0a
+    cdb[1] = extended ? 0x2a : 0x0a
     put32(cdb, 6, checked('length', length, 0xffff_ffff))
   })
 }

@@ -63,6 +63,11 @@ export function decodePortGroups(bytes: Uint8Array): PortGroups {
   return { groups, length }
 }
 
+/** IMPLICIT TRANSITION TIME of REPORT TARGET PORT GROUPS data, seconds; 0 where it is not told, or not the extended header. */
+export function transitionTimeOf(bytes: Uint8Array): number {
+  return hasExtendedHead(bytes, bytes.length) ? bytes[5]! : 0
+}
+
 /** The access state of a state code of SPC-5. */
 export function accessOf(state: number): Access {
   return state === TRANSITIONING ? 'transitioning' : (ACCESS[state] ?? 'unavailable')

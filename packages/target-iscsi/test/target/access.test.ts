@@ -48,6 +48,51 @@ describe('the access state', () => {
   })
 })
 
+describe('the preferred bit and the time of a transition', () => {
+  test('are read when a path opens, and heard of by an idle path and by one under load', async () => {
+    const { array, open } = await bed({
+      array: { portals: [{}, {}], transitionTime: 30 },
+      initiator: { pollInterval: 20 },
+    })
+    array.prefer({ portal: 1 }, true)
+    const [other, path] = [await open(0), await open(1)]
+    expect([other.preferred, path.preferred]).toEqual([false, true])
+    expect([other.transitionTime, path.transitionTime]).toEqual([30_000, 30_000])
+    const seen: string[] = []
+    path.events.on('access', (access) => seen.push(`${access} ${path.preferred}`))
+    array.prefer({ portal: 1 }, false)
+    await expect.poll(() => seen).toEqual(['optimized false'])
+    array.prefer({ portal: 1 }, true)
+    await Promise.all(Array.from({ length: 16 }, () => run(path, read)))
+    await expect.poll(() => seen).toEqual(['optimized false', 'optimized true'])
+    expect(other.preferred).toBe(false)
+  })
+
+  test('a logical unit that refuses the long form is asked for the short one, once and for all', async () => {
+    const { array, open } = await bed({ array: { transitionTime: 30, log: true }, initiator: { pollInterval: 20 } })
+    array.prefer({}, true)
+    const long = array.faults.command({ opcode: 0xa3, count: 1, status: 2, sense: 0x05_2400 })
+    const path = await open()
+    expect(long.hits).toBe(1)
+    expect(path).toMatchObject({ access: 'optimized', preferred: true, transitionTime: undefined })
+    array.prefer({}, false)
+    await expect.poll(() => path.preferred).toBe(false)
+    const forms = array.log.filter(({ cdb }) => cdb[0] === 0xa3 && (cdb[1]! & 0x1f) === 0x0a).map(({ cdb }) => cdb[1])
+    expect(forms[0]).toBe(0x2a)
+    expect(new Set(forms.slice(1))).toEqual(new Set([0x0a]))
+  })
+
+  test('the end of a transition is seen within a second, though nobody tells of it and polls are rare', async () => {
+    const { array, open } = await bed({ initiator: { pollInterval: 20_000 } })
+    const path = await open()
+    array.setAccess({}, 'transitioning')
+    await run(path, read)
+    await expect.poll(() => path.access).toBe('transitioning')
+    array.setAccess({}, 'optimized')
+    await expect.poll(() => path.access, { timeout: 5000 }).toBe('optimized')
+  })
+})
+
 test('growth is heard of by an idle path and by one under load', async () => {
   const { array, open, storage } = await bed({ array: { portals: [{}, {}] }, initiator: { pollInterval: 20 } })
   const [idle, busy] = [await open(0), await open(1)]

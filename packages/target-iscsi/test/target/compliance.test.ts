@@ -41,6 +41,7 @@ function paths(title: string, groups: boolean, options: Options): void {
           access: groups,
           grow: true,
           mediumErrors: true,
+          preferred: groups,
           ping: true,
           crash: false,
         },
@@ -55,6 +56,7 @@ function paths(title: string, groups: boolean, options: Options): void {
           release: (path) => rigOf(path).release(portalOf(path)),
           second: (path) => open(rigOf(path), 1 - portalOf(path)),
           setAccess: (path, access) => rigOf(path).storage.setAccess(path.volume, { port: portalOf(path) }, access),
+          setPreferred: (path, on) => rigOf(path).storage.prefer(path.volume, { port: portalOf(path) }, on),
           grow: (path, size) => rigOf(path).storage.grow(path.volume, size),
           breakMedium: (path, offset, length) =>
             void rigOf(path).storage.fail({

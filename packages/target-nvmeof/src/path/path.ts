@@ -64,6 +64,7 @@ export class NvmePath implements Path {
   readonly product: string
   readonly serial: string
   access: Access
+  readonly transitionTime: number | undefined
   limits: DeviceLimits
   readonly fenceToken: string
   // A registration is that of a host, whatever the controller (NVMe Base 2.1 §8.1.22).
@@ -109,6 +110,7 @@ export class NvmePath implements Path {
     this.serial = controller.serial
     this.fenceToken = link.token(nsid)
     this.access = access
+    this.transitionTime = transitionTime === 0 ? undefined : 1000 * transitionTime
     this.limits = disk.limits
     this.#at = `namespace ${nsid} through ${place.portal.address}`
     this.#troubles = new Troubles(

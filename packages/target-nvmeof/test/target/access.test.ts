@@ -74,6 +74,11 @@ describe('the access state of a namespace', () => {
     expect(await write(path, 1)).toBe(OK)
   })
 
+  test.each([1, 60])('may take as long as the controller says: %i s', async (transitionTime) => {
+    const { open } = await bed({ array: { transitionTime } })
+    expect((await open(0)).transitionTime).toBe(1000 * transitionTime)
+  })
+
   test('that an array tells with a state that is none costs the path, not the process', async () => {
     const { array, open } = await bed({ array: { ports: [{}, {}] } })
     const path = await open(0)

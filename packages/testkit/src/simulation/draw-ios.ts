@@ -5,8 +5,10 @@ import type { IoEvent, Shape } from './plan.ts'
 /** Draws what the clients ask for in `length` milliseconds, many of it about the `moments` at which something happens. */
 export function drawIos(random: () => number, shape: Shape, length: number, moments: readonly number[]): IoEvent[] {
   const clients = shape.clients * shape.volumes * shape.hosts
-  const count = 10 + randomInt(random, 50)
-  const changes = 0.3 + 0.6 * random()
+  // A second try is earned by many reads.
+  const reads = shape.multipath.hedgeReads === true && random() < 0.7
+  const count = reads ? 60 + randomInt(random, 100) : 10 + randomInt(random, 50)
+  const changes = reads ? 0.2 : 0.3 + 0.6 * random()
   const flushes = 0.2 * random()
   const others = 0.3 * random()
   const fua = 0.5 * random()

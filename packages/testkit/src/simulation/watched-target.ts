@@ -1,5 +1,5 @@
 import type { BlockDevicePair, Io, Path, PathEvents, PathInfo, Target } from '@blockbraid/core'
-import { createEmitter, Errno, IoOp, NOT_EXECUTED, OK, PATH_ERROR } from '@blockbraid/core'
+import { abortable, createEmitter, Errno, IoOp, NOT_EXECUTED, OK, PATH_ERROR } from '@blockbraid/core'
 import { forward } from '../doubles/forward.ts'
 import type { OpenPath, PathCount, Process, World } from './world.ts'
 
@@ -56,8 +56,15 @@ function watchedPath(world: World, path: Path, process: Process): Path {
     loseAnswers()
     events.emit('down', error)
   })
+  const { ping } = path
   return forward<Path>(path, {
     events,
+    ...(ping !== undefined && {
+      async ping(options) {
+        await ping.call(path, options)
+        if (world.muted.has(port)) await abortable(new Promise<void>(() => {}), options?.signal)
+      },
+    }),
     submit(io) {
       const { done } = io
       // Core asks for a sign of life by an Io of its own, which it does not count.
@@ -108,7 +115,7 @@ function note(count: PathCount, { op, length }: Io, status: number): void {
 }
 
 function restsUntil({ host, shape }: World): number {
-  return host.clock.now() + Number(shape.multipath['reconnectDelay']) * 1000
+  return host.clock.now() + shape.multipath.reconnectDelay * 1000
 }
 
 // An I/O goes to the best access state that there is.
@@ -127,5 +134,10 @@ function judge(world: World, process: Process, path: OpenPath): void {
 
 function serves({ paths }: BlockDevicePair, id: string): boolean {
   const status = paths.find((path) => path.id === id)
-  return status?.state === 'up' && status.access === 'optimized' && status.standsBack === undefined
+  return (
+    status?.state === 'up' &&
+    status.access === 'optimized' &&
+    status.standsBack === undefined &&
+    status.health === undefined
+  )
 }

@@ -1,4 +1,4 @@
-import type { Access, PathInfo } from '@blockbraid/core'
+import type { PathInfo } from '@blockbraid/core'
 import { BlockError } from '@blockbraid/core'
 import type { Lun } from '../../scsi/lun.ts'
 import { News } from '../../scsi/status.ts'
@@ -7,8 +7,10 @@ import type { Nexus } from '../nexus/nexus.ts'
 import type { Asker } from '../unit/ask.ts'
 import { askAll, ScsiError, tell } from '../unit/ask.ts'
 import type { Disk, Identity } from '../unit/disk.ts'
-import { readAccess, readDisk, readIdentity, untoldDisk } from '../unit/disk.ts'
+import { readDisk, readIdentity, untoldDisk } from '../unit/disk.ts'
 import { joinRegistrants } from '../unit/register.ts'
+import type { Standing } from '../unit/standing.ts'
+import { readStanding } from '../unit/standing.ts'
 import type { PathHost } from './path.ts'
 import { IscsiPath } from './path.ts'
 import { takesIo } from './review.ts'
@@ -42,9 +44,9 @@ export async function openPath(
   if (identity.volume !== info.volume) {
     throw new BlockError('IDENTITY_CHANGED', `${info.id} leads to ${identity.volume} and not to ${info.volume}`)
   }
-  let reading: Promise<Access> = Promise.resolve('optimized')
-  const [access, disk] = await askAll(asker, [
-    () => (reading = readAccess(asker, identity)),
+  let reading: Promise<Standing> | undefined
+  const [standing, disk] = await askAll(asker, [
+    () => (reading = readStanding(asker, identity)),
     () => diskOf(host, asker, identity, info, reading),
   ])
   // It may have changed while the rest was read; who is asked now has told all that was to be told.
@@ -61,7 +63,7 @@ export async function openPath(
   if ((missed & News.WriteLost) !== 0) host.writeLost(info.volume)
   const cached = disk.limits.writeCache || before?.limits.writeCache === true
   const wasReset = cached && (missed & News.Reset) !== 0
-  return new IscsiPath(host, nexus, session, lun, info.id, { identity, disk, access, wasReset })
+  return new IscsiPath(host, nexus, session, lun, info.id, { identity, disk, ...standing, wasReset })
 }
 
 async function diskOf(
@@ -69,7 +71,7 @@ async function diskOf(
   asker: Asker,
   identity: Identity,
   info: PathInfo,
-  reading: Promise<Access>,
+  reading: Promise<Standing> | undefined,
 ): Promise<Disk> {
   try {
     const disk = await readDisk(asker, identity, host)
@@ -78,8 +80,8 @@ async function diskOf(
   } catch (error) {
     // A port that takes no I/O may not tell of the disk: it is opened all the same, to be used later.
     if (!(error instanceof ScsiError)) throw error
-    const access = await reading
-    if (takesIo(access)) throw error
+    const standing = await reading
+    if (standing === undefined || takesIo(standing.access)) throw error
     return host.lastDisk(identity.volume) ?? untoldDisk(info, host)
   }
 }

@@ -62,6 +62,8 @@ export class IscsiPath implements Path {
   readonly product: string
   readonly serial: string | undefined
   access: Access
+  preferred: boolean
+  transitionTime: number | undefined
   limits: DeviceLimits
   readonly fenceToken: string
   fencedBy: FenceProof | undefined
@@ -101,6 +103,8 @@ export class IscsiPath implements Path {
     this.serial = opened.identity.serial
     this.fenceToken = fenceToken({ ...nexus.place, group: session.negotiated.targetPortalGroupTag, lun })
     this.access = opened.access
+    this.preferred = opened.preferred ?? false
+    this.transitionTime = opened.transitionTime
     this.limits = opened.disk.limits
     this.wasReset = opened.wasReset
     const { clock, taskTimeout, pollInterval } = host
@@ -124,8 +128,10 @@ export class IscsiPath implements Path {
         isOpen,
         asker: (onNews) => this.#asker(onNews),
         cacheLost: (why) => this.#emitter.emit('cacheLost', why),
-        accessChanged: (access) => {
+        standingChanged: ({ access, preferred, transitionTime }) => {
           this.access = access
+          this.preferred = preferred
+          this.transitionTime = transitionTime
           this.#emitter.emit('access', access)
         },
         limitsChanged: (limits) => {
@@ -174,6 +180,7 @@ export class IscsiPath implements Path {
       },
     }
     session.listeners.add(this.#listener)
+    review.watchTransition()
     this.#poll = new Poll(this, review, {
       clock,
       interval: pollInterval,
@@ -305,6 +312,7 @@ export class IscsiPath implements Path {
     if (this.#cut) return
     this.#cut = true
     this.#poll.stop()
+    this.#review.stop()
     this.#troubles.stop()
     this.#ending.abort(this.#closedError())
     detachAll(this.#session, this)

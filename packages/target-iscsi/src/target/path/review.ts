@@ -1,17 +1,23 @@
-import type { Access, Clock, DeviceLimits, Path, VolumeId } from '@blockbraid/core'
+import type { Access, Clock, DeviceLimits, Path, Timer, VolumeId } from '@blockbraid/core'
 import { BlockError } from '@blockbraid/core'
 import { decodeSense, describeSense } from '../../scsi/sense.ts'
 import { losesCache, News } from '../../scsi/status.ts'
 import type { Asker, NewsListener } from '../unit/ask.ts'
 import { ScsiError } from '../unit/ask.ts'
 import type { Disk, Identity } from '../unit/disk.ts'
-import { isStill, readAccess, readDisk, readIdentity, readPages } from '../unit/disk.ts'
+import { isStill, readDisk, readIdentity, readPages } from '../unit/disk.ts'
+import type { Standing } from '../unit/standing.ts'
+import { isSameStanding, readStanding } from '../unit/standing.ts'
 
 /** What was read when the path was opened. */
 export interface Opened {
   readonly identity: Identity
   readonly disk: Disk
   readonly access: Access
+  /** @defaultValue false */
+  readonly preferred?: boolean
+  /** Milliseconds. @defaultValue not told */
+  readonly transitionTime?: number | undefined
   /** Whether a volatile cache may have lost what was in it before. */
   readonly wasReset: boolean
 }
@@ -38,7 +44,7 @@ export interface ReviewHost {
   isOpen(): boolean
   asker(onNews: NewsListener): Asker
   cacheLost(why: string): void
-  accessChanged(access: Access): void
+  standingChanged(standing: Standing): void
   limitsChanged(limits: DeviceLimits): void
   /** It is known again what the path leads to: what waited for that goes on. */
   over(): void
@@ -46,9 +52,11 @@ export interface ReviewHost {
 }
 
 /** The path that is reviewed, as it is now. */
-export type Reviewed = Readonly<Pick<Path, 'id' | 'volume' | 'access' | 'limits'>>
+export type Reviewed = Readonly<Pick<Path, 'id' | 'volume' | 'access' | 'preferred' | 'transitionTime' | 'limits'>>
 
 const MAX_ROUNDS = 20
+// How soon it is asked again how a transition goes on, milliseconds: its end need not be told to a path without commands.
+const TRANSITION = 500
 // A size or a parameter that has changed may be that of another volume.
 const WHO = News.Luns | News.Identity | News.Capacity
 
@@ -64,6 +72,7 @@ export class Review {
   readonly #target: ReviewTarget
   readonly #host: ReviewHost
   #news = 0
+  #again: Timer | undefined
   // When somebody looked, or was there to look, last.
   #lookedAt: number
 
@@ -147,6 +156,20 @@ export class Review {
     if (!host.isOpen()) return
     this.doubts = false
     host.over()
+    this.watchTransition()
+  }
+
+  /** Has it read again as long as the port is in transition. */
+  watchTransition(): void {
+    this.stop()
+    if (this.#path.access !== 'transitioning' || !this.#host.isOpen()) return
+    this.#again = this.#target.clock.after(TRANSITION, () => this.hear(News.Access))
+  }
+
+  /** The path ends. */
+  stop(): void {
+    this.#again?.cancel()
+    this.#again = undefined
   }
 
   async #readAgain(news: number): Promise<void> {
@@ -170,11 +193,11 @@ export class Review {
       if ((news & News.Luns) !== 0) this.#target.changed(`${id} reports that logical units came or went`)
     }
     if ((news & (News.Identity | News.Capacity)) !== 0) await this.#readLimits(asker)
-    const access = await readAccess(asker, this.identity)
-    if (access === before || !host.isOpen()) return
+    const standing = await readStanding(asker, this.identity)
+    if (isSameStanding(standing, this.#path) || !host.isOpen()) return
     // What a port in standby did not tell is to be known before the first I/O.
-    if (takesIo(access) && !takesIo(before)) await this.#readLimits(asker)
-    if (host.isOpen()) host.accessChanged(access)
+    if (takesIo(standing.access) && !takesIo(before)) await this.#readLimits(asker)
+    if (host.isOpen()) host.standingChanged(standing)
   }
 
   async #readLimits(asker: Asker): Promise<void> {

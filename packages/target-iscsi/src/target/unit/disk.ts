@@ -1,4 +1,4 @@
-import type { Access, DeviceLimits, VolumeId } from '@blockbraid/core'
+import type { DeviceLimits, VolumeId } from '@blockbraid/core'
 import { BlockError, Errno } from '@blockbraid/core'
 import type { Capacity } from '../../scsi/capacity.ts'
 import { decodeCapacity10, decodeCapacity16 } from '../../scsi/capacity.ts'
@@ -11,7 +11,6 @@ import { decodeInquiry, isDisk } from '../../scsi/inquiry.ts'
 import type { Mode } from '../../scsi/mode.ts'
 import { decodeMode6, decodeMode10 } from '../../scsi/mode.ts'
 import { decodeCommandSupport } from '../../scsi/opcodes.ts'
-import { decodePortGroups, groupOf } from '../../scsi/ports.ts'
 import type { BlockLimits, Provisioning } from '../../scsi/vpd.ts'
 import {
   decodeBlockLimits,
@@ -193,19 +192,6 @@ export function untoldDisk(
     long: capacity.blocks > 2 ** 32,
     tellsCache: false,
   }
-}
-
-/** Reads the access state of the port through which the logical unit is reached. */
-export async function readAccess(asker: Asker, { inquiry, port }: Identity): Promise<Access> {
-  if (inquiry.tpgs === 0) return 'optimized'
-  const first = await askIfKnown(asker, 'REPORT TARGET PORT GROUPS', cdb.reportTargetPortGroups())
-  if (first === undefined) return 'optimized'
-  let decoded = decodePortGroups(first)
-  if (decoded.length > first.length && decoded.length <= 0x1_0000) {
-    const command = cdb.reportTargetPortGroups(decoded.length)
-    decoded = decodePortGroups(await ask(asker, 'REPORT TARGET PORT GROUPS', command))
-  }
-  return groupOf(decoded.groups, port)?.access ?? 'optimized'
 }
 
 /** Bits of the inquiry's `tpgs`. */
