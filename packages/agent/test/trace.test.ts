@@ -108,6 +108,12 @@ it('why is asked over the control socket, in words and as JSON', async () => {
   )
   expect(JSON.parse((await remote('why', 'vol-0', '--json')).out)).toMatchObject({
     pair: { name: 'vol-0', state: 'degraded' },
-    failovers: [{ ended: null, open: ['memory:array0/port1/lun0'], lines: [{ kind: 'out' }, { kind: 'routed' }] }],
+    failovers: [
+      {
+        ended: null,
+        open: ['memory:array0/port1/lun0'],
+        lines: expect.arrayContaining([expect.objectContaining({ kind: 'out' })]),
+      },
+    ],
   })
 })
