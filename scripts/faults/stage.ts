@@ -27,8 +27,8 @@ export interface Stage {
   array(name: string, first: number, storage: MemoryOptions, options?: Partial<IscsiArrayOfOptions>): Promise<Played>
   /** Starts the agent with these lines of `targets`, and more of the config. */
   up(targets: readonly string[], devices?: string): Promise<void>
-  /** Reads and writes a volume, a little, until the end. */
-  load(pair: string): void
+  /** Reads and writes a volume, or only reads it, a little, until the end. */
+  load(pair: string, writes?: boolean): void
   /** Prints what a command says. */
   show(...words: readonly string[]): Promise<void>
 }
@@ -93,13 +93,13 @@ devices:
         agent.on('exit', () => reject(new Error(`the agent has ended: ${log}`)))
       })
     },
-    load(pair) {
+    load(pair, writes = true) {
       const work = async (): Promise<void> => {
         const client = await connectNbd(`nbd+unix:///${pair}?socket=${folder}/nbd.sock`)
         const lanes = Array.from({ length: 4 }, async (_, lane) => {
           for (let n = 0; !over; n++) {
             const at = ((n * 4 + lane) % 1000) * 4096
-            const io = n % 3 === 0 ? client.write(at, Buffer.alloc(4096, n)) : client.read(at, 4096)
+            const io = writes && n % 3 === 0 ? client.write(at, Buffer.alloc(4096, n)) : client.read(at, 4096)
             await io.catch(() => {})
             await sleep(PACE)
           }
