@@ -2,6 +2,7 @@ import type { IoOp, IoStatus } from '@blockbraid/core'
 
 /** The beginning of a trace. */
 export interface TraceStart {
+  /** What it is. */
   readonly kind: 'start'
   /** Time of the device's clock at the beginning, µs; every `time` counts by that clock. */
   readonly clock: number
@@ -15,6 +16,7 @@ export interface TraceStart {
 
 /** A path that is spoken of from now on; the same may be told again. */
 export interface TracePath {
+  /** What it is. */
   readonly kind: 'path'
   /** Its id. */
   readonly path: string
@@ -28,6 +30,7 @@ export interface TracePath {
 
 /** A path is other than it was, or this is how it was at the beginning. */
 export interface TraceState {
+  /** What it is. */
   readonly kind: 'state'
   /** µs. */
   readonly time: number
@@ -67,6 +70,7 @@ export interface TracedIo {
 
 /** A path was picked for an I/O, which goes there now. */
 export interface TracePick extends TracedIo {
+  /** What it is. */
   readonly kind: 'pick'
   /** Name of the policy; an empty text where there was none. */
   readonly policy: string
@@ -82,6 +86,7 @@ export interface TracePick extends TracedIo {
 
 /** An I/O has to wait. */
 export interface TraceWait extends TracedIo {
+  /** What it is. */
   readonly kind: 'wait'
   /** What for: room on a path, a usable path, the fence of a failed one, an earlier change of its range. */
   readonly why: 'room' | 'path' | 'fence' | 'order' | 'other'
@@ -91,6 +96,7 @@ export interface TraceWait extends TracedIo {
 
 /** A try has failed; the I/O is tried again, or waits. */
 export interface TraceFailed {
+  /** What it is. */
   readonly kind: 'failed'
   /** µs. */
   readonly time: number
@@ -104,6 +110,7 @@ export interface TraceFailed {
 
 /** An I/O gets a second try on another path while the first is still in flight. */
 export interface TraceHedge {
+  /** What it is. */
   readonly kind: 'hedge'
   /** µs. */
   readonly time: number
@@ -113,6 +120,7 @@ export interface TraceHedge {
 
 /** An I/O is done. */
 export interface TraceDone {
+  /** What it is. */
   readonly kind: 'done'
   /** µs. */
   readonly time: number
@@ -126,6 +134,7 @@ export interface TraceDone {
 
 /** Something happened to the device, or to a path; kinds as of a failover's lines. */
 export interface TraceEvent {
+  /** What it is. */
   readonly kind: 'event'
   /** µs. */
   readonly time: number
@@ -141,6 +150,7 @@ export interface TraceEvent {
 
 /** Records had no room: they are missing before this one. */
 export interface TraceLost {
+  /** What it is. */
   readonly kind: 'lost'
   /** µs. */
   readonly time: number
@@ -152,6 +162,7 @@ export interface TraceLost {
 
 /** The trace was ended; one without it was cut off. */
 export interface TraceEnd {
+  /** What it is. */
   readonly kind: 'end'
   /** µs. */
   readonly time: number
