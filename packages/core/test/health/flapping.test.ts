@@ -159,6 +159,20 @@ describe('a path that flaps', () => {
     })
   })
 
+  it('of worse access takes no reads while better ones serve', async () => {
+    await simulate(1, async (host) => {
+      const ward = await openWard(host, { ports: 2 })
+      ward.array.setAccess('all', { port: 1 }, 'non-optimized')
+      const io = load(ward, 4, 100)
+      await flap(ward, 1, 5, 500)
+      await wait(host, 40)
+      expect(ward.path(1).health).toBe('probation')
+      expect(ward.path(1).ios).toBe(0)
+      await io.stop()
+      await ward.device.close()
+    })
+  })
+
   it('takes the writes where all other paths are write protected', async () => {
     const { device, target, host } = await open(2, { multipath: { flapping: { failures: 2 } } })
     for (let time = 0; time < 2; time++) {

@@ -135,6 +135,20 @@ describe('a path that is slower than its equals', () => {
       expect(healths(ward)).toEqual(['', ''])
     }))
 
+  it('is never demoted while all others are', () =>
+    scene({ seeds: 1, ports: 2 }, async (ward) => {
+      let none = 0
+      ward.device.events.on('health', () => {
+        if (!healths(ward).includes('')) none++
+      })
+      ward.array.slow(0, 60 * MS)
+      await wait(ward.host, 17)
+      expect(healths(ward)).toEqual(['demoted', ''])
+      ward.array.slow(1, 700 * MS)
+      await wait(ward.host, 60)
+      expect(none).toBe(0)
+    }))
+
   it('only under load: it does not come and go all the time', () =>
     scene({ seeds: 1, pause: 100, multipath: { slow: { time: 4000, ios: 5 } } }, async (ward) => {
       // As fast as ever whenever it has nothing to do.
