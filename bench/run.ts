@@ -4,7 +4,7 @@
 // where tgt and libiscsi are installed), and the NVMe/TCP initiator beside it (bench/nvme/compare.ts). What takes a machine
 // of its own only where it is named: kernel nodes (`kernel`), and NVMe/TCP beside the kernel's initiator on the kernel's
 // target (`kernel-nvme`; bench/kernel/compare.ts).
-//   --rounds N (5)   --seconds N (3)   names of jobs, `micro`, `idle`, `iscsi`, `nvme`, `kernel` or `kernel-nvme`, to run only these
+//   --rounds N (5)   --seconds N (3)   names of jobs, `micro`, `select`, `idle`, `iscsi`, `nvme`, `kernel` or `kernel-nvme`, to run only these
 //   --beside FOLDER  another checkout, built: all but those of a machine also with its packages, in the same rounds
 import { execFileSync } from 'node:child_process'
 import { cpus } from 'node:os'
@@ -14,6 +14,7 @@ import { compareServers } from './compare.ts'
 import { measureIdle } from './idle.ts'
 import { jobs } from './jobs.ts'
 import { measureLayers } from './layers.ts'
+import { measureSelects } from './selects.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -34,6 +35,7 @@ console.log(`${versions.join('\n')}\n${cpus().length} CPUs ${cpus()[0]?.model}`)
 if (beside !== undefined) console.log(`before: ${beside}`)
 if (chosen.length > 0) await compareServers(chosen, effort)
 if (wanted('micro')) await measureLayers(effort)
+if (wanted('select')) measureSelects()
 if (wanted('idle')) await measureIdle(beside)
 if (wanted('iscsi')) withEffort('bench/iscsi/compare.ts', beside === undefined ? [] : ['--beside', beside])
 if (wanted('nvme')) withEffort('bench/nvme/compare.ts', beside === undefined ? [] : ['--beside', beside])

@@ -1,11 +1,9 @@
-import { readFileSync } from 'node:fs'
 import { registerHooks, stripTypeScriptTypes } from 'node:module'
-import { fileURLToPath } from 'node:url'
 
 const root = new URL('../../', import.meta.url)
 
-/** Has the packages loaded from their sources, those of core with the changes of `patch`, by file below its `src`. */
-export function loadSources(patch: ReadonlyMap<string, (source: string) => string> = new Map()): void {
+/** Has the packages loaded from their sources, and those files of core, by their path below `src`, with these contents. */
+export function loadSources(patch: ReadonlyMap<string, string> = new Map()): void {
   const core = new URL('packages/core/src/', root).href
   registerHooks({
     resolve(specifier, context, next) {
@@ -15,10 +13,9 @@ export function loadSources(patch: ReadonlyMap<string, (source: string) => strin
       return { url: new URL(`packages/${name[1]}/${file}`, root).href, shortCircuit: true }
     },
     load(url, context, next) {
-      const change = url.startsWith(core) ? patch.get(url.slice(core.length)) : undefined
-      if (change === undefined) return next(url, context)
-      const source = stripTypeScriptTypes(change(readFileSync(fileURLToPath(url), 'utf8')))
-      return { format: 'module', source, shortCircuit: true }
+      const source = url.startsWith(core) ? patch.get(url.slice(core.length)) : undefined
+      if (source === undefined) return next(url, context)
+      return { format: 'module', source: stripTypeScriptTypes(source), shortCircuit: true }
     },
   })
 }

@@ -101,12 +101,23 @@ function addLooks(program: Command, terminal: Terminal): void {
     const { stats } = await import('./commands/stats.ts')
     await stats(terminal, options)
   })
-  remote(program.command('why <pair>').description('say what failed when, and what was done about it')).action(
+  remote(program.command('why <pair>').description('tell which path is bad and why; trace <pair> <file>')).action(
     async (pair, options) => {
       const { why } = await import('./commands/why.ts')
       await why(terminal, options, pair)
     },
   )
+  // The line of `why` tells of it: all of it fits one screen.
+  remote(
+    program
+      .command('trace <pair> <file>', { hidden: true })
+      .description('write each I/O of a pair, why it took which path and how it ended, until Ctrl-C'),
+  )
+    .option('--seconds <number>', 'end it after that time')
+    .action(async (pair, file, options) => {
+      const { trace } = await import('./commands/trace.ts')
+      await trace(terminal, options, pair, file)
+    })
   remote(program.command('top').description('show pairs again every second'))
     .addHelpText('after', topHelp)
     .action(async (options) => {

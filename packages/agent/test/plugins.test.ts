@@ -24,6 +24,22 @@ export default (options: { label?: string }): PathSelector => ({
   'nothing.js': 'export default () => undefined',
   'broken.mjs': "\nthrow new Error('no such thing')",
   'syntax.js': 'export default (',
+  'node_modules/blockbraid-policy-hottest/package.json': '{"name":"blockbraid-policy-hottest","exports":"./a.mjs"}',
+  'node_modules/blockbraid-policy-hottest/a.mjs': `export const options = {
+    type: 'object', additionalProperties: false, required: ['label'],
+    properties: {
+      label: { type: 'string', minLength: 1 },
+      heat: { title: 'a whole number, 1 or more', type: 'integer', minimum: 1 },
+      secret: { type: 'string' },
+      near: { type: 'object', additionalProperties: false, properties: { zone: { enum: ['a', 'b'] } } },
+    },
+  }
+  export default ({ label }) => ({ name: label, update() {}, select() {} })`,
+  'checked.ts': `export const options = { type: 'object', additionalProperties: false, properties: {} } as const
+  export default () => { throw new Error('called') }`,
+  'no-schema.js': "export const options = 'any'; export default () => ({ name: 'x', update() {}, select() {} })",
+  'bad-schema.js':
+    "export const options = { type: 'thing' }; export default () => ({ name: 'x', update() {}, select() {} })",
   'node_modules/esm-only/package.json': '{"name":"esm-only","exports":{".":{"types":"./x.d.ts","import":"./esm.js"}}}',
   'node_modules/esm-only/esm.js': "export default () => ({ name: 'esm', update() {}, select() {} })",
   'node_modules/plain/package.json': '{"name":"plain","main":"lib/main.js"}',
@@ -65,6 +81,31 @@ describe('plugins', () => {
     ['@blockbraid/policy-queue-depth', 'queue-depth'],
   ])('%s is loaded', async (use, name) => {
     expect((await policy(use))().name).toBe(name)
+  })
+
+  it('of others is found by the name after blockbraid-policy-, and its options are checked before it is made', async () => {
+    expect((await policy('hottest', { label: 'hot', heat: 2, near: { zone: 'a' } }))().name).toBe('hot')
+    const refused: readonly [object, string][] = [
+      [{ label: 'x', heet: 2 }, 'heet is not a known option: did you mean heat?'],
+      [{ label: 'x', colour: 2 }, 'colour is not a known option: known here: label, heat, secret, near'],
+      [{ heat: 2 }, 'label is missing'],
+      [{ label: 'x', heat: 0.5 }, 'heat is 0.5; it must be a whole number, 1 or more'],
+      [{ label: '' }, 'label is ""; it must NOT have fewer than 1 characters'],
+      [{ label: 'x', near: { zone: 'c' } }, 'near.zone is "c"; it must be equal to one of the allowed values'],
+      [{ label: 'x', near: { zon: 'a' } }, 'near.zon is not a known option: did you mean zone?'],
+      [{ label: 'x', secret: 5 }, 'secret is wrong; it must be string'],
+    ]
+    for (const [options, words] of refused) {
+      await expect(policy('hottest', options)).rejects.toThrow(`bb.yaml:3:5: policy hottest: ${words}`)
+    }
+  })
+
+  it.each([
+    ['./checked.ts', 'bias is not a known option: it has none'],
+    ['./no-schema.js', 'what it exports as options is no JSON Schema: it is string'],
+    ['./bad-schema.js', 'what it exports as options is no JSON Schema: '],
+  ])('%s: its options are checked too', async (use, words) => {
+    await expect(policy(use, { bias: 3 })).rejects.toThrow(`bb.yaml:3:5: policy ${use}: ${words}`)
   })
 
   it('gets its options, and makes a new selector each time', async () => {

@@ -1,5 +1,6 @@
-import type { Access, Host, VolumeId } from '@blockbraid/core'
+import type { Access, VolumeId } from '@blockbraid/core'
 import { systemHost } from '@blockbraid/core'
+import type { NetworkHost } from '@blockbraid/wire'
 import { integer, integerIfGiven, oneOf, wrong } from './checks.ts'
 import { Faults } from './faults/faults.ts'
 import type { IscsiArrayOptions, IscsiLunOptions } from './options.ts'
@@ -21,7 +22,10 @@ import { viewOf } from './view.ts'
  * Starts a simulated array that speaks iSCSI on real sockets. Throws a TypeError that names a wrong option;
  * rejects where an address cannot be had.
  */
-export async function createIscsiArray(options: IscsiArrayOptions, host: Host = systemHost): Promise<IscsiArray> {
+export async function createIscsiArray(
+  options: IscsiArrayOptions,
+  host: NetworkHost = systemHost,
+): Promise<IscsiArray> {
   const array = new SimulatedIscsiArray(resolveOptions(options), host)
   const luns = options.luns ?? []
   const places = luns.map((lun, number) => resolveLun(lun, `luns[${number}]`, number, array.portals.length))
@@ -42,7 +46,7 @@ export class SimulatedIscsiArray implements IscsiArray {
   readonly #records = new Records()
   readonly #services: Services
 
-  constructor(settings: ArraySettings, host: Host) {
+  constructor(settings: ArraySettings, host: NetworkHost) {
     this.name = settings.name
     this.#units = new Units(settings.portals.length, settings.descriptorSense)
     this.faults = new Faults(host, settings.portals.length, () => this.#retap())
@@ -53,7 +57,7 @@ export class SimulatedIscsiArray implements IscsiArray {
       portals: () => this.portals,
     })
     this.portals = settings.portals.map((portal, number) => {
-      const made: Portal = new Portal(number, portal, host.clock, () => this.#services.connectionHost(made))
+      const made: Portal = new Portal(number, portal, host, () => this.#services.connectionHost(made))
       return made
     })
   }

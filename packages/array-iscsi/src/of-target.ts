@@ -1,5 +1,6 @@
-import type { Host, Path, PathInfo, Target } from '@blockbraid/core'
+import type { Path, PathInfo, Target } from '@blockbraid/core'
 import { systemHost } from '@blockbraid/core'
+import type { NetworkHost } from '@blockbraid/wire'
 import { SimulatedIscsiArray } from './array.ts'
 import type { IscsiArrayOptions, IscsiPortalOptions } from './options.ts'
 import type { Mapping } from './scsi/unit.ts'
@@ -23,7 +24,7 @@ export interface IscsiArrayOfOptions extends Omit<IscsiArrayOptions, 'portals' |
 export async function iscsiArrayOf(
   target: Target,
   options: IscsiArrayOfOptions,
-  host: Host = systemHost,
+  host: NetworkHost = systemHost,
 ): Promise<IscsiArray> {
   const infos = await target.discover()
   const addresses = [...new Set(infos.map(({ address }) => address))]

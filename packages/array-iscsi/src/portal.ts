@@ -1,6 +1,6 @@
 import type { Clock } from '@blockbraid/core'
-import type { Wire, WireListener } from '@blockbraid/wire'
-import { InputPool, InputWindow, listenForWires, OutboxPool } from '@blockbraid/wire'
+import type { Network, NetworkHost, Wire, WireListener } from '@blockbraid/wire'
+import { InputPool, InputWindow, networkOf, OutboxPool } from '@blockbraid/wire'
 import type { IscsiPortalOptions } from './options.ts'
 import type { TargetPort } from './scsi/unit.ts'
 import type { ConnectionHost } from './session/connection.ts'
@@ -20,6 +20,7 @@ export class Portal implements IscsiPortal, TargetPort {
   #advertised: string | undefined
   readonly #hostFor: () => ConnectionHost
   readonly #clock: Clock
+  readonly #network: Network
   readonly #inputs = new InputPool(SPARE)
   readonly #window = new InputWindow(this.#inputs)
   readonly #outputs = new OutboxPool(SPARE)
@@ -27,13 +28,14 @@ export class Portal implements IscsiPortal, TargetPort {
   #dark = false
 
   /** `hostFor` gives what a new connection needs. */
-  constructor(number: number, options: Required<IscsiPortalOptions>, clock: Clock, hostFor: () => ConnectionHost) {
+  constructor(number: number, options: Required<IscsiPortalOptions>, host: NetworkHost, hostFor: () => ConnectionHost) {
     this.number = number
     this.host = options.host
     this.port = options.port
     this.group = options.group
     this.#hostFor = hostFor
-    this.#clock = clock
+    this.#clock = host.clock
+    this.#network = networkOf(host)
   }
 
   get address(): string {
@@ -69,7 +71,7 @@ export class Portal implements IscsiPortal, TargetPort {
 
   async up(): Promise<void> {
     if (this.#listener !== undefined) return
-    this.#listener = await listenForWires(
+    this.#listener = await this.#network.listen(
       { host: this.host, port: this.port },
       {
         clock: this.#clock,

@@ -1,5 +1,6 @@
-import type { Access, Host, VolumeId } from '@blockbraid/core'
+import type { Access, VolumeId } from '@blockbraid/core'
 import { systemHost } from '@blockbraid/core'
+import type { NetworkHost } from '@blockbraid/wire'
 import type { Controller } from './controller/controller.ts'
 import { Faults } from './faults/faults.ts'
 import type { NamespacePlace } from './namespace/namespaces.ts'
@@ -19,7 +20,7 @@ import { viewOf } from './view.ts'
  * Starts a simulated array that speaks NVMe/TCP on real sockets. Throws a TypeError that names a wrong option;
  * rejects where an address cannot be had.
  */
-export async function createNvmeArray(options: NvmeArrayOptions, host: Host = systemHost): Promise<NvmeArray> {
+export async function createNvmeArray(options: NvmeArrayOptions, host: NetworkHost = systemHost): Promise<NvmeArray> {
   const array = new SimulatedNvmeArray(resolveOptions(options), host)
   const namespaces = options.namespaces ?? []
   const ports = array.ports.length
@@ -39,7 +40,7 @@ export class SimulatedNvmeArray implements NvmeArray {
   onClose: () => Promise<void> = async () => {}
   readonly #services: Services
 
-  constructor(settings: ArraySettings, host: Host) {
+  constructor(settings: ArraySettings, host: NetworkHost) {
     this.name = settings.name
     this.faults = new Faults(host, settings.ports.length, () => this.#retap())
     this.#services = new Services(settings, host, this.faults, () => this.ports)
@@ -47,7 +48,7 @@ export class SimulatedNvmeArray implements NvmeArray {
     const secured = tls === undefined ? undefined : { keyOf: tls, timeout }
     this.ports = settings.ports.map((port, number) => {
       const changed = (): void => this.#services.discoveryChanged()
-      const made: Port = new Port(number, port, host.clock, secured, () => this.#services.connectionHost(made), changed)
+      const made: Port = new Port(number, port, host, secured, () => this.#services.connectionHost(made), changed)
       return made
     })
   }

@@ -1,5 +1,6 @@
-import type { Host, Path, PathInfo, Target } from '@blockbraid/core'
+import type { Path, PathInfo, Target } from '@blockbraid/core'
 import { systemHost } from '@blockbraid/core'
+import type { NetworkHost } from '@blockbraid/wire'
 import { SimulatedNvmeArray } from './array.ts'
 import type { Mapping } from './namespace/volume.ts'
 import type { NvmeArrayOptions, NvmePortOptions } from './options/options.ts'
@@ -23,7 +24,7 @@ export interface NvmeArrayOfOptions extends Omit<NvmeArrayOptions, 'ports' | 'na
 export async function nvmeArrayOf(
   target: Target,
   options: NvmeArrayOfOptions,
-  host: Host = systemHost,
+  host: NetworkHost = systemHost,
 ): Promise<NvmeArray> {
   const infos = await target.discover()
   const addresses = [...new Set(infos.map(({ address }) => address))]

@@ -1,6 +1,6 @@
 import type { Clock } from '@blockbraid/core'
-import type { DetachableWire, Wire, WireListener } from '@blockbraid/wire'
-import { InputPool, InputWindow, listenForWires, OutboxPool } from '@blockbraid/wire'
+import type { DetachableWire, Network, NetworkHost, Wire, WireListener } from '@blockbraid/wire'
+import { InputPool, InputWindow, networkOf, OutboxPool } from '@blockbraid/wire'
 import type { DiscoveryPort } from './controller/host.ts'
 import type { NvmePortOptions } from './options/options.ts'
 import type { NvmePort } from './options/types.ts'
@@ -23,6 +23,7 @@ export class Port implements NvmePort, DiscoveryPort {
   readonly #hostFor: () => ConnectionHost
   readonly #changed: () => void
   readonly #clock: Clock
+  readonly #network: Network
   readonly #inputs = new InputPool(SPARE)
   readonly #window = new InputWindow(this.#inputs)
   readonly #outputs = new OutboxPool(SPARE)
@@ -34,7 +35,7 @@ export class Port implements NvmePort, DiscoveryPort {
   constructor(
     number: number,
     options: Required<NvmePortOptions>,
-    clock: Clock,
+    host: NetworkHost,
     tls: { readonly keyOf: KeyOf; readonly timeout: number } | undefined,
     hostFor: () => ConnectionHost,
     changed: () => void,
@@ -45,8 +46,9 @@ export class Port implements NvmePort, DiscoveryPort {
     this.serves = options.serves
     this.#hostFor = hostFor
     this.#changed = changed
-    this.#clock = clock
-    const shared = { clock, inputs: this.#inputs, outputs: this.#outputs }
+    this.#clock = host.clock
+    this.#network = networkOf(host)
+    const shared = { clock: host.clock, inputs: this.#inputs, outputs: this.#outputs }
     this.#handshakes = tls === undefined ? undefined : new Handshakes(tls.keyOf, shared, tls.timeout)
   }
 
@@ -89,7 +91,7 @@ export class Port implements NvmePort, DiscoveryPort {
 
   async up(): Promise<void> {
     if (this.#listener !== undefined) return
-    this.#listener = await listenForWires(
+    this.#listener = await this.#network.listen(
       { host: this.host, port: this.port },
       {
         clock: this.#clock,

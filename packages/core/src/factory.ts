@@ -9,6 +9,23 @@ export type PolicyFactory<Options extends object = Record<string, unknown>> = (
   host?: Host,
 ) => PathSelector
 
+/**
+ * Named export `options` of a policy package, or of a file that is one: a JSON Schema (draft 2020-12) of the options, against
+ * which the agent checks them before it calls the factory. `additionalProperties: false` has unknown ones named with the
+ * nearest known one; a `title`, such as "a whole number, 1 or more", is what a message says that a value must be. Core looks
+ * at none of it.
+ */
+export interface PolicyOptions {
+  /** Of the whole. */
+  readonly type: 'object'
+  /** Whether there may be others. */
+  readonly additionalProperties?: boolean
+  /** A schema for each option. */
+  readonly properties: Readonly<Record<string, object>>
+  /** Options that must be there. */
+  readonly required?: readonly string[]
+}
+
 /** Default export of a target package. */
 export type TargetFactory<Options extends object = Record<string, unknown>> = (options: Options, host?: Host) => Target
 

@@ -71,10 +71,20 @@ export interface PathStatus {
   readonly troubles?: Readonly<Record<string, number>>
   /** How it would be fenced if it were lost now, or what it waits for; left out where it is not open, or does not tell. */
   readonly fence?: Fence
+  /** Changes that wait for its fence; left out where none do. How long it takes so far is in `since`. */
+  readonly held?: HeldStatus
   /** How it was fenced last; left out where it never was, or nothing had to be. */
   readonly fenced?: FenceProof
   /** How often it was fenced, counted by {@link Fence.by | by}; left out where it never was. */
   readonly fences?: Readonly<Record<string, number>>
+}
+
+/** Changes that have failed on a path and wait for its fence. */
+export interface HeldStatus {
+  /** How many. */
+  readonly ios: number
+  /** Bytes of the writes among them. */
+  readonly bytes: number
 }
 
 /** A range in which something may still change that no proof has ended. What overlaps it waits, or fails in time. */
@@ -219,8 +229,12 @@ export interface BlockDevicePair extends AsyncDisposable {
   readonly state: DeviceState
   /** What its paths together can do; `user` offers more, and does the rest itself. */
   readonly limits: DeviceLimits
-  /** Ios waiting for a usable path. */
+  /** Ios waiting for a usable path or for a fence. */
   readonly parked: number
+  /** Bytes of the reads and writes among those. */
+  readonly parkedBytes: number
+  /** Ios that were ended with EIO at once so far, since too much waited. */
+  readonly refused: number
   /** Ios waiting for room on a usable path. */
   readonly queued: number
   /** What its I/O is held to; undefined: nothing. */

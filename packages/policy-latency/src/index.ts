@@ -4,14 +4,19 @@
  */
 import type { PathSelector, PathView } from '@blockbraid/core'
 
-/** Makes a selector that picks the path with the least of `latency * (I/Os in flight + 1) / weight`; equals take turns. */
+/** What counts beside the I/Os in flight: a path of much shorter latency is not left for having a few more of them. */
+const AHEAD = 4
+
+/** Makes a selector that picks the path with the least of `latency * (I/Os in flight + 4) / weight`; equals take turns. */
 export function latency(): PathSelector {
   let paths: readonly PathView[] = []
   let last = 0
+  let heaviness = new Float64Array(0)
   return {
     name: 'latency',
     update(usable) {
       paths = usable
+      heaviness = Float64Array.from(usable, ({ weight }) => 1 / weight)
       last = 0
     },
     select() {
@@ -22,7 +27,7 @@ export function latency(): PathSelector {
       for (let seen = 0; seen < count; seen++) {
         index = index + 1 < count ? index + 1 : 0
         const path = paths[index] as PathView
-        const wait = ((path.latency + 1) * (path.inflight + 1)) / path.weight
+        const wait = (path.latency + 1) * (path.inflight + AHEAD) * (heaviness[index] as number)
         if (wait < least) {
           least = wait
           best = index

@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto'
+import { randomBytes as systemBytes } from 'node:crypto'
 import { BlockError, messageOf } from '@blockbraid/core'
-import type { TlsPsk } from '@blockbraid/wire'
+import type { NetworkHost, TlsPsk } from '@blockbraid/wire'
 import { openTlsWire } from '@blockbraid/wire'
 import type { OpenOptions } from './association/open.ts'
 import { authenticator } from './auth/authenticate.ts'
@@ -8,14 +8,15 @@ import type { Resolved } from './options/options.ts'
 import type { Place } from './place/place.ts'
 import type { TlsKeys } from './tls/psk.ts'
 
-/** How associations with a place are secured. Throws NOT_SUPPORTED where its names are too long for TLS. */
+/** How associations with a place are connected and secured, TLS over TCP of this machine only. Throws NOT_SUPPORTED where its names are too long for TLS. */
 export function securedOf(
   { dhchap, tls }: Pick<Resolved, 'dhchap' | 'tls'>,
   place: Place,
+  { network, randomBytes = systemBytes }: Pick<NetworkHost, 'network' | 'randomBytes'>,
 ): Pick<OpenOptions, 'authenticate' | 'openWire'> {
   return {
     authenticate: dhchap === undefined ? undefined : authenticator(dhchap, place, randomBytes),
-    openWire: tls === undefined ? undefined : opening(pskAt(tls, place)),
+    openWire: tls === undefined ? network && ((...how) => network.open(...how)) : opening(pskAt(tls, place)),
   }
 }
 

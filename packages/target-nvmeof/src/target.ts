@@ -3,7 +3,6 @@ import type {
   ConnectOptions,
   DiscoverOptions,
   Emitter,
-  Host,
   Path,
   PathInfo,
   SignalOptions,
@@ -12,7 +11,7 @@ import type {
   Timer,
 } from '@blockbraid/core'
 import { abortable, BlockError, createEmitter, systemHost } from '@blockbraid/core'
-import type { Listing, SurveyHost, Telling } from '@blockbraid/wire'
+import type { Listing, NetworkHost, SurveyHost, Telling } from '@blockbraid/wire'
 import { SharedTry, Survey, ToldPortals } from '@blockbraid/wire'
 import type { Association } from './association/association.ts'
 import { forgets as askWhetherForgotten } from './association/forgets.ts'
@@ -44,7 +43,7 @@ export interface NvmeofTarget extends Target {
 }
 
 /** Makes a target over NVMe/TCP; throws a TypeError that names a wrong option. Nothing is connected yet. */
-export function nvmeof(options: NvmeofOptions, host: Host = systemHost): NvmeofTarget {
+export function nvmeof(options: NvmeofOptions, host: NetworkHost = systemHost): NvmeofTarget {
   return new Initiator(resolveOptions(options), host)
 }
 
@@ -57,6 +56,7 @@ class Initiator implements NvmeofTarget {
   readonly hostId: string
   readonly events: Emitter<TargetEvents> = createEmitter()
   readonly #clock: Clock
+  readonly #host: NetworkHost
   readonly #options: Resolved
   readonly #told: ToldPortals
   readonly #shared: SharedAssociations
@@ -68,18 +68,19 @@ class Initiator implements NvmeofTarget {
   #saysChanged: Timer | undefined
   #closed: Promise<void> | undefined
 
-  constructor(options: Resolved, host: Host) {
+  constructor(options: Resolved, host: NetworkHost) {
     const { clock } = host
     const { name, hostNqn, hostId, portals, toldPortals, maxToldPortals, quiesceTime } = options
     this.name = name
     this.hostNqn = hostNqn
     this.hostId = hostId
     this.#clock = clock
+    this.#host = host
     this.#options = options
     this.#told = new ToldPortals({ from: toldPortals, most: maxToldPortals }, portals)
     const open = (place: Place, how: SignalOptions): Promise<Association> => this.#open(place, how)
     const forgets: LadderHost['forgets'] = (place, controller, how) =>
-      askWhetherForgotten({ ...options, ...securedOf(options, place), clock, place }, controller, how)
+      askWhetherForgotten({ ...options, ...securedOf(options, place, host), clock, place }, controller, how)
     this.#shared = new SharedAssociations(host, { open, forgets }, quiesceTime)
     const changed = (why: string): void => this.#changed(why)
     this.#controllers = new DiscoveryControllers({
@@ -218,7 +219,7 @@ class Initiator implements NvmeofTarget {
     const { queues, dhchap, tls, ...options } = this.#options
     const wanted = place.subNqn === DISCOVERY_NQN ? 0 : queues
     const association = await openAssociation(
-      { ...options, ...securedOf({ dhchap, tls }, place), clock: this.#clock, place, queues: wanted },
+      { ...options, ...securedOf({ dhchap, tls }, place, this.#host), clock: this.#clock, place, queues: wanted },
       how,
     )
     association.listeners.add({

@@ -30,7 +30,7 @@ export class FakePipe implements OutboxSocket {
   readonly #clock: Clock
   readonly #to: PipeEnd
   /** Milliseconds; undefined where all arrives at once. */
-  readonly #latency: number | undefined
+  #latency: number | undefined
   #window: number
   #dark = false
   #corks = 0
@@ -52,6 +52,16 @@ export class FakePipe implements OutboxSocket {
   set window(bytes: number) {
     this.#window = bytes
     this.#move()
+  }
+
+  /** Milliseconds to the other end, of what is sent from now on; it overtakes nothing that was sent before. */
+  set latency(milliseconds: number) {
+    this.#latency = milliseconds
+  }
+
+  /** What is on its way never arrives: only where nobody sends any more may that be. */
+  lose(): void {
+    this.#way.length = 0
   }
 
   /** Nothing arrives while it is dark; what was sent meanwhile arrives afterwards. */

@@ -46,6 +46,8 @@ export class FakeWire implements Wire {
   sink: WireSink | null = null
   /** How it was ended from this side. */
   ended: 'end' | 'destroy' | 'reset' | undefined
+  /** Told when it is over, by whichever end. */
+  onOver: (() => void) | undefined
   readonly #clock: Clock
   readonly #out: FakePipe
   readonly #random: (() => number) | undefined
@@ -89,6 +91,16 @@ export class FakeWire implements Wire {
   /** Bytes that may be on the way to the other end and not read. */
   set window(bytes: number) {
     this.#out.window = bytes
+  }
+
+  /** Milliseconds to the other end, of what is sent from now on. */
+  set latency(milliseconds: number) {
+    this.#out.latency = milliseconds
+  }
+
+  /** What this end has sent and has not arrived never does, the end of the wire neither: it has to be over. */
+  lose(): void {
+    this.#out.lose()
   }
 
   /** Nothing that this end sends arrives while it is true, and nobody is told; it arrives afterwards. */
@@ -221,6 +233,7 @@ export class FakeWire implements Wire {
     const { sink } = this
     this.sink = null
     sink?.closed(error)
+    this.onOver?.()
   }
 }
 

@@ -21,10 +21,15 @@ export async function ask<Asked extends Request>(
   request: Asked,
   limit: { timeout?: number } = {},
 ): Promise<Answer<Asked['op']>> {
-  const path =
-    options.control === undefined ? defaultControlPath(terminal.env) : resolve(terminal.folder, options.control)
-  await refuseForeign(path)
+  const path = await controlPath(terminal, options)
   return callControl(path, request, { ...limit, signal: terminal.interrupted })
+}
+
+/** The control socket that the options name. Rejects where it is another user's. */
+export async function controlPath(terminal: Terminal, { control }: RemoteOptions): Promise<string> {
+  const path = control === undefined ? defaultControlPath(terminal.env) : resolve(terminal.folder, control)
+  await refuseForeign(path)
+  return path
 }
 
 /** The error for the name of a pair that is not up. */

@@ -1,8 +1,8 @@
 import { parseByteRate, parseDuration } from '../config/units.ts'
 import type { LimitResult } from '../control/limit.ts'
-import { rateWords, waiting } from '../format/oddities.ts'
 import type { Terminal } from '../terminal/terminal.ts'
 import { print, UsageError } from '../terminal/terminal.ts'
+import { rateWords, waitingWords } from '../text/rates.ts'
 import type { RemoteOptions } from './ask.ts'
 import { ask } from './ask.ts'
 
@@ -34,7 +34,7 @@ export async function limit(
 }
 
 function describe({ rates, throttled }: LimitResult): string {
-  return rates === undefined ? 'is held to no rates' : `is held to ${rateWords(rates)}${waiting(throttled)}`
+  return rates === undefined ? 'is held to no rates' : `is held to ${rateWords(rates)}${waitingWords(throttled)}`
 }
 
 function ratesOf(asked: readonly string[]): Record<string, number | null> {

@@ -11,6 +11,7 @@ import type { PolicyResult } from './policy.ts'
 import type { Operation } from './protocol.ts'
 import type { ProveResult } from './prove.ts'
 import type { ScsiResult } from './scsi.ts'
+import type { TraceBegun } from './trace.ts'
 
 /** That an agent lives. */
 export interface Hello {
@@ -46,6 +47,8 @@ export interface Answers {
   readonly stats: Stats
   /** What is wrong with a pair, and its last failovers. */
   readonly why: WhyListing
+  /** The bytes that follow. */
+  readonly trace: TraceBegun
   /** What has changed. */
   readonly rescan: RescanResult
   /** What the policy does wrong. */

@@ -23,10 +23,14 @@ import { prove } from './prove.ts'
 import { sendScsi } from './scsi.ts'
 import type { ControlServer } from './server.ts'
 import { serveControl } from './server.ts'
+import type { StreamedAnswer } from './streamed.ts'
+import { tracePair } from './trace.ts'
+
+type Handled<Name extends Operation> = Answer<Name> | StreamedAnswer<Answer<Name>> | Promise<Answer<Name>>
 
 /** What answers each operation. */
 type Handlers = {
-  readonly [Name in Operation]: (running: Running, request: Arguments<Name>) => Answer<Name> | Promise<Answer<Name>>
+  readonly [Name in Operation]: (running: Running, request: Arguments<Name>) => Handled<Name>
 }
 
 /** Serves the commands that talk to a running agent. */
@@ -41,10 +45,7 @@ export function serveAgent(path: string, running: Running): Promise<ControlServe
   })
 }
 
-function handle<Name extends Operation>(
-  running: Running,
-  request: Request<Name>,
-): Answer<Name> | Promise<Answer<Name>> {
+function handle<Name extends Operation>(running: Running, request: Request<Name>): Handled<Name> {
   return handlers[request.op](running, request)
 }
 
@@ -53,6 +54,7 @@ const handlers: Handlers = {
   ls: list,
   stats: ({ agent, hider }) => countPairs(agent.pairs, hider.hide),
   why: ({ agent, host, hider }, { pair }) => explainPair(findPair({ agent }, pair), host.clock, Date.now(), hider.hide),
+  trace: tracePair,
   rescan,
   policy: exchangePolicy,
   limit: limitPair,

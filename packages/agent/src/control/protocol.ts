@@ -20,6 +20,11 @@ export const operations = {
   stats: [],
   /** Answers with a WhyListing. */
   why: ['pair'],
+  /**
+   * Answers with a TraceBegun; behind that line come the bytes of a trace, until the client says anything or closes, or the
+   * pair is closed.
+   */
+  trace: ['pair'],
   /** Answers with a RescanResult. */
   rescan: [],
   /**

@@ -5,6 +5,7 @@ import { createLines } from './lines.ts'
 import type { OperationTable, Request } from './protocol.ts'
 import { decodeRequest, encodeError, encodeResult, MAX_REQUEST, operations as ofAgents } from './protocol.ts'
 import { listenOnFile } from './socket-file.ts'
+import { StreamedAnswer } from './streamed.ts'
 
 /** Answers a request. What it throws becomes the error of the reply. */
 export type Handler = (request: Request) => Promise<unknown>
@@ -58,7 +59,7 @@ export async function serveControl(
 
 // One request at a time: while it is worked on the socket is not read, so a client that sends many
 // waits, and costs no more than what one read brought in.
-function serveClient(socket: Socket, answer: (line: string) => Promise<string>, timeout: number): void {
+function serveClient(socket: Socket, answer: (line: string) => Promise<Answered>, timeout: number): void {
   const waiting: string[] = []
   let busy = false
   const lines = createLines(MAX_REQUEST, (line) => waiting.push(line))
@@ -74,8 +75,9 @@ function serveClient(socket: Socket, answer: (line: string) => Promise<string>, 
     busy = true
     socket.pause()
     socket.setTimeout(0)
-    answer(line).then((reply) => {
+    answer(line).then(({ reply, begin }) => {
       if (socket.destroyed) return
+      if (begin !== undefined) return handOn(reply, begin)
       socket.setTimeout(timeout)
       // The next request waits until this reply was taken: a client that does not read gets no further.
       socket.write(reply, () => {
@@ -89,18 +91,32 @@ function serveClient(socket: Socket, answer: (line: string) => Promise<string>, 
     socket.off('data', take)
     socket.end(encodeError(`the request is longer than ${MAX_REQUEST} bytes`), () => socket.destroy())
   }
+  // No request comes any more.
+  const handOn = (reply: string, begin: (socket: Socket) => void): void => {
+    socket.off('data', take)
+    socket.write(reply)
+    begin(socket)
+  }
   socket.on('data', take)
   socket.on('timeout', () => socket.destroy())
   socket.on('error', () => socket.destroy())
   socket.setTimeout(timeout)
 }
 
-async function answer(line: string, handle: Handler, operations: OperationTable): Promise<string> {
+/** A line, and who gets the connection after it. */
+interface Answered {
+  readonly reply: string
+  readonly begin?: (socket: Socket) => void
+}
+
+async function answer(line: string, handle: Handler, operations: OperationTable): Promise<Answered> {
   const request = decodeRequest(line, operations)
-  if (typeof request === 'string') return encodeError(request)
+  if (typeof request === 'string') return { reply: encodeError(request) }
   try {
-    return encodeResult(await handle(request))
+    const result = await handle(request)
+    if (result instanceof StreamedAnswer) return { reply: encodeResult(result.result), begin: result.begin }
+    return { reply: encodeResult(result) }
   } catch (error) {
-    return encodeError(messageOf(error))
+    return { reply: encodeError(messageOf(error)) }
   }
 }

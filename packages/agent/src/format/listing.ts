@@ -1,5 +1,5 @@
 import { isKernelNode } from '../nodes/kernel-node.ts'
-import type { Listing, PairListing } from '../snapshot/listing.ts'
+import type { Listing, PairListing, PathListing } from '../snapshot/listing.ts'
 import type { MissingListing } from '../snapshot/missing.ts'
 import { formatAge, formatCount, formatMicroseconds, formatSize } from '../text/amounts.ts'
 import { wrap } from '../text/facts.ts'
@@ -69,17 +69,24 @@ function formatPair(pair: PairListing, rates: Rates, idWidth: number, width: num
     const last = index === pair.paths.length - 1
     const text = row([
       path.access ?? '-',
-      path.state,
+      path.state === 'up' ? (path.health ?? path.state) : path.state,
       String(path.inflight),
       formatCount(rates.get(rateKey(pair.name, path.id)) ?? 0),
       formatMicroseconds(path.latencyUs),
     ])
     lines.push(`${last ? '`- ' : '|- '}${ids[index]!.padEnd(idWidth)}${text}`)
-    if (path.reason !== '')
-      lines.push(...wrap(path.reason, width - 5).map((line) => `${last ? '   ' : '|  '}  ${line}`))
+    const words = `${path.reason}${describeHeld(path, now)}`
+    if (words !== '') lines.push(...wrap(words, width - 5).map((line) => `${last ? '   ' : '|  '}  ${line}`))
   })
   if (pair.paths.length === 0) lines.push('`- no paths')
   return lines.map((line) => shorten(printable(line), width).trimEnd())
+}
+
+/** What waits for the fence of a path, and for how long. */
+function describeHeld({ held, since }: PathListing, now: number): string {
+  if (held === undefined) return ''
+  const what = held.ios === 1 ? '1 change waits' : `${formatCount(held.ios)} changes wait`
+  return `; ${what} for that, for ${formatAge(since, now)} so far`
 }
 
 /** How many paths have no better fence than a time that the storage does not state, or none at all. */

@@ -1,6 +1,6 @@
-import type { Rates } from '@blockbraid/core'
 import type { LimitsListing, Oddities } from '../snapshot/limits.ts'
 import { formatCount, formatSize } from '../text/amounts.ts'
+import { rateWords, waitingWords } from '../text/rates.ts'
 
 /** What of the limits is out of the ordinary, in words. */
 function limitWords({ readOnly, writeCache, fua, trim, writeZeroes, maxTransfer }: LimitsListing): string[] {
@@ -14,15 +14,6 @@ function limitWords({ readOnly, writeCache, fua, trim, writeZeroes, maxTransfer 
   ]
 }
 
-/** What I/O of a pair is held to, in words. */
-export function rateWords({ iops, bytesPerSecond, burst }: Rates): string {
-  return [
-    ...(iops === undefined ? [] : [`${iops} IOPS`]),
-    ...(bytesPerSecond === undefined ? [] : [`${formatSize(bytesPerSecond)}/s`]),
-    `burst ${burst} ms`,
-  ].join(', ')
-}
-
 /** What of a pair is out of the ordinary, a sentence each. */
 export function oddities({ limits = {}, policyFaults = 0, behind, rates, throttled = 0 }: Oddities): string[] {
   const words = limitWords(limits)
@@ -34,11 +25,6 @@ export function oddities({ limits = {}, policyFaults = 0, behind, rates, throttl
           `policy: failed ${formatCount(policyFaults)} ${policyFaults === 1 ? 'time' : 'times'}, the first path served`,
         ]),
     ...(behind === undefined ? [] : [`node: ${behind}`]),
-    ...(rates === undefined ? [] : [`rates: ${rateWords(rates)}${waiting(throttled)}`]),
+    ...(rates === undefined ? [] : [`rates: ${rateWords(rates)}${waitingWords(throttled)}`]),
   ]
-}
-
-/** How many wait for their rates, as the end of a sentence. */
-export function waiting(throttled: number): string {
-  return throttled === 0 ? '' : `; ${formatCount(throttled)} I/O${throttled === 1 ? ' waits' : 's wait'} for them`
 }

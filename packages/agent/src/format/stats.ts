@@ -21,6 +21,7 @@ export function formatStats(stats: Stats, width: number): string[] {
   return stats.pairs.flatMap((pair) => {
     const waiting = pair.parked + pair.queued
     const facts = [pair.policy || 'no policy', pair.state, ...(waiting > 0 ? [`${waiting} I/Os wait`] : [])]
+    if (pair.refused !== undefined) facts.push(`${formatCount(pair.refused)} I/Os refused: too much waited`)
     if (pair.guards !== undefined) facts.push(`${pair.guards} ${pair.guards === 1 ? 'range' : 'ranges'} guarded`)
     const rows = pair.paths.map((path) => [
       path.id,
@@ -43,8 +44,12 @@ export function formatStats(stats: Stats, width: number): string[] {
   })
 }
 
-function formatCounts({ troubles = {}, fences = {} }: PathStats, width: number): string[] {
-  return [...linesOf('', troubles, width), ...linesOf('fenced: ', fences, width)]
+function formatCounts({ troubles = {}, ailments = {}, fences = {} }: PathStats, width: number): string[] {
+  return [
+    ...linesOf('', troubles, width),
+    ...linesOf('not well: ', ailments, width),
+    ...linesOf('fenced: ', fences, width),
+  ]
 }
 
 function linesOf(title: string, counts: Readonly<Record<string, number>>, width: number): string[] {

@@ -1,5 +1,5 @@
 import type { PairListing, PathListing } from '../snapshot/listing.ts'
-import type { FailoverListing, WhyListing } from '../snapshot/why.ts'
+import type { FailoverLineListing, FailoverListing, WhyListing } from '../snapshot/why.ts'
 import { formatAge } from '../text/amounts.ts'
 import { wrap } from '../text/facts.ts'
 import { printable, shorten } from '../text/table.ts'
@@ -50,8 +50,8 @@ function describeNow({ pair, openedAt, now, throttled, failovers }: WhyListing, 
     ...oddities(pair),
   ]
   return [
-    ...wrap(`${pair.name} is ${state}, ${countPaths(pair.paths)} up, now ${timeOf(now)}Z`, width),
-    ...bad.flatMap((path) => item('BAD', describeBad(path, name, at), width)),
+    ...wrap(`${pair.name} is ${state}, ${countPaths(pair.paths)} up, at ${now.slice(11, 19)}Z`, width),
+    ...bad.flatMap((path) => item('BAD', describeBad(path, beginOf(path.id, failovers), name, at), width)),
     ...waits.flatMap((text) => item('', text, width)),
     ...summarizeGuards(pair.guards ?? [], pair.name, width, at),
     ...(failovers.length === 0
@@ -64,9 +64,35 @@ function isBad({ state, reason }: PathListing): boolean {
   return state !== 'up' || reason !== ''
 }
 
-function describeBad({ id, state, access, since, reason }: PathListing, name: Names, now: number): string {
-  const how = state === 'up' ? `up, ${access ?? 'access not known'}` : state
-  return `${name(id)}, ${how} since ${timeOf(since)} (${formatAge(since, now)}): ${reason || 'no reason is known'}`
+/** What a path has failed with, where it has not been up since. */
+function beginOf(id: string, failovers: readonly FailoverListing[]): FailoverLineListing | undefined {
+  const lines = failovers.flatMap((failover) => failover.lines).filter(({ path }) => path === id)
+  const up = lines.findLastIndex(({ kind }) => kind === 'up')
+  return lines.slice(up + 1).find(({ kind }) => BEGINNINGS.has(kind))
+}
+
+const BEGINNINGS: ReadonlySet<string> = new Set(['failed', 'out', 'unreachable'])
+
+/** What is waited for, by the state of a path. */
+const waitsFor: Readonly<Record<string, string>> = {
+  connecting: 'it is being connected',
+  fencing: 'waits for its fence',
+  waiting: 'it is tried again by itself',
+  disabled: '"blockbraid path restore" lets it in again',
+}
+
+function describeBad(
+  { id, state, since, reason }: PathListing,
+  begin: FailoverLineListing | undefined,
+  name: Names,
+  now: number,
+): string {
+  const from = state === 'up' ? since : (begin?.at ?? since)
+  const first = state === 'up' ? '' : (begin?.text ?? '')
+  const later = first === '' || reason === first ? '' : `now: ${reason}`
+  const words = [first || reason || state, later, waitsFor[state] ?? ''].filter((text) => text !== '')
+  const how = state === 'up' ? 'up' : 'down'
+  return `${name(id)}, ${how} since ${timeOf(from)} (${formatAge(from, now)}): ${words.join('; ')}`
 }
 
 function item(mark: string, text: string, width: number): string[] {

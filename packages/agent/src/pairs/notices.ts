@@ -1,8 +1,10 @@
 import type { BlockDevicePair, PathStatus } from '@blockbraid/core'
-import { rateWords } from '../format/oddities.ts'
 import type { Log } from '../log/log.ts'
 import { placeOf } from '../plugins/plugin-files.ts'
+import { formatSize } from '../text/amounts.ts'
+import { rateWords } from '../text/rates.ts'
 import { reportFences } from './fence-notices.ts'
+import { reportHealth } from './health-notices.ts'
 import { describeLimitChange } from './limit-changes.ts'
 import { reportStanding } from './standing.ts'
 
@@ -12,6 +14,7 @@ type Flap = ReturnType<Log['flap']>
 export function reportEvents(pair: BlockDevicePair, log: Log): void {
   const { id } = pair
   reportStanding(pair, log)
+  reportHealth(pair, log)
   reportFences(pair, log)
   pair.events.on('path', pathNotices(id, log))
   const stalls = log.flap(id, 'stalled and resumed')
@@ -26,6 +29,15 @@ export function reportEvents(pair: BlockDevicePair, log: Log): void {
     const lost = expired === 0 ? '' : `; ${expired} I/Os had ended with EIO`
     const crowd = { key: `resumed ${lost}`, name: id, many: 'pairs have resumed' }
     stalls.set(false, `resumed${lost}`, lost === '' ? 'info' : 'warning', crowd)
+  })
+  pair.events.on('parking', ({ parked, bytes, waited, left }) => {
+    const what = parked === 1 ? '1 I/O waits' : `${parked} I/Os wait`
+    const times = `the first for ${seconds(waited)}; in ${seconds(left)} that ends with EIO`
+    log.repeat(`${id}: ${what} (${formatSize(bytes)}) for a path or a fence, ${times}`, {
+      topic: `${id}: parking`,
+      severity: 'warning',
+      crowd: { key: 'parking', name: id, many: 'pairs have I/O that has waited for half of noPathTimeout' },
+    })
   })
   pair.events.on('trouble', ({ kind, text, severity, count }) =>
     log.repeat(`${id}: ${text}`, {
@@ -62,6 +74,10 @@ export function reportEvents(pair: BlockDevicePair, log: Log): void {
   pair.events.on('resizeFailed', (error) => say('node', `${pair.kernel.node} keeps its size: ${error.message}`))
   pair.events.on('limitsFailed', (error) => say('node', `${pair.kernel.node} keeps its limits: ${error.message}`))
   pair.events.on('lost', (error) => say('lost', `lost: ${error.message}`))
+}
+
+function seconds(milliseconds: number): string {
+  return `${Math.round(milliseconds / 1000)} s`
 }
 
 function protectedBy({ paths }: BlockDevicePair, path: string): string {

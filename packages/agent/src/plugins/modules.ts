@@ -17,7 +17,7 @@ const { dependencies }: { dependencies: Readonly<Record<string, string>> } = pac
 /** How long another Node may take to find a mistake in a file, milliseconds. */
 const CHECK_TIME = 5000
 
-/** What a plugin makes. Its packages are named `@blockbraid/KIND-NAME`. */
+/** What a plugin makes. Its packages are named `@blockbraid/KIND-NAME`, those of others `blockbraid-KIND-NAME`. */
 export type PluginKind = 'policy' | 'target' | 'transport'
 
 /**
@@ -38,7 +38,7 @@ export async function loadModule(
     if (refusal !== undefined) throw mistake(plugin, `${kind} ${use} is not loaded: ${refusal}`)
     return importModule(kind, plugin, `${pathToFileURL(file).href}${await editionOf(file, stats.mtimeMs)}`)
   }
-  const names = /^[a-z0-9-]+$/.test(use) ? [`@blockbraid/${kind}-${use}`, use] : [use]
+  const names = /^[a-z0-9-]+$/.test(use) ? [`@blockbraid/${kind}-${use}`, `blockbraid-${kind}-${use}`, use] : [use]
   // First: no folder above the config can have another one of these.
   if (Object.hasOwn(dependencies, names[0]!)) return importModule(kind, plugin, names[0]!)
   let refused: string | undefined

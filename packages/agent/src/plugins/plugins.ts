@@ -12,6 +12,7 @@ import type { PluginUse } from '../config/config.ts'
 import { mistake } from './mistake.ts'
 import type { PluginKind } from './modules.ts'
 import { loadModule, placeIn } from './modules.ts'
+import { checkOptions } from './policy-options.ts'
 
 /** Makes a transport of options. */
 export type CreateTransport = (options: Readonly<Record<string, unknown>>) => Transport
@@ -26,7 +27,9 @@ const methods: Readonly<Record<PluginKind, readonly string[]>> = {
 
 /** Imports a policy and returns what makes its selectors; one is made at once, so that a mistake shows now. */
 export async function loadPolicy(plugin: PluginUse, folder: string, host: Host): Promise<() => PathSelector> {
-  const factory = (await loadFactory('policy', plugin, folder)) as Factory & PolicyFactory
+  const module = await loadModule('policy', plugin, folder)
+  const factory = factoryOf('policy', plugin, module) as Factory & PolicyFactory
+  checkOptions(plugin, module)
   // Each gets copies of its own: what a policy is given cannot change the agent, nor another policy.
   const create = (): PathSelector =>
     make('policy', factory, { ...plugin, options: copyOf(plugin.options) }, hostForPolicies(host)) as PathSelector
@@ -89,7 +92,10 @@ function make(kind: PluginKind, factory: Factory, plugin: PluginUse, host: Host)
 }
 
 async function loadFactory(kind: PluginKind, plugin: PluginUse, folder: string): Promise<Factory> {
-  const module = await loadModule(kind, plugin, folder)
+  return factoryOf(kind, plugin, await loadModule(kind, plugin, folder))
+}
+
+function factoryOf(kind: PluginKind, plugin: PluginUse, module: Readonly<Record<string, unknown>>): Factory {
   const factory = module['default']
   if (typeof factory !== 'function')
     throw mistake(plugin, `${kind} ${plugin.use}: its default export is not a function (options, host) => ${kind}`)

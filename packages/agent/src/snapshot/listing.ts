@@ -1,4 +1,4 @@
-import type { BlockDevicePair, Clock, PathStatus } from '@blockbraid/core'
+import type { BlockDevicePair, Clock, HeldStatus, PathStatus } from '@blockbraid/core'
 import { dateOf } from './date.ts'
 import type { GuardListing } from './guards.ts'
 import { listGuards } from './guards.ts'
@@ -36,6 +36,8 @@ export interface PathListing {
   readonly priority?: number
   /** `connecting`, `up`, `fencing`, `waiting` or `disabled`. */
   readonly state: string
+  /** `probation` or `demoted`: up, and used last, for `reason`; left out where it is well. */
+  readonly health?: string
   /** I/Os in flight. */
   readonly inflight: number
   /** I/Os done since the path was added, failed ones included. */
@@ -52,6 +54,8 @@ export interface PathListing {
   readonly reason: string
   /** How it would be fenced if it were lost now, or what it waits for; left out where it does not tell, or is not open. */
   readonly fence?: FenceListing
+  /** Changes that wait for its fence, as long as it is in this state; left out where none do. */
+  readonly held?: HeldStatus
   /** How it was fenced last; left out where it never was, or nothing had to be. */
   readonly fenced?: FencedListing
 }
@@ -76,6 +80,8 @@ export interface PairListing extends Oddities {
   readonly tookOver: boolean
   /** I/Os that wait for a usable path. */
   readonly parked: number
+  /** Bytes of the reads and writes among those; left out where there are none. */
+  readonly parkedBytes?: number
   /** Ranges that wait for a proof; left out where there are none. */
   readonly guards?: readonly GuardListing[]
   /** Its paths. */
@@ -112,6 +118,7 @@ export function listPairs(
       node: pair.kernel.node,
       tookOver: pair.kernel.tookOver ?? false,
       parked: pair.parked,
+      ...(pair.parkedBytes > 0 && { parkedBytes: pair.parkedBytes }),
       ...listOddities(pair, hide),
       ...(pair.guards.length === 0 ? {} : { guards: listGuards(pair.guards, clock, wall, hide) }),
       paths: pair.paths.map((path) => ({
@@ -122,6 +129,7 @@ export function listPairs(
         ...(path.preferred && { preferred: path.preferred }),
         ...(path.priority !== undefined && { priority: path.priority }),
         state: path.state,
+        ...(path.health !== undefined && { health: path.health }),
         inflight: path.inflight,
         ios: path.ios,
         bytes: path.bytes,
@@ -129,6 +137,7 @@ export function listPairs(
         latencyUs: Math.round(path.latency),
         since: dateOf(path.since, now, wall),
         reason: hide(path.reason),
+        ...(path.held !== undefined && { held: path.held }),
         ...listFences(path, hide),
       })),
     })),

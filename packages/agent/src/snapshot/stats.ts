@@ -9,6 +9,8 @@ export interface PathStats {
   readonly id: string
   /** As in {@link PathListing.state}. */
   readonly state: string
+  /** As in {@link PathListing.health}. */
+  readonly health?: string
   /** I/Os in flight. */
   readonly inflight: number
   /** I/Os done, failed ones included. */
@@ -29,6 +31,8 @@ export interface PathStats {
   readonly p99Us: number
   /** What went wrong, counted by kind, such as `medium error`; left out where nothing did. */
   readonly troubles?: Readonly<Record<string, number>>
+  /** How often it was put on probation, and was demoted; left out where it never was. */
+  readonly ailments?: Readonly<Record<string, number>>
   /** How often it was fenced, counted by {@link FenceListing.by}; left out where it never was. */
   readonly fences?: Readonly<Record<string, number>>
 }
@@ -43,6 +47,8 @@ export interface PairStats extends Oddities {
   readonly state: string
   /** I/Os that wait for a usable path. */
   readonly parked: number
+  /** I/Os that were ended with EIO at once so far, since too much waited; left out where none was. */
+  readonly refused?: number
   /** I/Os that wait for room on a usable path. */
   readonly queued: number
   /** How many ranges wait for a proof; left out where none does. */
@@ -65,6 +71,7 @@ export function countPairs(pairs: readonly BlockDevicePair[], hide: (text: strin
       policy: pair.policy,
       state: pair.state,
       parked: pair.parked,
+      ...(pair.refused > 0 && { refused: pair.refused }),
       queued: pair.queued,
       ...listOddities(pair, hide),
       ...(pair.guards.length === 0 ? {} : { guards: pair.guards.length }),
@@ -74,10 +81,25 @@ export function countPairs(pairs: readonly BlockDevicePair[], hide: (text: strin
 }
 
 function countPath(path: PathStatus, hide: (text: string) => string): PathStats {
-  const { id, state, inflight, ios, bytes, errors, retries, failures, latencyHistogram, troubles, fences } = path
+  const {
+    id,
+    state,
+    inflight,
+    ios,
+    bytes,
+    errors,
+    retries,
+    failures,
+    latencyHistogram,
+    health,
+    ailments,
+    troubles,
+    fences,
+  } = path
   return {
     id,
     state,
+    ...(health !== undefined && { health }),
     inflight,
     ios,
     bytes,
@@ -87,6 +109,7 @@ function countPath(path: PathStatus, hide: (text: string) => string): PathStats 
     latencyUs: Math.round(path.latency),
     p50Us: latencyPercentile(latencyHistogram, 0.5),
     p99Us: latencyPercentile(latencyHistogram, 0.99),
+    ...(ailments !== undefined && { ailments }),
     ...(troubles !== undefined && { troubles: named(troubles, hide) }),
     ...(fences !== undefined && { fences: named(fences, hide) }),
   }

@@ -9,6 +9,9 @@ interface KeepAliveHost {
 /** What a timer of the system can wait at once, ms. */
 const LONGEST_WAIT = 2 ** 30
 
+/** Less is no time that is left, ms: a timer for it would never come to an end where time is not whole. */
+const ROUNDING = 0.001
+
 /** Ends a controller whose host has gone silent (NVMe Base 2.1 §3.9). */
 export class KeepAlive {
   /** Milliseconds; 0: none. */
@@ -57,7 +60,7 @@ export class KeepAlive {
 
   readonly #look = (): void => {
     const left = this.timeout - (this.#host.now() - this.#startedAt) / 1000
-    if (left > 0) return this.#arm(left)
+    if (left > ROUNDING) return this.#arm(left)
     if (this.#byTraffic && this.traffic) {
       this.heard()
       return this.#arm(this.timeout)

@@ -2,9 +2,10 @@ import type { Host } from '../clock.ts'
 import { delay } from '../clock.ts'
 import { orAborted } from '../closing.ts'
 import type { Ledger } from '../ledger.ts'
+import { ConnectTurns } from '../multipath/connects/connect-turns.ts'
 import type { Owed } from '../multipath/guard.ts'
 import type { MultipathDevice } from '../multipath/multipath-device.ts'
-import { openMultipath } from '../multipath/open-multipath.ts'
+import { openInTurn } from '../multipath/open-multipath.ts'
 import type { MultipathOptions } from '../multipath/options.ts'
 import type { PathSource } from '../multipath/path-source.ts'
 import type { PathSelector } from '../policy.ts'
@@ -32,12 +33,14 @@ export interface OpenDevicesParts {
 export class OpenDevices {
   readonly byId: Map<string, MultipathDevice> = new Map()
   readonly #parts: OpenDevicesParts
+  readonly #connects: ConnectTurns
   readonly #users = new WeakMap<MultipathDevice, number>()
   readonly #opening = new Map<string, readonly PathSource[]>()
   readonly #unfenced = new Set<MultipathDevice>()
 
   constructor(parts: OpenDevicesParts) {
     this.#parts = parts
+    this.#connects = new ConnectTurns(parts.host)
   }
 
   usersOf(device: MultipathDevice): number {
@@ -90,7 +93,7 @@ export class OpenDevices {
     let device: MultipathDevice
     try {
       const { owed, begin } = await orAborted(this.#owed(volume), signal)
-      device = await openMultipath(volume, sources, { selector, multipath, signal, host, ledger, owed })
+      device = await openInTurn(volume, sources, { selector, multipath, signal, host, ledger, owed }, this.#connects)
       begin()
     } finally {
       this.#opening.delete(id)

@@ -17,7 +17,7 @@ import type { VolumeId } from '../volume-id.ts'
 import { Following } from './following.ts'
 import type { PairSpec } from './types.ts'
 
-const FORWARDED = ['path', 'trouble', 'fenced', 'policyFault', 'resized', 'limits', 'cacheLost'] as const
+const FORWARDED = ['path', 'health', 'trouble', 'fenced', 'policyFault', 'resized', 'limits', 'cacheLost'] as const
 // Told to the very end: whoever closes a pair may not want to wait for a path.
 const FORWARDED_LAST = ['stalled', 'resumed', 'parking'] as const
 
@@ -128,6 +128,14 @@ class Pair implements BlockDevicePair {
 
   get parked(): number {
     return this.#device.parked
+  }
+
+  get parkedBytes(): number {
+    return this.#device.parkedBytes
+  }
+
+  get refused(): number {
+    return this.#device.refused
   }
 
   get queued(): number {

@@ -2,6 +2,7 @@ import type { Clock, Timer } from '../clock.ts'
 import { orAborted } from '../closing.ts'
 import { BlockError } from '../errors.ts'
 import type { Path } from '../target.ts'
+import type { ConnectTurns } from './connects/connect-turns.ts'
 import type { PathSource } from './path-source.ts'
 
 /** An open path, and its end where that came before anybody else listened. */
@@ -16,6 +17,10 @@ export interface ConnectOnce {
   /** Milliseconds without a sign of progress. */
   readonly timeout: number
   readonly signal: AbortSignal
+  /** The order among those that connect. */
+  readonly turns: ConnectTurns
+  /** Whether the last try had no answer. */
+  readonly silent: boolean
   /** Whether what another try met a moment ago will do. */
   readonly recent: boolean
   /** Gets every path to the volume at once, also one that comes too late: what it tells it tells once. */
@@ -25,8 +30,18 @@ export interface ConnectOnce {
 // An array that is slow but answers is given so many times the time-out in all.
 const MOST_TIMEOUTS = 12
 
-/** One try to open a path; what answers too late or is another volume is closed again. */
-export async function connectOnce(
+/** One try to open a path, when it is its turn; what answers too late or is another volume is closed again. */
+export async function connectOnce(source: PathSource, options: ConnectOnce): Promise<Connection> {
+  const { turns, silent, signal } = options
+  const place = turns.tryEnter() ?? (await turns.enter(silent, signal))
+  try {
+    return await tryToConnect(source, options)
+  } finally {
+    place.leave()
+  }
+}
+
+async function tryToConnect(
   { target, info }: PathSource,
   { clock, timeout, signal, recent, opened }: ConnectOnce,
 ): Promise<Connection> {

@@ -3,12 +3,13 @@ import type { DeviceLimits } from '../device.ts'
 import type { Emitter } from '../emitter.ts'
 import { createEmitter } from '../emitter.ts'
 import type { ByteRun, Ledger } from '../ledger.ts'
-import type { PathHealth } from '../pair.ts'
+import type { HeldStatus, PathHealth } from '../pair.ts'
 import type { PathSelector } from '../policy.ts'
 import type { FenceProof, Path, PathInfo, PathTrouble } from '../target.ts'
 import type { VolumeId } from '../volume-id.ts'
 import { CacheNews } from './cache-news.ts'
 import type { CachedVolume } from './cache-state.ts'
+import type { ConnectTurns } from './connects/connect-turns.ts'
 import { LiveLimits } from './device-limits.ts'
 import { Engine } from './engine.ts'
 import { checkedSelector, firstPath } from './first-path.ts'
@@ -30,6 +31,7 @@ export interface PathsOwner extends CachedVolume {
   readonly volume: VolumeId
   readonly host: Host
   readonly options: ResolvedOptions
+  readonly connects: ConnectTurns
   readonly ledger: Ledger | undefined
 }
 
@@ -37,6 +39,7 @@ export interface PathsOwner extends CachedVolume {
 export class DevicePaths implements SlotOwner<PathSlot> {
   readonly host: Host
   readonly options: ResolvedOptions
+  readonly connects: ConnectTurns
   readonly ledger: Ledger | undefined
   readonly events: Emitter<MultipathEvents> = createEmitter()
   readonly slots: SlotList
@@ -57,9 +60,10 @@ export class DevicePaths implements SlotOwner<PathSlot> {
     selector: (() => PathSelector) | undefined,
     ended: AbortSignal,
   ) {
-    const { volume, host, options, ledger } = device
+    const { volume, host, options, connects, ledger } = device
     this.host = host
     this.options = options
+    this.connects = connects
     this.ledger = ledger
     this.journal = new Journal(host.clock, (...told) => this.tracing.event(...told))
     this.slots = new SlotList(volume, (source) => new PathSlot(source, this))
@@ -121,6 +125,7 @@ export class DevicePaths implements SlotOwner<PathSlot> {
   }
 
   slotAiled(slot: PathSlot, state: PathHealth | 'well', reason: string): void {
+    this.journal.health(slot, state, reason)
     this.slotChanged(slot)
     this.#emit('health', { path: slot.entry.id, state, reason, since: this.host.clock.now() })
   }
@@ -153,6 +158,10 @@ export class DevicePaths implements SlotOwner<PathSlot> {
 
   unprovenOf(slot: PathSlot): readonly ByteRun[] {
     return this.engine.unprovenOf(slot)
+  }
+
+  heldBy(slot: PathSlot): HeldStatus | undefined {
+    return this.engine.waiting.heldBy(slot)
   }
 
   slotConnected(slot: PathSlot, wasReset: boolean): void {

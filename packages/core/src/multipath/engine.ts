@@ -45,7 +45,7 @@ export class Engine {
     return this.#flow.waiting.length
   }
 
-  /** What those have, and what was ended at once instead. */
+  /** What those have, whose fence they wait for, and what was ended at once instead. */
   get waiting(): Pick<Waiting, 'bytes' | 'refused' | 'heldBy'> {
     return this.#flow.waiting
   }

@@ -146,10 +146,10 @@ export class IoFlow {
       if (other === undefined) return this.waiting.queue(attempt)
       entry = other
     }
-    if (this.trace !== null) this.trace.picked(attempt, wanted, entry, this.tier.entries)
     attempt.slot = this.tier.slots[entry.index] as PathSlot
     attempt.started = this.#clock.now()
     if (this.tier.aside !== null) entry = this.tier.aside.divert(attempt, entry, attempt.started)
+    if (this.trace !== null) this.trace.picked(attempt, wanted, entry, this.tier.entries)
     entry.begin(io.op <= IoOp.Write ? io.length : 0, attempt.started)
     if (!this.deadlines.running) this.#watch(attempt, entry)
     ;(entry.device as BlockDevice).submit(io)

@@ -1,6 +1,6 @@
 import { delay } from '../clock.ts'
 import type { DeviceLimits } from '../device.ts'
-import { messageOf } from '../errors.ts'
+import { BlockError, messageOf } from '../errors.ts'
 import type { PathState } from '../pair.ts'
 import type { Path, PathTrouble } from '../target.ts'
 import { admit } from './admission.ts'
@@ -64,6 +64,8 @@ export class Life<Slot extends Living> {
   #failed: (() => void) | undefined
   #closing: Promise<void> | undefined
   #hung = 0
+  /** Whether the last try to connect had no answer. */
+  #silent = false
 
   constructor(slot: Slot, owner: SlotOwner<Slot>, parts: LifeParts) {
     this.#slot = slot
@@ -111,7 +113,7 @@ export class Life<Slot extends Living> {
   }
 
   async #connect(): Promise<Connection | undefined> {
-    const { host, options } = this.#owner
+    const { host, options, connects } = this.#owner
     const { waits } = this.#parts
     const slot = this.#slot
     const { trust, limit } = slot.vitals
@@ -121,11 +123,14 @@ export class Life<Slot extends Living> {
     try {
       const connection = await connectOnce(slot.source, {
         clock: host.clock,
+        turns: connects,
+        silent: this.#silent,
         timeout: options.connectTimeout,
         signal,
         recent,
         opened: this.#opened,
       })
+      this.#silent = false
       await admit(connection.path, {
         clock: host.clock,
         record: this.record,
@@ -139,6 +144,7 @@ export class Life<Slot extends Living> {
       return connection
     } catch (error) {
       slot.hears = false
+      this.#silent = BlockError.is(error) && error.code === 'TIMED_OUT'
       this.#tried()
       if (this.#unwanted) return undefined
       await this.#wait(messageOf(error))

@@ -32,6 +32,10 @@ export interface MultipathDevice extends BlockDevice {
   readonly events: Events<MultipathEvents>
   /** Ios waiting for a usable path or for a fence. */
   readonly parked: number
+  /** Bytes of the reads and writes among those. */
+  readonly parkedBytes: number
+  /** Ios that were ended with EIO at once so far, since too much waited. */
+  readonly refused: number
   /** Ios waiting for room on a usable path. */
   readonly queued: number
   /** Ios submitted and not done, waiting ones included. */

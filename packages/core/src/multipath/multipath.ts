@@ -15,6 +15,7 @@ import type { SignalOptions } from '../signal.ts'
 import { Errno } from '../status.ts'
 import type { TraceOptions, TraceSink } from '../trace.ts'
 import type { VolumeId } from '../volume-id.ts'
+import type { ConnectTurns } from './connects/connect-turns.ts'
 import type { CommandsOwner } from './device-commands.ts'
 import { sendByHand } from './device-commands.ts'
 import { DevicePaths } from './device-paths.ts'
@@ -37,6 +38,7 @@ export class Multipath implements MultipathDevice {
   readonly ledger: Ledger | undefined
   readonly events: Emitter<MultipathEvents>
   extents?: (offset: number, length: number, options?: SignalOptions) => Promise<readonly Extent[]>
+  readonly connects: ConnectTurns
   readonly openedAt: number
   readonly #paths: DevicePaths
   readonly #engine: Engine
@@ -54,11 +56,13 @@ export class Multipath implements MultipathDevice {
     selector: (() => PathSelector) | undefined,
     ledger: Ledger | undefined,
     owed: readonly Owed[],
+    connects: ConnectTurns,
   ) {
     this.volume = volume
     this.ledger = ledger
     this.host = host
     this.options = options
+    this.connects = connects
     this.openedAt = host.clock.now()
     this.#paths = new DevicePaths(this, sources[0]?.info, selector, this.#ended.signal)
     this.#engine = this.#paths.engine
@@ -104,6 +108,14 @@ export class Multipath implements MultipathDevice {
 
   get parked(): number {
     return this.#engine.parked
+  }
+
+  get parkedBytes(): number {
+    return this.#engine.waiting.bytes
+  }
+
+  get refused(): number {
+    return this.#engine.waiting.refused
   }
 
   get queued(): number {

@@ -4,6 +4,7 @@ import type { Ledger } from '../ledger.ts'
 import type { PathSelector } from '../policy.ts'
 import type { SignalOptions } from '../signal.ts'
 import type { VolumeId } from '../volume-id.ts'
+import { ConnectTurns } from './connects/connect-turns.ts'
 import type { Owed } from './guard.ts'
 import { Multipath } from './multipath.ts'
 import type { MultipathDevice } from './multipath-device.ts'
@@ -29,14 +30,24 @@ export interface OpenMultipathOptions extends SignalOptions {
  * Opens the paths of a volume as one device. Resolves when a path is up, after up to one second for
  * the others; rejects with NO_PATH when every first try has failed.
  */
-export async function openMultipath(
+export function openMultipath(
   volume: VolumeId,
   sources: readonly PathSource[],
   options: OpenMultipathOptions = {},
 ): Promise<MultipathDevice> {
-  const host = options.host ?? systemHost
-  const { ledger, owed = [] } = options
-  const device = new Multipath(volume, sources, host, resolveOptions(options.multipath), options.selector, ledger, owed)
+  return openInTurn(volume, sources, options, new ConnectTurns(options.host ?? systemHost))
+}
+
+/** The same for one device of many, whose paths connect in one order. */
+export async function openInTurn(
+  volume: VolumeId,
+  sources: readonly PathSource[],
+  options: OpenMultipathOptions,
+  connects: ConnectTurns,
+): Promise<MultipathDevice> {
+  const { host = systemHost, selector, multipath, ledger, owed = [] } = options
+  const resolved = resolveOptions(multipath)
+  const device = new Multipath(volume, sources, host, resolved, selector, ledger, owed, connects)
   try {
     await device.ready(options.signal)
   } catch (error) {

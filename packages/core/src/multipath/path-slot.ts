@@ -1,4 +1,4 @@
-import type { PathHealth, PathState, PathStatus } from '../pair.ts'
+import type { HeldStatus, PathHealth, PathState, PathStatus } from '../pair.ts'
 import type { IoStatus } from '../status.ts'
 import { describeStatus } from '../status.ts'
 import type { Path, PathTrouble } from '../target.ts'
@@ -199,6 +199,11 @@ export class PathSlot {
     return this.state === 'fencing' && this.entry.path !== null && this.#owner.unprovenOf(this).length > 0
   }
 
+  /** What waits for its fence. */
+  get held(): HeldStatus | undefined {
+    return this.#owner.heldBy(this)
+  }
+
   /** Settles when the first try to connect has ended, one way or the other. */
   get firstTry(): Promise<void> {
     return this.#life.firstTry
@@ -225,8 +230,9 @@ export class PathSlot {
 
   /** Something is wrong with it, or with how it is used. */
   trouble(trouble: PathTrouble): void {
-    this.#troubles.add(trouble, this.#owner.host.clock.now())
-    if (trouble.severity === 'warning') this.vitals.faults += trouble.count
+    const now = this.#owner.host.clock.now()
+    this.#troubles.add(trouble, now)
+    this.vitals.outlived.add(trouble, now)
     this.#owner.slotTroubled(this, trouble)
   }
 

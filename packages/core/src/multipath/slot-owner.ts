@@ -1,14 +1,17 @@
 import type { Host } from '../clock.ts'
 import type { DeviceLimits } from '../device.ts'
 import type { ByteRun, Ledger } from '../ledger.ts'
-import type { PathHealth } from '../pair.ts'
+import type { HeldStatus, PathHealth } from '../pair.ts'
 import type { FenceProof, Path, PathTrouble } from '../target.ts'
+import type { ConnectTurns } from './connects/connect-turns.ts'
 import type { ResolvedOptions } from './options.ts'
 
 /** What a slot tells its device. */
 export interface SlotOwner<Slot> {
   readonly host: Host
   readonly options: ResolvedOptions
+  /** The order among paths that connect. */
+  readonly connects: ConnectTurns
   /** Where it is kept, beyond the life of this process, what may be in flight. */
   readonly ledger: Ledger | undefined
   /** Checks the limits of a path that has just connected, or has new ones; a text says why it cannot be used. */
@@ -35,4 +38,6 @@ export interface SlotOwner<Slot> {
   readonly hasUsable: boolean
   /** What the slot's failed path, of which nothing is in flight any more, leaves without a proof. */
   unprovenOf(slot: Slot): readonly ByteRun[]
+  /** What waits for the fence of the slot's failed path. */
+  heldBy(slot: Slot): HeldStatus | undefined
 }

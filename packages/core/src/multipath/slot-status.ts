@@ -1,4 +1,4 @@
-import type { PathState, PathStatus } from '../pair.ts'
+import type { HeldStatus, PathState, PathStatus } from '../pair.ts'
 import type { FenceCounts } from './fences.ts'
 import { describeFence } from './fences.ts'
 import type { Vitals } from './health/vitals.ts'
@@ -23,11 +23,13 @@ export interface Told {
   readonly reserve: string
   /** Whether it is not proven that what it has sent can change data no more. */
   readonly unproven: boolean
+  /** What waits for that proof. */
+  readonly held: HeldStatus | undefined
 }
 
 /** A path at one moment, for people and programs. */
 export function statusOf(slot: Told, troubles: TroubleCounts, fences: FenceCounts, now: number): PathStatus {
-  const { entry, source, state, standsBack, vitals } = slot
+  const { entry, source, state, standsBack, held, vitals } = slot
   const { counts } = troubles
   const fence = entry.path?.fenceBy
   const waitsFor = slot.unproven && fence !== undefined ? `; ${describeFence(fence)}` : ''
@@ -57,6 +59,7 @@ export function statusOf(slot: Told, troubles: TroubleCounts, fences: FenceCount
     ...(vitals.counts !== undefined && { ailments: vitals.counts }),
     ...(counts !== undefined && { troubles: counts }),
     ...(fence !== undefined && { fence }),
+    ...(held !== undefined && { held }),
     ...(fences.last !== undefined && { fenced: fences.last }),
     ...(fences.counts !== undefined && { fences: fences.counts }),
   }

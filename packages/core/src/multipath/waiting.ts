@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { Io } from '../io.ts'
 import { IoFlag, IoOp } from '../io.ts'
+import type { HeldStatus } from '../pair.ts'
 import type { Attempt } from './attempt.ts'
 import { AttemptList } from './attempt.ts'
 import type { Change } from './change.ts'
@@ -68,8 +69,9 @@ export class Waiting {
   }
 
   /** What waits for the fence of a path. */
-  heldBy(slot: PathSlot): Pick<AttemptList, 'length' | 'bytes'> | undefined {
-    return this.#held.get(slot)
+  heldBy(slot: PathSlot): HeldStatus | undefined {
+    const held = this.#held.get(slot)
+    return held === undefined || held.length === 0 ? undefined : { ios: held.length, bytes: held.bytes }
   }
 
   /** Puts one among those that wait for room. */

@@ -54,7 +54,14 @@ async function connected(world: World, client: Client): Promise<Connected> {
   }
 }
 
-function nextStep(world: World, { number }: Client): Step {
+function nextStep(world: World, client: Client): Step {
+  const step = calmStep(world, client)
+  return world.kinds.has('bounds') && world.host.random() < 0.1
+    ? { ...step, flags: step.flags | IoFlag.FailFast }
+    : step
+}
+
+function calmStep(world: World, { number }: Client): Step {
   const { random } = world.host
   const from = randomInt(random, BLOCKS)
   const most = Math.min(BLOCKS - from, random() < 0.2 ? BLOCKS : 2)

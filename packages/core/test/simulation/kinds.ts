@@ -10,6 +10,8 @@ export const kinds = {
   cacheLoss: 'caches that are lost, also with the power',
   flags: 'sizes and flags that change',
   twin: 'other disks that have the name of the volume, and come and go',
+  hedging: 'reads that get a second try on another path',
+  bounds: 'waits that are bounded in number, and requests that would rather fail than wait',
   meddling: 'policies that write into what they get',
 } as const
 

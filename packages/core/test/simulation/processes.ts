@@ -1,6 +1,6 @@
 import { memory } from '@blockbraid/target-memory'
 import { forward, killableHost } from '@blockbraid/testkit'
-import type { Path, Target, Transport } from '../../src/index.ts'
+import type { MultipathOptions, Path, Target, Transport } from '../../src/index.ts'
 import { BlockError, createEmitter, createHostAgent, delay } from '../../src/index.ts'
 import { policy } from './policies.ts'
 import { twinTarget } from './twin.ts'
@@ -58,14 +58,23 @@ function hearing(world: World, target: Target): Target {
   }
 }
 
+/** What a device may have beside its times, by chance. */
+function optionsOf({ kinds, host }: World): MultipathOptions {
+  const hedgeReads = kinds.has('hedging') && host.random() < 0.5
+  return kinds.has('bounds') && host.random() < 0.5
+    ? { ...multipath, hedgeReads, maxParked: Math.floor(3 * host.random()) }
+    : { ...multipath, hedgeReads }
+}
+
 async function open(world: World, process: Process): Promise<void> {
   const { agent, host } = process
   const volume = world.array.volumes[0]!.id
   const create = policy(world, world.kinds.has('meddling'))
   const selector = world.seams.selector?.(create) ?? create
+  const options = optionsOf(world)
   while (world.process === process) {
     try {
-      const pair = await agent.pair({ name: 'volume', device: volume, selector, transport, multipath })
+      const pair = await agent.pair({ name: 'volume', device: volume, selector, transport, multipath: options })
       process.pair = pair
       if (world.process !== process) return
       process.device = world.seams.device?.(pair.user, pair, host) ?? pair.user

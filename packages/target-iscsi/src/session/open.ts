@@ -1,7 +1,7 @@
 import type { SignalOptions } from '@blockbraid/core'
 import { BlockError } from '@blockbraid/core'
-import type { Endpoint, Wire } from '@blockbraid/wire'
-import { get32, InputPool, InputWindow, OutboxPool, openWire, reachedFrom } from '@blockbraid/wire'
+import type { Endpoint, Network, Wire } from '@blockbraid/wire'
+import { get32, InputPool, InputWindow, OutboxPool, reachedFrom, systemNetwork } from '@blockbraid/wire'
 import { parseTargetAddress } from '../login/address.ts'
 import type { ChapAlgorithm } from '../login/chap.ts'
 import { nextOffer } from '../login/chap.ts'
@@ -16,6 +16,8 @@ import { wireEnd } from './wire-end.ts'
 /** Where to log in, and how. */
 export interface OpenOptions extends SessionOptions {
   readonly endpoint: Endpoint
+  /** @defaultValue that of this machine */
+  readonly network?: Network
   readonly login: LoginOptions
   /** Milliseconds for connection and login, redirections included. */
   readonly loginTimeout: number
@@ -125,7 +127,8 @@ async function loginOnce(
   signal: AbortSignal,
 ): Promise<Session | string> {
   signal.throwIfAborted()
-  const connection = await openWire(endpoint, { clock: options.clock, inputs, window, outputs }, { signal })
+  const { clock, network = systemNetwork } = options
+  const connection = await network.open(endpoint, { clock, inputs, window, outputs }, { signal })
   try {
     return await exchange(options, login, connection, signal)
   } catch (error) {

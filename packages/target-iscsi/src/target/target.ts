@@ -1,10 +1,9 @@
-import { randomBytes } from 'node:crypto'
+import { randomBytes as systemBytes } from 'node:crypto'
 import type {
   Clock,
   ConnectOptions,
   DiscoverOptions,
   Emitter,
-  Host,
   Path,
   PathInfo,
   SignalOptions,
@@ -13,8 +12,8 @@ import type {
   Timer,
 } from '@blockbraid/core'
 import { abortable, BlockError, createEmitter, systemHost } from '@blockbraid/core'
-import type { Listing, Remark, SurveyHost, TargetPlace, Telling } from '@blockbraid/wire'
-import { SharedTry, Survey, ToldPortals } from '@blockbraid/wire'
+import type { Listing, NetworkHost, Remark, SurveyHost, TargetPlace, Telling } from '@blockbraid/wire'
+import { networkOf, SharedTry, Survey, ToldPortals } from '@blockbraid/wire'
 import type { Lun } from '../scsi/lun.ts'
 import type { Session } from '../session/session.ts'
 import { fillListing } from './discovery/listing.ts'
@@ -42,7 +41,7 @@ export interface IscsiTarget extends Target {
 }
 
 /** Makes a target over iSCSI; throws a TypeError that names a wrong option. Nothing is connected yet. */
-export function iscsi(options: IscsiOptions, host: Host = systemHost): IscsiTarget {
+export function iscsi(options: IscsiOptions, host: NetworkHost = systemHost): IscsiTarget {
   return new Initiator(resolveOptions(options), host)
 }
 
@@ -58,6 +57,7 @@ class Initiator implements IscsiTarget {
   readonly #systems = new Systems((targetName, one, other) => this.#leadToOne(targetName, one, other))
   readonly #options: Resolved
   readonly #salt: string
+  readonly #randomBytes: (count: number) => Buffer
   readonly #logins: Logins
   readonly #nexuses: Nexuses
   readonly #paths: Paths
@@ -67,16 +67,17 @@ class Initiator implements IscsiTarget {
   #saysChanged: Timer | undefined
   #closed: Promise<void> | undefined
 
-  constructor(options: Resolved, host: Host) {
-    const { clock } = host
+  constructor(options: Resolved, host: NetworkHost) {
+    const { clock, randomBytes = systemBytes } = host
     this.#options = options
     this.clock = clock
     this.name = options.name
     this.initiator = options.initiator
     this.#told = new ToldPortals({ from: options.toldPortals, most: options.maxToldPortals }, options.portals)
     this.#salt = options.isid === 'random' ? randomBytes(16).toString('hex') : ''
+    this.#randomBytes = randomBytes
     this.#logins = new Logins(
-      clock,
+      { clock, network: networkOf(host), randomBytes },
       options,
       (to) => this.#told.allows(to) || options.portals.some((one) => one.host === to),
     )
@@ -173,7 +174,7 @@ class Initiator implements IscsiTarget {
 
   #leadToOne(targetName: string, one: Portal, other: Portal): Promise<boolean> {
     // Of its own, so that the login ends no session that is in use.
-    const isid = isidOf(randomBytes(16).toString('hex'))
+    const isid = isidOf(this.#randomBytes(16).toString('hex'))
     const { initiator } = this
     const { signal } = this.#ended
     return leadToOneGroup(one, other, {

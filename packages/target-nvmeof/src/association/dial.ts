@@ -1,6 +1,6 @@
 import type { Clock, SignalOptions } from '@blockbraid/core'
 import type { Endpoint, OpenShared, Wire } from '@blockbraid/wire'
-import { InputPool, InputWindow, OutboxPool, openWire } from '@blockbraid/wire'
+import { InputPool, InputWindow, OutboxPool, systemNetwork } from '@blockbraid/wire'
 import type { Place } from '../place/place.ts'
 import type { Link } from './link.ts'
 import type { LiveAssociation } from './live-association.ts'
@@ -13,7 +13,7 @@ export interface DialOptions {
   readonly localAddress?: string | undefined
   readonly headerDigest: boolean
   readonly dataDigest: boolean
-  /** One try to connect. @defaultValue `openWire`: TCP */
+  /** One try to connect. @defaultValue TCP */
   readonly openWire?: ((endpoint: Endpoint, shared: OpenShared, options: SignalOptions) => Promise<Wire>) | undefined
 }
 
@@ -28,7 +28,7 @@ const ALIGN = 4
 /** Connects the next queue of an association, of `depth` entries; settles when the connection is agreed on. */
 export async function dial(
   association: LiveAssociation,
-  { place, clock, localAddress, headerDigest, dataDigest, openWire: open = openWire }: DialOptions,
+  { place, clock, localAddress, headerDigest, dataDigest, openWire: open = systemNetwork.open }: DialOptions,
   { depth, inCapsule }: { readonly depth: number; readonly inCapsule: number },
   signal: AbortSignal,
 ): Promise<Link> {

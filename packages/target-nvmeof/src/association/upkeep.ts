@@ -5,9 +5,10 @@ import type { KeepAlive } from '../controller/keep-alive.ts'
 import type { NewsListener } from '../controller/serve-events.ts'
 import { serveEvents } from '../controller/serve-events.ts'
 import { asyncEventRequest, keepAlive } from '../nvme/admin.ts'
-import { ask } from '../nvme/ask.ts'
+import { ask, demand } from '../nvme/ask.ts'
 import type { Controller } from '../nvme/controller-data.ts'
 import type { Procedure } from '../nvme/procedure.ts'
+import { StatusError } from '../nvme/status-error.ts'
 
 /** What the upkeep of an association needs of it. */
 export interface UpkeepHost {
@@ -79,12 +80,15 @@ export class Upkeep {
 
   #ping(engine: KeepAlive): void {
     const { clock } = this.#host
-    this.#host.run(ask(keepAlive()), Infinity).then(
+    this.#host.run(demand('Keep Alive', keepAlive()), Infinity).then(
       () => {
         engine.answered(clock.now())
         this.#look()
       },
-      () => {},
+      (error: BlockError) => {
+        // One that refuses even that has broken down (CSTS.CFS): only a new association brings it back.
+        if (error instanceof StatusError) this.#host.lost(error)
+      },
     )
   }
 

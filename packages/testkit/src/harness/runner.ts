@@ -2,9 +2,9 @@
 export interface SuiteRunner {
   /** Makes a group of cases. */
   describe(title: string, body: () => void): unknown
-  /** Makes a case. */
+  /** Makes a case; `timeout`, milliseconds, is when the runner may give up, where it takes that. */
   it: {
-    (title: string, body: () => Promise<void>): unknown
+    (title: string, body: () => Promise<void>, timeout?: number): unknown
     /** Reports a case that does not apply; without it such cases are left out. */
     skip?(title: string, body: () => Promise<void>): unknown
   }
@@ -45,6 +45,8 @@ export interface CaseFrame<Scope> {
 }
 
 const DEFAULT_LIMIT = 10_000
+// Of real time, for a case in virtual time.
+const VIRTUAL_LIMIT = 60_000
 
 async function inRealTime<T>(work: Promise<T>, limit: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined
@@ -62,6 +64,11 @@ async function inRealTime<T>(work: Promise<T>, limit: number): Promise<T> {
 export function bounded<T>(work: Promise<T>, timing: SuiteTiming): Promise<T> {
   const limit = timing.limit ?? DEFAULT_LIMIT
   return timing.clock === undefined ? inRealTime(work, limit) : timing.clock.runUntil(work, limit)
+}
+
+/** Later than any case gives up by itself, also where cleaning up hangs: else what it waited for would not be told. */
+function runnerLimit({ limit = DEFAULT_LIMIT, clock }: SuiteTiming): number {
+  return clock === undefined ? 2 * limit + 5000 : VIRTUAL_LIMIT
 }
 
 async function runCase<Scope>(
@@ -98,7 +105,7 @@ export function registerCases<Has, Scope>(
   runner.describe(name, () => {
     for (const { title, when, run } of cases) {
       const body = (): Promise<void> => runCase(run, frame, timing)
-      if (when === undefined || when(has)) runner.it(title, body)
+      if (when === undefined || when(has)) runner.it(title, body, runnerLimit(timing))
       else runner.it.skip?.(title, body)
     }
   })

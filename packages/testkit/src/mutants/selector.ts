@@ -153,6 +153,30 @@ export const selectorMutants: readonly Mutant<SelectorSuiteOptions>[] = [
       selector.update(paths)
     },
   })),
+  mutant('rule 11: select allocates nothing', 'draws a fraction each time', (selector) => {
+    let drawn = 0
+    return {
+      select(io) {
+        drawn = Math.random() + drawn / 2
+        return selector.select(io)
+      },
+    }
+  }),
+  mutant('heals', 'never forgets a latency', () => {
+    const worst = new Map<PathView, number>()
+    let paths: readonly PathView[] = []
+    return {
+      update(list) {
+        paths = list
+        for (const path of list) if (!worst.has(path)) worst.set(path, 0)
+      },
+      select() {
+        for (const path of paths) worst.set(path, Math.max(worst.get(path)!, path.latency))
+        const wait = (path: PathView): number => (worst.get(path)! + 1) * (path.inflight + 1)
+        return paths.reduce((best, path) => (wait(path) < wait(best) ? path : best))
+      },
+    }
+  }),
   choosing('spreads', 'always takes the first path', (paths) => paths[0]),
   mutant('name', 'has no name', () => ({ name: '' })),
 ]

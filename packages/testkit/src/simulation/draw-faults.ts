@@ -83,12 +83,22 @@ const draws: Readonly<Record<Exclude<Feature, 'secondHost' | 'shared' | 'rewrite
     ...(some(0.8) ? [[int(12), { do: 'map back', port, volume }] as const] : []),
   ],
   reopens: ({ host, volume, some }) => [[0, { do: 'reopen', host, volume, abandons: some(0.5) }]],
-  reconnect: ({ shape, int }) => [[0, { do: 'disconnect', client: int(clients(shape)), known: 0 }]],
-  halfOpen: ({ shape, int, some }) => [
-    [0, { do: 'disconnect', client: int(clients(shape)), known: some(0.7) ? int(60) : -1 }],
+  reconnect: (toss) => [
+    ...held(toss),
+    [toss.int(6), { do: 'disconnect', client: toss.int(clients(toss.shape)), known: 0 }],
   ],
-  kill: ({ host, int }) => [[0, { do: 'kill', host, pause: int(10) }]],
-  takeOver: ({ host, int }) => [[0, { do: 'hand over', host, pause: int(10), patience: int(40) }]],
+  halfOpen: (toss) => [
+    ...held(toss),
+    [
+      toss.int(6),
+      { do: 'disconnect', client: toss.int(clients(toss.shape)), known: toss.some(0.7) ? toss.int(60) : -1 },
+    ],
+  ],
+  kill: (toss) => [...held(toss), [toss.int(6), { do: 'kill', host: toss.host, pause: toss.int(10) }]],
+  takeOver: (toss) => [
+    ...held(toss),
+    [toss.int(6), { do: 'hand over', host: toss.host, pause: toss.int(10), patience: toss.int(40) }],
+  ],
   cacheLoss: ({ shape, volume, int, some }) => {
     if (some(0.5)) return [[0, { do: 'power loss', off: int(20) }]]
     const late = Array.from({ length: shape.ports }, (_, port) => port).filter(() => some(0.5))
@@ -100,6 +110,15 @@ const draws: Readonly<Record<Exclude<Feature, 'secondHost' | 'shared' | 'rewrite
     return [[0, { do: 'flag', volume, flag: pick(FLAGS) }]]
   },
   twin: () => [[0, { do: 'twin' }]],
+}
+
+/** Something is in flight then, and stays so for a while. */
+function held({ port, int, some }: Toss): readonly (readonly [number, Act])[] {
+  if (some(0.5)) return []
+  return [
+    [0, { do: 'hang', port }],
+    [int(50), { do: 'release', port }],
+  ]
 }
 
 const clients = ({ clients: each, volumes, hosts }: Shape): number => each * volumes * hosts

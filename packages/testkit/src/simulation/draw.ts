@@ -2,7 +2,7 @@ import type { Access } from '@blockbraid/core'
 import { createRandom, randomInt } from '../time/random.ts'
 import { drawFaults } from './draw-faults.ts'
 import { drawIos } from './draw-ios.ts'
-import type { Feature, Plan, PlanEvent, Shape } from './plan.ts'
+import type { Feature, Plan, PlanEvent, Shape, ShapeOptions } from './plan.ts'
 import { features } from './plan.ts'
 
 const all = Object.keys(features) as Feature[]
@@ -15,7 +15,9 @@ export function drawPlan(seed: number, only?: readonly Feature[]): Plan {
   const shape = drawShape(random, plan.features)
   // Of some only.
   const length = 15 + randomInt(random, 50)
-  const events: PlanEvent[] = [...drawFaults(random, plan.features, shape, length), ...drawIos(random, shape, length)]
+  const faults = drawFaults(random, plan.features, shape, length)
+  const moments = faults.map(({ at }) => at)
+  const events: PlanEvent[] = [...faults, ...drawIos(random, shape, length, moments)]
   return { ...plan, shape, events: events.sort((one, other) => one.at - other.at) }
 }
 
@@ -61,8 +63,20 @@ function drawShape(random: () => number, drawn: readonly Feature[]): Shape {
       connectTimeout: pick(8, 15),
       reconnectDelay: pick(1, 2, 4),
       reconnectDelayMax: pick(8, 20),
+      ...drawOptions(pick, some),
     },
     policy: randomInt(random, 64),
     twinSerial: some(0.5),
+  }
+}
+
+// What is on in some schedules only.
+function drawOptions(pick: <T>(...values: readonly T[]) => T, some: (rate: number) => boolean): Partial<ShapeOptions> {
+  return {
+    hedgeReads: some(0.3),
+    ...(some(0.3) && { keepAlive: pick(4, 10), keepAliveTimeout: pick(4, 10) }),
+    ...(some(0.2) && { flapping: { failures: 2, window: 40, probation: pick(5, 20), probationMax: 40 } }),
+    ...(some(0.2) && { slow: { factor: 3, floor: 1, time: 100, ios: 2, errors: 0.2 } }),
+    ...(some(0.3) && { failback: pick<Required<ShapeOptions>['failback']>('manual', 2, 10) }),
   }
 }

@@ -6,8 +6,21 @@
 
 export { drawPlan } from './draw.ts'
 export type * from './parts.ts'
-export type { FaultEvent, Feature, IoEvent, Plan, PlanEvent, Shape, VolumeFlag } from './plan.ts'
+export type {
+  FaultEvent,
+  Feature,
+  IoEvent,
+  JudgedOption,
+  Plan,
+  PlanEvent,
+  Shape,
+  ShapeOptions,
+  VolumeFlag,
+} from './plan.ts'
 export { features } from './plan.ts'
+export { printTest } from './print-plan.ts'
 export type { Outcome, RunOptions } from './run.ts'
 export { runPlan } from './run.ts'
 export type { Seams } from './seams.ts'
+export type { Fails } from './shrink.ts'
+export { shrinkPlan } from './shrink.ts'

@@ -47,8 +47,9 @@ function judgeFailure(world: World, send: Send, status: number, now: number): st
   const age = (world.host.clock.now() - at) / 1000
   const what = `a ${opName(event.op)}, sent at ${at} µs, ended with ${describeStatus(status)} after ${age} ms`
   if (status !== Errno.EIO) return what
+  if (world.sound) return `${what}, with nothing wrong any more`
   const mayBeEarly = world.has('errors') || world.has('cacheLoss')
-  const least = Number(world.shape.multipath['noPathTimeout'])
+  const least = world.shape.multipath.noPathTimeout
   // Times are sums of fractions.
   if (!mayBeEarly && age < least - 0.001) return `${what}, though it might have waited for ${least}`
   return undefined

@@ -1,4 +1,4 @@
-import type { Access, IoOp } from '@blockbraid/core'
+import type { Access, IoOp, MultipathOptions } from '@blockbraid/core'
 
 /** What may happen in a schedule; every seed draws which of them do. */
 export const features = {
@@ -74,6 +74,20 @@ export type VolumeFlag = 'readOnly' | 'writeCache' | 'fua' | 'trim' | 'writeZero
 /** One thing that happens at its time. */
 export type PlanEvent = IoEvent | FaultEvent
 
+/** Options of the multipath devices, those of which the judge has to know given. */
+export type ShapeOptions = MultipathOptions & Readonly<Record<JudgedOption, number>>
+
+/** Times that bound how long something may take, milliseconds. */
+export type JudgedOption =
+  | 'ioTimeout'
+  | 'flushTimeout'
+  | 'trimTimeout'
+  | 'zeroTimeout'
+  | 'noPathTimeout'
+  | 'connectTimeout'
+  | 'reconnectDelay'
+  | 'reconnectDelayMax'
+
 /** What a schedule is played on. */
 export interface Shape {
   /** Ports of the array. */
@@ -107,8 +121,8 @@ export interface Shape {
   }
   /** Access state of each controller at the start. */
   readonly access: readonly Access[]
-  /** Of the multipath devices, milliseconds. */
-  readonly multipath: Readonly<Record<string, number | boolean | string>>
+  /** Of the multipath devices. */
+  readonly multipath: ShapeOptions
   /** The policy that each pair begins with, by its number. */
   readonly policy: number
   /** Whether the twin tells another serial number; else its size gives it away. */

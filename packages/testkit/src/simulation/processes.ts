@@ -57,7 +57,7 @@ async function open(world: World, process: Process, volume: number): Promise<voi
   const { agent, host } = process
   const selector = policyOf(world, process, world.shape.policy + volume)
   const device = world.array.volumes[volume]!.id
-  const multipath = world.shape.multipath as object
+  const { multipath } = world.shape
   while (world.processes[process.machine] === process) {
     try {
       const pair = await agent.pair({ name: `volume${volume}`, device, selector, transport, multipath })

@@ -50,6 +50,7 @@ function stopFaults(world: World): void {
   array.heal()
   array.freeFences()
   muted.clear()
+  for (let port = 0; port < shape.ports; port++) array.slow(port, 0)
   removeTwin(world)
   for (let volume = 0; volume < shape.volumes; volume++) {
     array.change(volume, { readOnly: false })
@@ -60,7 +61,6 @@ function stopFaults(world: World): void {
 function healPort({ array, processes, shape }: World, port: number): void {
   array.portUp(port)
   array.release(port)
-  array.slow(port, 0)
   array.setAccess('all', { port }, 'optimized')
   for (let volume = 0; volume < shape.volumes; volume++) {
     const at = array.ports[port]!.luns.find(({ lun }) => lun === volume)
@@ -76,12 +76,12 @@ function healPort({ array, processes, shape }: World, port: number): void {
 
 /** How long everything may take once a path works, milliseconds, by the options of the devices. */
 function limitOf({ shape, begun }: World): number {
-  const of = (field: string): number => Number(shape.multipath[field])
-  const longest = Math.max(of('ioTimeout'), of('flushTimeout'), of('trimTimeout'), of('zeroTimeout')) * 1.25
-  const connect = of('connectTimeout') + of('reconnectDelayMax')
+  const { ioTimeout, flushTimeout, trimTimeout, zeroTimeout, noPathTimeout, ...of } = shape.multipath
+  const longest = Math.max(ioTimeout, flushTimeout, trimTimeout, zeroTimeout) * 1.25
+  const connect = of.connectTimeout + of.reconnectDelayMax
   // A process that has taken over looks for the proofs that the one before owes in rounds.
   const rounds = begun > shape.hosts ? 1000 : 0
-  return 2 * longest + of('noPathTimeout') + 2 * connect + shape.fenceDelay / 500 + rounds
+  return 2 * longest + noPathTimeout + 2 * connect + shape.fenceDelay / 500 + rounds
 }
 
 async function within(world: World, limit: number, done: () => boolean, what: () => string): Promise<void> {
@@ -102,6 +102,7 @@ async function readAndFlush(world: World): Promise<void> {
   await within(world, limitOf(world), ended, missing)
   // One flush tells of a cache that was lost; the next one has nothing to tell.
   for (let round = 0; round < 2 && world.fault === undefined; round++) {
+    world.sound = round > 0
     for (const { number } of clients)
       ask(world, {
         do: 'io',

@@ -119,6 +119,7 @@ function createWorld(plan: Plan, parts: SwarmParts, seams: Seams, turn: (() => P
     submitting: false,
     moment: 0,
     healed: false,
+    sound: false,
     fault: undefined,
     has,
     fail(error) {

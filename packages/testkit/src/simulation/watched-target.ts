@@ -1,5 +1,5 @@
-import type { BlockDevicePair, Io, Path, PathEvents, Target } from '@blockbraid/core'
-import { createEmitter, Errno, IoOp, NOT_EXECUTED, OK, PATH_ERROR } from '@blockbraid/core'
+import type { BlockDevicePair, Io, Path, PathEvents, PathInfo, Target } from '@blockbraid/core'
+import { abortable, createEmitter, Errno, IoOp, NOT_EXECUTED, OK, PATH_ERROR } from '@blockbraid/core'
 import { forward } from '../doubles/forward.ts'
 import type { OpenPath, PathCount, Process, World } from './world.ts'
 
@@ -14,17 +14,26 @@ export function watched(world: World, target: Target, process: () => Process): T
     fence: (token, options) => target.fence!(token, options),
     close: (options) => target.close(options),
     async connect(info, options) {
-      const path = await target.connect(info, options)
+      const path = await target.connect(asItIs(world, info), options)
       return watchedPath(world, path, process())
     },
   }
 }
 
+// A target may be of those that do not look where they lead: then core has to.
+function asItIs({ array, volumes }: World, info: PathInfo): PathInfo {
+  const [, port, lun] = /port(\d+)\/lun(\d+)/.exec(info.id)!
+  const there = array.ports[Number(port)]?.luns.find((each) => each.lun === Number(lun))
+  return there === undefined || Number(lun) >= volumes.length ? info : { ...info, volume: there.volume }
+}
+
 function watchedPath(world: World, path: Path, process: Process): Path {
   const port = Number(/port(\d+)/.exec(path.id)![1])
   const volume = world.array.volumes.findIndex(({ id }) => id === path.volume)
-  const state = world.volumes[volume]!
-  const open: OpenPath = { id: path.id, port, volume, heard: state.losses, access: path.access, rests: 0 }
+  const state = world.volumes[volume]
+  // It leads to a volume that nobody uses.
+  if (state === undefined) return path
+  const open: OpenPath = { id: path.id, port, volume, heard: state.losses, access: path.access, rests: 0, inflight: 0 }
   const count = countOf(process, path.id)
   const events = createEmitter<PathEvents>()
   const unanswered = new Map<Io, (status: number) => void>()
@@ -47,20 +56,33 @@ function watchedPath(world: World, path: Path, process: Process): Path {
     loseAnswers()
     events.emit('down', error)
   })
+  const { ping } = path
   return forward<Path>(path, {
     events,
+    ...(ping !== undefined && {
+      async ping(options) {
+        await ping.call(path, options)
+        if (world.muted.has(port)) await abortable(new Promise<void>(() => {}), options?.signal)
+      },
+    }),
     submit(io) {
       const { done } = io
       // Core asks for a sign of life by an Io of its own, which it does not count.
       const counts = io.owner !== null
       if (counts) {
         judge(world, process, open)
+        if (open.inflight >= path.limits.queueDepth)
+          world.fail(`${path.id} gets more than the ${path.limits.queueDepth} Ios that it works on at once`)
+        open.inflight++
         count.inflight++
       }
       const end = (status: number): void => {
         unanswered.delete(io)
         io.done = done
-        if (counts) note(count, io, status)
+        if (counts) {
+          open.inflight--
+          note(count, io, status)
+        }
         done(io, status)
       }
       io.done = (_io, status) => {
@@ -93,7 +115,7 @@ function note(count: PathCount, { op, length }: Io, status: number): void {
 }
 
 function restsUntil({ host, shape }: World): number {
-  return host.clock.now() + Number(shape.multipath['reconnectDelay']) * 1000
+  return host.clock.now() + shape.multipath.reconnectDelay * 1000
 }
 
 // An I/O goes to the best access state that there is.
@@ -112,5 +134,10 @@ function judge(world: World, process: Process, path: OpenPath): void {
 
 function serves({ paths }: BlockDevicePair, id: string): boolean {
   const status = paths.find((path) => path.id === id)
-  return status?.state === 'up' && status.access === 'optimized' && status.standsBack === undefined
+  return (
+    status?.state === 'up' &&
+    status.access === 'optimized' &&
+    status.standsBack === undefined &&
+    status.health === undefined
+  )
 }

@@ -92,6 +92,8 @@ export interface OpenPath {
   access: string
   /** Until when it takes no I/O, as it has refused one; virtual µs. */
   rests: number
+  /** Ios of core that it has not done. */
+  inflight: number
 }
 
 /** One life of an agent: all that ends with it. */
@@ -164,6 +166,8 @@ export interface World {
   moment: number
   /** Faults are over. */
   healed: boolean
+  /** A path has worked for long enough: nothing may fail any more. */
+  sound: boolean
   /** The first fault. */
   fault: Error | undefined
   has(feature: Feature): boolean

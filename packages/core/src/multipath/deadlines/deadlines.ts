@@ -25,12 +25,14 @@ export interface DeadlinesOwner {
  * time-out of an op is always the same, whatever is sent after a look is due no sooner than the shortest of them later.
  */
 export class Deadlines {
-  /** Whether it looks again by itself in time for whatever is sent; never where somebody else looks at that, too. */
+  /** Whether nothing is to be done for what is sent: never where reads are hedged. */
   running = false
   readonly #clock: Clock
   readonly #attempts: readonly Attempt[]
   readonly #owner: DeadlinesOwner
   readonly #hedges: boolean
+  /** Whether it looks again by itself in time for whatever is sent. */
+  #looks = false
   /** By op: how long one may be in flight, milliseconds; 0: for ever. */
   readonly #limits: readonly number[]
   /** µs. */
@@ -54,9 +56,15 @@ export class Deadlines {
 
   /** Begins to look, now that something is in flight. */
   start(): void {
-    this.running = !this.#hedges
+    if (this.#looks) return
+    this.#goOn(true)
     this.#wake(this.#clock.now() + this.#shortest)
     this.#owner.busy()
+  }
+
+  #goOn(looks: boolean): void {
+    this.#looks = looks
+    this.running = looks && !this.#hedges
   }
 
   /** Something waits, until `deadline`; `first`: nothing did before. */
@@ -76,7 +84,7 @@ export class Deadlines {
 
   #look(): void {
     this.#at = Number.POSITIVE_INFINITY
-    this.running = false
+    this.#goOn(false)
     const now = this.#clock.now()
     let next = Number.POSITIVE_INFINITY
     let earliest = Number.POSITIVE_INFINITY
@@ -95,7 +103,7 @@ export class Deadlines {
     }
     if (earliest !== Number.POSITIVE_INFINITY) next = Math.min(next, this.#tell(earliest, now))
     if (sent) {
-      this.running = !this.#hedges
+      this.#goOn(true)
       next = Math.min(next, now + this.#shortest)
     }
     this.#wake(Math.max(next, now + this.#attempts.length * LOOK_EVERY))

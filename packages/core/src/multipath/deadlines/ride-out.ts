@@ -16,6 +16,8 @@ export interface RideOutProfile {
   readonly reconnectDelay: number
   /** See {@link MultipathOptions.reconnectDelayMax}. */
   readonly reconnectDelayMax: number
+  /** See {@link MultipathOptions.transitionTimeout}. */
+  readonly transitionTimeout: number
   /** See {@link MultipathOptions.keepAlive}. */
   readonly keepAlive: number
   /** See {@link MultipathOptions.keepAliveTimeout}. */
@@ -26,19 +28,21 @@ export interface RideOutProfile {
 export type RideOut = 'fast' | 'array-reboot'
 
 /**
- * What `rideOut` stands for. `fast`: where another path is usable no read waits longer than 3 s. `array-reboot`: I/O
- * outlives an array that is away for ten minutes, and goes on within seconds of its return.
+ * What `rideOut` stands for. `fast`: where another path is usable no read waits longer than 3 s, nor a write whose path is
+ * fenced at once. `array-reboot`: I/O outlives an array that is away for ten minutes, and goes on within seconds of its
+ * return.
  */
 export const rideOutProfiles: Readonly<Record<RideOut, RideOutProfile>> = {
   fast: {
     noPathTimeout: 10_000,
-    ioTimeout: 2500,
-    flushTimeout: 10_000,
-    trimTimeout: 10_000,
-    zeroTimeout: 10_000,
+    ioTimeout: 2000,
+    flushTimeout: 8000,
+    trimTimeout: 8000,
+    zeroTimeout: 8000,
     connectTimeout: 2000,
     reconnectDelay: 100,
     reconnectDelayMax: 1000,
+    transitionTimeout: 5000,
     keepAlive: 1000,
     keepAliveTimeout: 1500,
   },
@@ -51,6 +55,7 @@ export const rideOutProfiles: Readonly<Record<RideOut, RideOutProfile>> = {
     connectTimeout: 5000,
     reconnectDelay: 100,
     reconnectDelayMax: 2000,
+    transitionTimeout: 120_000,
     keepAlive: 5000,
     keepAliveTimeout: 5000,
   },

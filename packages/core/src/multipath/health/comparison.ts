@@ -80,7 +80,7 @@ export class Comparison {
     if (known !== undefined) return known
     const compared: Compared = {
       standing: new Standing(slot.entry, this.#options, this.#clock),
-      faults: new FaultRate(slot.entry, () => slot.vitals.faults),
+      faults: new FaultRate(slot.entry, () => slot.vitals.outlived.count),
       path: slot.entry.path,
       looks: 0,
     }
@@ -116,7 +116,7 @@ export class Comparison {
       const others = this.#others(slot, equals)
       const { standing, looks, faults } = this.#of(slot)
       const found = looks > 0 && others !== undefined ? standing.judge(looks, others) : undefined
-      const share = this.#errs(slot, equals) ? faults.share : 0
+      const share = this.#errs(slot, equals) ? (faults.share ?? 0) : 0
       if (found === undefined && share === 0) continue
       const times = share > 0 ? Number.MAX_VALUE * share : (found as Outlier).times
       if (worst !== undefined && worst.times >= times) continue
@@ -137,10 +137,12 @@ export class Comparison {
   /** Whether too many of its Ios meet errors, and its equals do better. */
   #errs(slot: PathSlot, equals: readonly PathSlot[]): boolean {
     const { errors, factor } = this.#options
-    const { share } = this.#of(slot).faults
-    if (share <= errors) return false
-    const others = equals.filter((other) => other !== slot).map((other) => this.#of(other).faults.share)
+    const { share = 0, errs } = this.#of(slot).faults
+    // What is over is no reason: the others may have done their I/O since then.
+    if (share <= errors || !errs) return false
+    const others = equals.flatMap((other) => (other === slot ? [] : (this.#of(other).faults.share ?? [])))
     others.sort((one, other) => one - other)
+    // Without a word on the others it is not worse than they are.
     return share > factor * (others[(others.length - 1) >> 1] ?? 1)
   }
 
@@ -148,7 +150,7 @@ export class Comparison {
     const { standing, faults, looks } = this.#of(slot)
     this.#probe(slot, standing)
     const recovers = standing.recovers(looks > 0, this.#others(slot, equals))
-    if (!recovers || faults.share > this.#options.errors / 2) return
+    if (!recovers || (faults.share ?? 0) > this.#options.errors / 2) return
     standing.promoted()
     faults.restart()
     slot.vitals.promote('as good as its equals again')

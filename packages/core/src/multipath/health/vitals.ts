@@ -7,6 +7,7 @@ import type { ResolvedOptions } from '../options.ts'
 import type { PathEntry } from '../path-entry.ts'
 import { kindOfFailure, NO_ANSWER } from '../troubles.ts'
 import { KeepAlive, SILENT } from './keep-alive.ts'
+import { Outlived } from './outlived.ts'
 import { Probation } from './probation.ts'
 import type { Ended } from './trust.ts'
 import { Trust } from './trust.ts'
@@ -24,8 +25,8 @@ export interface VitalsOwner {
 
 /** How well a path is: whether it is there, whether it stays there, whether it keeps up with the others. */
 export class Vitals {
-  /** Failures that its path has told of and an I/O has outlived. */
-  faults = 0
+  /** What its path has told of. */
+  readonly outlived: Outlived = new Outlived()
   /** Held against it after failures. */
   readonly trust: Trust
   readonly #options: ResolvedOptions

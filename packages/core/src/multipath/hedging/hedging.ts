@@ -48,7 +48,8 @@ export class Hedging {
   /** One is about to be sent. */
   sent(attempt: Attempt, entry: PathEntry): void {
     const { io, started } = attempt
-    if (io.op !== IoOp.Read || this.#flow.tier.slots.length < 2) return
+    const others = this.#flow.tier.slots.length - (entry.index === -1 ? 0 : 1)
+    if (io.op !== IoOp.Read || others === 0) return
     attempt.apart = Apart.Watched
     io.buffers = NO_BUFFERS
     this.#reads.insert(attempt)

@@ -1,5 +1,5 @@
 // How many are seen before it is known what is slow.
-const ENOUGH = 100
+const ENOUGH = 20
 // One in a hundred is above: what the value rises by then it falls by in the 99 others.
 const RISE = 1.1
 const FALL = RISE ** (-1 / 99)

@@ -1,5 +1,6 @@
 import type { Clock } from '../../clock.ts'
 import type { Failover, FailoverKind } from '../../failover.ts'
+import type { PathHealth } from '../../pair.ts'
 import type { IoStatus } from '../../status.ts'
 import type { FenceProof } from '../../target.ts'
 import type { Attempt } from '../attempt.ts'
@@ -24,6 +25,8 @@ interface Known {
   standsBack: string
   episode: SlotEpisode | undefined
 }
+
+const healthWords = { probation: 'on probation', demoted: 'demoted', well: 'well again' } as const
 
 type Hear = (kind: FailoverKind, slot: PathSlot | undefined, count: number, text: string) => void
 
@@ -80,6 +83,15 @@ export class Journal implements FlowJournal {
     }
   }
 
+  /** A path is not well, for a reason, or is well again. */
+  health(slot: PathSlot, health: PathHealth | 'well', reason: string): void {
+    const known = this.#known.get(slot)
+    if (known === undefined) return
+    if (health !== 'well') this.#begin(slot, known)
+    this.#tell(known.episode ?? this.#current(), slot, 'health', `${healthWords[health]}: ${reason}`)
+    if (health === 'well' && slot.state === 'up') this.#settle(slot, known)
+  }
+
   #begin(slot: PathSlot, known: Known): void {
     known.episode ??= this.#current()
     known.episode.ended = undefined
@@ -88,6 +100,8 @@ export class Journal implements FlowJournal {
 
   #settle(slot: PathSlot, known: Known): void {
     const { episode } = known
+    // It is up, and not well.
+    if (slot.vitals.state !== '' && !slot.ended) return
     known.episode = undefined
     if (episode === undefined) return
     episode.open.delete(slot)
@@ -106,7 +120,10 @@ export class Journal implements FlowJournal {
     const episode: SlotEpisode = new Episode(now)
     episode.ended = now
     this.#episodes.push(episode)
-    if (this.#episodes.length > KEPT) this.#episodes.shift()
+    if (this.#episodes.length <= KEPT) return episode
+    // What is not over yet is kept longest.
+    const over = this.#episodes.findIndex(({ ended }) => ended !== undefined)
+    this.#episodes.splice(over, 1)
     return episode
   }
 
@@ -129,8 +146,10 @@ export class Journal implements FlowJournal {
 
   /** Nothing sent through a failed path can change data any more. */
   fenced(slot: PathSlot, proof: FenceProof | undefined): void {
-    const text = proof === undefined ? '' : describeProof(proof)
-    this.#tell(this.#known.get(slot)?.episode, slot, 'fenced', text)
+    const episode = this.#known.get(slot)?.episode
+    // Where nothing had to be proven nobody asks for it.
+    if (proof === undefined && episode?.has('held', slot.entry.id) !== true) return
+    this.#tell(episode, slot, 'fenced', proof === undefined ? '' : describeProof(proof))
   }
 
   /** I/O goes to so many paths; `waited`: I/Os that waited for one of them. */
@@ -147,7 +166,8 @@ export class Journal implements FlowJournal {
     episode.stalled = false
     if (resumed) this.#tell(episode, undefined, 'resumed', '', waited)
     const tier = slots.some(({ entry }) => entry.access === 'optimized') ? '' : 'non-optimized'
-    if (episode.ended === undefined || resumed) this.#tell(episode, undefined, 'routed', tier, slots.length)
+    if (episode.ended === undefined || episode.last === this.#clock.now())
+      this.#tell(episode, undefined, 'routed', tier, slots.length)
   }
 
   moved(slot: PathSlot, held: boolean): void {

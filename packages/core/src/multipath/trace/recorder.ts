@@ -80,7 +80,8 @@ export class Recorder implements FlowTrace {
     chunk.f64(io.length)
     chunk.u16(this.#policyNumber)
     chunk.u16(this.#places[wanted.index] as number)
-    chunk.u16(this.#places[taken.index] as number)
+    // One that is not among the candidates gets a share all the same, to show whether it is well.
+    chunk.u16(this.#places[taken.index] ?? this.#path(taken))
     chunk.u16(entries.length)
     chunk.u16(shown)
     for (let index = 0; index < shown; index++) {

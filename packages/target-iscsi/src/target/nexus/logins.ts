@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto'
 import type { Clock, SignalOptions } from '@blockbraid/core'
 import { BlockError } from '@blockbraid/core'
+import type { Network } from '@blockbraid/wire'
 import type { ChapAlgorithm, ChapOptions } from '../../login/chap.ts'
 import type { LoginOptions } from '../../login/login.ts'
 import { openSession } from '../../session/open.ts'
@@ -10,6 +10,13 @@ import type { NexusPlace } from '../place/fence-token.ts'
 
 /** Where to log in; without a name a discovery session. */
 export type LoginPlace = Omit<NexusPlace, 'targetName'> & { readonly targetName: string | undefined }
+
+/** What logins need of the host. */
+export interface LoginHost {
+  readonly clock: Clock
+  readonly network: Network
+  readonly randomBytes: (count: number) => Buffer
+}
 
 /** Where CHAP had nothing better than MD5; without a name, in discovery. */
 export interface WeakPlace {
@@ -21,7 +28,7 @@ const NO_DIGEST = ['None'] as const
 
 /** Logs in as the options say, and remembers which algorithm of CHAP was taken where. */
 export class Logins {
-  readonly #clock: Clock
+  readonly #host: LoginHost
   readonly #options: Resolved
   readonly #mayMoveTo: (host: string) => boolean
   /** Algorithms of CHAP that were taken, by target and portal. */
@@ -29,8 +36,8 @@ export class Logins {
   readonly #weak = new Map<string, WeakPlace>()
 
   /** `mayMoveTo`: whether a portal may send logins to that host. */
-  constructor(clock: Clock, options: Resolved, mayMoveTo: (host: string) => boolean) {
-    this.#clock = clock
+  constructor(host: LoginHost, options: Resolved, mayMoveTo: (host: string) => boolean) {
+    this.#host = host
     this.#options = options
     this.#mayMoveTo = mayMoveTo
   }
@@ -70,6 +77,7 @@ export class Logins {
     { signal }: SignalOptions,
   ): Promise<Session> {
     const o = this.#options
+    const { clock, network, randomBytes } = this.#host
     if (chap?.fault !== undefined) throw new BlockError('DENIED', chap.fault)
     const place = { targetName, portal: portal.address }
     const at = JSON.stringify(place)
@@ -91,7 +99,8 @@ export class Logins {
     }
     const opened = openSession(
       {
-        clock: this.#clock,
+        clock,
+        network,
         keepAlive: { interval: o.keepAliveInterval, timeout: o.keepAliveTimeout },
         taskTimeout: o.taskTimeout,
         maxRecvDataSegmentLength: o.maxRecvDataSegmentLength,
