@@ -218,6 +218,19 @@ describe('failback', () => {
     expect(await serving()).toBe('2')
   })
 
+  it('waits for nothing where the group in use has become worse than one that is no better than it was', async () => {
+    const { target, serving, setAccess, down } = await twoControllers({
+      failback: 'manual',
+      priorities: { 'fake:0': 5, 'fake:1': 5 },
+    })
+    setAccess('non-optimized', 0, 1)
+    setAccess('optimized', 2)
+    down(1, 3)
+    expect(await serving()).toBe('2')
+    target.path(2).setAccess('non-optimized')
+    expect(await serving()).toBe('0')
+  })
+
   it('leaves a group that has no path any more for a worse one at once', async () => {
     const { serving, down } = await twoControllers({ failback: 'manual' })
     down(0)

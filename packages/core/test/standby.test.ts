@@ -142,7 +142,7 @@ describe('a volume whose every path is in standby', () => {
 
   it('is left alone for a moment where the storage has moved it to a port that this host sees', async () => {
     const { device, host, target, asked } = await standby()
-    await host.clock.advance(1000)
+    await host.clock.advance(61_000)
     const sent = send(device)
     for (const number of [0, 1]) target.path(number).setAccess('standby')
     const waiting = send(device, IoOp.Write)
@@ -277,7 +277,7 @@ function load(device: MultipathDevice, host: VirtualHost) {
 }
 
 describe('two hosts that each see one controller', () => {
-  it.each([1, 2, 3, 4, 5])(
+  it.each([1, 2, 3])(
     'take the volume from each other less and less often, and no I/O fails (seed %i)',
     async (seed) => {
       const { host, devices, takes, troubles } = await twoHosts(seed)
