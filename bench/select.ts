@@ -1,8 +1,8 @@
 // What one policy's select costs over 4 and over 64 paths that have I/O in flight: prints nanoseconds of CPU time and bytes
 // allocated per call as JSON. The views are those that core gives.
 import { Io, IoOp, type IoView, openMultipath, type PathView, type Target, type VolumeId } from '@blockbraid/core'
-import { policies } from '../scripts/pictures/policies.ts'
 import { nullPath } from './null-device.ts'
+import { policies } from './policies.ts'
 
 /** Of one number of paths: the best of some runs; what the machine does besides can only add to either. */
 export interface SelectCost {

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { policies } from '../scripts/pictures/policies.ts'
+import { policies } from './policies.ts'
 import type { SelectCost } from './select.ts'
 import { SERVER_CORE } from './servers.ts'
 import { verdict } from './statistics.ts'

@@ -41,6 +41,7 @@ export function createViews(count: number, name = 'path'): TestView[] {
 export interface TestIoView extends IoView {
   /** As in IoView, to be set by a test; so is all that follows. */
   op: IoOp
+  /** As in IoView. */
   flags: number
   offset: number
   length: number
