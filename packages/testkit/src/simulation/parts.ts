@@ -31,7 +31,7 @@ export interface SwarmArrayOptions {
   /** Commands that a port works on at once. */
   readonly queueDepth: number
   /** How long a command takes, µs: `base`, and up to `jitter` more. */
-  readonly latency: { readonly base: number; readonly jitter: number }
+  readonly latency: Readonly<Record<'base' | 'jitter', number>>
   /** Bytes. */
   readonly maxTransfer: number
   /** How long the array takes to end what a closed path left in it, µs. */
@@ -54,6 +54,20 @@ export interface SwarmLogEntry {
   readonly data: Uint8Array | undefined
 }
 
+/** A volume at a LUN of a port. */
+export interface SwarmLun {
+  /** Its number on the port. */
+  readonly lun: number
+  /** Identity of the volume. */
+  readonly volume: VolumeId
+}
+
+/** Contents of a volume. */
+export interface SwarmImage {
+  /** A copy of what stands there. */
+  read(offset: number, length: number): Uint8Array
+}
+
 /** A port of a {@link SwarmArray}. */
 export interface SwarmPort {
   /** Whether its link is there. */
@@ -65,7 +79,7 @@ export interface SwarmPort {
   /** Paths that were connected and are not closed. */
   readonly paths: number
   /** What is mapped to it. */
-  readonly luns: readonly { readonly lun: number; readonly volume: VolumeId }[]
+  readonly luns: readonly SwarmLun[]
 }
 
 /** A volume of a {@link SwarmArray} at one moment. */
@@ -115,11 +129,11 @@ export interface SwarmArray {
   /** Adds `extra` µs to the latency of commands sent from now on. */
   slow(port: number, extra: number): void
   /** Lets a share of commands fail. */
-  fail(rule: { port: number; rate: number; status: number }): () => void
+  fail(rule: Record<'port' | 'rate' | 'status', number>): () => void
   /** Ends all rules of `fail`. */
   heal(): void
   /** Sets the access state of all volumes. */
-  setAccess(volume: 'all', where: { port: number } | { controller: number } | 'all', access: Access): void
+  setAccess(volume: 'all', where: Record<'port', number> | Record<'controller', number> | 'all', access: Access): void
   /** Changes what a volume is. */
   change(volume: number, changes: SwarmVolumeChanges): void
   /** Has a port refuse changes of a volume, or no longer. */
@@ -135,13 +149,13 @@ export interface SwarmArray {
   /** Lets fences go on. */
   freeFences(): void
   /** The volatile cache of a volume is lost; paths of the ports `late` hear of it only with their next command. */
-  loseCache(volume: number, options: { late: readonly number[] }): void
+  loseCache(volume: number, options: Record<'late', readonly number[]>): void
   /** Every port goes down, what was sent is never executed, every cache is lost. */
   powerLoss(): void
   /** Brings every port up. */
   powerOn(): void
   /** Contents after a power loss now. */
-  crashImage(volume: number): { read(offset: number, length: number): Uint8Array }
+  crashImage(volume: number): SwarmImage
   /** A copy of what stands in a volume. */
   peek(volume: number, offset: number, length: number): Uint8Array
 }
