@@ -10,6 +10,7 @@ const packages = fileURLToPath(new URL('packages', import.meta.url))
 // Unit tests run the sources; docs and peers run what was built, as users do.
 const sources = [
   { find: /^blockbraid$/, replacement: `${packages}/agent/src/index.ts` },
+  { find: /^@blockbraid\/testkit\/simulation$/, replacement: `${packages}/testkit/src/simulation/index.ts` },
   { find: /^@blockbraid\/([a-z-]+)$/, replacement: `${packages}/$1/src/index.ts` },
 ]
 

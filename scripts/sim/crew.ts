@@ -44,7 +44,10 @@ export async function run({ from, count, time, jobs, bug, shrinks, progress }: T
   }
   const workers = counts.map((its, index) => {
     const work: Work = { from: from + index, step: jobs, count: finite(count - index), bug, shrinks }
-    const child = fork(WORKER, [JSON.stringify(work)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    const child = fork(WORKER, [JSON.stringify(work)], {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      execArgv: ['--disable-warning=ExperimentalWarning'],
+    })
     let finding = false
     child.on('message', (news: News) => {
       its.schedules = news.schedules

@@ -137,7 +137,7 @@ const layers: Wall[] = [
   ),
   ...layered(
     'testkit',
-    [['data/', 'harness/', 'time/', 'nbd/'], ['minimal/'], ['doubles/'], ['suites/'], ['mutants/']],
+    [['data/', 'harness/', 'time/', 'nbd/'], ['minimal/'], ['doubles/'], ['suites/', 'simulation/'], ['mutants/']],
     'what judges stands on what it judges with, and what proves the judge on both: an import goes downward',
   ),
   ...layered(

@@ -7,8 +7,10 @@
 export { drawPlan } from './draw.ts'
 export type * from './parts.ts'
 export type {
+  AccessChange,
   FaultEvent,
   Feature,
+  Happens,
   IoEvent,
   JudgedOption,
   Plan,

@@ -1,7 +1,7 @@
 import type { Access, IoOp, MultipathOptions } from '@blockbraid/core'
 
 /** What may happen in a schedule; every seed draws which of them do. */
-export const features = {
+export const features: Readonly<Record<Feature, string>> = {
   ports: 'ports that die and come back',
   hangs: 'ports that answer nothing, and execute what they hold when they are released',
   mutes: 'ports that execute and answer nothing: a black hole on the way back',
@@ -25,13 +25,37 @@ export const features = {
   flags: 'sizes and flags that change',
   twin: 'other disks that have the name of the volume, and come and go',
   meddling: 'policies that write into what they get',
-} as const
+}
 
 /** One of {@link features}. */
-export type Feature = keyof typeof features
+export type Feature =
+  | 'ports'
+  | 'hangs'
+  | 'mutes'
+  | 'slow'
+  | 'errors'
+  | 'access'
+  | 'blackouts'
+  | 'byHand'
+  | 'policies'
+  | 'fences'
+  | 'remaps'
+  | 'reopens'
+  | 'secondHost'
+  | 'shared'
+  | 'reconnect'
+  | 'halfOpen'
+  | 'rewrite'
+  | 'kill'
+  | 'takeOver'
+  | 'cacheLoss'
+  | 'flags'
+  | 'twin'
+  | 'meddling'
 
 /** A request of a client. */
 export interface IoEvent {
+  /** What tells it from the others. */
   readonly do: 'io'
   /** Milliseconds from the start; later where the client has as much in flight as it may. */
   readonly at: number
@@ -47,26 +71,43 @@ export interface IoEvent {
   readonly fua: boolean
 }
 
+/** One thing of that name, with what it is done to. */
+export type Happens<Do extends string, With = object> = Readonly<With> & {
+  /** Milliseconds from the start. */
+  readonly at: number
+  /** Its name. */
+  readonly do: Do
+}
+
+/** An access state of one port, or of all of a controller. */
+export interface AccessChange {
+  /** Number of the port; undefined: all of the controller. */
+  readonly port: number | undefined
+  /** Number of the controller. */
+  readonly controller: number
+  /** From now on. */
+  readonly access: Access
+}
+
 /** Something that goes wrong, or is mended, or is done by an operator. */
-export type FaultEvent = { readonly at: number } & (
-  | { readonly do: 'port down' | 'port up' | 'hang' | 'release' | 'mute' | 'unmute'; readonly port: number }
-  | { readonly do: 'slow'; readonly port: number; readonly extra: number }
-  | { readonly do: 'errors'; readonly port: number; readonly rate: number; readonly status: number }
-  | { readonly do: 'access'; readonly port: number | undefined; readonly controller: number; readonly access: Access }
-  | { readonly do: 'unmap' | 'remap' | 'map back'; readonly port: number; readonly volume: number }
-  | { readonly do: 'fail path' | 'restore path'; readonly host: number; readonly volume: number; readonly port: number }
-  | { readonly do: 'policy'; readonly host: number; readonly volume: number; readonly policy: number }
-  | { readonly do: 'lose cache'; readonly volume: number; readonly late: readonly number[] }
-  | { readonly do: 'power loss'; readonly off: number }
-  | { readonly do: 'disconnect'; readonly client: number; readonly known: number }
-  | { readonly do: 'kill'; readonly host: number; readonly pause: number }
-  | { readonly do: 'hand over'; readonly host: number; readonly pause: number; readonly patience: number }
-  | { readonly do: 'reopen'; readonly host: number; readonly volume: number; readonly abandons: boolean }
-  | { readonly do: 'size'; readonly volume: number; readonly size: number }
-  | { readonly do: 'flag'; readonly volume: number; readonly flag: VolumeFlag }
-  | { readonly do: 'protect'; readonly volume: number; readonly port: number; readonly time: number }
-  | { readonly do: 'mend' | 'fences stick' | 'fences free' | 'crash check' | 'twin' }
-)
+export type FaultEvent =
+  | Happens<'port down' | 'port up' | 'hang' | 'release' | 'mute' | 'unmute', Record<'port', number>>
+  | Happens<'slow', Record<'port' | 'extra', number>>
+  | Happens<'errors', Record<'port' | 'rate' | 'status', number>>
+  | Happens<'access', AccessChange>
+  | Happens<'unmap' | 'remap' | 'map back', Record<'port' | 'volume', number>>
+  | Happens<'fail path' | 'restore path', Record<'host' | 'volume' | 'port', number>>
+  | Happens<'policy', Record<'host' | 'volume' | 'policy', number>>
+  | Happens<'lose cache', Record<'volume', number> & Record<'late', readonly number[]>>
+  | Happens<'power loss', Record<'off', number>>
+  | Happens<'disconnect', Record<'client' | 'known', number>>
+  | Happens<'kill', Record<'host' | 'pause', number>>
+  | Happens<'hand over', Record<'host' | 'pause' | 'patience', number>>
+  | Happens<'reopen', Record<'host' | 'volume', number> & Record<'abandons', boolean>>
+  | Happens<'size', Record<'volume' | 'size', number>>
+  | Happens<'flag', Record<'volume', number> & Record<'flag', VolumeFlag>>
+  | Happens<'protect', Record<'volume' | 'port' | 'time', number>>
+  | Happens<'mend' | 'fences stick' | 'fences free' | 'crash check' | 'twin'>
 
 /** A flag of a volume that may change. */
 export type VolumeFlag = 'readOnly' | 'writeCache' | 'fua' | 'trim' | 'writeZeroes'
@@ -109,16 +150,11 @@ export interface Shape {
   /** Of each port. */
   readonly queueDepth: number
   /** Of a command, µs. */
-  readonly latency: { readonly base: number; readonly jitter: number }
+  readonly latency: Readonly<Record<'base' | 'jitter', number>>
   /** µs. */
   readonly fenceDelay: number
   /** What the volumes can do. */
-  readonly volume: {
-    readonly writeCache: boolean
-    readonly fua: boolean
-    readonly trim: boolean
-    readonly writeZeroes: boolean
-  }
+  readonly volume: Readonly<Record<'writeCache' | 'fua' | 'trim' | 'writeZeroes', boolean>>
   /** Access state of each controller at the start. */
   readonly access: readonly Access[]
   /** Of the multipath devices. */

@@ -75,13 +75,15 @@ function healPort({ array, processes, shape }: World, port: number): void {
 }
 
 /** How long everything may take once a path works, milliseconds, by the options of the devices. */
-function limitOf({ shape, begun }: World): number {
+function limitOf({ shape, begun, pending }: World): number {
   const { ioTimeout, flushTimeout, trimTimeout, zeroTimeout, noPathTimeout, ...of } = shape.multipath
   const longest = Math.max(ioTimeout, flushTimeout, trimTimeout, zeroTimeout) * 1.25
   const connect = of.connectTimeout + of.reconnectDelayMax
   // A process that has taken over looks for the proofs that the one before owes in rounds.
   const rounds = begun > shape.hosts ? 1000 : 0
-  return 2 * longest + noPathTimeout + 2 * connect + shape.fenceDelay / 500 + rounds
+  // One after the other, in pieces, where there is no room for more.
+  const backlog = (pending * 4 * (shape.latency.base + shape.latency.jitter)) / 1000
+  return backlog + 2 * longest + noPathTimeout + 2 * connect + shape.fenceDelay / 500 + rounds
 }
 
 async function within(world: World, limit: number, done: () => boolean, what: () => string): Promise<void> {
