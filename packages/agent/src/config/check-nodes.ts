@@ -1,3 +1,5 @@
+import type { RideOutProfile } from '@blockbraid/core'
+import { rideOutProfiles } from '@blockbraid/core'
 import type { DeviceConfig } from './config.ts'
 import type { Source } from './source.ts'
 import { ConfigError } from './source.ts'
@@ -14,7 +16,7 @@ export function checkNodes(devices: readonly DeviceConfig[], source: Source): vo
     if (!/^(@blockbraid\/transport-)?nbd$/.test(transport.use) || (kernel !== true && kernel !== 'auto')) continue
     const several = typeof connections === 'number' && connections > 1
     const timeout = typeof requestTimeout === 'number' ? requestTimeout : several ? REQUEST_TIMEOUT : 0
-    const noPathTimeout = multipath?.noPathTimeout ?? NO_PATH_TIMEOUT
+    const noPathTimeout = multipath?.noPathTimeout ?? profileOf(multipath)?.noPathTimeout ?? NO_PATH_TIMEOUT
     if (timeout === 0 || timeout > noPathTimeout) continue
     const is = `devices[${index}].transport.requestTimeout is ${timeout / 1000}s`
     const right = `longer than devices[${index}].multipath.noPathTimeout, ${noPathTimeout / 1000}s`
@@ -22,4 +24,8 @@ export function checkNodes(devices: readonly DeviceConfig[], source: Source): vo
     const place = source.locate(['devices', index, 'transport', 'requestTimeout'])
     throw new ConfigError(`${place}: ${is}: it must be ${right}: ${why}`)
   }
+}
+
+function profileOf(multipath: DeviceConfig['multipath']): RideOutProfile | undefined {
+  return multipath?.rideOut === undefined ? undefined : rideOutProfiles[multipath.rideOut]
 }

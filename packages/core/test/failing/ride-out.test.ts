@@ -70,7 +70,14 @@ describe('rideOut: array-reboot', () => {
     for (const path of target.paths.values()) path.events.emit('down', new Error('gone'))
     await rig.host.clock.advance(0)
     const sent = [send(rig.device), send(rig.device, IoOp.Write)]
+    const tries: number[] = []
+    const connect = target.connect.bind(target)
+    target.connect = (info) => {
+      if (info.id === 'fake:0') tries.push(rig.host.clock.now() / 1000)
+      return connect(info)
+    }
     await rig.host.clock.advance(600_000)
+    expect(Math.max(...tries.slice(1).map((at, index) => at - tries[index]!))).toBeLessThanOrEqual(2001)
     expect(sent.map(({ status }) => status)).toEqual([undefined, undefined])
     target.refuse.clear()
     await rig.host.clock.advance(3000)

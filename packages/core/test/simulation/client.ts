@@ -27,6 +27,8 @@ export async function work(world: World, client: Client, over: () => boolean): P
       continue
     }
     const status = await perform(world, client, step)
+    // What fails at once would else fail for ever, in no time.
+    if (status !== OK && kinds.has('bounds')) await new Promise<void>((resolve) => host.clock.after(1, resolve))
     if (status !== OK && step.op !== IoOp.Flush) for (const block of blocks) spoiled.add(block)
   }
 }
