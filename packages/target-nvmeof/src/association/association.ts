@@ -40,6 +40,8 @@ export interface Association {
    */
   readonly endedAt: number
   readonly heardAt: number
+  /** Milliseconds for which a ping has been without an answer on one of its I/O queues; 0: none is. */
+  readonly silence: number
   /** The ANA log as it was read last; undefined where the controller has none. */
   readonly anaLog: Uint8Array | undefined
 

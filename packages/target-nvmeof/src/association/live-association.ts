@@ -73,6 +73,10 @@ export class LiveAssociation implements Association {
     return this.error === undefined
   }
 
+  get silence(): number {
+    return this.#io().reduce((longest, { life }) => Math.max(longest, life.silence), 0)
+  }
+
   /** Makes the wire its next queue, the admin queue first; settles when the connection is agreed on. */
   async join(wire: Wire, options: Omit<QueueOptions, 'id'>): Promise<Link> {
     const isAdmin = this.#links.length === 0

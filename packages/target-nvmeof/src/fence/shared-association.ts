@@ -29,6 +29,8 @@ const LINGER = 500
 const STEADY = 10_000
 // A live controller that leaves commands unanswered is given up after that long, milliseconds.
 const ANSWERS = 2000
+// Where a ping had no answer for so long, none is asked for, milliseconds.
+const SILENT = 500
 
 /**
  * One portal of one subsystem for one host identity: its association is shared by the paths of all namespaces. A new one
@@ -85,7 +87,9 @@ export class SharedAssociation {
     const since = association.error === undefined ? this.#clock.now() : association.endedAt
     if (association.error === undefined) {
       if (openChanges(association, owner).length === 0) return undefined
-      if (await answered(association, owner, this.#clock, ANSWERS)) return this.#answered(association, since)
+      // One that owes an answer to a ping is not asked to end anything: it would not answer that either.
+      const asks = association.silence < SILENT
+      if (asks && (await answered(association, owner, this.#clock, ANSWERS))) return this.#answered(association, since)
     }
     if (association.error === undefined) {
       const what = 'the controller does not answer commands that may change data: it is disabled, so that they end'

@@ -117,6 +117,8 @@ export class DoubleAssociation implements Association {
 
   send(): void {}
 
+  readonly silence = 0
+
   ping(): Promise<void> {
     return Promise.resolve()
   }
