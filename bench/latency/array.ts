@@ -1,13 +1,13 @@
-// One volume in memory behind two NVMe/TCP ports of a simulated array, whose reads take a time of their own. Prints the
+// One volume in memory behind two NVMe/TCP ports of a simulated array, whose reads take half to one and a half of a time. Prints the
 // portals and the name, ends with its standard input.
 //   array.ts SIZE MICROSECONDS
 import { createNvmeArray } from '@blockbraid/array-nvmeof'
 import { memory } from '@blockbraid/target-memory'
 
-const [size, base] = process.argv.slice(2).map(Number) as [number, number]
+const [size, takes] = process.argv.slice(2).map(Number) as [number, number]
 const storage = memory({
   volumes: [{ size, blockSize: 4096 }],
-  ports: [{ latency: { base, jitter: base / 4 }, queueDepth: 1024 }],
+  ports: [{ latency: { base: takes / 2, jitter: takes }, queueDepth: 1024 }],
 })
 const path = await storage.connect((await storage.discover())[0]!)
 const array = await createNvmeArray({

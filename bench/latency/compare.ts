@@ -80,9 +80,10 @@ async function measure(pair: BlockDevicePair): Promise<Sample> {
   let bytes = 0
   let over = false
   const work = async (number: number): Promise<void> => {
+    const buffer = new Uint8Array(io)
     for (let at = number; !over; at = (at + depth) % (SIZE / io)) {
-      const { length } = await pair.user.read(at * io, io)
-      bytes += length
+      await pair.user.readInto(at * io, buffer)
+      bytes += io
     }
   }
   const workers = Promise.all(Array.from({ length: depth }, (_, number) => work(number)))
