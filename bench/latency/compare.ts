@@ -1,5 +1,5 @@
 // Two NVMe/TCP paths to one volume, one of them through a proxy that adds to its latency: what a policy makes of it, MiB/s of
-// reads. The initiator has one core, array and proxy the other. As they are, the numbers are those of the table that Linux's
+// reads. The initiator has one core, array and proxy the other. As they are, the numbers are about those of the table that Linux's
 // latency policy was proposed with: depth × size is what a path 35 ms long makes 50 MiB/s of.
 //   compare.ts --rounds N (5) --seconds N (3) --depth N (28) --size KIB (64) --takes MS (4) --added MS (30)
 import { execFileSync, spawn } from 'node:child_process'
