@@ -4,7 +4,7 @@
 // where tgt and libiscsi are installed), and the NVMe/TCP initiator beside it (bench/nvme/compare.ts). What takes a machine
 // of its own only where it is named: kernel nodes (`kernel`), and NVMe/TCP beside the kernel's initiator on the kernel's
 // target (`kernel-nvme`; bench/kernel/compare.ts).
-// `latency`, only where it is named: policies over two NVMe/TCP paths of which one is far (bench/latency.ts).
+// `latency`, only where it is named: policies over two NVMe/TCP paths of which one is far (bench/latency/compare.ts).
 //   --rounds N (5)   --seconds N (3)   names of jobs, `micro`, `select`, `idle`, `iscsi`, `nvme`, `kernel` or `kernel-nvme`, to run only these
 //   --beside FOLDER  another checkout, built: all but those of a machine also with its packages, in the same rounds
 import { execFileSync } from 'node:child_process'
@@ -39,7 +39,7 @@ if (wanted('micro')) await measureLayers(effort)
 if (wanted('select')) measureSelects()
 if (wanted('idle')) await measureIdle(beside)
 if (wanted('iscsi')) withEffort('bench/iscsi/compare.ts', beside === undefined ? [] : ['--beside', beside])
-if (positionals.includes('latency')) withEffort('bench/latency.ts', [])
+if (positionals.includes('latency')) withEffort('bench/latency/compare.ts', [])
 if (wanted('nvme')) withEffort('bench/nvme/compare.ts', beside === undefined ? [] : ['--beside', beside])
 if (positionals.includes('kernel')) withEffort('bench/kernel/compare.ts', [])
 if (positionals.includes('kernel-nvme')) withEffort('bench/kernel/compare.ts', ['--what', 'nvme'])
