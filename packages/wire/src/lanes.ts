@@ -3,11 +3,20 @@ import { Chain } from './chain.ts'
 
 // So much is for lanes that have little sent, or one place for each, but a quarter of all at most.
 const RESERVE = 16
+// While others send too, a lane that has a command sent has no more bytes on their way than so many: they share a
+// connection, and what is small would wait behind all of them.
+const MOST_BYTES = 2 ** 20
+// Others count as sending as long as one of so many commands was theirs.
+const RECENT = 256
+
+const none = (): number => 0
 
 /** The commands of one unit among those that share a window, or a queue. */
 export class Lane<Item extends Linked<Item>> {
   /** Commands that were sent and have not ended, also those that nobody waits for any more. */
   sent = 0
+  /** Bytes of their data. */
+  bytes = 0
   /** How many may send commands in it. */
   users = 0
   /** Commands that wait for a place, in order. */
@@ -26,6 +35,16 @@ export class Lanes<Item extends Linked<Item>> {
   #count = 0
   // Those in which commands wait.
   #queue: Lane<Item>[] = []
+  readonly #bytesOf: (item: Item) => number
+  // The lane that has sent last, how many commands were sent by then, and by when another one had.
+  #last: Lane<Item> | null = null
+  #begun = 0
+  #otherAt = -RECENT
+
+  /** `bytesOf`: how many bytes of data a command has, either way. @defaultValue none */
+  constructor(bytesOf: (item: Item) => number = none) {
+    this.#bytesOf = bytesOf
+  }
 
   /** Somebody may send commands in a lane from now on: it has its part, and has it before it has sent any. */
   open(lane: Lane<Item>): void {
@@ -37,24 +56,38 @@ export class Lanes<Item extends Linked<Item>> {
     if (--lane.users === 0 && lane.sent === 0) this.#count--
   }
 
-  /** Whether a command may go where there is room for so many. */
-  mayGo(lane: Lane<Item>, room: number): boolean {
+  /** Whether a command with so many bytes may go where there is room for so many commands. */
+  mayGo(lane: Lane<Item>, room: number, bytes = 0): boolean {
     if (room <= 0) return false
     const others = this.#count - 1
     if (lane.sent === 0 || others === 0) return true
+    if (lane.bytes + bytes > MOST_BYTES && this.#othersSend(lane)) return false
     const reserve = Math.min(Math.max(RESERVE, others), (this.#sent + room) >> 2)
     // Where the reserve is touched, one of them at least has more than a part of it: it is for the others.
     return room > reserve || (lane.sent + 1) * others <= reserve
   }
 
-  /** A command of a lane was sent. */
-  began(lane: Lane<Item>): void {
-    if (lane.sent++ === 0 && lane.users === 0) this.#count++
-    this.#sent++
+  #othersSend(lane: Lane<Item>): boolean {
+    return lane !== this.#last || this.#begun - this.#otherAt < RECENT
   }
 
-  /** A command of a lane that was sent has ended. */
-  ended(lane: Lane<Item>): void {
+  /** A command of a lane was sent, with so many bytes. */
+  began(lane: Lane<Item>, bytes = 0): void {
+    if (lane.sent++ === 0 && lane.users === 0) this.#count++
+    lane.bytes += bytes
+    this.#sent++
+    if (lane !== this.#last) this.#turn(lane)
+    this.#begun++
+  }
+
+  #turn(lane: Lane<Item>): void {
+    if (this.#last !== null) this.#otherAt = this.#begun
+    this.#last = lane
+  }
+
+  /** A command of a lane that was sent, with so many bytes, has ended. */
+  ended(lane: Lane<Item>, bytes = 0): void {
+    lane.bytes -= bytes
     if (--lane.sent === 0 && lane.users === 0) this.#count--
     this.#sent--
   }
@@ -71,7 +104,8 @@ export class Lanes<Item extends Linked<Item>> {
     if (room <= 0) return null
     const queue = this.#queue
     for (let index = 0; index < queue.length; index++) {
-      if (this.mayGo(queue[index] as Lane<Item>, room)) return this.#shift(index)
+      const lane = queue[index] as Lane<Item>
+      if (this.mayGo(lane, room, this.#bytesOf(lane.waiting.head as Item))) return this.#shift(index)
     }
     return null
   }

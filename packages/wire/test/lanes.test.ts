@@ -130,3 +130,58 @@ test('what is taken out is not sent, and the rest keeps its order', () => {
   expect(sent).toEqual([items[2]])
   expect(lanes.shift()).toBeNull()
 })
+
+/** Lanes whose commands have bytes, with room for very many. */
+function heavyScene() {
+  const lanes = new Lanes<Item>(({ name }) => Number(name))
+  const sent: Item[] = []
+  const pump = (): void => {
+    for (let item = lanes.next(1000 - sent.length); item !== null; item = lanes.next(1000 - sent.length)) {
+      lanes.began(item.lane, Number(item.name))
+      sent.push(item)
+    }
+  }
+  return {
+    lane(): Lane<Item> {
+      const lane = new NewLane<Item>()
+      lanes.open(lane)
+      return lane
+    },
+    send(lane: Lane<Item>, bytes: number, count = 1): void {
+      for (let left = count; left > 0; left--) lanes.push(lane, { name: String(bytes), lane, next: null })
+      pump()
+    },
+    end(lane: Lane<Item>): void {
+      const [item] = sent.splice(
+        sent.findIndex((one) => one.lane === lane),
+        1,
+      )
+      lanes.ended(lane, Number(item!.name))
+      pump()
+    },
+  }
+}
+
+test('beside a lane that sends, another has a MiB on its way at most, or one command; alone again it has all', () => {
+  const { lane, send, end } = heavyScene()
+  const [big, small] = [lane(), lane()]
+  send(big, 262_144, 100)
+  expect(big.sent).toBe(100)
+  send(small, 4096)
+  for (let count = 0; count < 100; count++) end(big)
+  send(big, 262_144, 400)
+  expect([big.sent, big.bytes]).toEqual([4, 1_048_576])
+  // Between two commands of the small one, too.
+  end(small)
+  end(big)
+  expect(big.sent).toBe(4)
+  send(small, 4096)
+  expect(small.sent).toBe(1)
+  send(small, 2_097_152)
+  expect(small.sent).toBe(1)
+  end(small)
+  expect(small.sent).toBe(1)
+  end(small)
+  for (let count = 0; count < 256; count++) end(big)
+  expect(big.sent).toBeGreaterThan(4)
+})

@@ -237,15 +237,20 @@ export class IoFlow {
   complete(attempt: Attempt, status: IoStatus): void {
     const parent = attempt.parent as Io
     if (this.trace !== null) this.trace.done(attempt, status)
-    if (attempt.deadline !== 0) this.#owner.journal.done(attempt, status)
-    const noted = attempt.noted || attempt.unproven !== null
-    const free = noted && this.guards.leave(attempt, this.#clock.now())
+    const free = (attempt.noted || attempt.deadline !== 0) && this.#leave(attempt, status)
     this.pool.give(attempt)
     this.inflight--
     // Before its owner may submit it again; who waits hears of it after this turn.
     if (this.barriers.any) this.barriers.pass(parent)
     parent.done(parent, status)
     if (free) this.letGo()
+  }
+
+  /** It was in order with others, or met trouble; returns whether something may wait for nothing any more. */
+  #leave(attempt: Attempt, status: IoStatus): boolean {
+    if (attempt.deadline !== 0) this.#owner.journal.done(attempt, status)
+    const noted = attempt.noted || attempt.unproven !== null
+    return noted && this.guards.leave(attempt, this.#clock.now())
   }
 
   /** Goes on with one that has come back, or has waited. */

@@ -14,6 +14,8 @@ const ERRORS_HALVE = 10_000_000
 const NEWEST = 0.125
 /** An average is as good as new after less, µs. */
 const NO_AGE = 1000
+// Throughput is looked after at one I/O in so many, less one, and when it is read.
+const EVERY = 15
 
 /** The entry behind a view that core made; null for everything else, whatever it is. */
 export let entryOf: (value: unknown) => PathEntry | null
@@ -114,6 +116,8 @@ export class PathEntry {
   readonly view: PathView = new EntryView(this)
   readonly histogram: Float64Array = new Float64Array(LATENCY_BUCKETS)
   readonly #clock: Clock
+  // How much the next latency counts: all of it where it is the first.
+  #newest: number
   readonly #rate: BusyRate = new BusyRate()
   readonly #failures: FadingCount = new FadingCount(ERRORS_HALVE)
 
@@ -130,35 +134,47 @@ export class PathEntry {
     this.busySince = 0.5
     this.upSince = 0.5
     this.bytes = 0.5
+    this.#newest = 0.5
     this.inflightBytes = 0
     this.latency = 0
     this.lastDone = 0
     this.busySince = 0
     this.upSince = 0
     this.bytes = 0
+    this.#newest = 1
   }
 
   /** An Io goes out. */
   begin(bytes: number, now: number): void {
-    if (this.inflight++ === 0) this.busySince = now
+    if (this.inflight++ === 0) this.#wake(now)
     this.inflightBytes += bytes
+  }
+
+  #wake(now: number): void {
+    this.busySince = now
+    const idle = now - this.lastDone
+    if (idle > NO_AGE && this.#newest !== 1) this.#newest = share(idle)
   }
 
   /** One is back, or is waited for no more. */
   end(bytes: number, now: number): void {
-    if (--this.inflight === 0) this.#rate.busy += now - this.busySince
     this.inflightBytes -= bytes
+    if (--this.inflight === 0) this.#rest(now)
+  }
+
+  #rest(now: number): void {
+    this.#rate.busy += now - this.busySince
   }
 
   /** It came back with success, `elapsed` µs after it was sent. */
   succeed(bytes: number, elapsed: number, now: number): void {
-    if (this.latency === 0) this.latency = elapsed
-    else this.latency += (elapsed - this.latency) * this.#share()
+    this.latency += (elapsed - this.latency) * this.#newest
+    this.#newest = NEWEST
     this.lastDone = now
     const bucket = latencyBucket(elapsed | 0)
     this.histogram[bucket] = (this.histogram[bucket] as number) + 1
     this.bytes += bytes
-    if (now >= this.#rate.due) this.#rate.mark(this.bytes, this.#busyTime(now), now)
+    if ((this.ios & EVERY) === 0) this.#mark(now)
   }
 
   /** It came back with an error. */
@@ -179,7 +195,14 @@ export class PathEntry {
 
   /** See {@link PathView.throughput}. */
   throughput(): number {
-    return this.#rate.perSecond(this.bytes, this.#busyTime(this.#clock.now()))
+    const now = this.#clock.now()
+    const throughput = this.#rate.perSecond(this.bytes, this.#busyTime(now))
+    this.#mark(now)
+    return throughput
+  }
+
+  #mark(now: number): void {
+    if (now >= this.#rate.due) this.#rate.mark(this.bytes, this.#busyTime(now), now)
   }
 
   /** See {@link PathView.errors}. */
@@ -190,10 +213,9 @@ export class PathEntry {
   #busyTime(now: number): number {
     return this.#rate.busy + (this.inflight === 0 ? 0 : now - this.busySince)
   }
+}
 
-  /** How much the newest of its latencies counts: the more, the longer it is that the others were seen. */
-  #share(): number {
-    const idle = this.busySince - this.lastDone
-    return idle < NO_AGE ? NEWEST : 1 - (1 - NEWEST) * halved(idle / LATENCY_HALVES)
-  }
+/** How much the newest latency of a path counts that was idle for so long: the more, the longer ago the others were seen. */
+function share(idle: number): number {
+  return 1 - (1 - NEWEST) * halved(idle / LATENCY_HALVES)
 }

@@ -36,20 +36,21 @@ export class Selection {
   /** The path that the policy picks for `io`, else the first; undefined where a listener of faults left none. */
   pick(io: Io): PathEntry | undefined {
     let picked: unknown
-    let fault: string | undefined
-    let cause: unknown
     this.current = io
     try {
       picked = this.#selector.select(this.#io)
     } catch (error) {
-      fault = `select threw: ${reasonOf(error)}`
-      cause = error
+      this.current = null
+      return this.#fault(`select threw: ${reasonOf(error)}`, error)
     }
     this.current = null
     const entry = entryOf(picked)
-    if (entry !== null && this.#entries[entry.index] === entry) return entry
+    return entry !== null && this.#entries[entry.index] === entry ? entry : this.#foreign(picked)
+  }
+
+  #foreign(picked: unknown): PathEntry | undefined {
     if (picked != null) absorb(picked, ignore)
-    return this.#fault(fault ?? 'select returned what is not in the list of its last update', cause)
+    return this.#fault('select returned what is not in the list of its last update')
   }
 
   /** Tells the policy the paths that it may pick from; `entry.index` is their place in the list. */

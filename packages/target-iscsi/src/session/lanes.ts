@@ -6,6 +6,10 @@ import { LunLane } from './task.ts'
 export class LunLanes extends Lanes<Task> {
   readonly #lanes = new Map<number, LunLane>()
 
+  constructor() {
+    super(({ length }) => length)
+  }
+
   /** The lane of a task; the task keeps it as long as it serves that logical unit. */
   of(task: Task): LunLane {
     const kept = task.lane

@@ -172,9 +172,9 @@ export class Session implements PduSink {
     task.rewind()
     const lanes = this.#lanes
     const lane = lanes.of(task)
-    if (this.usable && lanes.waiting === 0 && lanes.mayGo(lane, this.#sender.room)) {
+    if (this.usable && lanes.waiting === 0 && lanes.mayGo(lane, this.#sender.room, task.length)) {
       if (this.#tasks.busy === 1) this.#wakeful.waiting()
-      lanes.began(lane)
+      lanes.began(lane, task.length)
       return this.#sender.transmit(task)
     }
     task.state = TaskState.Waiting
@@ -294,7 +294,7 @@ export class Session implements PduSink {
     while (this.usable) {
       const task = lanes.next(this.#sender.room)
       if (task === null) return
-      lanes.began(lanes.of(task))
+      lanes.began(lanes.of(task), task.length)
       this.#sender.transmit(task)
     }
   }
@@ -430,7 +430,7 @@ export class Session implements PduSink {
 
   #finish(task: Task, outcome: Outcome): void {
     task.outcome = outcome
-    if (task.state >= TaskState.Sent) this.#lanes.ended(this.#lanes.of(task))
+    if (task.state >= TaskState.Sent) this.#lanes.ended(this.#lanes.of(task), task.length)
     task.state = TaskState.Idle
     task.done(task)
     this.#tasks.give(task)
@@ -449,7 +449,7 @@ export class Session implements PduSink {
     if (task.state !== TaskState.Orphan || task.tag !== tag) return
     // The rest of its data must not become that of the command it serves next.
     if (this.#current === task) this.#current = null
-    this.#lanes.ended(this.#lanes.of(task))
+    this.#lanes.ended(this.#lanes.of(task), task.length)
     this.#tasks.give(task)
   }
 

@@ -8,6 +8,10 @@ export class NamespaceLanes extends Lanes<Command> {
   readonly common = new Lane<Command>()
   readonly #lanes = new Map<number, Lane<Command>>()
 
+  constructor() {
+    super(({ length }) => length)
+  }
+
   /** The lane of a namespace. */
   of(nsid: number): Lane<Command> {
     const known = this.#lanes.get(nsid)

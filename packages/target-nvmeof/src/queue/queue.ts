@@ -116,7 +116,8 @@ export class Queue implements ReceiverHost {
     const { lanes } = this
     const lane = command.lane ?? lanes.common
     command.lane = lane
-    if (this.#agreed && lanes.waiting === 0 && lanes.mayGo(lane, this.#table.room)) return this.#transmit(command, lane)
+    if (this.#agreed && lanes.waiting === 0 && lanes.mayGo(lane, this.#table.room, command.length))
+      return this.#transmit(command, lane)
     command.state = CommandState.Waiting
     lanes.push(lane, command)
     this.#pump()
@@ -198,7 +199,7 @@ export class Queue implements ReceiverHost {
 
   #transmit(command: Command, lane: Lane<Command>): void {
     this.#table.enter(command)
-    this.lanes.began(lane)
+    this.lanes.began(lane, command.length)
     command.mark = this.#marks
     if (command.direction === Direction.Read) this.#receiver.expect(command.length)
     this.#sender.command(command)
@@ -296,6 +297,6 @@ export class Queue implements ReceiverHost {
 
   #leave(command: Command): void {
     this.#table.leave(command)
-    this.lanes.ended(command.lane as Lane<Command>)
+    this.lanes.ended(command.lane as Lane<Command>, command.length)
   }
 }
