@@ -12,6 +12,8 @@ export interface RegisterChange {
   to: number
   /** Whether it ended with success. */
   done: boolean
+  /** Whether it takes place by its end, or never, though it did not end with success. */
+  settled: boolean
   /** No loss of power or of a cache can undo it. */
   durable: boolean
   /** Number of the first lost cache that may have had it: a flush does not bring it back. Infinity where none was. */
@@ -146,10 +148,10 @@ export class BlockRegister {
 }
 
 /** From when on it must have stood there, if it was seen after that; Infinity where nothing is known. */
-function standsFrom({ value, done, seenFrom, since, to }: RegisterChange): number {
+function standsFrom({ value, done, settled, seenFrom, since, to }: RegisterChange): number {
   if (value === ANYTHING || seenFrom === Number.POSITIVE_INFINITY) return Number.POSITIVE_INFINITY
   if (since < Number.POSITIVE_INFINITY) return since
-  return done ? to : Number.POSITIVE_INFINITY
+  return done || settled ? to : Number.POSITIVE_INFINITY
 }
 
 // Whether `other` must have stood there in the midst of the span of `made`.
@@ -169,6 +171,7 @@ function change(value: number, owner: number, from: number): RegisterChange {
     from,
     to: Number.POSITIVE_INFINITY,
     done: false,
+    settled: false,
     durable: false,
     lostWith: Number.POSITIVE_INFINITY,
     seenFrom: Number.POSITIVE_INFINITY,

@@ -80,6 +80,7 @@ function send(world: World, request: Request): void {
   }
   io.op = event.op
   io.flags = event.fua && !isRead && event.op !== IoOp.Flush ? IoFlag.Fua : 0
+  if (event.failFast) io.flags |= IoFlag.FailFast
   io.offset = event.op === IoOp.Flush ? 0 : first * blockSize
   io.length = length
   io.buffers = isRead
@@ -113,16 +114,39 @@ function connect(world: World, client: Client): Session | undefined {
   return session
 }
 
-/** The client sees the end of a connection, and sends again what was in flight. */
-export function lose(world: World, session: Session): void {
+/** The client sees the end of a connection, and sends again what was in flight, or forgets it: that is returned. */
+export function lose(world: World, session: Session, forgets = false): readonly Request[] {
   session.lost = true
   world.sessions.delete(session)
   if (session.client.session === session) session.client.session = undefined
   const again = [...session.sends].map(({ request }) => request)
   if (!session.process.ended) for (const each of session.sends) world.late.add(each)
   session.sends.clear()
+  if (forgets) return again
   for (const request of again) world.homeless.add(request)
   if (again.length > 0) world.host.clock.after(0, () => house(world))
+  return []
+}
+
+/** The client does not ask for it any more; `known`: its server knows, and holds what comes next until that has ended. */
+export function forget(world: World, request: Request, known: boolean): void {
+  const { client, first, changes } = request
+  const { registers } = world.volumes[client.volume]!
+  const now = ++world.moment
+  for (const [index, change] of changes.entries()) {
+    registers[first + index]!.failed(change, now)
+    change.settled = known
+  }
+  end(world, request)
+}
+
+function end(world: World, request: Request): void {
+  const { client } = request
+  request.over = true
+  world.pending--
+  client.busy--
+  const next = client.queue.shift()
+  if (next !== undefined) begin(world, next)
 }
 
 /** Sends what has found nobody before. */
@@ -160,10 +184,7 @@ function finish(world: World, made: Send, status: number): void {
   if (status !== OK && status === (Errno.ESHUTDOWN as number))
     world.fail(`${what} ended with ${describeStatus(status)}`)
   handBack(world, request, buffer)
-  world.pending--
-  client.busy--
-  const next = client.queue.shift()
-  if (next !== undefined) begin(world, next)
+  end(world, request)
 }
 
 // What is the client's again holds something else at once.

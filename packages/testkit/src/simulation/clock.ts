@@ -11,6 +11,9 @@ export interface SwarmHost extends Host {
 // More than the longest chain of promises that core has between two timers: a test compares with an event loop.
 const HOPS = 96
 
+// More than is ever deferred without time going on.
+const ENDLESS = 20_000
+
 /** Lets promises settle: as many in a row as {@link HOPS}. */
 async function drain(): Promise<void> {
   for (let hop = 0; hop < HOPS; hop++) await undefined
@@ -33,6 +36,8 @@ export interface ProcessHost extends Host {
 export function processHost({ clock, random }: SwarmHost, caught: (error: unknown) => void): ProcessHost {
   let dead = false
   let timers = 0
+  let at = 0
+  let deferred = 0
   const call = (callback: () => void): void => {
     if (dead) return
     try {
@@ -45,7 +50,13 @@ export function processHost({ clock, random }: SwarmHost, caught: (error: unknow
     random,
     clock: {
       now: () => clock.now(),
-      defer: (callback) => clock.defer(() => call(callback)),
+      defer(callback) {
+        if (clock.now() !== at) deferred = 0
+        at = clock.now()
+        if (++deferred > ENDLESS)
+          return caught(new Error(`virtual time stands at ${at} µs: there is no end of what is deferred`))
+        clock.defer(() => call(callback))
+      },
       after(milliseconds, callback): Timer {
         timers++
         let pending = true

@@ -33,7 +33,7 @@ interface Toss {
 }
 
 // What goes wrong is mostly mended, after a while.
-const draws: Readonly<Record<Exclude<Feature, 'secondHost' | 'shared' | 'rewrite' | 'meddling'>, Draw>> = {
+const draws: Readonly<Record<Exclude<Feature, 'secondHost' | 'shared' | 'forgets' | 'rewrite' | 'meddling'>, Draw>> = {
   ports: ({ port, int, some }) => [
     [0, { do: 'port down', port }],
     ...(some(0.8) ? [[int(15), { do: 'port up', port }] as const] : []),
@@ -74,9 +74,11 @@ const draws: Readonly<Record<Exclude<Feature, 'secondHost' | 'shared' | 'rewrite
     ...(some(0.8) ? [[int(15), { do: 'restore path', port, host, volume }] as const] : []),
   ],
   policies: ({ host, volume, int }) => [[0, { do: 'policy', host, volume, policy: int(64) }]],
-  fences: ({ int }) => [
+  // Often with something that has to be fenced, and executes what it has when a client has seen its error.
+  fences: ({ port, int, some }) => [
     [0, { do: 'fences stick' }],
-    [int(40), { do: 'fences free' }],
+    ...(some(0.5) ? [[int(4), { do: 'hang', port }] as const, [10 + int(50), { do: 'release', port }] as const] : []),
+    ...(some(0.7) ? [[int(70), { do: 'fences free' }] as const] : []),
   ],
   remaps: ({ port, volume, int, some }) => [
     [0, { do: some(0.5) ? 'unmap' : 'remap', port, volume }],

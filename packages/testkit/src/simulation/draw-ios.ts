@@ -14,7 +14,8 @@ export function drawIos(random: () => number, shape: Shape, length: number, mome
   const fua = 0.5 * random()
   // Few blocks meet more often.
   const hot = random() < 0.5 ? shape.blocks : Math.max(1, shape.blocks >> 2)
-  const large = 0.4 * random()
+  const hurry = random() < 0.15 ? 0.3 : 0
+  const large = shape.maxTransfer < 1024 ? 0.6 : 0.4 * random()
   const about = moments.length === 0 ? 0 : random()
   const time = (): number =>
     random() < about ? Math.max(0, moments[randomInt(random, moments.length)]! + 8 * random() - 2) : random() * length
@@ -35,6 +36,7 @@ export function drawIos(random: () => number, shape: Shape, length: number, mome
       first: op === IoOp.Flush ? 0 : first,
       count: op === IoOp.Flush ? 0 : blocks,
       fua: random() < fua && op !== IoOp.Flush,
+      ...(random() < hurry && { failFast: true }),
     }
   })
 }

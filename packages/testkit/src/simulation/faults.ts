@@ -1,4 +1,4 @@
-import { lose } from './clients.ts'
+import { forget, lose } from './clients.ts'
 import { judgeCrash } from './judge-end.ts'
 import type { FaultEvent, VolumeFlag } from './plan.ts'
 import { beginProcess, killProcess, policyOf, reopen, retireProcess } from './processes.ts'
@@ -108,7 +108,7 @@ function disconnect(world: World, number: number, known: number): void {
   const client = world.clients[number]!
   const { session } = client
   if (session === undefined) return
-  lose(world, session)
+  const forgotten = lose(world, session, world.has('forgets'))
   world.left.add(number)
   // Its old connection is the one that is told, as long as the server takes it for a client.
   if (known !== 0) client.told = world.volumes[client.volume]!.losses
@@ -117,6 +117,7 @@ function disconnect(world: World, number: number, known: number): void {
   }
   if (known === 0) abandon()
   else if (known > 0) world.host.clock.after(known, abandon)
+  for (const request of forgotten) forget(world, request, known === 0)
 }
 
 function lost(world: World, only?: number): void {

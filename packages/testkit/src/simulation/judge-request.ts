@@ -23,7 +23,7 @@ export function judge(world: World, send: Send, io: Io, status: number): string 
   if (event.op === IoOp.Read) return judgeRead(world, send, io, now)
   // What was under way when a flag changed may have been executed before or after.
   const steady = send.switched === world.switched
-  const durable = steady && (!send.cached || (io.flags & IoFlag.Fua) !== 0)
+  const durable = (steady && !send.cached) || (io.flags & IoFlag.Fua) !== 0
   if (request.data !== undefined) world.stamps[request.data.words[0]!]!.logged = world.array.log.length
   for (const [index, change] of request.changes.entries()) {
     const fault = registers[request.first + index]!.acknowledge(change, now, durable)
@@ -47,8 +47,10 @@ function judgeFailure(world: World, send: Send, status: number, now: number): st
   const age = (world.host.clock.now() - at) / 1000
   const what = `a ${opName(event.op)}, sent at ${at} µs, ended with ${describeStatus(status)} after ${age} ms`
   if (status !== Errno.EIO) return what
-  if (world.sound) return `${what}, with nothing wrong any more`
-  const mayBeEarly = world.has('errors') || world.has('cacheLoss')
+  const { maxParked, maxParkedBytes } = world.shape.multipath
+  const bounded = maxParked !== undefined || maxParkedBytes !== undefined
+  if (world.sound && !bounded) return `${what}, with nothing wrong any more`
+  const mayBeEarly = event.failFast || bounded || world.has('errors') || world.has('cacheLoss')
   const least = world.shape.multipath.noPathTimeout
   // Times are sums of fractions.
   if (!mayBeEarly && age < least - 0.001) return `${what}, though it might have waited for ${least}`

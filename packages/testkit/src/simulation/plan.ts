@@ -18,6 +18,7 @@ export const features: Readonly<Record<Feature, string>> = {
   shared: 'several clients that change the same blocks',
   reconnect: 'clients that disconnect, come back and send again what they had in flight',
   halfOpen: 'old connections that stay half open while their client is back already',
+  forgets: 'clients that disconnect and forget what they had in flight',
   rewrite: 'writes to a block where one has ended with EIO',
   kill: 'processes that are killed, with commands in flight',
   takeOver: 'processes that hand over, with fences that stick',
@@ -45,6 +46,7 @@ export type Feature =
   | 'shared'
   | 'reconnect'
   | 'halfOpen'
+  | 'forgets'
   | 'rewrite'
   | 'kill'
   | 'takeOver'
@@ -69,6 +71,8 @@ export interface IoEvent {
   readonly count: number
   /** Durable before it is done. */
   readonly fua: boolean
+  /** An error rather than a wait. */
+  readonly failFast?: boolean
 }
 
 /** One thing of that name, with what it is done to. */
@@ -149,6 +153,10 @@ export interface Shape {
   readonly blockSize: 512 | 4096
   /** Of each port. */
   readonly queueDepth: number
+  /** Bytes of a command at most. */
+  readonly maxTransfer: number
+  /** Most that the ledger takes for a write, ms. */
+  readonly ledgerDelay: number
   /** Of a command, µs. */
   readonly latency: Readonly<Record<'base' | 'jitter', number>>
   /** µs. */

@@ -23,6 +23,8 @@ function literal(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(literal).join(', ')}]`
   if (typeof value === 'string') return `'${value}'`
   if (typeof value !== 'object' || value === null) return String(value)
-  const fields = Object.entries(value).map(([field, of]) => `${field}: ${literal(of)}`)
+  const fields = Object.entries(value).map(
+    ([field, of]) => `${/^\w+$/.test(field) ? field : `'${field}'`}: ${literal(of)}`,
+  )
   return `{ ${fields.join(', ')} }`
 }

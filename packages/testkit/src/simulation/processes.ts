@@ -24,7 +24,7 @@ export function beginProcess(world: World, machine: number): void {
   const number = ++world.begun
   const target = parts.createTarget(array, `host${machine}`, host)
   const found = [watched(world, target, () => process)]
-  if (world.twin !== undefined) found.push(twinTarget(world, world.twin, `host${machine}`, host))
+  if (world.twin !== undefined) found.push(twinTarget(world, world.twin, `host${machine}`, host, () => process))
   const targets = found.map((each) => seams.target?.(each) ?? each)
   const ledger = world.ledger.process(`process ${number}`)
   const agent = createHostAgent({ targets, host, ledger: seams.ledger?.(ledger, host) ?? ledger })

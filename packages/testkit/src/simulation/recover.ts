@@ -10,9 +10,12 @@ import {
   judgeLateness,
   judgeLeaks,
 } from './judge-end.ts'
+import type { Feature } from './plan.ts'
 import { closeAgent } from './processes.ts'
 import { removeTwin } from './twin.ts'
 import type { World } from './world.ts'
+
+const neverEnds: readonly Feature[] = ['reopens', 'kill', 'takeOver']
 
 // Between two looks, milliseconds.
 const LOOK = 1
@@ -23,6 +26,19 @@ export async function recover(world: World): Promise<void> {
   stopFaults(world)
   healPort(world, port)
   world.healed = true
+  // A fence that sticks holds nothing up for longer; a process that is to end has to wait for it.
+  if (!neverEnds.some((feature) => world.has(feature))) {
+    // One after the other, as a client sends them.
+    const longest = 1 + Math.max(...world.clients.map(({ queue }) => queue.length))
+    await within(
+      world,
+      limitOf(world) * longest,
+      () => world.pending === 0,
+      () => `${world.pending} requests have not ended, with fences that may stick,`,
+    )
+    if (world.fault !== undefined) return
+  }
+  world.array.freeFences()
   await within(
     world,
     limitOf(world),
@@ -48,7 +64,6 @@ export async function recover(world: World): Promise<void> {
 function stopFaults(world: World): void {
   const { array, muted, shape } = world
   array.heal()
-  array.freeFences()
   muted.clear()
   for (let port = 0; port < shape.ports; port++) array.slow(port, 0)
   removeTwin(world)
@@ -82,7 +97,8 @@ function limitOf({ shape, begun, pending }: World): number {
   // A process that has taken over looks for the proofs that the one before owes in rounds.
   const rounds = begun > shape.hosts ? 1000 : 0
   // One after the other, in pieces, where there is no room for more.
-  const backlog = (pending * 4 * (shape.latency.base + shape.latency.jitter)) / 1000
+  const pieces = 3 + Math.ceil((shape.blocks * shape.blockSize) / shape.maxTransfer)
+  const backlog = (pending * pieces * (shape.latency.base + shape.latency.jitter)) / 1000
   return backlog + 2 * longest + noPathTimeout + 2 * connect + shape.fenceDelay / 500 + rounds
 }
 
@@ -144,7 +160,9 @@ async function close(world: World): Promise<void> {
   )
   if (world.fault !== undefined) return
   // What the array owes to paths that were closed, and what was deferred.
-  await new Promise<void>((resolve) => clock.after(5 + world.shape.fenceDelay / 1000, resolve))
+  await new Promise<void>((resolve) =>
+    clock.after(5 + 3 * world.shape.ledgerDelay + world.shape.fenceDelay / 1000, resolve),
+  )
   if (clean === living.length) {
     const now = ++world.moment
     for (const { registers, losses } of world.volumes)

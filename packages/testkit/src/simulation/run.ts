@@ -97,7 +97,7 @@ function createWorld(plan: Plan, parts: SwarmParts, seams: Seams, turn: (() => P
     host,
     array,
     twin: has('twin') ? createTwin(array, parts, shape, host) : undefined,
-    ledger: createSharedLedger(host.clock, host.random),
+    ledger: createSharedLedger(host.clock, host.random, shape.ledgerDelay),
     volumes: Array.from({ length: shape.volumes }, () => ({
       registers: Array.from({ length: perVolume }, () => new BlockRegister(0)),
       losses: 0,

@@ -2,7 +2,7 @@ import type { Host, Target } from '@blockbraid/core'
 import { BlockError } from '@blockbraid/core'
 import type { SwarmArray, SwarmParts } from './parts.ts'
 import type { Shape } from './plan.ts'
-import type { Twin, World } from './world.ts'
+import type { Process, Twin, World } from './world.ts'
 
 /** Bytes of a volume at the start. */
 export function sizeOf({ blockSize }: Shape): number {
@@ -45,8 +45,20 @@ export function removeTwin(world: World): void {
 
 const isThere = ({ array }: Twin): boolean => array.ports[0]!.luns.length > 0
 
+// Without another path it would be the volume.
+function servesAlone({ served }: Process): boolean {
+  const paths = served[0]?.pair.paths ?? []
+  return !paths.some(({ id, state }) => state === 'up' && !id.startsWith('memory:twin/'))
+}
+
 /** What a process finds it through. */
-export function twinTarget(world: World, { array, serial }: Twin, initiator: string, host: Host): Target {
+export function twinTarget(
+  world: World,
+  { array, serial }: Twin,
+  initiator: string,
+  host: Host,
+  process: () => Process,
+): Target {
   const target = world.parts.createTarget(array, initiator, host)
   return {
     name: target.name,
@@ -59,9 +71,17 @@ export function twinTarget(world: World, { array, serial }: Twin, initiator: str
       )
       if (!isThere) throw new BlockError('CONNECT_FAILED', 'the twin does not answer')
       const infos = await target.discover(options)
-      return serial === undefined ? infos : infos.map((info) => ({ ...info, serial }))
+      // Its size may be told by its path alone.
+      return infos.map((info) => (serial === undefined ? { ...info, size: 0 } : { ...info, serial }))
     },
-    connect: (info, options) => target.connect(info, options),
+    async connect(info, options) {
+      const path = await target.connect(info, options)
+      if (servesAlone(process())) {
+        await path.close()
+        throw new BlockError('CONNECT_FAILED', 'the twin does not answer')
+      }
+      return path
+    },
     fence: (token, options) => target.fence!(token, options),
     close: (options) => target.close(options),
   }

@@ -1,4 +1,4 @@
-import type { BlockDevicePair, Io, Path, PathEvents, PathInfo, Target } from '@blockbraid/core'
+import type { BlockDevicePair, DeviceLimits, Io, Path, PathEvents, PathInfo, Target } from '@blockbraid/core'
 import { abortable, createEmitter, Errno, IoOp, NOT_EXECUTED, OK, PATH_ERROR } from '@blockbraid/core'
 import { forward } from '../doubles/forward.ts'
 import type { OpenPath, PathCount, Process, World } from './world.ts'
@@ -45,7 +45,8 @@ function watchedPath(world: World, path: Path, process: Process): Path {
     open.access = access
     events.emit('access', access)
   })
-  path.events.on('limits', (limits) => void events.emit('limits', limits))
+  const narrowed = narrowing(world.shape.maxTransfer)
+  path.events.on('limits', (limits) => void events.emit('limits', narrowed(limits)))
   path.events.on('cacheLost', (reason) => {
     open.heard = state.losses
     events.emit('cacheLost', reason)
@@ -59,6 +60,9 @@ function watchedPath(world: World, path: Path, process: Process): Path {
   const { ping } = path
   return forward<Path>(path, {
     events,
+    get limits() {
+      return narrowed(path.limits)
+    },
     ...(ping !== undefined && {
       async ping(options) {
         await ping.call(path, options)
@@ -71,7 +75,8 @@ function watchedPath(world: World, path: Path, process: Process): Path {
       const counts = io.owner !== null
       if (counts) {
         judge(world, process, open)
-        if (open.inflight >= path.limits.queueDepth)
+        // In front of a path that takes less than its device one Io may become several at once.
+        if (open.inflight >= path.limits.queueDepth && !world.has('flags'))
           world.fail(`${path.id} gets more than the ${path.limits.queueDepth} Ios that it works on at once`)
         open.inflight++
         count.inflight++
@@ -99,6 +104,18 @@ function watchedPath(world: World, path: Path, process: Process): Path {
       return closing
     },
   })
+}
+
+/** The same limits with less in one command; the same object for the same. */
+function narrowing(maxTransfer: number): (limits: DeviceLimits) => DeviceLimits {
+  let told: DeviceLimits | undefined
+  let narrow: DeviceLimits | undefined
+  return (limits) => {
+    if (told !== limits || narrow === undefined)
+      narrow = { ...limits, maxTransfer: Math.min(maxTransfer, limits.maxTransfer) }
+    told = limits
+    return narrow
+  }
 }
 
 function countOf({ counts }: Process, id: string): PathCount {

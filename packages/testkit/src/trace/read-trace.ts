@@ -2,7 +2,7 @@ import { TraceParser } from './parser.ts'
 import type { TraceRecord } from './records.ts'
 
 /**
- * Reads a trace that `pair.trace` or `blockbraid trace` has written: its records, in their order. Kinds that
+ * Reads a trace that `BlockDevicePair.trace` or `blockbraid trace` has written: its records, in their order. Kinds that
  * it does not know are left out. Throws PROTOCOL for what is no trace, is damaged or is cut off, after the records before.
  */
 export function readTrace(trace: Uint8Array): Generator<TraceRecord, void, void>

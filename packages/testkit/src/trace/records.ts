@@ -104,7 +104,7 @@ export interface TraceFailed {
   readonly io: number
   /** Id of the path. */
   readonly path: string | undefined
-  /** What it ended with; `describeStatus` of core has words for it. */
+  /** What it ended with; `describeStatus` has words for it. */
   readonly status: IoStatus
 }
 
