@@ -111,6 +111,10 @@ const draws: Readonly<Record<Exclude<Feature, 'secondHost' | 'shared' | 'forgets
     if (some(0.25)) return [[0, { do: 'size', volume, size: sizeOf(shape) + int(64) * shape.blockSize }]]
     return [[0, { do: 'flag', volume, flag: pick(FLAGS) }]]
   },
+  rates: ({ host, volume, int, pick }) => [
+    [0, { do: 'rates', host, volume, iops: pick([300, 2000]) }],
+    [int(20), { do: 'rates', host, volume, iops: 0 }],
+  ],
   twin: () => [[0, { do: 'twin' }]],
 }
 
