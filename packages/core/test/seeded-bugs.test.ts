@@ -10,7 +10,7 @@ describe('the seeded bugs', () => {
     expect(new Set(bugs.map(({ name }) => name)).size).toBe(bugs.length)
   })
 
-  it.each(['double-completion', 'gone-goes-on', 'split-hides-error'])('%s is found', async (bug) => {
+  it.each(['double-completion', 'lost-parked', 'split-hides-error'])('%s is found', async (bug) => {
     const time = Number.POSITIVE_INFINITY
     const { found } = await run({ from: 1, count: SCHEDULES, time, jobs: 1, bug, shrinks: false })
     expect(found?.fault).toBeDefined()

@@ -58,15 +58,21 @@ export class Guards {
   #beCareful(except?: Attempt): void {
     if (this.careful) return
     this.careful = true
-    for (const [io, whole] of this.#wholes) {
-      whole.order = ++this.#order
-      this.#index.add(whole)
-      whole.source = io.source
-    }
+    // What begins just now comes after all that is under way.
+    const last = except?.parent?.whole ?? null
+    for (const [io, whole] of this.#wholes) if (io !== last) this.#noteWhole(io, whole)
     for (const attempt of this.#pool.all) {
       const { parent } = attempt
       if (parent !== null && changesData(parent.op) && attempt !== except) this.#note(attempt, parent)
     }
+    const whole = last === null ? undefined : this.#wholes.get(last)
+    if (whole !== undefined) this.#noteWhole(last as Io, whole)
+  }
+
+  #noteWhole(io: Io, whole: Change): void {
+    whole.order = ++this.#order
+    this.#index.add(whole)
+    whole.source = io.source
   }
 
   #relax(): void {

@@ -108,9 +108,13 @@ const draws: Readonly<Record<Exclude<Feature, 'secondHost' | 'shared' | 'forgets
   },
   flags: ({ port, shape, volume, int, some, pick }) => {
     if (some(0.2)) return [[0, { do: 'protect', volume, port, time: int(60) }]]
-    if (some(0.25)) return [[0, { do: 'size', volume, size: sizeOf(shape) + int(64) * shape.blockSize }]]
+    if (some(0.25)) return [[0, { do: 'size', volume, size: sizeOf(shape) + 2 * int(32) * shape.blockSize }]]
     return [[0, { do: 'flag', volume, flag: pick(FLAGS) }]]
   },
+  rates: ({ host, volume, int, pick }) => [
+    [0, { do: 'rates', host, volume, iops: pick([300, 2000]) }],
+    [int(20), { do: 'rates', host, volume, iops: 0 }],
+  ],
   twin: () => [[0, { do: 'twin' }]],
 }
 

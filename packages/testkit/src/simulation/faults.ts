@@ -83,6 +83,7 @@ function onHost(world: World, event: OnHost): void {
   if (event.do === 'reopen') return void reopen(world, process, event.volume, event.abandons).catch(world.fail)
   const pair = process.served[event.volume]?.pair
   if (pair === undefined || pair.state === 'closed') return
+  if (event.do === 'rates') return pair.setRates(event.iops === 0 ? undefined : { iops: event.iops, burst: 1 })
   if (event.do === 'policy') return pair.setSelector(policyOf(world, process, event.policy))
   const id = pathId(event.port, event.volume)
   if (!pair.paths.some((path) => path.id === id)) return

@@ -26,6 +26,7 @@ export const features: Readonly<Record<Feature, string>> = {
   flags: 'sizes and flags that change',
   twin: 'other disks that have the name of the volume, and come and go',
   meddling: 'policies that write into what they get',
+  rates: 'rates that are set and lifted under I/O',
 }
 
 /** One of {@link features}. */
@@ -54,6 +55,7 @@ export type Feature =
   | 'flags'
   | 'twin'
   | 'meddling'
+  | 'rates'
 
 /** A request of a client. */
 export interface IoEvent {
@@ -102,6 +104,7 @@ export type FaultEvent =
   | Happens<'unmap' | 'remap' | 'map back', Record<'port' | 'volume', number>>
   | Happens<'fail path' | 'restore path', Record<'host' | 'volume' | 'port', number>>
   | Happens<'policy', Record<'host' | 'volume' | 'policy', number>>
+  | Happens<'rates', Record<'host' | 'volume' | 'iops', number>>
   | Happens<'lose cache', Record<'volume', number> & Record<'late', readonly number[]>>
   | Happens<'power loss', Record<'off', number>>
   | Happens<'disconnect', Record<'client' | 'known', number>>

@@ -69,6 +69,7 @@ async function open(world: World, process: Process, volume: number): Promise<voi
     } catch (error) {
       // No path for now; every other error ends the schedule.
       if (!BlockError.is(error)) return world.fail(error)
+      countAnew(process, volume)
       await delay(host.clock, AGAIN)
     }
   }
@@ -133,9 +134,13 @@ export async function reopen(world: World, process: Process, volume: number, aba
   if (world.processes[process.machine] !== process) return
   for (const session of sessionsOf(world, process)) if (session.client.volume === volume) lose(world, session)
   process.served[volume] = undefined
-  // Paths have new counters.
-  for (const id of [...process.counts.keys()]) if (id.endsWith(`/lun${volume}`)) process.counts.delete(id)
+  countAnew(process, volume)
   await open(world, process, volume)
+}
+
+// The paths of another pair have new counters.
+function countAnew({ counts }: Process, volume: number): void {
+  for (const id of [...counts.keys()]) if (id.endsWith(`/lun${volume}`)) counts.delete(id)
 }
 
 async function closePair(pair: BlockDevicePair): Promise<boolean> {

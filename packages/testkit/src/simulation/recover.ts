@@ -67,6 +67,7 @@ function stopFaults(world: World): void {
   muted.clear()
   for (let port = 0; port < shape.ports; port++) array.slow(port, 0)
   removeTwin(world)
+  for (const process of world.processes) for (const served of process?.served ?? []) served?.pair.setRates(undefined)
   for (let volume = 0; volume < shape.volumes; volume++) {
     array.change(volume, { readOnly: false })
     array.protect(volume, 'all', false)

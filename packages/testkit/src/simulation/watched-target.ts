@@ -141,6 +141,8 @@ function judge(world: World, process: Process, path: OpenPath): void {
   const now = world.host.clock.now()
   if (access === 'optimized') return
   if (access !== 'non-optimized') return world.fail(`an I/O goes to ${id}, which is ${access}`)
+  // What is done in pieces in front of a path that takes less goes on there.
+  if (world.has('flags')) return
   for (const other of process.paths) {
     if (other.volume !== volume || other.access !== 'optimized' || other.rests >= now) continue
     const pair = process.served[volume]?.pair
