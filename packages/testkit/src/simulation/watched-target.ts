@@ -1,4 +1,4 @@
-import type { BlockDevicePair, DeviceLimits, Io, Path, PathEvents, PathInfo, Target } from '@blockbraid/core'
+import type { Access, BlockDevicePair, DeviceLimits, Io, Path, PathEvents, PathInfo, Target } from '@blockbraid/core'
 import { abortable, createEmitter, Errno, IoOp, NOT_EXECUTED, OK, PATH_ERROR } from '@blockbraid/core'
 import { forward } from '../doubles/forward.ts'
 import type { OpenPath, PathCount, Process, World } from './world.ts'
@@ -74,7 +74,8 @@ function watchedPath(world: World, path: Path, process: Process): Path {
       // Core asks for a sign of life by an Io of its own, which it does not count.
       const counts = io.owner !== null
       if (counts) {
-        judge(world, process, open)
+        // Core may have read it before it was told.
+        judge(world, process, open, better(open.access, path.access))
         // In front of a path that takes less than its device one Io may become several at once.
         if (open.inflight >= path.limits.queueDepth && !world.has('flags'))
           world.fail(`${path.id} gets more than the ${path.limits.queueDepth} Ios that it works on at once`)
@@ -135,9 +136,14 @@ function restsUntil({ host, shape }: World): number {
   return host.clock.now() + shape.multipath.reconnectDelay * 1000
 }
 
+const serving: readonly Access[] = ['non-optimized', 'optimized']
+
+function better(one: Access, other: Access): Access {
+  return serving.indexOf(other) > serving.indexOf(one) ? other : one
+}
+
 // An I/O goes to the best access state that there is.
-function judge(world: World, process: Process, path: OpenPath): void {
-  const { access, volume, id } = path
+function judge(world: World, process: Process, { volume, id }: OpenPath, access: Access): void {
   const now = world.host.clock.now()
   if (access === 'optimized') return
   if (access !== 'non-optimized') return world.fail(`an I/O goes to ${id}, which is ${access}`)

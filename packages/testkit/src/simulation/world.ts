@@ -1,4 +1,4 @@
-import type { BlockDevice, BlockDevicePair, HostAgent, Io, IoSource } from '@blockbraid/core'
+import type { Access, BlockDevice, BlockDevicePair, HostAgent, Io, IoSource } from '@blockbraid/core'
 import type { BlockRegister, RegisterChange } from './block-register.ts'
 import type { ProcessHost, SwarmHost } from './clock.ts'
 import type { SwarmArray, SwarmParts, SwarmTarget } from './parts.ts'
@@ -89,7 +89,7 @@ export interface OpenPath {
   /** How many lost caches of the volume it has told of. */
   heard: number
   /** Access state that it has told last. */
-  access: string
+  access: Access
   /** Until when it takes no I/O, as it has refused one; virtual µs. */
   rests: number
   /** Ios of core that it has not done. */
