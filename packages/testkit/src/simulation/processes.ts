@@ -70,7 +70,8 @@ async function open(world: World, process: Process, volume: number): Promise<voi
       // No path for now; every other error ends the schedule.
       if (!BlockError.is(error)) return world.fail(error)
       countAnew(process, volume)
-      await delay(host.clock, AGAIN)
+      // Not of the process, whose timers are counted.
+      await delay(world.host.clock, AGAIN)
     }
   }
 }
