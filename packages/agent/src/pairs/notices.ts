@@ -36,6 +36,8 @@ export function reportEvents(pair: BlockDevicePair, log: Log): void {
     log.repeat(`${id}: ${what} (${formatSize(bytes)}) for a path or a fence, ${times}`, {
       topic: `${id}: parking`,
       severity: 'warning',
+      // What stalls and resumes all the while is counted there.
+      count: 0,
       crowd: { key: 'parking', name: id, many: 'pairs have I/O that has waited for half of noPathTimeout' },
     })
   })

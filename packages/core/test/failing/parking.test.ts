@@ -177,6 +177,19 @@ describe('the event `parking`', () => {
     expect([news.length, rig.device.parked]).toEqual([1, 0])
   })
 
+  it('tells it once of an I/O that stalls and resumes all the while', async () => {
+    const { rig, news } = await heard(1000)
+    await stalled(rig)
+    read(rig, 0)
+    await rig.host.clock.advance(600)
+    for (let round = 0; round < 3; round++) {
+      await back(rig)
+      await stalled(rig)
+      await rig.host.clock.advance(50)
+    }
+    expect([news.length, rig.device.parked]).toEqual([1, 1])
+  })
+
   it('tells it again where something waits anew, also soon after', async () => {
     const { rig, news } = await heard(1000)
     for (let round = 1; round < 4; round++) {

@@ -84,8 +84,8 @@ function healPort({ array, processes, shape }: World, port: number): void {
     else if (at.volume !== array.volumes[volume]!.id) array.reuseLun(port, volume, volume)
     for (const process of processes) {
       const pair = process?.served[volume]?.pair
-      if (pair?.paths.some((path) => path.id === pathId(port, volume) && path.state === 'disabled'))
-        pair.restorePath(pathId(port, volume))
+      // Also one that is about to be taken out.
+      if (pair?.paths.some(({ id }) => id === pathId(port, volume))) pair.restorePath(pathId(port, volume))
     }
   }
 }

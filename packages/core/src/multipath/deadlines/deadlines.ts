@@ -39,6 +39,8 @@ export class Deadlines {
   readonly #shortest: number
   /** Half of what one may wait, µs. */
   readonly #half: number
+  /** The deadline of the I/O that was told of last, µs: that one is not told of again. */
+  #toldOf = 0
   /** Whether it was told of what waits now. */
   #told = false
   #timer: Timer | undefined
@@ -69,7 +71,7 @@ export class Deadlines {
 
   /** Something waits, until `deadline`; `first`: nothing did before. */
   by(deadline: number, first: boolean): void {
-    if (first) this.#told = false
+    if (first) this.#told = deadline <= this.#toldOf
     this.#wake(this.#told ? deadline : deadline - this.#half)
   }
 
@@ -123,6 +125,7 @@ export class Deadlines {
     if (this.#told) return earliest
     if (earliest - this.#half > now) return earliest - this.#half
     this.#told = true
+    this.#toldOf = earliest
     this.#owner.halfOver((earliest - now) / 1000)
     return earliest
   }
