@@ -93,7 +93,7 @@ export const bugsOfPaths: readonly Bug[] = [
     name: 'watch-leaks',
     text: 'the timer of the time-outs outlives its device',
     file: 'multipath/deadlines/deadlines.ts',
-    changes: [['  stop(): void {\n    this.#timer?.cancel()\n', '  stop(): void {\n']],
+    changes: [['  stop(): void {\n    this.#alarm.stop()\n', '  stop(): void {\n']],
   },
   {
     name: 'keep-alive-leaks',

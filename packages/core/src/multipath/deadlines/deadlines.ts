@@ -1,9 +1,10 @@
-import type { Clock, Timer } from '../../clock.ts'
+import type { Clock } from '../../clock.ts'
 import type { Attempt } from '../attempt.ts'
 import { Apart } from '../attempt.ts'
 import type { ResolvedOptions } from '../options.ts'
 import type { PathSlot } from '../path-slot.ts'
 import { NO_ANSWER } from '../troubles.ts'
+import { Alarm } from './alarm.ts'
 import { inFlightLimits, overdue } from './time-outs.ts'
 
 // A look at so many attempts is worth so many µs of precision: it costs a hundredth of that.
@@ -43,11 +44,11 @@ export class Deadlines {
   #toldOf = 0
   /** Whether it was told of what waits now. */
   #told = false
-  #timer: Timer | undefined
-  #at = Number.POSITIVE_INFINITY
+  readonly #alarm: Alarm
 
   constructor(clock: Clock, options: ResolvedOptions, attempts: readonly Attempt[], owner: DeadlinesOwner) {
     this.#clock = clock
+    this.#alarm = new Alarm(clock, () => this.#look())
     this.#attempts = attempts
     this.#owner = owner
     this.#hedges = options.hedgeReads
@@ -60,7 +61,7 @@ export class Deadlines {
   start(): void {
     if (this.#looks) return
     this.#goOn(true)
-    this.#wake(this.#clock.now() + this.#shortest)
+    this.#alarm.by(this.#clock.now() + this.#shortest)
     this.#owner.busy()
   }
 
@@ -72,20 +73,10 @@ export class Deadlines {
   /** Something waits, until `deadline`; `first`: nothing did before. */
   by(deadline: number, first: boolean): void {
     if (first) this.#told = deadline <= this.#toldOf
-    this.#wake(this.#told ? deadline : deadline - this.#half)
-  }
-
-  /** Looks at `time` at the latest. */
-  #wake(time: number): void {
-    if (time >= this.#at) return
-    this.#timer?.cancel()
-    this.#at = time
-    const wait = Math.max(0, time - this.#clock.now()) / 1000
-    this.#timer = this.#clock.after(Math.ceil(wait), () => this.#look())
+    this.#alarm.by(this.#told ? deadline : deadline - this.#half)
   }
 
   #look(): void {
-    this.#at = Number.POSITIVE_INFINITY
     this.#goOn(false)
     const now = this.#clock.now()
     let next = Number.POSITIVE_INFINITY
@@ -108,7 +99,7 @@ export class Deadlines {
       this.#goOn(true)
       next = Math.min(next, now + this.#shortest)
     }
-    this.#wake(Math.max(next, now + this.#attempts.length * LOOK_EVERY))
+    this.#alarm.by(Math.max(next, now + this.#attempts.length * LOOK_EVERY))
   }
 
   #dueInFlight({ io, started }: Attempt): number {
@@ -131,6 +122,6 @@ export class Deadlines {
   }
 
   stop(): void {
-    this.#timer?.cancel()
+    this.#alarm.stop()
   }
 }

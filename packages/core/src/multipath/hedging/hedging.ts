@@ -1,10 +1,11 @@
-import type { Clock, Timer } from '../../clock.ts'
+import type { Clock } from '../../clock.ts'
 import type { BlockDevice } from '../../device.ts'
 import type { Io } from '../../io.ts'
 import { IoOp, NO_BUFFERS } from '../../io.ts'
 import type { Attempt } from '../attempt.ts'
 import { Apart, AttemptList } from '../attempt.ts'
 import type { AttemptPool } from '../attempt-pool.ts'
+import { Alarm } from '../deadlines/alarm.ts'
 import type { PathEntry } from '../path-entry.ts'
 import type { PathSlot } from '../path-slot.ts'
 import type { Tier } from '../tier.ts'
@@ -37,11 +38,11 @@ export class Hedging {
   readonly #reads = new AttemptList(false)
   readonly #slowness = new Slowness()
   readonly #budget = new Budget()
-  #timer: Timer | undefined
-  #at = Number.POSITIVE_INFINITY
+  readonly #alarm: Alarm
 
   constructor(clock: Clock, flow: HedgedFlow) {
     this.#clock = clock
+    this.#alarm = new Alarm(clock, () => this.#look())
     this.#flow = flow
   }
 
@@ -54,19 +55,10 @@ export class Hedging {
     io.buffers = NO_BUFFERS
     this.#reads.insert(attempt)
     this.#budget.earn()
-    this.#wake(started + this.#slowness.after(entry, io.length))
-  }
-
-  #wake(time: number): void {
-    if (time >= this.#at) return
-    this.#timer?.cancel()
-    this.#at = time
-    const wait = Math.max(0, time - this.#clock.now()) / 1000
-    this.#timer = this.#clock.after(Math.ceil(wait), () => this.#look())
+    this.#alarm.by(started + this.#slowness.after(entry, io.length))
   }
 
   #look(): void {
-    this.#at = Number.POSITIVE_INFINITY
     const now = this.#clock.now()
     let next = Number.POSITIVE_INFINITY
     for (let attempt = this.#reads.head; attempt !== null; ) {
@@ -76,7 +68,7 @@ export class Hedging {
       if (due > now || !this.#hedge(attempt, entry)) next = Math.min(next, due)
       attempt = after
     }
-    this.#wake(Math.max(next, now + LOOK_EVERY))
+    this.#alarm.by(Math.max(next, now + LOOK_EVERY))
   }
 
   #hedge(first: Attempt, slow: PathEntry): boolean {
@@ -140,7 +132,7 @@ export class Hedging {
   }
 
   stop(): void {
-    this.#timer?.cancel()
+    this.#alarm.stop()
   }
 }
 
