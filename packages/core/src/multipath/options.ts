@@ -71,7 +71,7 @@ export function resolveOptions(given: MultipathOptions = {}): ResolvedOptions {
     maxParkedBytes: count('maxParkedBytes', options.maxParkedBytes, 2 ** 30),
     hedgeReads: flag('hedgeReads', options.hedgeReads),
     weights: options.weights ?? {},
-    ...resolveHealth(options),
+    ...resolveHealth(options, given.reconnectDelayMax),
   }
   for (const [id, weight] of Object.entries(resolved.weights)) {
     if (!(weight > 0 && Number.isFinite(weight))) throw new TypeError(`weights[${id}] is ${weight}; it must be above 0`)

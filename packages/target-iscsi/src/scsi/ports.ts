@@ -53,7 +53,7 @@ export function decodePortGroups(bytes: Uint8Array): PortGroups {
   const length = 4 + get32(bytes, 0)
   const end = Math.min(length, bytes.length)
   const groups: PortGroup[] = []
-  let at = hasExtendedHead(bytes, end) ? 8 : 4
+  let at = isExtended(bytes.subarray(0, end)) ? 8 : 4
   while (at + 8 <= end) {
     const next = at + 8 + 4 * bytes[at + 7]!
     if (next > end) break
@@ -65,7 +65,7 @@ export function decodePortGroups(bytes: Uint8Array): PortGroups {
 
 /** IMPLICIT TRANSITION TIME of REPORT TARGET PORT GROUPS data, seconds; 0 where it is not told, or not the extended header. */
 export function transitionTimeOf(bytes: Uint8Array): number {
-  return hasExtendedHead(bytes, bytes.length) ? bytes[5]! : 0
+  return isExtended(bytes) ? bytes[5]! : 0
 }
 
 /** The access state of a state code of SPC-5. */
@@ -100,7 +100,7 @@ function readGroup(bytes: Uint8Array, at: number): PortGroup {
   }
 }
 
-/** Some arrays send the head of 8 bytes unasked; byte 4 tells it from a group. */
-function hasExtendedHead(bytes: Uint8Array, end: number): boolean {
-  return end >= 8 && (bytes[4]! & 0x70) === 0x10
+/** Whether the data has the extended header. Some arrays send it unasked; byte 4 tells it from a group. */
+export function isExtended(bytes: Uint8Array): boolean {
+  return bytes.length >= 8 && (bytes[4]! & 0x70) === 0x10
 }

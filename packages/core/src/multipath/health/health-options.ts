@@ -2,7 +2,7 @@
 export interface FlappingOptions {
   /** So many failures within `window` are too many. @defaultValue 5 */
   failures?: number
-  /** @defaultValue 60000 */
+  /** @defaultValue 60000, or six times `reconnectDelayMax` where one is given that is shorter than 10000 */
   window?: number
   /** How long the first probation lasts; each that follows soon takes twice as long. @defaultValue 60000 */
   probation?: number
@@ -50,22 +50,27 @@ export interface ResolvedHealth {
 // The longest delay that setTimeout keeps, about 24.8 days.
 const LONGEST = 2 ** 31 - 1
 
-/** Fills in defaults; throws a TypeError that names a wrong field. */
-export function resolveHealth(options: HealthOptions): ResolvedHealth {
+const WINDOW = 60_000
+// What is tried again so soon fails sooner in a row, too.
+const WINDOW_DELAYS = 6
+
+/** Fills in defaults, some by the `reconnectDelayMax` that was given; throws a TypeError that names a wrong field. */
+export function resolveHealth(options: HealthOptions, reconnectDelayMax: number | undefined): ResolvedHealth {
+  const window = Math.min(WINDOW, WINDOW_DELAYS * (reconnectDelayMax ?? WINDOW))
   return {
     keepAlive: inside('keepAlive', options.keepAlive, 5000, 0, LONGEST),
     keepAliveTimeout: inside('keepAliveTimeout', options.keepAliveTimeout, 5000, 1, LONGEST),
-    flapping: options.flapping !== false && resolveFlapping(options.flapping),
+    flapping: options.flapping !== false && resolveFlapping(options.flapping, window),
     slow: options.slow !== false && resolveSlow(options.slow),
   }
 }
 
-function resolveFlapping(options: FlappingOptions = {}): Required<FlappingOptions> {
-  const { failures, window } = options
+function resolveFlapping(options: FlappingOptions = {}, window: number): Required<FlappingOptions> {
+  const { failures } = options
   const probation = inside('flapping.probation', options.probation, 60_000, 1, LONGEST)
   return {
     failures: inside('flapping.failures', failures, 5, 1, 1000),
-    window: inside('flapping.window', window, 60_000, 1, LONGEST),
+    window: inside('flapping.window', options.window, window, 1, LONGEST),
     probation,
     probationMax: inside(
       'flapping.probationMax',

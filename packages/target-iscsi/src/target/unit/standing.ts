@@ -1,6 +1,7 @@
 import type { Access, Path } from '@blockbraid/core'
 import * as cdb from '../../scsi/cdb.ts'
-import { decodePortGroups, groupOf, transitionTimeOf } from '../../scsi/ports.ts'
+import type { PortGroup } from '../../scsi/ports.ts'
+import { decodePortGroups, groupOf, isExtended, transitionTimeOf } from '../../scsi/ports.ts'
 import type { Session } from '../../session/session.ts'
 import type { Asker } from './ask.ts'
 import { ask, askIfKnown } from './ask.ts'
@@ -28,28 +29,39 @@ export async function readStanding(asker: Asker, { inquiry, port }: Identity): P
   if (inquiry.tpgs === 0) return PLAIN
   const first = await report(asker)
   if (first === undefined) return PLAIN
-  let decoded = decodePortGroups(first)
-  if (decoded.length > first.length && decoded.length <= 0x1_0000) {
-    decoded = decodePortGroups((await report(asker, decoded.length)) ?? first)
-  }
-  const group = groupOf(decoded.groups, port)
-  if (group === undefined) return PLAIN
-  const { access, preferred } = group
   const seconds = transitionTimeOf(first)
-  return { access, preferred, transitionTime: seconds === 0 ? undefined : 1000 * seconds }
+  const transitionTime = seconds === 0 ? undefined : 1000 * seconds
+  let group = groupOf(await wholeGroups(asker, first), port)
+  if (group === undefined && isExtended(first)) {
+    // Linux cuts the answer short by what the extended header has more.
+    useNoExtended(asker)
+    const plain = await report(asker)
+    group = plain && groupOf(await wholeGroups(asker, plain), port)
+  }
+  return group === undefined ? PLAIN : { access: group.access, preferred: group.preferred, transitionTime }
 }
 
-// Logical units that do not know the extended header, which alone tells the time of a transition.
+async function wholeGroups(asker: Asker, first: Uint8Array): Promise<readonly PortGroup[]> {
+  const { groups, length } = decodePortGroups(first)
+  if (length <= first.length || length > 0x1_0000) return groups
+  return decodePortGroups((await report(asker, length)) ?? first).groups
+}
+
+// Logical units that do not know the extended header, which alone tells the time of a transition, or tell less with it.
 const plainOnly = new WeakMap<Session, Set<string>>()
+
+function useNoExtended({ session, lun }: Asker): void {
+  const units = plainOnly.get(session) ?? new Set()
+  plainOnly.set(session, units.add(lun.name))
+}
 
 async function report(asker: Asker, length?: number): Promise<Uint8Array | undefined> {
   const { session, lun } = asker
   const what = 'REPORT TARGET PORT GROUPS'
-  const refused = plainOnly.get(session) ?? new Set()
-  if (!refused.has(lun.name)) {
+  if (plainOnly.get(session)?.has(lun.name) !== true) {
     const answer = await askIfKnown(asker, what, cdb.reportTargetPortGroups(length, true))
     if (answer !== undefined) return answer
-    plainOnly.set(session, refused.add(lun.name))
+    useNoExtended(asker)
   }
   if (length === undefined) return askIfKnown(asker, what, cdb.reportTargetPortGroups())
   return ask(asker, what, cdb.reportTargetPortGroups(length))
