@@ -119,9 +119,9 @@ async function readAndFlush(world: World): Promise<void> {
   for (const { number } of clients)
     ask(world, { do: 'io', at: 0, client: number, op: IoOp.Read, first: 0, count: shape.blocks, fua: false })
   await within(world, limitOf(world), ended, missing)
-  // One flush tells of a cache that was lost, and so may one more for each path that is up only now and tells of it once
-  // more; the next one has nothing to tell.
-  const rounds = shape.ports + 2
+  // One flush tells of a cache that was lost, and so may others for each path that is up only now and tells of it once
+  // more, when it is opened and when it is used; the next one has nothing to tell.
+  const rounds = 2 * shape.ports + 2
   for (let round = 1; round <= rounds && world.fault === undefined; round++) {
     world.sound = round === rounds
     for (const { number } of clients)
