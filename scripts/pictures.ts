@@ -2,8 +2,8 @@
 // array, into packages/policy-*/pictures, and the latencies into their READMEs. Needs a build.
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { policies } from '../bench/policies.ts'
 import { pictureOf } from './pictures/pictures.ts'
-import { policies } from './pictures/policies.ts'
 
 for (const policy of Object.keys(policies)) {
   const { file, svg, readmeFile, readme, latencies } = await pictureOf(policy)

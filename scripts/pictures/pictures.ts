@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { policies } from '../../bench/policies.ts'
 import { draw } from './draw.ts'
 import { measure } from './measure.ts'
-import { policies } from './policies.ts'
 import { scenes } from './scenes.ts'
 
 const packages = join(import.meta.dirname, '../../packages')

@@ -1,8 +1,8 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { policies } from '../../bench/policies.ts'
 import { pictureOf } from '../../scripts/pictures/pictures.ts'
-import { policies } from '../../scripts/pictures/policies.ts'
 
 const packages = join(import.meta.dirname, '../../packages')
 
