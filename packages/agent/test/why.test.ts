@@ -220,7 +220,7 @@ describe('why', () => {
   })
 
   it('tells of a path that flaps, and is put on probation', async () => {
-    const { clock, array, told } = await open({}, { reconnectDelayMax: 1000 })
+    const { clock, array, told } = await open({}, { reconnectDelayMax: 1000, flapping: { window: 60_000 } })
     await clock.advance(1000)
     for (let time = 0; time < 5; time++) {
       array.portDown(0)

@@ -54,6 +54,26 @@ describe('a path that flaps', () => {
     })
   })
 
+  it('is on probation when it has hung three times in a row, unless that is known so soon that it costs little', async () => {
+    const timeouts = [15_000, 300]
+    await simulate(timeouts.length, async (host) => {
+      const ioTimeout = timeouts[host.seed % timeouts.length]!
+      const ward = await openWard(host, { multipath: { ioTimeout, keepAlive: 0, reconnectDelay: 10 } })
+      const io = load(ward, 4, 20)
+      for (let time = 0; time < 3; time++) {
+        ward.array.hang(1)
+        while (isUp(ward, 1)) await delay(host.clock, 50)
+        ward.array.release(1)
+        while (!isUp(ward, 1)) await delay(host.clock, 50)
+      }
+      if (ioTimeout > 1000)
+        expect(ward.path(1).reason).toMatch(/^on probation for \d+ s: 3 times in a row it had no answer;/)
+      else expect(ward.device.state).toBe('active')
+      await io.stop()
+      await ward.device.close()
+    })
+  })
+
   it('takes nothing for half of its probation, then few reads and no writes, then its share', async () => {
     await simulate(2, async (host) => {
       const ward = await openWard(host, { ports: 2 })

@@ -4,8 +4,9 @@ import type { PathEntry } from '../path-entry.ts'
 // A path that has hung must serve for so many ioTimeouts to be as good as new.
 const CURED = 4
 const MOST_TIMEOUTS = 10
-// So many in a row need more than to be left alone.
+// So many in a row need more than to be left alone, unless they are known so soon, milliseconds, that they cost little.
 const MANY_HANGS = 3
+const COSTLY = 1000
 
 /** How a path that was up has come to its end. */
 export interface Ended {
@@ -79,7 +80,7 @@ export class Trust {
     this.#failures.push(at)
     if (this.#failures.length > failures) this.#failures.shift()
     const often = this.#failures.length === failures && at - (this.#failures[0] as number) <= window * 1000
-    if (!often && this.#hangs < MANY_HANGS) return
+    if (!often && (this.#hangs < MANY_HANGS || this.#cost < COSTLY)) return
     this.#row = at - this.#freed < this.term * 1000 ? this.#row + 1 : 0
     this.#failures = []
     this.cause = often
