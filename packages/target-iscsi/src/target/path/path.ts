@@ -205,6 +205,10 @@ export class IscsiPath implements Path {
     return new BlockError('IO_FAILED', this.#troubles.words(this.#fault))
   }
 
+  get fenceFailure(): Error | undefined {
+    return this.#nexus.proofFailure
+  }
+
   get #open(): boolean {
     return this.#failure === undefined && this.#closed === undefined
   }
