@@ -182,6 +182,8 @@ export class DevicePaths implements SlotOwner<PathSlot> {
   }
 
   #refreshLimits(by?: PathSlot): void {
+    // Nothing is let through any more, and what would wait for a path is waited for by nobody.
+    if (this.closed) return
     const { limits: before, unknown } = this.limits
     this.limits.update(this.slots.all)
     const { limits } = this.limits
