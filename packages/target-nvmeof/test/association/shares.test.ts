@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { Association } from '../../src/association/association.ts'
 import { ask } from '../../src/nvme/ask.ts'
-import { flush, putRange } from '../../src/nvme/io.ts'
+import { flush, putRange, read } from '../../src/nvme/io.ts'
 import { Direction, Outcome } from '../../src/queue/command.ts'
 import type { Share } from '../../src/queue/share.ts'
 import { type Got, testBed } from '../support/controller.ts'
@@ -76,5 +76,25 @@ test('procedures for a namespace have its part of an I/O queue', async () => {
   const ends = reads(association, shares[1], 2, 40)
   await clock.advance(10)
   expect(ends.length).toBe(40)
+  await clock.runUntil(association.close())
+})
+
+test('a namespace that hangs has one question for a sign of life, however often others have answered in its place', async () => {
+  const { clock, association, hung } = await scene(1)
+  const owner = {}
+  const ping = (): Promise<void> => association.ping(() => ask(read(1, { lba: 0, blocks: 1 }, 512)), owner)
+  for (let turn = 0; turn < 60; turn++) {
+    await clock.advance(5000)
+    const asked = ping()
+    await clock.runUntil(association.run(ask(flush(2)), { io: true, timeout: 1000 }))
+    await clock.runUntil(asked)
+  }
+  expect([hung.length, association.commandsOf(owner).length]).toEqual([1, 1])
+  for (const got of hung) got.connection.answer(got, { status: 6 })
+  await clock.advance(5000)
+  expect(association.commandsOf(owner)).toEqual([])
+  void ping().catch(() => {})
+  await clock.advance(5)
+  expect(hung.length).toBe(2)
   await clock.runUntil(association.close())
 })
