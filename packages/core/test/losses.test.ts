@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { BlockDevice, Ledger } from '../src/index.ts'
 import { Errno, IoFlag, IoOp, IoSource, OK, userDevice } from '../src/index.ts'
 import type { Rig } from './support/rig.ts'
@@ -465,4 +465,31 @@ it('a path that was opened too late, and closed, keeps nobody from hearing of a 
   for (const path of [target.path(0), again]) path.complete()
   await host.clock.advance(5)
   expect([lost, flush.status]).toEqual([['fake:0'], Errno.EIO])
+})
+
+describe('an array that loses its power, where one path is back before another one fails', () => {
+  /** Something is written, and one path is back that says that there was a reset; `answers`: the other one does I/O after that. */
+  async function half(answers: boolean) {
+    const rig = await openQuick()
+    const { device, ask, target, host } = rig
+    await ask(device, IoOp.Write)
+    target.prepare = (path) => Object.assign(path, { auto: true, wasReset: true })
+    target.path(1).events.emit('down', new Error('reset'))
+    await host.clock.advance(50)
+    if (answers) for (let count = 0; count < 4; count++) await ask(device, IoOp.Read)
+    target.path(0).events.emit('down', new Error('reset'))
+    await host.clock.advance(50)
+    expect(device.paths.map(({ state }) => state)).toEqual(['up', 'up'])
+    return rig
+  }
+
+  it('has lost its cache: the other one has answered nothing since', async () => {
+    const { device, ask } = await half(false)
+    expect([await ask(device, IoOp.Flush), await ask(device, IoOp.Flush)]).toEqual([Errno.EIO, OK])
+  })
+
+  it('has not where the other one has answered since, and told of nothing', async () => {
+    const { device, ask } = await half(true)
+    expect(await ask(device, IoOp.Flush)).toBe(OK)
+  })
 })
