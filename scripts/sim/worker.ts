@@ -1,11 +1,14 @@
 import { bugNamed, patchOf } from './bugs/all.ts'
 import type { News, Work } from './messages.ts'
+import { useLightSignals } from './signals.ts'
 import { loadSources } from './sources.ts'
 
 // Errors are many, and their stacks are looked at by nobody.
 Error.stackTraceLimit = 0
 
 const TOLD_EACH = 500
+
+useLightSignals()
 
 const work = JSON.parse(process.argv[2] as string) as Work
 loadSources(patchOf(work.bug === undefined ? undefined : bugNamed(work.bug)))
