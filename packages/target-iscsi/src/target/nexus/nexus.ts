@@ -155,6 +155,11 @@ export class Nexus {
     return this.#proofs.fenced(session, owner, lun)
   }
 
+  /** As {@link Proofs.failure}. */
+  get proofFailure(): Error | undefined {
+    return this.#proofs.failure
+  }
+
   /** As {@link Proofs.prove}, with a session that is kept meanwhile. */
   async prove(lost: Lost, lun: Lun, options: SignalOptions = {}): Promise<void> {
     this.#linger?.cancel()
