@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { BlockDevice, Ledger } from '../src/index.ts'
+import type { BlockDevice, Ledger, MultipathOptions } from '../src/index.ts'
 import { Errno, IoFlag, IoOp, IoSource, OK, userDevice } from '../src/index.ts'
 import type { Rig } from './support/rig.ts'
 import { FakePath, FakeTarget, LIMITS, open, send, VOLUME } from './support/rig.ts'
@@ -474,6 +474,7 @@ describe('an array that loses its power, where one path is back before another o
     const { device, ask, target, host } = rig
     await ask(device, IoOp.Write)
     target.prepare = (path) => Object.assign(path, { auto: true, wasReset: true })
+    target.path(0).auto = answers
     target.path(1).events.emit('down', new Error('reset'))
     await host.clock.advance(50)
     if (answers) for (let count = 0; count < 4; count++) await ask(device, IoOp.Read)
@@ -491,5 +492,66 @@ describe('an array that loses its power, where one path is back before another o
   it('has not where the other one has answered since, and told of nothing', async () => {
     const { device, ask } = await half(true)
     expect(await ask(device, IoOp.Flush)).toBe(OK)
+  })
+})
+
+describe('a path that is back, and says that there was a reset, while another one is silent', () => {
+  /** Something is written, path 1 is back, and path 0 takes commands without an answer. */
+  async function dark(multipath: MultipathOptions = {}) {
+    const target = new FakeTarget(2)
+    const options = { keepAlive: 0, reconnectDelay: 10, reconnectDelayMax: 10, ...multipath }
+    const { device, host } = await open(2, { multipath: options }, target)
+    const write = send(device, IoOp.Write)
+    target.completeAll()
+    expect(write.status).toBe(OK)
+    target.prepare = (path) => Object.assign(path, { auto: true, wasReset: true })
+    target.path(1).events.emit('down', new Error('reset'))
+    await host.clock.advance(100)
+    return { device, target, host }
+  }
+
+  it('takes no flush before that one has failed: then what was lost is told', async () => {
+    const { device, target, host } = await dark()
+    const flush = send(device, IoOp.Flush)
+    expect(device.paths[1]?.state).toBe('connecting')
+    target.path(0).events.emit('down', new Error('reset'))
+    await host.clock.advance(100)
+    expect(device.paths.map(({ state }) => state)).toEqual(['up', 'up'])
+    expect(flush.status).toBe(Errno.EIO)
+  })
+
+  it('serves as soon as that one answers, and tells of nothing', async () => {
+    const { device, target, host } = await dark()
+    target.path(0).complete()
+    await host.clock.advance(0)
+    expect(device.paths[1]?.state).toBe('up')
+    const flush = send(device, IoOp.Flush)
+    target.completeAll()
+    await host.clock.advance(100)
+    expect(flush.status).toBe(OK)
+    // It has denied that: its end changes nothing.
+    target.path(0).events.emit('down', new Error('port lost'))
+    await host.clock.advance(100)
+    const last = send(device, IoOp.Flush)
+    await host.clock.advance(100)
+    expect(last.status).toBe(OK)
+  })
+
+  it('waits for that no longer than for the answer to a read', async () => {
+    const { device, host } = await dark({ ioTimeout: 2000 })
+    await host.clock.advance(1800)
+    expect(device.paths.map(({ state }) => state)).toEqual(['up', 'connecting'])
+    await host.clock.advance(150)
+    expect(device.paths[0]).toMatchObject({ failures: 1, troubles: { 'no answer in time': 1 } })
+    expect(device.paths[1]?.state).toBe('up')
+    const flush = send(device, IoOp.Flush)
+    await host.clock.advance(100)
+    expect(flush.status).toBe(Errno.EIO)
+  })
+
+  it('leaves no timer when its device is closed meanwhile', async () => {
+    const { device, host } = await dark()
+    await host.clock.runUntil(device.close())
+    expect(host.clock.timers).toBe(0)
   })
 })

@@ -12,6 +12,8 @@ export class CacheNews {
   readonly #doubts = new WeakMap<PathSlot, number>()
   /** Of those that have to bear out, or deny, what another path told when it was opened: the good Ios by which one denies it. */
   readonly #witnesses = new WeakMap<PathSlot, number>()
+  /** How often there was something to bear out. */
+  #questions = 0
 
   /** A path was opened; `wasReset`: the storage said so meanwhile. Returns whether that is a loss that none has told of. */
   connected(slot: PathSlot, wasReset: boolean, slots: readonly PathSlot[]): boolean {
@@ -22,7 +24,23 @@ export class CacheNews {
     if (others.length === 0) return this.isNew(slot, slots)
     this.#doubt(others)
     for (const other of others) this.#witnesses.set(other, goodOf(other) + other.entry.inflight + 1)
+    this.#questions++
     return false
+  }
+
+  /** Those that have to bear out, or deny, what another one told when it was opened. */
+  witnesses(slots: readonly PathSlot[]): readonly PathSlot[] {
+    return slots.filter((slot) => slot.hears && this.#witnesses.has(slot))
+  }
+
+  /** Which question that is: it is another one where a path has told since. */
+  get question(): number {
+    return this.#questions
+  }
+
+  /** A witness has answered a command that was sent since, and told of nothing. */
+  denied(question: number, slots: readonly PathSlot[]): void {
+    if (question === this.#questions) for (const slot of slots) this.#witnesses.delete(slot)
   }
 
   /**

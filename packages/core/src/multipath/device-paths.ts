@@ -25,6 +25,7 @@ import { forgetExclusions, mayLetOthersIn } from './reservations.ts'
 import { SlotList } from './slot-list.ts'
 import type { SlotOwner } from './slot-owner.ts'
 import { Tracing } from './trace/tracing.ts'
+import { oneAnswers } from './witnesses.ts'
 
 const WITHOUT_WITNESS =
   'another path was told that it was powered on or reset, and this one failed before it could deny that'
@@ -170,6 +171,14 @@ export class DevicePaths implements SlotOwner<PathSlot> {
 
   slotConnected(slot: PathSlot, wasReset: boolean): void {
     if (this.#cacheNews.connected(slot, wasReset, this.slots.all)) this.#cacheLost(slot, 'it was powered on or reset')
+  }
+
+  async borneOut(signal: AbortSignal): Promise<void> {
+    if (!this.unflushed) return
+    const { question } = this.#cacheNews
+    const asked = this.#cacheNews.witnesses(this.slots.all).filter((slot) => slot.takesIo)
+    if (asked.length > 0 && (await oneAnswers(asked, this.host.clock, signal)))
+      this.#cacheNews.denied(question, this.slots.all)
   }
 
   slotLostCache(slot: PathSlot, reason: string): void {

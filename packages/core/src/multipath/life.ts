@@ -136,6 +136,7 @@ export class Life<Slot extends Living> {
         record: this.record,
         signal,
         proof: trust.mustProve ? limit : undefined,
+        borneOut: (during) => this.#owner.borneOut(during),
         wanted: () => !this.#unwanted,
         fault: (path) => this.#owner.accepts(slot, path, path.limits),
         forsake: (path) => this.#forsake(path),
