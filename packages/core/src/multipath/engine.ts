@@ -96,7 +96,7 @@ export class Engine {
 
   /** Whether something is in flight, or was a while ago. */
   get busy(): boolean {
-    return this.#flow.deadlines.looks && this.#flow.hedging === null
+    return this.#flow.deadlines.looks
   }
 
   /** Changes who takes a few reads beside them; null: nobody. */
