@@ -240,7 +240,7 @@ export class Recorder implements FlowTrace {
     if (this.#lost > 0) this.#tellLoss()
     if (!this.#due) {
       this.#due = true
-      this.#clock.after(PATIENCE, () => this.#turn())
+      this.#clock.after(PATIENCE, this.#turn)
     }
     return this.#chunk.begin(kind, most)
   }
@@ -253,13 +253,13 @@ export class Recorder implements FlowTrace {
     this.#clock.defer(this.#hurry)
   }
 
-  // Made once: a turn that fills half of the memory asks for no more of it.
+  // Made once, both: a turn that fills half of the memory asks for no more of it.
   readonly #hurry = (): void => {
     this.#hurried = false
     this.#flush()
   }
 
-  #turn(): void {
+  readonly #turn = (): void => {
     this.#due = false
     this.#flush()
   }
