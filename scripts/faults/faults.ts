@@ -29,8 +29,7 @@ export const faults: readonly Fault[] = [
   {
     name: 'port',
     title: 'A flapping switch port',
-    about:
-      'The link of one portal goes away for a moment and comes back, again and again. (That sessions end soon after their login, they also do where two initiators have one name; here the other portal of the array, which stays up, speaks for the link.)',
+    about: 'The link of one portal goes away for a moment and comes back, again and again.',
     cure: 'See the counters of that switch port. While it flaps it gets no I/O; `blockbraid path fail PAIR PATH` takes it out for good until it is mended.',
     async run({ array, up, load, show }) {
       const { wire } = await array('array', 21, two)
@@ -142,12 +141,16 @@ export const faults: readonly Fault[] = [
     name: 'chap',
     title: 'A wrong CHAP secret',
     about:
-      'The secret was changed at the array while the agent ran, and a link was lost after that: the path cannot log in again. (Where a write was in flight, it stays `fencing` until it can.)',
+      'The secret was changed at the array while the agent ran, and a link was lost after that: the path cannot log in again. A write that was in flight moves when that has proven that it cannot land any more; until then the path is `fencing`, and what overlaps that write waits.',
     cure: `Write the new secret into the config, and have the agent read it: \`blockbraid up --take-over\`. What was offered, \`blockbraid discover iscsi://PORTAL/${IQN}:array\` says.`,
     async run({ array, up, load, show }) {
-      const { wire } = await array('array', 21, two, { chap: { user: 'host1', secret: 'a secret of sixteen' } })
+      const { wire, storage } = await array('array', 21, two, {
+        chap: { user: 'host1', secret: 'a secret of sixteen' },
+      })
       await up([`{ use: iscsi, portals: ${portals(21, 22)}, chap: { user: host1, secret: a secret of sixteen } }`])
-      load('vol-0', false)
+      load('vol-0')
+      // So that writes are in flight.
+      storage.slow(1, 20_000)
       await sleep(1500)
       wire.faults.login({ portal: 1, action: 'refuse', status: 0x0201 })
       wire.portals[1]!.reset()

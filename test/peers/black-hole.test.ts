@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { IscsiArray } from '@blockbraid/array-iscsi'
 import { createIscsiArray } from '@blockbraid/array-iscsi'
+import type { NvmeArrayOptions } from '@blockbraid/array-nvmeof'
 import { createNvmeArray } from '@blockbraid/array-nvmeof'
 import type { BlockDevicePair, FencedDetail, MultipathOptions, Target } from '@blockbraid/core'
 import { createEmitter, createHostAgent } from '@blockbraid/core'
@@ -127,13 +128,17 @@ async function iscsiBed(
 }
 
 // A controller that misses its host has ended what it was sent a second later, as it tells (CQT).
-async function nvmeBed(stack: AsyncDisposableStack): Promise<{ target: Target; proxy: ChaosProxy }> {
+async function nvmeBed(
+  stack: AsyncDisposableStack,
+  options: Partial<NvmeArrayOptions> = {},
+): Promise<{ target: Target; proxy: ChaosProxy }> {
   const array = stack.use(
     await createNvmeArray({
       name: 'nqn.2026-11.io.blockbraid:array',
       ports: [{}, {}],
       quiesceTime: 1000,
       namespaces: [{ volume: 'uuid.2ad5c0ea-3f1d-4b6b-9e2b-6f7b6b3a9d10', device: await storage(stack) }],
+      ...options,
     }),
   )
   const proxy = await before(array.ports[0]!.address, stack)
@@ -147,13 +152,18 @@ async function nvmeBed(stack: AsyncDisposableStack): Promise<{ target: Target; p
   return { target, proxy }
 }
 
-const beds = { iSCSI: iscsiBed, 'NVMe/TCP': nvmeBed } as const
+const beds = {
+  iSCSI: iscsiBed,
+  'NVMe/TCP': nvmeBed,
+  'NVMe/TCP without resets': (stack: AsyncDisposableStack) => nvmeBed(stack, { crossResets: 0 }),
+} as const
 
 it.each([
   ['iSCSI', 'by default', {}, DEFAULT_BOUND],
   ['iSCSI', 'fast', { rideOut: 'fast' }, FAST_BOUND],
   ['NVMe/TCP', 'by default', {}, DEFAULT_BOUND],
   ['NVMe/TCP', 'fast', { rideOut: 'fast' }, FAST_BOUND],
+  ['NVMe/TCP without resets', 'by default', {}, DEFAULT_BOUND],
 ] as const)(
   '%s, %s: a path that swallows everything holds up no I/O for long',
   async (protocol, profile, multipath, bound) => {

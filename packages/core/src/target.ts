@@ -96,6 +96,8 @@ export interface Path extends BlockDevice {
   readonly fenceToken?: string
   /** How rule 9 would be proven if the path were lost now, in the worst case; left out: the path does not tell. */
   readonly fenceBy?: Fence | undefined
+  /** While `close()` waits for that proof: why the last try at it has failed; left out: none has. */
+  readonly fenceFailure?: Error | undefined
   /** How it was proven, when `close()` has settled; left out: nothing had to be. */
   readonly fencedBy?: FenceProof | undefined
   /** Why its Ios end with path errors, where that is known; `down` tells the same, and comes after them. */

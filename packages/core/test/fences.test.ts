@@ -90,6 +90,19 @@ describe('a path that is fenced', () => {
     expect(device.paths[0]?.reason).toBe('cable pulled; waits for its fence: cross-controller reset')
   })
 
+  it('says why its proof has failed so far', async () => {
+    const { device, target, lose } = await openFenced()
+    send(device, IoOp.Write)
+    const prove = lose(0)
+    target.path(0).complete(LOST)
+    target.path(0).fenceFailure = new Error('the login was refused')
+    expect(device.paths[0]?.reason).toBe(
+      'cable pulled; waits for its fence, which has failed so far: the login was refused',
+    )
+    await prove(DISABLED)
+    expect(device.paths[0]?.reason).toBe('cable pulled; fenced after 12 ms: controller disabled')
+  })
+
   it('counts its proofs by what they were, also when it is up again', async () => {
     const { device, target, host, lose } = await openFenced()
     for (const proof of [DISABLED, DISABLED, TIME]) {

@@ -1,8 +1,8 @@
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { BlockDevice, Ledger } from '../src/index.ts'
 import { Errno, IoFlag, IoOp, IoSource, OK, userDevice } from '../src/index.ts'
 import type { Rig } from './support/rig.ts'
-import { FakeTarget, LIMITS, open, send } from './support/rig.ts'
+import { FakePath, FakeTarget, LIMITS, open, send, VOLUME } from './support/rig.ts'
 
 const brief = { multipath: { noPathTimeout: 1000, ioTimeout: 0, reconnectDelay: 1, reconnectDelayMax: 1 } }
 
@@ -433,4 +433,63 @@ it('a durable write that was in flight when a path forgot how to make one durabl
   }
   expect(write.status).toBe(OK)
   expect(path.seen.map(([op]) => op)).toEqual([IoOp.Write, IoOp.Write, IoOp.Flush])
+})
+
+it('a path that was opened too late, and closed, keeps nobody from hearing of a loss while its slot tries again', async () => {
+  const target = new FakeTarget(2)
+  const multipath = { keepAlive: 0, connectTimeout: 1000, reconnectDelay: 10, reconnectDelayMax: 10 }
+  const { device, host } = await open(2, { multipath }, target)
+  const lost: string[] = []
+  device.events.on('cacheLost', ({ path }) => lost.push(path))
+  const written = send(device, IoOp.Write)
+  target.completeAll()
+  // The first two tries of one path hang, and the first ends when the second has begun.
+  const hanging: ((path: FakePath) => void)[] = []
+  const connect = target.connect.bind(target)
+  target.connect = (info) => (info.id === 'fake:1' ? new Promise((resolve) => hanging.push(resolve)) : connect(info))
+  target.path(1).events.emit('down', new Error('slow'))
+  await host.clock.advance(1200)
+  const late = new FakePath('fake:1', VOLUME, LIMITS)
+  hanging[0]?.(late)
+  await host.clock.advance(5)
+  expect([written.status, hanging.length, late.closed]).toEqual([OK, 2, true])
+  // The array loses its power: the other path is the only one that was there before.
+  target.prepare = (path) => Object.assign(path, { wasReset: true })
+  target.path(0).events.emit('down', new Error('power'))
+  await host.clock.advance(300)
+  const again = Object.assign(new FakePath('fake:1', VOLUME, LIMITS), { wasReset: true })
+  hanging[1]?.(again)
+  await host.clock.advance(5)
+  expect(device.paths.map(({ state }) => state)).toEqual(['up', 'up'])
+  const flush = send(device, IoOp.Flush)
+  for (const path of [target.path(0), again]) path.complete()
+  await host.clock.advance(5)
+  expect([lost, flush.status]).toEqual([['fake:0'], Errno.EIO])
+})
+
+describe('an array that loses its power, where one path is back before another one fails', () => {
+  /** Something is written, and one path is back that says that there was a reset; `answers`: the other one does I/O after that. */
+  async function half(answers: boolean) {
+    const rig = await openQuick()
+    const { device, ask, target, host } = rig
+    await ask(device, IoOp.Write)
+    target.prepare = (path) => Object.assign(path, { auto: true, wasReset: true })
+    target.path(1).events.emit('down', new Error('reset'))
+    await host.clock.advance(50)
+    if (answers) for (let count = 0; count < 4; count++) await ask(device, IoOp.Read)
+    target.path(0).events.emit('down', new Error('reset'))
+    await host.clock.advance(50)
+    expect(device.paths.map(({ state }) => state)).toEqual(['up', 'up'])
+    return rig
+  }
+
+  it('has lost its cache: the other one has answered nothing since', async () => {
+    const { device, ask } = await half(false)
+    expect([await ask(device, IoOp.Flush), await ask(device, IoOp.Flush)]).toEqual([Errno.EIO, OK])
+  })
+
+  it('has not where the other one has answered since, and told of nothing', async () => {
+    const { device, ask } = await half(true)
+    expect(await ask(device, IoOp.Flush)).toBe(OK)
+  })
 })

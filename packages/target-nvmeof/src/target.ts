@@ -49,6 +49,9 @@ export function nvmeof(options: NvmeofOptions, host: NetworkHost = systemHost): 
 
 // One change of an array is told by each of its controllers, milliseconds.
 const CHANGED_DELAY = 50
+// In a Keep Alive Timeout: a controller that falls silent is given up after seven tenths of it at most, so that what is left
+// is time to have it reset through another one, before it misses its host.
+const KEEP_ALIVE_PINGS = 5
 
 class Initiator implements NvmeofTarget {
   readonly name: string
@@ -217,9 +220,9 @@ class Initiator implements NvmeofTarget {
 
   async #open(place: Place, how: SignalOptions): Promise<Association> {
     const { queues, dhchap, tls, ...options } = this.#options
-    const wanted = place.subNqn === DISCOVERY_NQN ? 0 : queues
+    const wanted = place.subNqn === DISCOVERY_NQN ? { queues: 0 } : { queues, keepAlivePings: KEEP_ALIVE_PINGS }
     const association = await openAssociation(
-      { ...options, ...securedOf({ dhchap, tls }, place, this.#host), clock: this.#clock, place, queues: wanted },
+      { ...options, ...securedOf({ dhchap, tls }, place, this.#host), clock: this.#clock, place, ...wanted },
       how,
     )
     association.listeners.add({

@@ -94,8 +94,10 @@ function describeBad(
 ): string {
   const from = state === 'up' ? since : (begin?.at ?? since)
   const first = state === 'up' ? '' : (begin?.text ?? '')
-  const later = first === '' || reason === first ? '' : `now: ${reason}`
-  const words = [first || reason || state, later, waitsFor[state] ?? ''].filter((text) => text !== '')
+  const news = reason.startsWith(`${first}; `) ? reason.slice(first.length + 2) : reason
+  const later = first === '' || reason === first ? '' : `now: ${news}`
+  const next = waitsFor[state] ?? ''
+  const words = [first || reason || state, later, reason.includes(next) ? '' : next].filter((text) => text !== '')
   const how = state === 'up' ? 'up' : 'down'
   return `${name(id)}, ${how} since ${timeOf(from)} (${formatAge(from, now)}): ${words.join('; ')}`
 }
@@ -110,7 +112,8 @@ function formatFailover(failover: FailoverListing, name: Names, width: number, n
     ended === null
       ? `not over: ${open.map(name).join(', ') || 'no path is usable'}`
       : `over after ${span(began, ended)}`
-  const wait = longestWaitMs > 0 ? `; no I/O waited longer than ${seconds(longestWaitMs)}` : ''
+  const io = ended === null ? 'no I/O that has ended' : 'no I/O'
+  const wait = longestWaitMs > 0 ? `; ${io} waited longer than ${seconds(longestWaitMs)}` : ''
   const lost = expired > 0 ? `; ${many(expired, 'I/O')} ended with EIO` : ''
   const first = lines.length - LAST_LINES
   return [

@@ -26,6 +26,9 @@ import { SlotList } from './slot-list.ts'
 import type { SlotOwner } from './slot-owner.ts'
 import { Tracing } from './trace/tracing.ts'
 
+const WITHOUT_WITNESS =
+  'another path was told that it was powered on or reset, and this one failed before it could deny that'
+
 /** What the paths of a device need of it. */
 export interface PathsOwner extends CachedVolume {
   readonly volume: VolumeId
@@ -118,6 +121,7 @@ export class DevicePaths implements SlotOwner<PathSlot> {
   slotChanged(slot: PathSlot): void {
     if (!this.closed) this.journal.slotChanged(slot)
     this.tracing.slotChanged(slot)
+    if (!slot.hears && this.#cacheNews.deaf(slot, this.slots.all)) this.#cacheLost(slot, WITHOUT_WITNESS)
     this.#refreshLimits(slot)
     this.serving.refresh()
     if (!this.closed) this.#comparison?.start()
@@ -182,6 +186,8 @@ export class DevicePaths implements SlotOwner<PathSlot> {
   }
 
   #refreshLimits(by?: PathSlot): void {
+    // Nothing is let through any more, and what would wait for a path is waited for by nobody.
+    if (this.closed) return
     const { limits: before, unknown } = this.limits
     this.limits.update(this.slots.all)
     const { limits } = this.limits

@@ -1,4 +1,4 @@
-import type { Fence, FenceProof } from '../target.ts'
+import type { Fence, FenceProof, Path } from '../target.ts'
 import { KindCounts } from './kind-counts.ts'
 
 /** The fences that a path was given since it was added. */
@@ -18,9 +18,10 @@ export class FenceCounts {
   }
 }
 
-/** What a path waits for, for people: `waits for its fence: time, assumed`. */
-export function describeFence(fence: Fence): string {
-  return `waits for its fence: ${inWords(fence)}`
+/** What a path that is not fenced yet waits for, for people: `waits for its fence: time, assumed`; empty: it does not tell. */
+export function describeWait({ fenceBy, fenceFailure }: Pick<Path, 'fenceBy' | 'fenceFailure'>): string {
+  if (fenceFailure !== undefined) return `waits for its fence, which has failed so far: ${fenceFailure.message}`
+  return fenceBy === undefined ? '' : `waits for its fence: ${inWords(fenceBy)}`
 }
 
 /** How a path was fenced, for people: `fenced after 12.3 s: time, assumed`. */

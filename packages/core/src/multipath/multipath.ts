@@ -207,7 +207,9 @@ export class Multipath implements MultipathDevice {
   }
 
   async removePath(id: string): Promise<void> {
+    const slot = this.#paths.slots.find(id)
     const again = await this.#paths.slots.remove(id)
+    this.#paths.journal.removed(slot)
     if (again !== undefined) this.addPath(again)
   }
 

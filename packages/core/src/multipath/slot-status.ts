@@ -1,6 +1,6 @@
 import type { HeldStatus, PathState, PathStatus } from '../pair.ts'
 import type { FenceCounts } from './fences.ts'
-import { describeFence } from './fences.ts'
+import { describeWait } from './fences.ts'
 import type { Vitals } from './health/vitals.ts'
 import type { PathEntry } from './path-entry.ts'
 import type { PathSource } from './path-source.ts'
@@ -32,7 +32,7 @@ export function statusOf(slot: Told, troubles: TroubleCounts, fences: FenceCount
   const { entry, source, state, standsBack, held, vitals } = slot
   const { counts } = troubles
   const fence = entry.path?.fenceBy
-  const waitsFor = slot.unproven && fence !== undefined ? `; ${describeFence(fence)}` : ''
+  const waitsFor = slot.unproven && entry.path ? describeWait(entry.path) : ''
   return {
     id: entry.id,
     target: source.target.name,
@@ -53,7 +53,7 @@ export function statusOf(slot: Told, troubles: TroubleCounts, fences: FenceCount
     reason:
       state === 'up'
         ? slot.described || ailment(slot) || troubles.recent(now) || slot.reserve
-        : `${slot.reason}${waitsFor}${vitals.reason && `; ${vitals.reason}`}`,
+        : `${slot.reason}${waitsFor && `; ${waitsFor}`}${vitals.reason && `; ${vitals.reason}`}`,
     ...(standsBack !== '' && { standsBack: true }),
     ...(vitals.state !== '' && { health: vitals.state }),
     ...(vitals.counts !== undefined && { ailments: vitals.counts }),

@@ -55,6 +55,7 @@ export class FakePath implements Path {
   extents?: NonNullable<Path['extents']>
   commands?: CommandSet
   fenceBy?: Fence
+  fenceFailure?: Error
   fencedBy?: FenceProof
 
   constructor(id: string, volume: VolumeId, limits: DeviceLimits) {

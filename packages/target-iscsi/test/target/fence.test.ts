@@ -80,6 +80,25 @@ test('a path tells by what it was fenced, and nothing where nothing had to be', 
   expect(lost.fencedBy).toEqual({ by: 'session reinstated', assumed: false, took: expect.any(Number) })
 })
 
+test('a path that waits for its fence tells why that has failed so far', async () => {
+  const made = await hangingBed()
+  const path = await made.open(0, 0)
+  made.hang(0)
+  const lost = write(path)
+  await inFlight(made)
+  made.array.faults.login({ action: 'refuse', status: 0x0201 })
+  const down = goDown(path)
+  normal(made)[0]!.cut()
+  await Promise.all([lost, down])
+  const closed = path.close()
+  await expect.poll(() => path.fenceFailure?.message).toMatch(/refused the login: authentication failed/)
+  expect(await isPending(closed)).toBe(true)
+  made.array.faults.heal()
+  made.release()
+  await closed
+  expect(path.fencedBy).toMatchObject({ by: 'session reinstated' })
+})
+
 test('a path that aborts its writes in a session that lives on tells that', async () => {
   const made = await hangingBed()
   const path = await made.open(0, 0)

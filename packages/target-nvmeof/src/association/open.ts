@@ -7,6 +7,7 @@ import type { Authenticate } from '../controller/connect.ts'
 import { connectIo } from '../controller/connect.ts'
 import { Events } from '../controller/events.ts'
 import { KeepAlive } from '../controller/keep-alive.ts'
+import type { KeepAliveChoice } from '../controller/keep-alive-choice.ts'
 import { decodeAnaLog } from '../nvme/ana.ts'
 import type { Association } from './association.ts'
 import type { DialOptions } from './dial.ts'
@@ -23,6 +24,10 @@ export interface OpenOptions extends DialOptions {
   readonly queueDepth: number
   /** To ask for, milliseconds; 0: none. */
   readonly keepAliveTimeout: number
+  /** Where given, `keepAliveTimeout` is the most, for a controller with namespaces. */
+  readonly keepAliveChoice?: KeepAliveChoice | undefined
+  /** Keep Alives in that time. @defaultValue 2 */
+  readonly keepAlivePings?: number | undefined
   /** Milliseconds until everything is connected. */
   readonly connectTimeout: number
   /** Milliseconds for a command of `run`, where it does not say otherwise. */
@@ -91,11 +96,12 @@ class Opening {
 
   async open(): Promise<void> {
     const association = this.#association
-    const { place, queues, queueDepth, keepAliveTimeout, authenticate } = this.#options
+    const { place, queues, queueDepth, keepAliveTimeout, keepAliveChoice, authenticate } = this.#options
+    const keepAlive = { keepAliveTimeout, keepAliveChoice }
     const admin = await this.#join(ADMIN_ENTRIES, ADMIN_IN_CAPSULE)
     const up = await association.runOn(
       admin,
-      bringUp({ place, entries: ADMIN_ENTRIES, keepAliveTimeout, queues, queueDepth, authenticate }),
+      bringUp({ place, entries: ADMIN_ENTRIES, ...keepAlive, queues, queueDepth, authenticate }),
     )
     const events = new Events(up.eventRequests)
     association.serve(up, this.#upkeep(up, events))
@@ -119,7 +125,7 @@ class Opening {
 
   #upkeep(up: BroughtUp, events: Events): Upkeep {
     const association = this.#association
-    const { clock, keepAliveTimeout } = this.#options
+    const { clock, keepAliveTimeout, keepAlivePings } = this.#options
     const tell = association.listeners
     return new Upkeep(
       {
@@ -149,7 +155,7 @@ class Opening {
         lost: (error) => association.drop(error),
       },
       events,
-      keepAliveTimeout === 0 ? undefined : new KeepAlive(up.facts, keepAliveTimeout, clock.now()),
+      keepAliveTimeout === 0 ? undefined : new KeepAlive(up.facts, keepAliveTimeout, clock.now(), keepAlivePings),
     )
   }
 }

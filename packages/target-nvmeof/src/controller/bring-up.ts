@@ -11,7 +11,15 @@ import { connectAdmin } from './connect.ts'
 import { enable, readCapabilities, readVersion } from './enable.ts'
 import type { ControllerFacts } from './facts.ts'
 import { factsOf } from './facts.ts'
-import { configureEvents, enableRetryDelays, negotiateQueues, readKeepAliveTimeout } from './features.ts'
+import {
+  configureEvents,
+  enableRetryDelays,
+  negotiateQueues,
+  readKeepAliveTimeout,
+  setKeepAliveTimeout,
+} from './features.ts'
+import type { KeepAliveChoice } from './keep-alive-choice.ts'
+import { chosenKeepAlive } from './keep-alive-choice.ts'
 
 /** What a controller is brought up for. */
 export interface BringUpOptions {
@@ -20,6 +28,8 @@ export interface BringUpOptions {
   readonly entries: number
   /** Keep Alive Timeout to ask for, milliseconds; 0: none. */
   readonly keepAliveTimeout: number
+  /** Where given, `keepAliveTimeout` is the most, for a controller with namespaces. */
+  readonly keepAliveChoice?: KeepAliveChoice | undefined
   /** I/O queues that are wanted; 0: a discovery controller is expected. */
   readonly queues: number
   /** Commands in flight that are wanted for each of them. */
@@ -55,8 +65,10 @@ const EVENT_REQUESTS = 8
  * one: what changes meanwhile is told when the first request for one arrives.
  */
 export function* bringUp(options: BringUpOptions): Procedure<BroughtUp> {
-  const { place, entries, keepAliveTimeout, authenticate } = options
+  const { place, entries, authenticate } = options
   const discovery = options.queues === 0
+  const choice = discovery ? undefined : options.keepAliveChoice
+  const keepAliveTimeout = choice?.least ?? options.keepAliveTimeout
   const { controller: id } = yield* connectAdmin(place, { entries, keepAliveTimeout }, authenticate)
   const version = yield* readVersion()
   const capabilities = yield* readCapabilities()
@@ -64,7 +76,10 @@ export function* bringUp(options: BringUpOptions): Procedure<BroughtUp> {
   const bytes = (yield* demand('Identify Controller', identify(Cns.Controller))).data
   const controller = decodeController(bytes)
   checkController(controller, id, place, discovery)
-  const kept = keepAliveTimeout === 0 ? 0 : yield* readKeepAliveTimeout(controller)
+  let kept = keepAliveTimeout === 0 ? 0 : yield* readKeepAliveTimeout(controller)
+  // Made longer, never shorter: one that says so and does not do it misses its host before it is taken to.
+  const better = choice === undefined ? 0 : chosenKeepAlive(controller, options.keepAliveTimeout, choice)
+  if (kept > 0 && better > kept) kept = yield* setKeepAliveTimeout(controller, better)
   yield* enableRetryDelays(controller)
   const events = yield* configureEvents(controller, discovery)
   const queues = discovery ? 0 : yield* negotiateQueues(options.queues)

@@ -15,6 +15,12 @@ export function* readKeepAliveTimeout({ keepAliveGranularity }: Controller): Pro
   return status === 0 ? result : 0
 }
 
+/** Sets the Keep Alive Timeout, milliseconds; returns what it is then, whether the controller has taken it or not. */
+export function* setKeepAliveTimeout(controller: Controller, timeout: number): Procedure<number> {
+  yield* ask(setFeature(Feature.KeepAliveTimeout, timeout))
+  return yield* readKeepAliveTimeout(controller)
+}
+
 /** Asks for `wanted` I/O queues; returns how many there may be. */
 export function* negotiateQueues(wanted: number): Procedure<number> {
   const { result } = yield* demand('Set Features of the number of queues', setQueues(wanted))

@@ -10,10 +10,10 @@ const GRACE = 1000
  * Keeps a controller from ending what is its host's, and finds out when it does not answer (NVMe Base 2.1 §3.9). Pure: time
  * comes in, microseconds of one clock, and `deadline` says when to ask `due` again.
  *
- * A Keep Alive goes out each half of the timeout. Where any command is a sign of life (TBKAS), it is looked each quarter, and
- * none goes out as long as commands that were sent since the last look were answered: an answer to an older one does not
- * say when the controller heard of us last, and one answer puts a Keep Alive off by two looks. A controller that does not
- * answer one for half a timeout is lost.
+ * So many Keep Alives go out in a timeout as are asked for. Where any command is a sign of life (TBKAS), it is looked twice
+ * as often, and none goes out as long as commands that were sent since the last look were answered: an answer to an older one
+ * does not say when the controller heard of us last, and one answer puts a Keep Alive off by two looks. A controller that
+ * does not answer one for half a timeout is lost.
  */
 export class KeepAlive {
   readonly #half: number
@@ -26,15 +26,20 @@ export class KeepAlive {
   #waits = false
   #grace = false
 
-  /** `asked` is what was asked for, milliseconds, where the controller counts longer than that, or not at all. */
+  /**
+   * `asked` is what was asked for, milliseconds, where the controller counts longer than that, or not at all. With more
+   * than 2 `pings` in a timeout a controller is lost before it can have missed its host.
+   */
   constructor(
     { keepAliveTimeout, trafficBased }: Pick<ControllerFacts, 'keepAliveTimeout' | 'trafficBased'>,
     asked: number,
     now: number,
+    pings = 2,
   ) {
     const timeout = keepAliveTimeout === 0 ? asked : Math.min(asked, keepAliveTimeout)
     this.#half = timeout * 500
-    this.#period = trafficBased ? this.#half / 2 : this.#half
+    const period = Math.round((timeout * 1000) / pings)
+    this.#period = trafficBased ? period / 2 : period
     this.#trafficBased = trafficBased
     this.#since = now
     this.#deadline = now + this.#period

@@ -1,4 +1,5 @@
 import type { ControllerFacts } from '../association/association.ts'
+import { DRIFT, periodsOf } from '../controller/keep-alive-choice.ts'
 import { decodeController } from '../nvme/controller-data.ts'
 
 /** How a controller watches its host, as far as the fence by time needs it. */
@@ -25,9 +26,6 @@ export function watchOf({ keepAliveTimeout, trafficBased, quiesceTime, identify 
   return { keepAliveTimeout: Math.ceil(keepAliveTimeout / step) * step, trafficBased, quiesceTime }
 }
 
-// What the two clocks may differ in.
-const DRIFT = 1.01
-
 /**
  * When a controller that nobody has ended has given up by itself, and all that was sent to it has ended: µs of the clock;
  * undefined where it never does. Its timer starts anew with each keep-alive command, the last of which came before the
@@ -37,7 +35,7 @@ const DRIFT = 1.01
 export function quietBy({ heardAt, quietAt }: LastSigns, watch: Watch, assumed: number): number | undefined {
   const { keepAliveTimeout, trafficBased, quiesceTime } = watch
   if (keepAliveTimeout === 0) return undefined
-  const periods = trafficBased ? 3 : 2
+  const periods = periodsOf(trafficBased)
   const period = keepAliveTimeout * DRIFT * 1000
   const quiesce = (quiesceTime === 0 ? assumed : quiesceTime) * DRIFT * 1000
   return Math.max(heardAt + periods * period, quietAt + (periods - 1) * period) + quiesce

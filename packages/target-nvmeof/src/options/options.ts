@@ -46,7 +46,8 @@ export interface NvmeofOptions {
   dataDigest?: boolean
   /**
    * Keep Alive Timeout that is asked for: a controller that hears nothing for that long ends what was sent to it, and
-   * writes of a lost path may have to wait for it. The controller may raise it. @defaultValue 5000
+   * writes of a lost path may have to wait for it. The controller may raise it.
+   * @defaultValue 5000, or less, down to 3000, where writes had to wait for more than 10.5 s otherwise
    */
   keepAliveTimeout?: number
   /**
@@ -87,6 +88,8 @@ export interface Resolved extends HostIdentity {
   readonly queueDepth: number
   readonly maxTransfer: number
   readonly keepAliveTimeout: number
+  /** Undefined where `keepAliveTimeout` was given. */
+  readonly keepAliveChoice: { readonly least: number; readonly quiesceTime: number } | undefined
   readonly quiesceTime: number
   readonly connectTimeout: number
   readonly commandTimeout: number
@@ -99,6 +102,8 @@ export interface Resolved extends HostIdentity {
 }
 
 const DAY = 86_400_000
+// With less, a host that is held up for two seconds would be missed, milliseconds.
+const LEAST_KEEP_ALIVE = 3000
 
 const numbers = {
   queues: [1, 128, 1],
@@ -141,6 +146,8 @@ export function resolveOptions(options: NvmeofOptions): Resolved {
   // Names that are too long for it are told of now.
   tls?.({ ...host, subNqn: subsystem ?? DISCOVERY_NQN })
   const portals = portalsOf(options.portals, subsystem === undefined ? DISCOVERY_PORT : NVME_PORT)
+  const counts = numbersOf(options)
+  const { quiesceTime } = counts
   return {
     portals,
     subsystem,
@@ -153,13 +160,17 @@ export function resolveOptions(options: NvmeofOptions): Resolved {
     toldPortals: networksOf(options.toldPortals ?? true),
     dhchap: options.dhchap === undefined ? undefined : dhchapOf('dhchap', options.dhchap),
     tls,
-    ...(Object.fromEntries(
-      Object.entries(numbers).map(([field, [least, most, otherwise]]) => [
-        field,
-        integerOption(field, options[field as keyof typeof numbers] ?? otherwise, least, most),
-      ]),
-    ) as Record<keyof typeof numbers, number>),
+    ...counts,
+    keepAliveChoice: options.keepAliveTimeout === undefined ? { least: LEAST_KEEP_ALIVE, quiesceTime } : undefined,
   }
+}
+
+function numbersOf(options: NvmeofOptions): Record<keyof typeof numbers, number> {
+  const values = Object.entries(numbers).map(([field, [least, most, otherwise]]) => [
+    field,
+    integerOption(field, options[field as keyof typeof numbers] ?? otherwise, least, most),
+  ])
+  return Object.fromEntries(values) as Record<keyof typeof numbers, number>
 }
 
 function portalsOf(value: unknown, port: number): readonly Portal[] {

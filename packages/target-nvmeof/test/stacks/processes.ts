@@ -3,6 +3,7 @@ import { BlockError, createEmitter, createHostAgent } from '@blockbraid/core'
 import { iscsi } from '@blockbraid/target-iscsi'
 import { killableHost } from '@blockbraid/testkit'
 import { nvmeof } from '../../src/index.ts'
+import { counted } from './counted.ts'
 import type { Process, World } from './world.ts'
 import { bytesOf, ISCSI, NVME, pause, SUBSYSTEM, TARGET } from './world.ts'
 
@@ -42,7 +43,8 @@ export function beginProcess(world: World): void {
   const { net, seams, stack, storage } = world
   const host = killableHost(world.host)
   const network = net.host()
-  const own = { ...host, network, randomBytes: bytesOf(world.host.random) }
+  const time = counted(host)
+  const own = { ...time, network, randomBytes: bytesOf(world.host.random) }
   const targets: Target[] = []
   if (stack !== 'nvme') {
     const initiator = 'iqn.2026-11.io.blockbraid:host'
@@ -60,11 +62,11 @@ export function beginProcess(world: World): void {
   const ledger = world.ledger.process(`process ${++world.begun}`)
   const agent = createHostAgent({
     targets: targets.map((target) => seams.target?.(target) ?? target),
-    host,
+    host: time,
     ledger,
     ...(stack === 'both' && { same: [[id, id.replace('naa.', 'eui.')]] }),
   })
-  const process: Process = { host, network, ledger, targets, agent, pair: undefined, device: undefined }
+  const process: Process = { host, time, network, ledger, targets, agent, pair: undefined, device: undefined }
   world.process = process
   void open(world, process)
 }

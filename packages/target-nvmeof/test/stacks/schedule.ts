@@ -104,17 +104,18 @@ async function recover(world: World): Promise<void> {
 
 /** Nothing is left of anything. */
 async function close(world: World): Promise<void> {
-  const { process, iscsi, nvme, inner, net, host } = world
+  const { process, iscsi, nvme, inner, net, arrayTime } = world
   world.process = undefined
   await bounded(world, process!.agent.close(), 'the close of the agent')
+  if (process!.time.timers > 0) throw new Error(`${process!.time.timers} timers are left of an agent that has closed`)
   process!.host.kill()
   process!.ledger.end()
   await bounded(world, Promise.all([iscsi?.close(), nvme?.close()]), 'the close of the arrays')
   await bounded(world, inner.close(), 'the close of the storage')
+  if (arrayTime.timers > 0) throw new Error(`${arrayTime.timers} timers are left of arrays that have closed`)
   if (net.connections > 0) throw new Error(`${net.connections} connections are left`)
   if (net.held > 0) throw new Error(`${net.held} slabs are held`)
   for (const violation of iscsi?.violations ?? []) throw new Error(`iSCSI: ${violation}`)
   for (const violation of nvme?.violations ?? []) throw new Error(`NVMe: ${violation}`)
   if (world.ledger.size > 0) throw new Error(`${world.ledger.size} debts are left, with all proven`)
-  void host
 }

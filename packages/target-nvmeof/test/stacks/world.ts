@@ -9,6 +9,8 @@ import type { KillableHost, ProcessLedger, SharedLedger, VirtualHost } from '@bl
 import { BlockHistory, createSharedLedger } from '@blockbraid/testkit'
 import type { Network } from '@blockbraid/wire'
 import { FakeNetwork } from '@blockbraid/wire'
+import type { CountedHost } from './counted.ts'
+import { counted } from './counted.ts'
 
 /** Which initiators reach the volume: by iSCSI, by NVMe/TCP, or by both in one device. */
 export type Stack = 'iscsi' | 'nvme' | 'both'
@@ -37,6 +39,7 @@ export interface Seams {
 /** One life of the agent, with all that ends with it. */
 export interface Process {
   readonly host: KillableHost
+  readonly time: CountedHost
   readonly network: Network
   readonly ledger: ProcessLedger
   readonly targets: readonly Target[]
@@ -55,6 +58,8 @@ export interface World {
   readonly net: FakeNetwork
   readonly storage: MemoryArray
   readonly inner: MemoryTarget
+  /** The time of the arrays before the storage. */
+  readonly arrayTime: CountedHost
   readonly iscsi: IscsiArray | undefined
   readonly nvme: NvmeArray | undefined
   /** Every address at which the volume is reached. */
@@ -105,7 +110,8 @@ export async function createWorld(host: VirtualHost, stack: Stack, kind: Kind, s
     pieces: random() < 0.5,
   })
   const inner = memory({ array: storage }, host)
-  const arrayHost = { ...host, network: net.host(), randomBytes: bytesOf(random) }
+  const arrayTime = counted(host)
+  const arrayHost = { ...arrayTime, network: net.host(), randomBytes: bytesOf(random) }
   const reinstate = seams.unfenced ? false : random() < 0.5 ? ('lazy' as const) : true
   const iscsi =
     stack === 'nvme'
@@ -142,6 +148,7 @@ export async function createWorld(host: VirtualHost, stack: Stack, kind: Kind, s
     net,
     storage,
     inner,
+    arrayTime,
     iscsi,
     nvme,
     addresses: [...(iscsi === undefined ? [] : ISCSI), ...(nvme === undefined ? [] : NVME)],

@@ -61,6 +61,8 @@ const MOST_DOUBLINGS = 6
 
 /** Proves of sessions that were lost under one initiator session id that nothing of them can change data any more. */
 export class Proofs {
+  /** Why the last try has failed, of those since a proof was needed. */
+  failure: Error | undefined
   readonly #host: ProofSource
   readonly #nexus: ProofNexus
   readonly #ended: AbortSignal
@@ -142,6 +144,7 @@ export class Proofs {
 
   async #prove(): Promise<void> {
     this.#proving = true
+    this.failure = undefined
     const { clock, random } = this.#host
     const signal = this.#ended
     for (let wait = PROVE_DELAY; !signal.aborted; ) {
@@ -288,6 +291,7 @@ export class Proofs {
 
   /** Ends those that wait for one try only. */
   #failed(error: unknown, which: (one: Unproven) => boolean): void {
+    if (error instanceof Error && this.#unproven.some(which)) this.failure = error
     const over = this.#unproven.filter((one) => one.reject !== undefined && which(one))
     this.#unproven = this.#unproven.filter((one) => !over.includes(one))
     for (const { reject } of over) reject?.(error)

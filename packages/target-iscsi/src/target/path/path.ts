@@ -205,6 +205,11 @@ export class IscsiPath implements Path {
     return new BlockError('IO_FAILED', this.#troubles.words(this.#fault))
   }
 
+  /** Why the last login that was to prove its fence has failed, of those since it was needed. */
+  get fenceFailure(): Error | undefined {
+    return this.#nexus.proofFailure
+  }
+
   get #open(): boolean {
     return this.#failure === undefined && this.#closed === undefined
   }
