@@ -26,3 +26,30 @@ it('the first split change of a second client waits for what the first client ha
   piece.parent.whole = whole
   expect(guards.holds(piece, piece.parent)).toBe(true)
 })
+
+it('of split changes of several clients, whose pieces are held back, a later one waits for an earlier one', () => {
+  const pool = new AttemptPool(() => {})
+  const guards = new Guards(pool)
+  const piecesOf = (number: number) => {
+    const source = new IoSource(number)
+    const whole = write(source, 1024)
+    guards.beginWhole(whole)
+    return (): boolean => {
+      const piece = pool.take()
+      piece.parent = write(source, 512)
+      piece.parent.whole = whole
+      return guards.holds(piece, piece.parent)
+    }
+  }
+  const [first, second, third] = [piecesOf(1), piecesOf(2), piecesOf(3)]
+  expect([second(), third(), first()]).toEqual([true, true, false])
+})
+
+it('a change that begins while the pieces of a split one are held back waits for it', () => {
+  const pool = new AttemptPool(() => {})
+  const guards = new Guards(pool)
+  guards.beginWhole(write(new IoSource(1), 1024))
+  const single = pool.take()
+  single.parent = write(new IoSource(2), 512)
+  expect(guards.holds(single, single.parent)).toBe(true)
+})

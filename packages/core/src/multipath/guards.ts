@@ -46,7 +46,7 @@ export class Guards {
     return this.#enter(attempt, io)
   }
 
-  #see(source: IoSource | null, attempt: Attempt): void {
+  #see(source: IoSource | null, attempt?: Attempt): void {
     if (this.#sources.has(source) || source?.gone) return
     this.#sources.add(source)
     if (this.#sources.size > 1) this.#beCareful(attempt)
@@ -57,21 +57,15 @@ export class Guards {
   #beCareful(except?: Attempt): void {
     if (this.careful) return
     this.careful = true
-    // What begins just now comes after all that is under way.
-    const last = except?.parent?.whole ?? null
-    for (const [io, whole] of this.#wholes) if (io !== last) this.#noteWhole(io, whole)
+    for (const [io, whole] of this.#wholes) {
+      whole.order = ++this.#order
+      whole.source = io.source
+      this.#index.add(whole)
+    }
     for (const attempt of this.#pool.all) {
       const { parent } = attempt
       if (parent !== null && changesData(parent.op) && attempt !== except) this.#note(attempt, parent)
     }
-    const whole = last === null ? undefined : this.#wholes.get(last)
-    if (whole !== undefined) this.#noteWhole(last as Io, whole)
-  }
-
-  #noteWhole(io: Io, whole: Change): void {
-    whole.order = ++this.#order
-    this.#index.add(whole)
-    whole.source = io.source
   }
 
   #relax(): void {
@@ -111,6 +105,8 @@ export class Guards {
 
   /** A change that will come in pieces takes its place in the order now. */
   beginWhole(io: Io): void {
+    // Its first piece may come later than what begins after it, where pieces are held back.
+    this.#see(io.source)
     const whole = new Change()
     whole.source = io.source
     whole.from = io.offset
