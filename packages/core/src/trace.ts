@@ -2,7 +2,8 @@
 export interface TraceSink {
   /**
    * Takes a piece before it returns: the memory is used again after that. False: there is no room, and the piece is lost;
-   * the trace goes on, and says how many records were lost. What it throws ends the trace.
+   * the trace goes on, and says how many records were lost. What it throws ends
+   * the trace, and is thrown once more where nobody catches it, as whatever a `done` throws.
    */
   write(chunk: Uint8Array): boolean
   /** Nothing more comes: the device is closed, or another sink has taken its place. */

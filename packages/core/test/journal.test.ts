@@ -26,3 +26,16 @@ it('the newest failover is kept, though 32 older ones are not over', async () =>
   expect(device.failovers.length).toBe(32)
   expect(device.failovers.at(-1)?.open).toEqual(['fake:32'])
 })
+
+it('what happens to another path, a while after a failover is over, is another failover; what happens to the same one is not', async () => {
+  const { device, host } = await open(3, alone)
+  const cut = async (index: number): Promise<void> => {
+    await host.clock.runUntil(device.failPath(`fake:${index}`))
+    device.restorePath(`fake:${index}`)
+    await host.clock.advance(20_000)
+  }
+  for (const index of [0, 0, 1, 2]) await cut(index)
+  const paths = device.failovers.map(({ lines }) => [...new Set(lines.map(({ path }) => path).filter(Boolean))])
+  expect(paths).toEqual([['fake:0'], ['fake:1'], ['fake:2']])
+  expect(device.failovers.every(({ began, ended }) => (ended as number) - began < 21_000_000)).toBe(true)
+})

@@ -218,3 +218,9 @@ it('a trace ends with its device, and where another one begins', async () => {
   device.trace(late)
   expect(late.ended).toBe(1)
 })
+
+it.each([5, null, 'x', {}])('a sink that is %j is a TypeError, and no trace begins', async (sink) => {
+  const { device } = await open(1)
+  expect(() => device.trace(sink as unknown as Sink)).toThrow(/^sink is .*; it must be an object with a function write/)
+  expect(() => device.trace(new Sink(), { wall: Number.NaN })).toThrow('wall is NaN; it must be')
+})

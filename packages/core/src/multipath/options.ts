@@ -1,3 +1,4 @@
+import { checkedRecord } from '../checked-record.ts'
 import type { RideOut } from './deadlines/ride-out.ts'
 import { rideOutProfiles } from './deadlines/ride-out.ts'
 import type { HealthOptions, ResolvedHealth } from './health/health-options.ts'
@@ -50,6 +51,7 @@ export type ResolvedOptions = Required<Omit<MultipathOptions, keyof HealthOption
 
 /** Fills in defaults; throws a TypeError that names a wrong field. */
 export function resolveOptions(given: MultipathOptions = {}): ResolvedOptions {
+  checkedRecord('multipath', given)
   const options = withProfile(given)
   const ioTimeout = milliseconds('ioTimeout', options.ioTimeout, 30_000, 0)
   const long = Math.min(ioTimeout * LONG, LONGEST)
@@ -66,11 +68,11 @@ export function resolveOptions(given: MultipathOptions = {}): ResolvedOptions {
     reconnectDelayMax: milliseconds('reconnectDelayMax', options.reconnectDelayMax, 10_000, 1),
     transitionTimeout: milliseconds('transitionTimeout', options.transitionTimeout, transition, 0),
     failback: failbackOf(options.failback),
-    priorities: options.priorities ?? {},
+    priorities: checkedRecord('priorities', options.priorities) ?? {},
     maxParked: count('maxParked', options.maxParked, 65_536),
     maxParkedBytes: count('maxParkedBytes', options.maxParkedBytes, 2 ** 30),
     hedgeReads: flag('hedgeReads', options.hedgeReads),
-    weights: options.weights ?? {},
+    weights: checkedRecord('weights', options.weights) ?? {},
     ...resolveHealth(options, given.reconnectDelayMax),
   }
   for (const [id, weight] of Object.entries(resolved.weights)) {

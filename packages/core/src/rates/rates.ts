@@ -1,3 +1,5 @@
+import { checkedRecord } from '../checked-record.ts'
+
 /** What the I/O of a pair is held to: see {@link BlockDevicePair.setRates}. */
 export interface Rates {
   /** I/Os a second, a whole number; left out: any. A trim and zeroes that the storage writes count by pieces of 64 MiB, a flush as one. */
@@ -19,6 +21,7 @@ const LEAST_BYTES = 4096
 /** Checks rates and fills in the default; undefined where they hold nothing back. Throws a TypeError that names a wrong field. */
 export function resolveRates(rates: Rates | undefined): ResolvedRates | undefined {
   if (rates === undefined) return undefined
+  checkedRecord('rates', rates)
   const { iops, bytesPerSecond, burst = BURST } = rates
   checkWhole('iops', iops, 1)
   checkWhole('bytesPerSecond', bytesPerSecond, LEAST_BYTES)

@@ -1,3 +1,5 @@
+import { checkedRecord } from '../../checked-record.ts'
+
 /** When a path that fails again and again is put on probation, and for how long. Times are milliseconds. */
 export interface FlappingOptions {
   /** So many failures within `window` are too many. @defaultValue 5 */
@@ -60,8 +62,8 @@ export function resolveHealth(options: HealthOptions, reconnectDelayMax: number 
   return {
     keepAlive: inside('keepAlive', options.keepAlive, 5000, 0, LONGEST),
     keepAliveTimeout: inside('keepAliveTimeout', options.keepAliveTimeout, 5000, 1, LONGEST),
-    flapping: options.flapping !== false && resolveFlapping(options.flapping, window),
-    slow: options.slow !== false && resolveSlow(options.slow),
+    flapping: options.flapping !== false && resolveFlapping(checkedRecord('flapping', options.flapping), window),
+    slow: options.slow !== false && resolveSlow(checkedRecord('slow', options.slow)),
   }
 }
 

@@ -46,6 +46,11 @@ export class Episode<Slot extends { readonly entry: { readonly id: string } }> {
     return [...this.#first, ...this.#last].some((line) => line.kind === kind && line.path === path)
   }
 
+  /** Whether any of its lines is of a path. */
+  concerns(path: string): boolean {
+    return [...this.#first, ...this.#last].some((line) => line.path === path)
+  }
+
   // What counts up: the I/Os of a path that move, the tries to connect it.
   #alike(now: number, kind: FailoverKind, path: string): FailoverLine | undefined {
     if (!COUNTED.has(kind)) return undefined

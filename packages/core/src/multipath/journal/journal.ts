@@ -12,8 +12,9 @@ import type { FlowJournal } from './flow-journal.ts'
 
 // How many failovers are kept.
 const KEPT = 32
-// What happens within this time after the last of one belongs to it, µs.
+// What happens to a path of the last one within this time belongs to it, and to any path within that, µs.
 const SAME = 60_000_000
+const SOON = 2_000_000
 
 type SlotEpisode = Episode<PathSlot>
 
@@ -63,9 +64,9 @@ export class Journal implements FlowJournal {
     else if (state === 'fencing' && reason !== before.reason) this.#tell(known.episode, slot, 'unfenced', reason)
     if (state !== 'up') return
     if (before.state === 'up' && access !== before.access) {
-      this.#tell(this.#current(), slot, 'access', `${before.access} to ${access}`)
+      this.#tell(this.#current(slot), slot, 'access', `${before.access} to ${access}`)
     }
-    if (standsBack !== before.standsBack) this.#tell(this.#current(), slot, 'aside', standsBack)
+    if (standsBack !== before.standsBack) this.#tell(this.#current(slot), slot, 'aside', standsBack)
   }
 
   #stateChanged(slot: PathSlot, known: Known, before: PathSlot['state']): void {
@@ -88,12 +89,12 @@ export class Journal implements FlowJournal {
     const known = this.#known.get(slot)
     if (known === undefined) return
     if (health !== 'well') this.#begin(slot, known)
-    this.#tell(known.episode ?? this.#current(), slot, 'health', `${healthWords[health]}: ${reason}`)
+    this.#tell(known.episode ?? this.#current(slot), slot, 'health', `${healthWords[health]}: ${reason}`)
     if (health === 'well' && slot.state === 'up') this.#settle(slot, known)
   }
 
   #begin(slot: PathSlot, known: Known): void {
-    known.episode ??= this.#current()
+    known.episode ??= this.#current(slot)
     known.episode.ended = undefined
     known.episode.open.add(slot)
   }
@@ -119,10 +120,14 @@ export class Journal implements FlowJournal {
   }
 
   /** The failover that what happens now belongs to; a new one where the last was long ago. */
-  #current(): SlotEpisode {
+  #current(slot?: PathSlot): SlotEpisode {
     const now = this.#clock.now()
     const last = this.#episodes.at(-1)
-    if (last !== undefined && (last.stalled || now - last.last <= SAME)) return last
+    if (last !== undefined) {
+      const age = now - last.last
+      const known = slot === undefined || last.concerns(slot.entry.id)
+      if (last.stalled || age <= SOON || (age <= SAME && (last.ended === undefined || known))) return last
+    }
     const episode: SlotEpisode = new Episode(now)
     episode.ended = now
     this.#episodes.push(episode)

@@ -20,6 +20,10 @@ export class Tracing {
 
   /** See {@link MultipathDevice.trace}. */
   start(sink: TraceSink | undefined, { wall = 0 }: TraceOptions, slots: readonly PathSlot[]): void {
+    if (sink !== undefined && typeof sink?.write !== 'function') {
+      throw new TypeError(`sink is ${String(sink)}; it must be an object with a function write(chunk), or undefined`)
+    }
+    if (!Number.isFinite(wall)) throw new TypeError(`wall is ${wall}; it must be milliseconds since 1970`)
     this.stop(sink === undefined ? 'it was ended' : 'another trace has begun')
     if (sink === undefined) return
     const header = { clock: this.#clock.now(), wall, volume: this.#volume }
