@@ -3,6 +3,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import type { PluginUse } from '../config/config.ts'
 import { nearest } from '../config/nearest.ts'
 import { isSecret } from '../config/secrets.ts'
+import { describeTorn } from '../config/torn.ts'
 import { mistake } from './mistake.ts'
 
 const compiled = new WeakMap<object, ValidateFunction>()
@@ -15,6 +16,8 @@ export function checkOptions(plugin: PluginUse, module: Readonly<Record<string, 
   const { options: schema } = module
   if (schema === undefined) return
   const check = compile(plugin, schema)
+  const torn = describeTorn(plugin.options, schema as object)
+  if (torn !== undefined) throw mistake(plugin, `policy ${plugin.use}: ${torn}`)
   if (check(plugin.options)) return
   throw mistake(plugin, `policy ${plugin.use}: ${describe(check.errors![0]!)}`)
 }
