@@ -92,7 +92,7 @@ async function importModule(kind: PluginKind, plugin: PluginUse, specifier: stri
   } catch (error) {
     const why = messageOf(error).split('\n')[0]
     const place = placeIn(plugin, error) || (await placeOfSyntax(specifier, error))
-    throw mistake(plugin, `cannot load ${kind} ${plugin.use}: ${why}${place}`, error)
+    throw mistake(plugin, `cannot load ${kind} ${plugin.use}: ${why}${place}`, { cause: error })
   }
 }
 
