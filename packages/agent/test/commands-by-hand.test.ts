@@ -52,6 +52,16 @@ const shown = async () => {
   return JSON.parse(pairs[0]!.policy) as unknown
 }
 
+describe('`path restore`', () => {
+  it('says of a path that is up that it is', async () => {
+    const path = (...words: string[]) => run(folder, 'path', ...words, '--control', control)
+    const id = 'memory:array0/port1/lun0'
+    expect(await path('restore', 'vol-0', 'port1')).toMatchObject({ code: 0, out: `vol-0: ${id} is up already\n` })
+    expect(await path('fail', 'vol-0', 'port1')).toMatchObject({ code: 0 })
+    expect(await path('restore', 'vol-0', 'port1')).toMatchObject({ code: 0, out: `vol-0: ${id} connects again\n` })
+  })
+})
+
 describe('the options of `policy`', () => {
   it('make a list of a key that is given again, and lists and mappings of what is written as such', async () => {
     const given = ['list=a', 'list=b', 'map={"a": [1]}']
