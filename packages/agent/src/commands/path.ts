@@ -20,7 +20,7 @@ export async function restorePath(
   part: string,
 ): Promise<void> {
   const { path, was, ended } = await ask(terminal, options, { op: 'path-restore', pair, path: part })
-  const result = { pair, path, restored: true, was, ...(ended !== undefined && { ended }) }
+  const result = { pair, path, restored: true, ...(was === 'up' && { was }), ...(ended !== undefined && { ended }) }
   print(terminal, options.json, result, () => [`${pair}: ${path} ${restoredWords(was, ended)}`])
 }
 
