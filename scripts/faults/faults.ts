@@ -29,8 +29,7 @@ export const faults: readonly Fault[] = [
   {
     name: 'port',
     title: 'A flapping switch port',
-    about:
-      'The link of one portal goes away for a moment and comes back, again and again. (That sessions end soon after their login, they also do where two initiators have one name; here the other portal of the array, which stays up, speaks for the link.)',
+    about: 'The link of one portal goes away for a moment and comes back, again and again.',
     cure: 'See the counters of that switch port. While it flaps it gets no I/O; `blockbraid path fail PAIR PATH` takes it out for good until it is mended.',
     async run({ array, up, load, show }) {
       const { wire } = await array('array', 21, two)

@@ -46,7 +46,8 @@ export async function run({ from, count, time, jobs, bug, shrinks, progress }: T
     const work: Work = { from: from + index, step: jobs, count: finite(count - index), bug, shrinks }
     const child = fork(WORKER, [JSON.stringify(work)], {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-      execArgv: ['--disable-warning=ExperimentalWarning'],
+      // Each core has a worker of its own: collectors that share one pause wait for each other.
+      execArgv: ['--disable-warning=ExperimentalWarning', '--no-parallel-scavenge'],
     })
     let finding = false
     child.on('message', (news: News) => {

@@ -16,11 +16,11 @@ export interface Closing {
 export function closing(end: (options: { signal: AbortSignal }) => Promise<void>): Closing {
   const hurry = new AbortController()
   let ending: Promise<void> | undefined
-  return {
-    get begun() {
-      return ending !== undefined
-    },
-    close({ signal } = {}) {
+  // A getter in a literal is old to the collector from the start, and holds all that `end` knows until a whole collection.
+  const made = {
+    begun: false,
+    close({ signal }: SignalOptions = {}): Promise<void> {
+      made.begun = true
       ending ??= Promise.resolve().then(() => end({ signal: hurry.signal }))
       if (signal === undefined) return ending
       const abort = (): void => hurry.abort(signal.reason)
@@ -31,6 +31,7 @@ export function closing(end: (options: { signal: AbortSignal }) => Promise<void>
       return ending
     },
   }
+  return made
 }
 
 /** Settles as `work` does, or rejects as soon as the signal fires: with its reason where that is a BlockError. */

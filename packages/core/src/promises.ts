@@ -61,7 +61,8 @@ export function promiseIo(
       device.abandon?.(io.source)
       reject(aborted(op, signal))
     }
-    io.done = (ended: Io, status: IoStatus) => {
+    // Not assigned as it is written: V8 takes such a function for one that lives long, and makes it in old memory.
+    const done = (ended: Io, status: IoStatus): void => {
       signal?.removeEventListener('abort', abort)
       ended.buffers = NO_BUFFERS
       ended.source = null
@@ -69,6 +70,7 @@ export function promiseIo(
       if (status === OK) resolve()
       else reject(BlockError.fromStatus(`${opName(op)} of ${length} bytes at ${offset}`, status))
     }
+    io.done = done
     signal?.addEventListener('abort', abort, { once: true })
     device.submit(io)
   })

@@ -291,3 +291,21 @@ it('where that is never proven I/O ends with EIO, as long as nobody answers for 
   target.path(0).complete()
   expect([after.status, waived]).toEqual([OK, 1])
 })
+
+it('a chain of changes that wait for each other, longer than the stack is deep, is bounded by the trouble of the first', async () => {
+  const target = new FakeTarget(2)
+  target.limits = { ...LIMITS, size: 2 ** 30 }
+  target.infos = target.infos.map((info) => ({ ...info, size: 2 ** 30 }))
+  const { device, host } = await open(2, brief, target)
+  const sources = [new IoSource(0), new IoSource(0)] as const
+  const sent: Sent[] = []
+  for (let at = 0; at < 20_000; at++) sent.push(sendFrom(device, sources[at & 1]!, IoOp.Trim, at * 512, 1024))
+  expect([target.path(0).held.length, target.path(1).held.length]).toEqual([1, 0])
+  target.path(0).complete(LOST)
+  await host.clock.advance(1)
+  // The first goes on elsewhere, and the second when that is done.
+  target.path(1).complete()
+  expect(sent.slice(0, 3).map(({ status }) => status)).toEqual([OK, undefined, undefined])
+  target.completeAll()
+  expect([sent[1]!.status, device.inflight - device.parked]).toEqual([OK, 1])
+})

@@ -221,3 +221,19 @@ it('paths that come and go are no change of limits', async () => {
   await host.clock.advance(1000)
   expect(told).toEqual([])
 })
+
+it('a device that waits for a path that takes changes leaves no timer when it is closed', async () => {
+  const target = new FakeTarget(3)
+  const { device, host } = await open(3, {}, target)
+  target.refuse.set('fake:2', 'gone')
+  for (const index of [0, 1]) {
+    const path = target.path(index)
+    path.limits = { ...LIMITS, readOnly: true }
+    path.events.emit('limits', path.limits)
+  }
+  target.path(2).events.emit('down', new Error('gone'))
+  await host.clock.advance(500)
+  expect(device.limits.readOnly).toBe(false)
+  await device.close()
+  expect(host.clock.timers).toBe(0)
+})

@@ -1,8 +1,8 @@
-import { expect, it } from 'vitest'
-import type { BlockDevice, Ledger } from '../src/index.ts'
+import { describe, expect, it } from 'vitest'
+import type { BlockDevice, Ledger, MultipathOptions } from '../src/index.ts'
 import { Errno, IoFlag, IoOp, IoSource, OK, userDevice } from '../src/index.ts'
 import type { Rig } from './support/rig.ts'
-import { FakeTarget, LIMITS, open, send } from './support/rig.ts'
+import { FakePath, FakeTarget, LIMITS, open, send, VOLUME } from './support/rig.ts'
 
 const brief = { multipath: { noPathTimeout: 1000, ioTimeout: 0, reconnectDelay: 1, reconnectDelayMax: 1 } }
 
@@ -433,4 +433,125 @@ it('a durable write that was in flight when a path forgot how to make one durabl
   }
   expect(write.status).toBe(OK)
   expect(path.seen.map(([op]) => op)).toEqual([IoOp.Write, IoOp.Write, IoOp.Flush])
+})
+
+it('a path that was opened too late, and closed, keeps nobody from hearing of a loss while its slot tries again', async () => {
+  const target = new FakeTarget(2)
+  const multipath = { keepAlive: 0, connectTimeout: 1000, reconnectDelay: 10, reconnectDelayMax: 10 }
+  const { device, host } = await open(2, { multipath }, target)
+  const lost: string[] = []
+  device.events.on('cacheLost', ({ path }) => lost.push(path))
+  const written = send(device, IoOp.Write)
+  target.completeAll()
+  // The first two tries of one path hang, and the first ends when the second has begun.
+  const hanging: ((path: FakePath) => void)[] = []
+  const connect = target.connect.bind(target)
+  target.connect = (info) => (info.id === 'fake:1' ? new Promise((resolve) => hanging.push(resolve)) : connect(info))
+  target.path(1).events.emit('down', new Error('slow'))
+  await host.clock.advance(1200)
+  const late = new FakePath('fake:1', VOLUME, LIMITS)
+  hanging[0]?.(late)
+  await host.clock.advance(5)
+  expect([written.status, hanging.length, late.closed]).toEqual([OK, 2, true])
+  // The array loses its power: the other path is the only one that was there before.
+  target.prepare = (path) => Object.assign(path, { wasReset: true })
+  target.path(0).events.emit('down', new Error('power'))
+  await host.clock.advance(300)
+  const again = Object.assign(new FakePath('fake:1', VOLUME, LIMITS), { wasReset: true })
+  hanging[1]?.(again)
+  await host.clock.advance(5)
+  expect(device.paths.map(({ state }) => state)).toEqual(['up', 'up'])
+  const flush = send(device, IoOp.Flush)
+  for (const path of [target.path(0), again]) path.complete()
+  await host.clock.advance(5)
+  expect([lost, flush.status]).toEqual([['fake:0'], Errno.EIO])
+})
+
+describe('an array that loses its power, where one path is back before another one fails', () => {
+  /** Something is written, and one path is back that says that there was a reset; `answers`: the other one does I/O after that. */
+  async function half(answers: boolean) {
+    const rig = await openQuick()
+    const { device, ask, target, host } = rig
+    await ask(device, IoOp.Write)
+    target.prepare = (path) => Object.assign(path, { auto: true, wasReset: true })
+    target.path(0).auto = answers
+    target.path(1).events.emit('down', new Error('reset'))
+    await host.clock.advance(50)
+    if (answers) for (let count = 0; count < 4; count++) await ask(device, IoOp.Read)
+    target.path(0).events.emit('down', new Error('reset'))
+    await host.clock.advance(50)
+    expect(device.paths.map(({ state }) => state)).toEqual(['up', 'up'])
+    return rig
+  }
+
+  it('has lost its cache: the other one has answered nothing since', async () => {
+    const { device, ask } = await half(false)
+    expect([await ask(device, IoOp.Flush), await ask(device, IoOp.Flush)]).toEqual([Errno.EIO, OK])
+  })
+
+  it('has not where the other one has answered since, and told of nothing', async () => {
+    const { device, ask } = await half(true)
+    expect(await ask(device, IoOp.Flush)).toBe(OK)
+  })
+})
+
+describe('a path that is back, and says that there was a reset, while another one is silent', () => {
+  /** Something is written, path 1 is back, and path 0 takes commands without an answer. */
+  async function dark(multipath: MultipathOptions = {}) {
+    const target = new FakeTarget(2)
+    const options = { keepAlive: 0, reconnectDelay: 10, reconnectDelayMax: 10, ...multipath }
+    const { device, host } = await open(2, { multipath: options }, target)
+    const write = send(device, IoOp.Write)
+    target.completeAll()
+    expect(write.status).toBe(OK)
+    target.prepare = (path) => Object.assign(path, { auto: true, wasReset: true })
+    target.path(1).events.emit('down', new Error('reset'))
+    await host.clock.advance(100)
+    return { device, target, host }
+  }
+
+  it('takes no flush before that one has failed: then what was lost is told', async () => {
+    const { device, target, host } = await dark()
+    const flush = send(device, IoOp.Flush)
+    expect(device.paths[1]?.state).toBe('connecting')
+    target.path(0).events.emit('down', new Error('reset'))
+    await host.clock.advance(100)
+    expect(device.paths.map(({ state }) => state)).toEqual(['up', 'up'])
+    expect(flush.status).toBe(Errno.EIO)
+  })
+
+  it('serves as soon as that one answers, and tells of nothing', async () => {
+    const { device, target, host } = await dark()
+    target.path(0).complete()
+    await host.clock.advance(0)
+    expect(device.paths[1]?.state).toBe('up')
+    const flush = send(device, IoOp.Flush)
+    target.completeAll()
+    await host.clock.advance(100)
+    expect(flush.status).toBe(OK)
+    // It has denied that: its end changes nothing.
+    target.path(0).events.emit('down', new Error('port lost'))
+    await host.clock.advance(100)
+    const last = send(device, IoOp.Flush)
+    await host.clock.advance(100)
+    expect(last.status).toBe(OK)
+  })
+
+  it('waits for that no longer than for the answer to a read', async () => {
+    const { device, host } = await dark({ ioTimeout: 2000 })
+    await host.clock.advance(1800)
+    expect(device.paths.map(({ state }) => state)).toEqual(['up', 'connecting'])
+    await host.clock.advance(150)
+    expect(device.paths[0]).toMatchObject({ failures: 1, troubles: { 'no answer in time': 1 } })
+    expect(device.paths[1]?.state).toBe('up')
+    const flush = send(device, IoOp.Flush)
+    await host.clock.advance(100)
+    expect(flush.status).toBe(Errno.EIO)
+  })
+
+  it('leaves no timer when its device is closed meanwhile', async () => {
+    const { device, host } = await dark()
+    await host.clock.runUntil(device.close())
+    expect(host.clock.timers).toBe(0)
+  })
 })

@@ -34,6 +34,16 @@ function wake(target: FakeTarget, path: FakePath): void {
 }
 
 describe('a volume whose every path is in standby', () => {
+  it('is asked for elsewhere where a plugin throws instead of rejecting', async () => {
+    const { device, host, asked } = await standby({}, (path, target) => {
+      if (path.id === 'fake:0') throw new Error('a slip of the plugin')
+      return Promise.resolve(wake(target, path))
+    })
+    const sent = send(device)
+    await host.clock.advance(10_000)
+    expect([sent.status, asked]).toEqual([OK, ['fake:0', 'fake:1']])
+  })
+
   it('is activated once, through one path', async () => {
     const { device, host, asked } = await standby()
     const sent = send(device)

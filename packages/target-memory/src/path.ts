@@ -64,8 +64,10 @@ export interface PathParts {
   readonly owned: Set<MemoryPath>
 }
 
-/** What a process that was killed would answer. */
-export const NEVER: Promise<never> = new Promise<never>(() => {})
+/** What a process that was killed would answer; one for each who waits, since a shared one would keep them all. */
+export function never(): Promise<never> {
+  return new Promise(() => {})
+}
 
 /** A connection to a volume through a port: both its ends, the host's queue and what it has sent to the array. */
 export class MemoryPath implements Path, Connected {
@@ -166,7 +168,7 @@ export class MemoryPath implements Path, Connected {
 
   /** Settles with the end of the process if that has ended: never. */
   get alive(): Promise<void> | undefined {
-    return this.#killed ? NEVER : undefined
+    return this.#killed ? never() : undefined
   }
 
   submit(io: Io): void {
@@ -177,7 +179,7 @@ export class MemoryPath implements Path, Connected {
   }
 
   close(options: SignalOptions = {}): Promise<void> {
-    if (this.#killed) return NEVER
+    if (this.#killed) return never()
     if (this.#closed === undefined) {
       const cut = new Promise<void>((resolve) => {
         this.#onceCut = resolve

@@ -5,7 +5,7 @@ import type { Mapping } from './mapping.ts'
 import type { MemoryArrayOptions } from './options.ts'
 import { arrayFields, arrayName, wrong } from './options.ts'
 import type { MemoryPath } from './path.ts'
-import { NEVER } from './path.ts'
+import { never } from './path.ts'
 import type { MemoryArray } from './types.ts'
 
 /** Options of {@link memory}: those of a new array, or `array` alone. */
@@ -149,7 +149,7 @@ class ArrayTarget implements MemoryTarget {
   }
 
   async #mustBeOpen(): Promise<void> {
-    if (this.#killed) await NEVER
+    if (this.#killed) await never()
     if (this.#closed) throw new BlockError('CLOSED', `${this.name} is closed`)
   }
 }

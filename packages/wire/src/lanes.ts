@@ -15,7 +15,7 @@ const none = (): number => 0
 export class Lane<Item extends Linked<Item>> {
   /** Commands that were sent and have not ended, also those that nobody waits for any more. */
   sent = 0
-  /** Bytes of their data. */
+  /** Bytes of the data of those that somebody waits for. */
   bytes = 0
   /** How many may send commands in it. */
   users = 0
@@ -90,6 +90,14 @@ export class Lanes<Item extends Linked<Item>> {
     lane.bytes -= bytes
     if (--lane.sent === 0 && lane.users === 0) this.#count--
     this.#sent--
+  }
+
+  /**
+   * Nobody waits any more for a command of a lane that was sent, with so many bytes: one that is never answered must not
+   * keep those that come. It has its place until it has ended, with no bytes then.
+   */
+  orphaned(lane: Lane<Item>, bytes: number): void {
+    lane.bytes -= bytes
   }
 
   /** A command of a lane waits for a place. */

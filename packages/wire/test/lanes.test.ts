@@ -142,6 +142,7 @@ function heavyScene() {
     }
   }
   return {
+    lanes,
     lane(): Lane<Item> {
       const lane = new NewLane<Item>()
       lanes.open(lane)
@@ -184,4 +185,18 @@ test('beside a lane that sends, another has a MiB on its way at most, or one com
   end(small)
   for (let count = 0; count < 256; count++) end(big)
   expect(big.sent).toBeGreaterThan(4)
+})
+
+test('bytes of a command that nobody waits for are no reason for others of its lane to wait', () => {
+  const { lanes, lane, send, end } = heavyScene()
+  const [big, small] = [lane(), lane()]
+  send(big, 1_048_576)
+  send(small, 4096)
+  send(big, 4096)
+  expect(big.sent).toBe(1)
+  lanes.orphaned(big, 1_048_576)
+  end(small)
+  expect([big.sent, big.bytes]).toEqual([2, 4096])
+  lanes.ended(big)
+  expect([big.sent, big.bytes]).toEqual([1, 4096])
 })

@@ -13,6 +13,8 @@ export interface Admission {
   readonly signal: AbortSignal
   /** Milliseconds in which it must answer a read; undefined where it need not prove that it does. */
   readonly proof: number | undefined
+  /** As {@link SlotOwner.borneOut}. */
+  borneOut(signal: AbortSignal): Promise<void>
   /** Whether it is still wanted. */
   wanted(): boolean
   /** Why it cannot be used; undefined where it can. */
@@ -34,6 +36,7 @@ export async function admit(path: Path, admission: Admission): Promise<void> {
   try {
     // Before the first change goes through it: should this process end, another one must know of it.
     await orAborted(record.open(path), signal)
+    await admission.borneOut(signal)
     if (!admission.wanted()) throw new BlockError('CLOSED', 'taken out')
     if (proof !== undefined) await readsOne(path, clock, proof, signal)
   } catch (error) {

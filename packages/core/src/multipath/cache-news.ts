@@ -10,6 +10,10 @@ export class CacheNews {
   readonly #late = new WeakSet<PathSlot>()
   /** What `entry.ios` reaches only by an I/O that was sent since another path told what this one may tell, or not. */
   readonly #doubts = new WeakMap<PathSlot, number>()
+  /** Of those that have to bear out, or deny, what another path told when it was opened: the good Ios by which one denies it. */
+  readonly #witnesses = new WeakMap<PathSlot, number>()
+  /** How often there was something to bear out. */
+  #questions = 0
 
   /** A path was opened; `wasReset`: the storage said so meanwhile. Returns whether that is a loss that none has told of. */
   connected(slot: PathSlot, wasReset: boolean, slots: readonly PathSlot[]): boolean {
@@ -19,13 +23,42 @@ export class CacheNews {
     const others = othersThatHear(slots, slot)
     if (others.length === 0) return this.isNew(slot, slots)
     this.#doubt(others)
+    for (const other of others) this.#witnesses.set(other, goodOf(other) + other.entry.inflight + 1)
+    this.#questions++
     return false
+  }
+
+  /** Those that have to bear out, or deny, what another one told when it was opened. */
+  witnesses(slots: readonly PathSlot[]): readonly PathSlot[] {
+    return slots.filter((slot) => slot.hears && this.#witnesses.has(slot))
+  }
+
+  /** Which question that is: it is another one where a path has told since. */
+  get question(): number {
+    return this.#questions
+  }
+
+  /** A witness has answered a command that was sent since, and told of nothing. */
+  denied(question: number, slots: readonly PathSlot[]): void {
+    if (question === this.#questions) for (const slot of slots) this.#witnesses.delete(slot)
+  }
+
+  /**
+   * A path hears no more. Returns whether that makes a loss of what another one told when it was opened: the last that
+   * could deny it has failed without a sign of life, as all do whose storage has lost its power.
+   */
+  deaf(slot: PathSlot, slots: readonly PathSlot[]): boolean {
+    const needed = this.#witnesses.get(slot)
+    if (needed === undefined) return false
+    this.#witnesses.delete(slot)
+    return goodOf(slot) < needed && !othersThatHear(slots, slot).some((other) => this.#witnesses.has(other))
   }
 
   /** Whether the loss that a path tells of is one that none has told of. */
   isNew(slot: PathSlot, slots: readonly PathSlot[]): boolean {
     // A path that hears late tells of all that it has missed at once (SAM-5 §5.14): counting would not do.
     if (this.#late.delete(slot)) return false
+    for (const each of slots) this.#witnesses.delete(each)
     const inDoubt = slot.entry.ios < (this.#doubts.get(slot) ?? 0)
     this.#doubts.delete(slot)
     const others = othersThatHear(slots, slot)
@@ -47,4 +80,8 @@ export class CacheNews {
 
 function othersThatHear(slots: readonly PathSlot[], slot: PathSlot): readonly PathSlot[] {
   return slots.filter((other) => other !== slot && other.hears)
+}
+
+function goodOf({ entry }: PathSlot): number {
+  return entry.ios - entry.errors
 }

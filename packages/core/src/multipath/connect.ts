@@ -23,8 +23,8 @@ export interface ConnectOnce {
   readonly silent: boolean
   /** Whether what another try met a moment ago will do. */
   readonly recent: boolean
-  /** Gets every path to the volume at once, also one that comes too late: what it tells it tells once. */
-  readonly opened: (path: Path) => void
+  /** Gets every path to the volume at once, also one that comes too `late`, and is closed: what it tells it tells once. */
+  readonly opened: (path: Path, late: boolean) => void
 }
 
 // An array that is slow but answers is given so many times the time-out in all.
@@ -47,6 +47,7 @@ async function tryToConnect(
 ): Promise<Connection> {
   const over = new AbortController()
   const both = AbortSignal.any([signal, over.signal])
+  let late = false
   const limit = patience(clock, timeout, MOST_TIMEOUTS, info.address)
   const options = { signal: both, recent, progress: limit.progress }
   const connecting = target.connect(info, options).then((path): Connection => {
@@ -54,7 +55,7 @@ async function tryToConnect(
     path.events.once('down', (error) => {
       connection.down = error
     })
-    if (path.volume === info.volume) opened(path)
+    if (path.volume === info.volume) opened(path, late)
     return connection
   })
   limit.progress()
@@ -62,6 +63,7 @@ async function tryToConnect(
   try {
     connection = await orAborted(Promise.race([connecting, limit.over]), signal)
   } catch (error) {
+    late = true
     connecting.then(({ path }) => abandon(path)).catch(() => {})
     throw error
   } finally {

@@ -25,6 +25,10 @@ import { forgetExclusions, mayLetOthersIn } from './reservations.ts'
 import { SlotList } from './slot-list.ts'
 import type { SlotOwner } from './slot-owner.ts'
 import { Tracing } from './trace/tracing.ts'
+import { oneAnswers } from './witnesses.ts'
+
+const WITHOUT_WITNESS =
+  'another path was told that it was powered on or reset, and this one failed before it could deny that'
 
 /** What the paths of a device need of it. */
 export interface PathsOwner extends CachedVolume {
@@ -118,6 +122,7 @@ export class DevicePaths implements SlotOwner<PathSlot> {
   slotChanged(slot: PathSlot): void {
     if (!this.closed) this.journal.slotChanged(slot)
     this.tracing.slotChanged(slot)
+    if (!slot.hears && this.#cacheNews.deaf(slot, this.slots.all)) this.#cacheLost(slot, WITHOUT_WITNESS)
     this.#refreshLimits(slot)
     this.serving.refresh()
     if (!this.closed) this.#comparison?.start()
@@ -168,6 +173,14 @@ export class DevicePaths implements SlotOwner<PathSlot> {
     if (this.#cacheNews.connected(slot, wasReset, this.slots.all)) this.#cacheLost(slot, 'it was powered on or reset')
   }
 
+  async borneOut(signal: AbortSignal): Promise<void> {
+    if (!this.unflushed) return
+    const { question } = this.#cacheNews
+    const asked = this.#cacheNews.witnesses(this.slots.all).filter((slot) => slot.takesIo)
+    if (asked.length > 0 && (await oneAnswers(asked, this.host.clock, signal)))
+      this.#cacheNews.denied(question, this.slots.all)
+  }
+
   slotLostCache(slot: PathSlot, reason: string): void {
     if (this.#cacheNews.isNew(slot, this.slots.all)) this.#cacheLost(slot, reason)
   }
@@ -182,6 +195,8 @@ export class DevicePaths implements SlotOwner<PathSlot> {
   }
 
   #refreshLimits(by?: PathSlot): void {
+    // Nothing is let through any more, and what would wait for a path is waited for by nobody.
+    if (this.closed) return
     const { limits: before, unknown } = this.limits
     this.limits.update(this.slots.all)
     const { limits } = this.limits

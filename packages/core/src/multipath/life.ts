@@ -136,6 +136,7 @@ export class Life<Slot extends Living> {
         record: this.record,
         signal,
         proof: trust.mustProve ? limit : undefined,
+        borneOut: (during) => this.#owner.borneOut(during),
         wanted: () => !this.#unwanted,
         fault: (path) => this.#owner.accepts(slot, path, path.limits),
         forsake: (path) => this.#forsake(path),
@@ -153,13 +154,15 @@ export class Life<Slot extends Living> {
   }
 
   // A path may wait long for its record until it is up, or may never be up, and tells of a lost cache only once.
-  #opened = (path: Path): void => {
+  #opened = (path: Path, late: boolean): void => {
     const slot = this.#slot
-    // What comes too late is closed again.
-    slot.hears = slot.state === 'connecting'
-    path.events.once('down', () => {
-      slot.hears = false
-    })
+    // What comes too late is closed again; the slot may be up by another one, or not yet.
+    if (!late) {
+      slot.hears = slot.state === 'connecting'
+      path.events.once('down', () => {
+        slot.hears = false
+      })
+    }
     path.events.on('cacheLost', (reason) => this.#owner.slotLostCache(slot, reason))
     path.events.on('trouble', (trouble) => slot.trouble(trouble))
     this.#owner.slotConnected(slot, path.wasReset === true)

@@ -85,7 +85,10 @@ export class Multipath implements MultipathDevice {
   async ready(signal: AbortSignal | undefined): Promise<void> {
     await firstUp(this.volume, this.#paths.slots.all, this.host.clock, signal)
     if (!this.#paths.slots.all.some((slot) => slot.entry.path?.extents !== undefined)) return
-    this.extents = (offset, length, options) => extentsOf(this.#engine.usable, offset, length, options)
+    // Not assigned as it is written: V8 takes such a function for one that lives long, and what it knows with it.
+    const extents: MultipathDevice['extents'] = (offset, length, options) =>
+      extentsOf(this.#engine.usable, offset, length, options)
+    this.extents = extents
   }
 
   get limits(): DeviceLimits {
@@ -202,7 +205,9 @@ export class Multipath implements MultipathDevice {
   }
 
   async removePath(id: string): Promise<void> {
+    const slot = this.#paths.slots.find(id)
     const again = await this.#paths.slots.remove(id)
+    this.#paths.journal.removed(slot)
     if (again !== undefined) this.addPath(again)
   }
 

@@ -22,6 +22,11 @@ export interface SlotOwner<Slot> {
   slotFenced(slot: Slot, proof: FenceProof | undefined): void
   /** A path was opened; `wasReset`: the storage said meanwhile that it had been powered on or reset. */
   slotConnected(slot: Slot, wasReset: boolean): void
+  /**
+   * Settles when another path has borne out or denied that the storage was reset, as one has told when it was opened, or
+   * when none is there any more that could: until then a flush through a new path may hide what is lost.
+   */
+  borneOut(signal: AbortSignal): Promise<void>
   /** The storage said that what was in its volatile cache is gone. */
   slotLostCache(slot: Slot, reason: string): void
   /** Commands of the slot's path fail. */

@@ -48,7 +48,7 @@ export function statusOf(slot: Told, troubles: TroubleCounts, fences: FenceCount
     retries: entry.retries,
     failures: entry.failures,
     latency: entry.latency,
-    latencyHistogram: Array.from(entry.histogram),
+    latencyHistogram: copyOf(entry.histogram),
     since: slot.since,
     reason:
       state === 'up'
@@ -63,6 +63,13 @@ export function statusOf(slot: Told, troubles: TroubleCounts, fences: FenceCount
     ...(fences.last !== undefined && { fenced: fences.last }),
     ...(fences.counts !== undefined && { fences: fences.counts }),
   }
+}
+
+// Several times as fast as Array.from, which goes through an iterator: every change of a path makes a status.
+function copyOf(histogram: Float64Array): number[] {
+  const copy = new Array<number>(histogram.length)
+  for (let index = 0; index < histogram.length; index++) copy[index] = histogram[index] as number
+  return copy
 }
 
 /** Why it is not well; of the last one that is left, that it serves all the same. */

@@ -39,6 +39,9 @@ export class Waiting {
   readonly #held = new Map<PathSlot, AttemptList>()
   /** For the end of the present code, to end with it: nothing is done from inside `submit`. */
   readonly #over = new AttemptList(false)
+  #bounding = false
+  /** Whether some may be behind what has got into trouble since they were looked at. */
+  #unbound = false
   readonly #clock: Clock
   readonly #options: ResolvedOptions
   readonly #waits: Waits
@@ -130,8 +133,20 @@ export class Waiting {
     if (attempt.blocks || attempt.whole?.blocks) this.boundBehind()
   }
 
-  /** Bounds the waits of those that are behind what is in trouble. */
+  /** Bounds the waits of those that are behind what is in trouble, and of those behind them. */
   boundBehind(): void {
+    this.#unbound = true
+    // From inside: a chain of them may be longer than the stack is deep.
+    if (this.#bounding) return
+    this.#bounding = true
+    while (this.#unbound) {
+      this.#unbound = false
+      this.#boundOnce()
+    }
+    this.#bounding = false
+  }
+
+  #boundOnce(): void {
     let hurried = false
     for (let attempt = this.#behind.head; attempt !== null; attempt = attempt.next) {
       if (attempt.deadline !== 0 || !this.#blocker(attempt)?.troubled) continue

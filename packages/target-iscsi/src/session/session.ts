@@ -438,6 +438,7 @@ export class Session implements PduSink {
 
   #orphan(task: Task): void {
     this.#early = this.#early.filter((other) => other !== task)
+    this.#lanes.orphaned(this.#lanes.of(task), task.length)
     task.outcome = Outcome.Lost
     task.state = TaskState.Orphan
     task.done(task)
@@ -449,7 +450,7 @@ export class Session implements PduSink {
     if (task.state !== TaskState.Orphan || task.tag !== tag) return
     // The rest of its data must not become that of the command it serves next.
     if (this.#current === task) this.#current = null
-    this.#lanes.ended(this.#lanes.of(task), task.length)
+    this.#lanes.ended(this.#lanes.of(task))
     this.#tasks.give(task)
   }
 

@@ -117,3 +117,17 @@ test('late data of a forgotten read does not reach the command that its task ser
   expect(view.every((byte) => byte === 0)).toBe(true)
   expect(next.ends).toEqual([])
 })
+
+test('reads that are never answered keep no later ones of their logical unit, however much they were to bring', async () => {
+  const { wire, session } = fakeSession()
+  const owner = {}
+  const lost = Array.from({ length: 8 }, () => start(session, Direction.Read, { data: Buffer.alloc(131_072), owner }))
+  const beside = start(session, Direction.Read, { data: Buffer.alloc(512), owner: {}, lun: 1 })
+  await turn()
+  expect(wire.sent().length).toBe(9)
+  session.detach(lost.map(({ task }) => task))
+  wire.receive(pdu({ opcode: 0x25, flags: 0x81, tag: beside.tag, data: Buffer.alloc(512), maxCmdSn: 64 }))
+  start(session, Direction.Read, { data: Buffer.alloc(512), owner: {} })
+  await turn()
+  expect(wire.sent().length).toBe(1)
+})

@@ -25,6 +25,8 @@ const LINGER = 1000
 export class Link {
   readonly queue: Queue
   readonly life: SignOfLife
+  /** Owners who have a question for a sign of life in flight. */
+  readonly asking = new Set<object>()
   readonly #wire: Wire
   readonly #host: LinkHost
   #early: Timer | undefined

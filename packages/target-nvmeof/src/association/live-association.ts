@@ -153,8 +153,12 @@ export class LiveAssociation implements Association {
   async ping(question: () => Procedure<unknown>, owner: object, options: SignalOptions = {}): Promise<void> {
     if (this.error !== undefined) throw this.error
     const ask = (link: Link): void => {
+      // One for each owner: where its namespace hangs, and others answer in its place, it would gather them.
+      if (link.asking.has(owner)) return
+      link.asking.add(owner)
+      const back = (): void => void link.asking.delete(owner)
       // Any answer will do, also that to another command: who waits is told by what comes.
-      void this.runOn(link, question(), { owner, timeout: Infinity }).catch(() => {})
+      this.runOn(link, question(), { owner, timeout: Infinity }).then(back, back)
     }
     await Promise.all(this.#io().map((link) => link.life.ask(() => ask(link), options)))
   }

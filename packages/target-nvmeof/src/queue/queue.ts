@@ -280,6 +280,7 @@ export class Queue implements ReceiverHost {
 
   #orphan(command: Command): void {
     const { cid } = command
+    this.lanes.orphaned(command.lane as Lane<Command>, command.length)
     command.outcome = Outcome.Lost
     command.state = CommandState.Orphan
     command.done(command)
@@ -297,6 +298,7 @@ export class Queue implements ReceiverHost {
 
   #leave(command: Command): void {
     this.#table.leave(command)
-    this.lanes.ended(command.lane as Lane<Command>, command.length)
+    const isOrphan = command.state === CommandState.Orphan
+    this.lanes.ended(command.lane as Lane<Command>, isOrphan ? 0 : command.length)
   }
 }

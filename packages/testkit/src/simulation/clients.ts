@@ -75,7 +75,7 @@ function send(world: World, request: Request): void {
     at: world.host.clock.now(),
     losses: state.losses,
     switched: world.switched,
-    cached: world.array.volumes[client.volume]!.writeCache,
+    cached: state.cached,
     finished: false,
   }
   io.op = event.op
@@ -91,7 +91,9 @@ function send(world: World, request: Request): void {
       ? []
       : [request.data.bytes]
   io.source = session.source
-  io.done = (_io, status) => finish(world, made, status)
+  // Not assigned as it is written: V8 takes such a function for one that lives long, and what it knows with it.
+  const done: Io['done'] = (_io, status) => finish(world, made, status)
+  io.done = done
   session.sends.add(made)
   request.open++
   world.sent++

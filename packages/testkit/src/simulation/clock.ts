@@ -35,7 +35,6 @@ export interface ProcessHost extends Host {
 /** The same time and randomness for one of several processes; `caught` gets what its callbacks throw. */
 export function processHost({ clock, random }: SwarmHost, caught: (error: unknown) => void): ProcessHost {
   let dead = false
-  let timers = 0
   let at = 0
   let deferred = 0
   const call = (callback: () => void): void => {
@@ -46,22 +45,22 @@ export function processHost({ clock, random }: SwarmHost, caught: (error: unknow
       caught(error)
     }
   }
-  return {
+  const made = {
     random,
     clock: {
-      now: () => clock.now(),
-      defer(callback) {
+      now: (): number => clock.now(),
+      defer(callback: () => void): void {
         if (clock.now() !== at) deferred = 0
         at = clock.now()
         if (++deferred > ENDLESS)
           return caught(new Error(`virtual time stands at ${at} µs: there is no end of what is deferred`))
         clock.defer(() => call(callback))
       },
-      after(milliseconds, callback): Timer {
-        timers++
+      after(milliseconds: number, callback: () => void): Timer {
+        made.timers++
         let pending = true
         const end = (): void => {
-          if (pending) timers--
+          if (pending) made.timers--
           pending = false
         }
         const timer = clock.after(milliseconds, () => {
@@ -76,11 +75,10 @@ export function processHost({ clock, random }: SwarmHost, caught: (error: unknow
         }
       },
     },
-    get timers() {
-      return timers
-    },
-    kill() {
+    timers: 0,
+    kill(): void {
       dead = true
     },
   }
+  return made
 }

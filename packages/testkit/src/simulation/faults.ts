@@ -160,6 +160,7 @@ function changeFlag(world: World, volume: number, flag: VolumeFlag): void {
     if (!paths.some((path) => path.volume === volume && path.heard === volumes[volume]!.losses)) return
   }
   world.switched++
+  if (flag === 'writeCache') volumes[volume]!.cached = !before
   array.change(volume, { [flag]: !before })
   if (flag === 'readOnly') world.host.clock.after(5, () => array.change(volume, { readOnly: false }))
 }

@@ -101,6 +101,7 @@ function createWorld(plan: Plan, parts: SwarmParts, seams: Seams, turn: (() => P
     volumes: Array.from({ length: shape.volumes }, () => ({
       registers: Array.from({ length: perVolume }, () => new BlockRegister(0)),
       losses: 0,
+      cached: shape.volume.writeCache,
     })),
     clients: clientsOf(plan, has('shared')),
     sessions: new Set(),

@@ -15,24 +15,20 @@ export interface SharedLedger {
   readonly size: number
 }
 
-const never = new Promise<never>(() => {})
+// One of its own for each who waits: a shared one would keep all of them, and all that they know, for ever.
+const never = (): Promise<never> => new Promise(() => {})
 
 /** Makes a {@link SharedLedger}; a write takes up to `milliseconds`, by `random`. */
 export function createSharedLedger(clock: Clock, random: () => number, milliseconds = 1): SharedLedger {
-  const books = new Map<string, { debts: Map<string, Debt>; ended: boolean }>()
-  return {
-    get size() {
-      const all = [...books.values()].flatMap(({ debts }) => [...debts.values()])
-      // Of the others nothing can come any more: they only say that not all was flushed.
-      return all.filter(({ ranges }) => ranges?.length !== 0).length
-    },
-    process(name) {
+  const books = new Map<string, Book>()
+  return Object.assign(new Size(books), {
+    process(name: string): ProcessLedger {
       const book = { debts: new Map<string, Debt>(), ended: false }
       books.set(name, book)
       const write = async (change: () => void): Promise<void> => {
-        if (book.ended) await never
+        if (book.ended) await never()
         await delay(clock, random() * milliseconds)
-        if (book.ended) await never
+        if (book.ended) await never()
         change()
       }
       return {
@@ -58,5 +54,24 @@ export function createSharedLedger(clock: Clock, random: () => number, milliseco
         },
       }
     },
+  })
+}
+
+interface Book {
+  readonly debts: Map<string, Debt>
+  ended: boolean
+}
+
+class Size {
+  readonly #books: ReadonlyMap<string, Book>
+
+  constructor(books: ReadonlyMap<string, Book>) {
+    this.#books = books
+  }
+
+  get size(): number {
+    const all = [...this.#books.values()].flatMap(({ debts }) => [...debts.values()])
+    // Of the others nothing can come any more: they only say that not all was flushed.
+    return all.filter(({ ranges }) => ranges?.length !== 0).length
   }
 }

@@ -1,6 +1,15 @@
-import type { Access, BlockDevicePair, DeviceLimits, Io, Path, PathEvents, PathInfo, Target } from '@blockbraid/core'
+import type {
+  Access,
+  BlockDevicePair,
+  DeviceLimits,
+  Io,
+  Path,
+  PathEvents,
+  PathInfo,
+  SignalOptions,
+  Target,
+} from '@blockbraid/core'
 import { abortable, createEmitter, Errno, IoOp, NOT_EXECUTED, OK, PATH_ERROR } from '@blockbraid/core'
-import { forward } from '../doubles/forward.ts'
 import type { OpenPath, PathCount, Process, World } from './world.ts'
 
 const LOST = Errno.EIO | PATH_ERROR
@@ -46,6 +55,7 @@ function watchedPath(world: World, path: Path, process: Process): Path {
     events.emit('access', access)
   })
   const narrowed = narrowing(world.shape.maxTransfer)
+  const told = new Told(path, narrowed)
   path.events.on('limits', (limits) => void events.emit('limits', narrowed(limits)))
   path.events.on('cacheLost', (reason) => {
     open.heard = state.losses
@@ -57,19 +67,21 @@ function watchedPath(world: World, path: Path, process: Process): Path {
     loseAnswers()
     events.emit('down', error)
   })
-  const { ping } = path
-  return forward<Path>(path, {
+  const { ping, wasReset, fenceToken } = path
+  return Object.assign(told, {
+    id: path.id,
+    volume: path.volume,
     events,
-    get limits() {
-      return narrowed(path.limits)
-    },
+    ...(wasReset !== undefined && { wasReset }),
+    ...(fenceToken !== undefined && { fenceToken }),
+    ...(path.activate !== undefined && { activate: path.activate.bind(path) }),
     ...(ping !== undefined && {
-      async ping(options) {
+      async ping(options?: SignalOptions): Promise<void> {
         await ping.call(path, options)
         if (world.muted.has(port)) await abortable(new Promise<void>(() => {}), options?.signal)
       },
     }),
-    submit(io) {
+    submit(io: Io): void {
       const { done } = io
       // Core asks for a sign of life by an Io of its own, which it does not count.
       const counts = io.owner !== null
@@ -91,20 +103,52 @@ function watchedPath(world: World, path: Path, process: Process): Path {
         }
         done(io, status)
       }
-      io.done = (_io, status) => {
+      // Not assigned as it is written: V8 takes such a function for one that lives long, and what it knows with it.
+      const watchedDone: Io['done'] = (_io, status) => {
         if ((status & NOT_EXECUTED) !== 0) open.rests = restsUntil(world)
         if (world.muted.has(port) && process.paths.has(open)) unanswered.set(io, end)
         else end(status)
       }
+      io.done = watchedDone
       path.submit(io)
     },
-    close(options) {
+    close(options?: SignalOptions): Promise<void> {
       process.paths.delete(open)
       const closing = path.close(options)
       world.host.clock.defer(loseAnswers)
       return closing
     },
   })
+}
+
+/**
+ * What a path tells. No getters of a literal: those are old to the collector from the start, and hold all that they know
+ * until it collects everything.
+ */
+class Told {
+  readonly #path: Path
+  readonly #narrowed: (limits: DeviceLimits) => DeviceLimits
+
+  constructor(path: Path, narrowed: (limits: DeviceLimits) => DeviceLimits) {
+    this.#path = path
+    this.#narrowed = narrowed
+  }
+
+  get limits(): DeviceLimits {
+    return this.#narrowed(this.#path.limits)
+  }
+
+  get access(): Access {
+    return this.#path.access
+  }
+
+  get preferred(): boolean | undefined {
+    return this.#path.preferred
+  }
+
+  get transitionTime(): number | undefined {
+    return this.#path.transitionTime
+  }
 }
 
 /** The same limits with less in one command; the same object for the same. */

@@ -116,6 +116,8 @@ export interface VolumeState {
   readonly registers: readonly BlockRegister[]
   /** Caches that were lost so far. */
   losses: number
+  /** Whether it has a volatile cache. */
+  cached: boolean
 }
 
 /** Another disk, of another array, that has the name of the first volume, and comes and goes. */

@@ -143,7 +143,8 @@ export class Activation {
     this.#candidate = slot
     const over = new AbortController()
     const failure = await Promise.race([
-      Promise.resolve(path.activate?.({ signal: over.signal })).then(() => undefined, messageOf),
+      // Of a plugin that throws, too.
+      (async () => path.activate?.({ signal: over.signal }))().then(() => undefined, messageOf),
       delay(clock, connectTimeout, AbortSignal.any([over.signal, this.#ended])).then(
         () => `it had no answer for ${connectTimeout} ms`,
       ),

@@ -16,6 +16,8 @@ interface Compared {
   path: PathSlot['entry']['path']
   /** Looks that its last window covers; 0 where none was closed at this one. */
   looks: number
+  /** The connection that has a probe in flight; null where none has. */
+  probed: PathSlot['entry']['path']
 }
 
 interface Slots {
@@ -83,6 +85,7 @@ export class Comparison {
       faults: new FaultRate(slot.entry, () => slot.vitals.outlived.count),
       path: slot.entry.path,
       looks: 0,
+      probed: null,
     }
     this.#compared.set(slot, compared)
     return compared
@@ -148,7 +151,7 @@ export class Comparison {
 
   #lookAfter(slot: PathSlot, equals: readonly PathSlot[]): void {
     const { standing, faults, looks } = this.#of(slot)
-    this.#probe(slot, standing)
+    this.#probe(slot)
     const recovers = standing.recovers(looks > 0, this.#others(slot, equals))
     if (!recovers || (faults.share ?? 0) > this.#options.errors / 2) return
     standing.promoted()
@@ -156,12 +159,18 @@ export class Comparison {
     slot.vitals.promote('as good as its equals again')
   }
 
-  // There may be no reads to see it by.
-  #probe(slot: PathSlot, standing: Standing): void {
+  // There may be no reads to see it by. One at a time: a path that hangs would gather them.
+  #probe(slot: PathSlot): void {
     const begun = this.#clock.now()
+    const compared = this.#of(slot)
+    const { standing } = compared
     const { path } = slot.entry
-    if (path === null) return
-    readsOne(path, this.#clock, this.#options.time, new AbortController().signal).then(
+    if (path === null || compared.probed === path) return
+    compared.probed = path
+    const back = (): void => {
+      if (compared.probed === path) compared.probed = null
+    }
+    readsOne(path, this.#clock, this.#options.time, new AbortController().signal, back).then(
       () => standing.probed(this.#clock.now() - begun),
       () => standing.probed(Number.POSITIVE_INFINITY),
     )

@@ -4,11 +4,23 @@ import { Io, IoOp, NO_BUFFERS } from '../../io.ts'
 import { describeStatus, isPathError, NOT_EXECUTED, OK } from '../../status.ts'
 import type { Path } from '../../target.ts'
 
-/** Reads one block through a path that takes I/O; rejects where there is no answer within `timeout` ms, or `signal` fires. */
-export function readsOne(path: Path, clock: Clock, timeout: number, signal: AbortSignal): Promise<void> {
+/**
+ * Reads one block through a path that takes I/O; rejects where there is no answer within `timeout` ms, or `signal` fires.
+ * `back` is called when the path has done the read, however late, or was sent none.
+ */
+export function readsOne(
+  path: Path,
+  clock: Clock,
+  timeout: number,
+  signal: AbortSignal,
+  back: () => void = () => {},
+): Promise<void> {
   const { access, limits } = path
   const takesIo = access === 'optimized' || access === 'non-optimized'
-  if (!takesIo || limits.size < limits.blockSize) return Promise.resolve()
+  if (!takesIo || limits.size < limits.blockSize) {
+    back()
+    return Promise.resolve()
+  }
   return new Promise((resolve, reject) => {
     const end = (error: BlockError | undefined): void => {
       timer.cancel()
@@ -26,11 +38,13 @@ export function readsOne(path: Path, clock: Clock, timeout: number, signal: Abor
     io.length = limits.blockSize
     io.buffers = NO_BUFFERS
     io.done = (_, status) => {
+      back()
       // What the storage refuses, it has answered.
       const answered = status === OK || !isPathError(status) || (status & NOT_EXECUTED) !== 0
       end(answered ? undefined : new BlockError('CONNECT_FAILED', `a read ended with ${describeStatus(status)}`))
     }
-    if (signal.aborted) onAbort()
-    else path.submit(io)
+    if (!signal.aborted) return path.submit(io)
+    back()
+    onAbort()
   })
 }

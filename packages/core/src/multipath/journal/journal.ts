@@ -112,6 +112,12 @@ export class Journal implements FlowJournal {
     if (episode.open.size === 0 && !episode.stalled) episode.ended = episode.last
   }
 
+  /** A path was taken out of the device, whatever its state: it will not be well again. */
+  removed(slot: PathSlot): void {
+    const known = this.#known.get(slot)
+    if (known !== undefined) this.#settle(slot, known)
+  }
+
   /** The failover that what happens now belongs to; a new one where the last was long ago. */
   #current(): SlotEpisode {
     const now = this.#clock.now()
@@ -121,9 +127,9 @@ export class Journal implements FlowJournal {
     episode.ended = now
     this.#episodes.push(episode)
     if (this.#episodes.length <= KEPT) return episode
-    // What is not over yet is kept longest.
+    // What is not over yet is kept longest, but not in place of the newest.
     const over = this.#episodes.findIndex(({ ended }) => ended !== undefined)
-    this.#episodes.splice(over, 1)
+    this.#episodes.splice(over < KEPT ? over : 0, 1)
     return episode
   }
 

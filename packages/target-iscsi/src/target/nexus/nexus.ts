@@ -175,10 +175,9 @@ export class Nexus {
     if (this.session?.usable) return this.session
     // One that the target has asked to leave: its last commands are ended by this login.
     this.session?.drop(new BlockError('CONNECT_FAILED', 'another session takes its place'))
-    const session = await this.#host.open(this.place, options)
+    const session = await this.#tryLogin(options)
     this.#proofs.opened(session)
     this.session = session
-    this.#rival.opened()
     session.explain = (error) => this.#rival.explain(error)
     this.missed.begin()
     const { clock } = this.#host
@@ -195,6 +194,17 @@ export class Nexus {
     // Those who asked for it may have gone meanwhile.
     this.#lingerIfIdle()
     return session
+  }
+
+  async #tryLogin(options: OpenOptions): Promise<Session> {
+    try {
+      const session = await this.#host.open(this.place, options)
+      this.#rival.opened()
+      return session
+    } catch (error) {
+      if (options.signal?.aborted !== true) this.#rival.refused()
+      throw error
+    }
   }
 
   #exclusive<Result>(work: () => Promise<Result>): Promise<Result> {

@@ -28,8 +28,15 @@ export class Rival {
     this.#since = this.#clock.now()
   }
 
+  /** A login has failed: another initiator does not keep us from logging in. */
+  refused(): void {
+    this.#ended = 0
+  }
+
   /** The target has ended the session: the error, with what is behind it where that is known by now. */
   explain(error: BlockError): BlockError {
+    // A target that lets another initiator in closes; links and ports that come and go, and targets that die, reset.
+    if (isReset(error.cause)) return error
     const life = this.#clock.now() - this.#since
     this.#ended = life < SHORT * 1000 ? this.#ended + 1 : 1
     if (this.#ended < SEVERAL && life >= AT_ONCE * 1000) return error
@@ -41,6 +48,10 @@ export class Rival {
     if (this.#ended >= SEVERAL) rivalries.add(explained)
     return explained
   }
+}
+
+function isReset(cause: unknown): boolean {
+  return cause instanceof Error && 'code' in cause && cause.code === 'ECONNRESET'
 }
 
 const rivalries = new WeakSet<Error>()
