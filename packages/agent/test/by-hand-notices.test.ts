@@ -6,6 +6,7 @@ import { exchangePolicy } from '../src/control/policy.ts'
 import { createLog } from '../src/log/log.ts'
 import { reportEvents } from '../src/pairs/notices.ts'
 import type { Running } from '../src/running/running.ts'
+import { listOddities } from '../src/snapshot/limits.ts'
 import { noTransport } from './fixtures/no-transport.ts'
 
 async function bed() {
@@ -72,6 +73,27 @@ describe('the log of what is done by hand', () => {
       `undefined: ${path('was down, and is taken out by hand')}`,
       `info: ${path('is up again')}`,
     ])
+  })
+
+  it('does not put the failures of one policy down to the next', async () => {
+    const { clock, pair, running } = await bed()
+    const throws = () => ({
+      name: 'bad',
+      update() {},
+      select() {
+        throw new Error('no')
+      },
+    })
+    pair.setSelector(throws)
+    for (let n = 0; n < 3; n++) await clock.runUntil(pair.user.read(0, 4096))
+    const told = () => listOddities(pair, (text) => text).policyFaults
+    expect(told()).toBe(3)
+    await exchangePolicy(running, { pair: 'vol-0', use: 'queue-depth' })
+    expect(told()).toBe(undefined)
+    pair.setSelector(throws)
+    await clock.runUntil(pair.user.read(0, 4096))
+    expect(told()).toBe(1)
+    expect(pair.policyFaults).toBe(4)
   })
 
   it('has each exchange of the policy', async () => {
