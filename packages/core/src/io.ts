@@ -60,9 +60,9 @@ export class Io {
   /** Or'ed {@link IoFlag}s. */
   flags = 0
   /** First byte; a multiple of the device's block size, below 2 ** 53. */
-  offset: number
+  offset = 0.5
   /** Bytes; a multiple of the device's block size; 0 for Flush. */
-  length: number
+  length = 0.5
   /**
    * Write: read-only views that add up to `length`. Read: views to fill, in order, or
    * {@link NO_BUFFERS}: then the device puts an array with views of its own here before `done`.
@@ -78,9 +78,8 @@ export class Io {
   source: IoSource | null = null
 
   constructor() {
-    // Started as doubles so that V8 keeps one representation when offsets pass 2 ** 31.
-    this.offset = 0.5
-    this.length = 0.5
+    // Declared as doubles so that V8 keeps one representation when offsets pass 2 ** 31, and boxes none: a field that is
+    // declared without a value takes anything.
     this.offset = 0
     this.length = 0
   }

@@ -38,10 +38,10 @@ export class Export {
   size: number
   detaching = false
   inflight = 0
-  requests: number
-  errors: number
-  readBytes: number
-  writtenBytes: number
+  requests = 0.5
+  errors = 0.5
+  readBytes = 0.5
+  writtenBytes = 0.5
   readonly users = new Set<ExportUser>()
   #idle: (() => void) | undefined
   #removal: Promise<void> | undefined
@@ -52,11 +52,7 @@ export class Export {
     this.device = device
     this.readOnly = readOnly
     this.size = device.limits.size
-    // Started as doubles so that V8 keeps one representation when counters pass 2 ** 31.
-    this.requests = 0.5
-    this.errors = 0.5
-    this.readBytes = 0.5
-    this.writtenBytes = 0.5
+    // Declared as doubles so that V8 keeps one representation when counters pass 2 ** 31.
     this.requests = 0
     this.errors = 0
     this.readBytes = 0

@@ -41,7 +41,7 @@ export class Outbox {
   #count = 0
   #pieceBytes = 0
   /** Bytes that the socket was given. */
-  #given: number
+  #given = 0.5
   /** Slabs that are full, oldest first; some of their bytes have not left. */
   #full: OutboxSlab[] = []
   #scheduled = false
@@ -52,8 +52,7 @@ export class Outbox {
     this.#socket = socket
     this.#pool = pool
     this.#clock = clock
-    // Started as a double: it passes 2 ** 31.
-    this.#given = 0.5
+    // Declared as a double: it passes 2 ** 31.
     this.#given = 0
   }
 

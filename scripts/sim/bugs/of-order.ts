@@ -112,6 +112,20 @@ export const bugsOfOrder: readonly Bug[] = [
     ],
   },
   {
+    name: 'witness-not-asked',
+    text: 'a path that says that the storage was reset serves before another one has borne that out or denied it',
+    file: 'multipath/device-paths.ts',
+    changes: [['    if (!this.unflushed) return\n', '    if (!this.unflushed || this.host !== undefined) return\n']],
+  },
+  {
+    name: 'witness-unheard',
+    text: 'the last path that could have denied that the storage was reset fails, and that is taken for a denial',
+    file: 'multipath/cache-news.ts',
+    changes: [
+      ['    if (needed === undefined) return false\n', '    if (needed === undefined || needed > 0) return false\n'],
+    ],
+  },
+  {
     name: 'fua-in-lost-cache',
     text: 'FUA that was emulated while the cache was lost is taken for durable',
     file: 'multipath/durability.ts',

@@ -67,19 +67,19 @@ export class Request {
   next: Request | null = null
   cid = 0
   opcode = 0
-  nsid: number
+  nsid = 0.5
   /** A copy of the entry, for all but the plain reads and writes. */
   entry: Buffer = NO_ENTRY
   /** Length of the SGL: bytes that the host sends, or takes. */
-  length: number
+  length = 0.5
   /** Of those, bytes that it sends: all, or none. */
-  take: number
-  received: number
+  take = 0.5
+  received = 0.5
   views: Uint8Array[] = NO_BUFFERS
   /** Memory that `views` are in. */
   readonly slabs: InputSlab[] = []
   /** First byte that no R2T has asked for. */
-  solicited: number
+  solicited = 0.5
   /** R2Ts that are open: the first `openR2ts` of them. */
   readonly r2ts: OpenR2T[] = []
   openR2ts = 0
@@ -107,12 +107,7 @@ export class Request {
   refused: Status = 0
 
   constructor() {
-    // Started as doubles: V8 then keeps one representation when they pass 2 ** 31.
-    this.nsid = 0.5
-    this.length = 0.5
-    this.take = 0.5
-    this.received = 0.5
-    this.solicited = 0.5
+    // Declared as doubles: V8 then keeps one representation when they pass 2 ** 31.
     this.nsid = 0
     this.length = 0
     this.take = 0

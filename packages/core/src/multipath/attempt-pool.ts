@@ -26,13 +26,15 @@ export class AttemptPool {
 
   take(): Attempt {
     const attempt = this.#idle
-    if (attempt === null) {
-      const made = new Attempt(this.#done)
-      this.all.push(made)
-      return made
-    }
+    if (attempt === null) return this.#make()
     this.#idle = attempt.next
     attempt.next = null
+    return attempt
+  }
+
+  #make(): Attempt {
+    const attempt = new Attempt(this.#done)
+    this.all.push(attempt)
     return attempt
   }
 

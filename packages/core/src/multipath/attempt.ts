@@ -34,7 +34,7 @@ export class Attempt extends Change {
   /** The whole that it does a piece of. */
   whole: Change | null = null
   /** Flush: how many changes were acknowledged when it began. */
-  covers: number
+  covers = 0.5
   /** To be durable at its end, which it is not: the cache that it was in meanwhile is gone. */
   doomed = false
   /** How its end differs from that of others. */
@@ -46,13 +46,13 @@ export class Attempt extends Change {
   /** When its I/O arrived at the device, among others; counted modulo 2 ** 32. */
   arrival = 0
   /** `clock.now()` of its submit, µs. */
-  started: number
+  started = 0.5
   /** `clock.now()` of the first try that failed, or of its first wait, µs; only after its first trouble. */
-  since: number
+  since = 0.5
   /** Its number in the trace; 0 where it is in none. */
-  traced: number
+  traced = 0.5
   /** `clock.now()` after which it may not be tried again, µs; 0 before its first trouble. */
-  deadline: number
+  deadline = 0.5
   /** Where it waits; null where it does not. */
   list: AttemptList | null = null
   ahead: Attempt | null = null
@@ -62,11 +62,6 @@ export class Attempt extends Change {
     super()
     this.io.owner = this
     this.io.done = done
-    this.started = 0.5
-    this.deadline = 0.5
-    this.since = 0.5
-    this.traced = 0.5
-    this.covers = 0.5
     this.covers = 0
     this.started = 0
     this.deadline = 0
@@ -89,15 +84,14 @@ export class AttemptList {
   head: Attempt | null = null
   length = 0
   /** Of the reads and writes among them. */
-  bytes: number
+  bytes = 0.5
   #tail: Attempt | null = null
   // Where the last one was put: what comes in out of order comes in runs that are in order.
   #last: Attempt | null = null
 
   constructor(bounded: boolean) {
     this.bounded = bounded
-    // Started as a double so that V8 keeps one representation.
-    this.bytes = 0.5
+    // Declared as a double so that V8 keeps one representation.
     this.bytes = 0
   }
 

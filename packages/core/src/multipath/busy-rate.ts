@@ -4,22 +4,16 @@ const WINDOW = 500_000
 /** Bytes per second of the time in which a path had Ios in flight: of about the last second of it. */
 export class BusyRate {
   /** Time in which Ios were in flight, up to when the last of them was back, µs. */
-  busy: number
+  busy = 0.5
   /** `clock.now()` from which on `mark` is due, µs. */
-  due: number
-  #bytes: number
-  #busy: number
-  #bytesBefore: number
-  #busyBefore: number
+  due = 0.5
+  #bytes = 0.5
+  #busy = 0.5
+  #bytesBefore = 0.5
+  #busyBefore = 0.5
 
   constructor() {
-    // Started as doubles so that V8 keeps one representation for them.
-    this.busy = 0.5
-    this.due = 0.5
-    this.#bytes = 0.5
-    this.#busy = 0.5
-    this.#bytesBefore = 0.5
-    this.#busyBefore = 0.5
+    // Declared as doubles so that V8 keeps one representation for them.
     this.busy = 0
     this.due = 0
     this.#bytes = 0

@@ -3,11 +3,11 @@ import type { IoSource } from '../io-source.ts'
 /** A change of data that has not ended: a try that is under way or waits, one that is done in pieces, or a guard. */
 export class Change {
   /** First byte. */
-  from: number
+  from = 0.5
   /** The byte behind the last. */
-  end: number
+  end = 0.5
   /** Earlier changes have lower ones. */
-  order: number
+  order = 0.5
   /** Whose it is. What one source has in flight at once is in no order (rule 7). */
   source: IoSource | null = null
   /** Whether everybody waits for it, its own source too. */
@@ -22,10 +22,7 @@ export class Change {
   after: Change | null = null
 
   constructor() {
-    // Started as doubles so that V8 keeps one representation when they pass 2 ** 31.
-    this.from = 0.5
-    this.end = 0.5
-    this.order = 0.5
+    // Declared as doubles so that V8 keeps one representation when they pass 2 ** 31.
     this.from = 0
     this.end = 0
     this.order = 0

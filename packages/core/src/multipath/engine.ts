@@ -96,12 +96,12 @@ export class Engine {
 
   /** Whether something is in flight, or was a while ago. */
   get busy(): boolean {
-    return this.#flow.deadlines.running
+    return this.#flow.deadlines.looks
   }
 
   /** Changes who takes a few reads beside them; null: nobody. */
   setAside(aside: Aside | null): void {
-    this.#flow.tier.aside = aside
+    this.#flow.escort.setAside(aside)
   }
 
   /** Lets what waits for a path, or for one that takes changes, try again. */
@@ -222,6 +222,7 @@ export class Engine {
     for (const attempt of this.#flow.pool.all) attempt.traced = 0
     this.#flow.trace = trace
     this.#flow.waiting.trace = trace
+    this.#flow.escort.look()
   }
 
   /** Nothing can be late any more. */

@@ -11,14 +11,12 @@ export function halved(halvings: number): number {
 /** A count that halves after each `halfLife` µs. */
 export class FadingCount {
   readonly #halfLife: number
-  #count: number
-  #since: number
+  #count = 0.5
+  #since = 0.5
 
   constructor(halfLife: number) {
     this.#halfLife = halfLife
-    // Started as doubles so that V8 keeps one representation for them.
-    this.#count = 0.5
-    this.#since = 0.5
+    // Declared as doubles so that V8 keeps one representation for them.
     this.#count = 0
     this.#since = 0
   }

@@ -29,12 +29,11 @@ export class Guards {
   readonly #index = new ChangeIndex()
   readonly #all = new Set<Guard>()
   readonly #wholes = new Map<Io, Change>()
-  #order: number
+  #order = 0.5
 
   constructor(pool: AttemptPool) {
     this.#pool = pool
-    // Started as a double so that V8 keeps one representation.
-    this.#order = 0.5
+    // Declared as a double so that V8 keeps one representation.
     this.#order = 0
   }
 

@@ -11,12 +11,12 @@ import { AttemptPool } from './attempt-pool.ts'
 import { Barriers } from './barriers.ts'
 import { Deadlines } from './deadlines/deadlines.ts'
 import { Durability } from './durability.ts'
+import { Escort } from './escort.ts'
 import type { FailoverOwner } from './failover.ts'
 import { Failover, isGone } from './failover.ts'
 import { Guards } from './guards.ts'
 import { Hedging } from './hedging/hedging.ts'
 import type { ResolvedOptions } from './options.ts'
-import type { PathEntry } from './path-entry.ts'
 import type { PathSlot } from './path-slot.ts'
 import { Selection } from './selection.ts'
 import { Tier } from './tier.ts'
@@ -62,6 +62,7 @@ export class IoFlow {
   readonly hedging: Hedging | null
   /** Hears of every I/O; null as long as nobody traces. */
   trace: FlowTrace | null = null
+  readonly escort: Escort = new Escort(this)
   readonly #clock: Clock
   readonly #owner: FlowOwner
   readonly #failover: Failover
@@ -76,6 +77,7 @@ export class IoFlow {
     this.deadlines = new Deadlines(clock, options, this.pool.all, {
       expire: (attempt) => this.#expire(attempt),
       halfOver: (left) => owner.parking(left),
+      turned: () => this.escort.look(),
       busy: () => owner.busy(),
     })
     const { guards, deadlines } = this
@@ -135,30 +137,25 @@ export class IoFlow {
     io.buffers = parent.buffers
     io.source = parent.source
     const wanted = this.selection.pick(io)
-    if (wanted === undefined) {
-      // The policy, or a listener of policyFault, has taken the last path out.
-      this.waiting.park(attempt)
-      return this.pump()
-    }
+    if (wanted === undefined) return this.#pathless(attempt)
     let entry = wanted
     if (entry.inflight >= entry.queueDepth) {
       const other = this.tier.withRoom()
       if (other === undefined) return this.waiting.queue(attempt)
       entry = other
     }
+    const now = this.#clock.now()
     attempt.slot = this.tier.slots[entry.index] as PathSlot
-    attempt.started = this.#clock.now()
-    if (this.tier.aside !== null) entry = this.tier.aside.divert(attempt, entry, attempt.started)
-    if (this.trace !== null) this.trace.picked(attempt, wanted, entry, this.tier.entries)
-    entry.begin(io.op <= IoOp.Write ? io.length : 0, attempt.started)
-    if (!this.deadlines.running) this.#watch(attempt, entry)
+    attempt.started = now
+    if (this.escort.wanted) entry = this.escort.go(attempt, wanted, entry)
+    entry.begin(io.op <= IoOp.Write ? io.length : 0, now)
     ;(entry.device as BlockDevice).submit(io)
   }
 
-  /** Something is sent that must be looked after: nothing else is in flight, or reads are hedged. */
-  #watch(attempt: Attempt, entry: PathEntry): void {
-    this.deadlines.start()
-    this.hedging?.sent(attempt, entry)
+  /** The policy, or a listener of policyFault, has taken the last path out. */
+  #pathless(attempt: Attempt): void {
+    this.waiting.park(attempt)
+    this.pump()
   }
 
   #finish(attempt: Attempt, status: IoStatus): void {

@@ -16,18 +16,15 @@ export class Losses {
   #owes = 0
   #told = new WeakMap<object, number>()
   // Changes acknowledged and not durable by themselves; how many of them a good flush covers.
-  written: number
-  #flushed: number
+  written = 0.5
+  #flushed = 0.5
   /** What `written` was when the last source went that had changed data. */
-  #left: number
+  #left = 0.5
   /** How many such sources have gone since a flush covered all. */
   #gone = 0
 
   constructor() {
-    // Started as doubles so that V8 keeps one representation when they pass 2 ** 31.
-    this.written = 0.5
-    this.#flushed = 0.5
-    this.#left = 0.5
+    // Declared as doubles so that V8 keeps one representation when they pass 2 ** 31.
     this.written = 0
     this.#flushed = 0
     this.#left = 0

@@ -94,13 +94,13 @@ export class PathEntry {
   access: Access = 'optimized'
   queueDepth = 1
   inflight = 0
-  inflightBytes: number
+  inflightBytes = 0.5
   /** Moving average, which does not age by itself, µs. */
-  latency: number
+  latency = 0.5
   /** `clock.now()` when an Io came back last, and when the first of those in flight was sent, µs. */
-  lastDone: number
-  busySince: number
-  upSince: number
+  lastDone = 0.5
+  busySince = 0.5
+  upSince = 0.5
   /** Place in the list that the selector knows; -1 when it is not in it. */
   index = -1
   /** The connection; null when there is none. */
@@ -108,7 +108,7 @@ export class PathEntry {
   /** What takes its I/O: the path itself, or a front where the path takes less than the device lets through. */
   device: BlockDevice | null = null
   ios = 0
-  bytes: number
+  bytes = 0.5
   errors = 0
   retries = 0
   failures = 0
@@ -117,7 +117,7 @@ export class PathEntry {
   readonly histogram: Float64Array = new Float64Array(LATENCY_BUCKETS)
   readonly #clock: Clock
   // How much the next latency counts: all of it where it is the first.
-  #newest: number
+  #newest = 0.5
   readonly #rate: BusyRate = new BusyRate()
   readonly #failures: FadingCount = new FadingCount(ERRORS_HALVE)
 
@@ -127,14 +127,7 @@ export class PathEntry {
     this.address = info.address
     this.weight = weight
     this.#clock = clock
-    // Started as doubles so that V8 keeps one representation for them.
-    this.inflightBytes = 0.5
-    this.latency = 0.5
-    this.lastDone = 0.5
-    this.busySince = 0.5
-    this.upSince = 0.5
-    this.bytes = 0.5
-    this.#newest = 0.5
+    // Declared as doubles so that V8 keeps one representation for them.
     this.inflightBytes = 0
     this.latency = 0
     this.lastDone = 0

@@ -40,12 +40,16 @@ export class Selection {
     try {
       picked = this.#selector.select(this.#io)
     } catch (error) {
-      this.current = null
-      return this.#fault(`select threw: ${reasonOf(error)}`, error)
+      return this.#threw(error)
     }
     this.current = null
     const entry = entryOf(picked)
     return entry !== null && this.#entries[entry.index] === entry ? entry : this.#foreign(picked)
+  }
+
+  #threw(error: unknown): PathEntry | undefined {
+    this.current = null
+    return this.#fault(`select threw: ${reasonOf(error)}`, error)
   }
 
   #foreign(picked: unknown): PathEntry | undefined {

@@ -1,4 +1,3 @@
-import type { Aside } from './health/aside.ts'
 import type { PathEntry } from './path-entry.ts'
 import type { PathSlot } from './path-slot.ts'
 
@@ -6,8 +5,6 @@ import type { PathSlot } from './path-slot.ts'
 export class Tier {
   slots: readonly PathSlot[] = []
   entries: readonly PathEntry[] = []
-  /** Who takes a few reads all the same; null where all are well. */
-  aside: Aside | null = null
 
   /** Exchanges them; `entry.index` is their place. */
   set(slots: readonly PathSlot[]): void {

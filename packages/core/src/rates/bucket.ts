@@ -9,19 +9,15 @@ const HAIR = 0.1
  * Times are µs, and never go back.
  */
 export class Bucket {
-  #rate: number
-  #burst: number
+  #rate = 0.5
+  #burst = 0.5
   /** When it was full last. */
-  #since: number
+  #since = 0.5
   /** Tokens since then. */
-  #used: number
+  #used = 0.5
 
   constructor(rate: number, burst: number, now: number) {
-    // Started as doubles so that V8 keeps one representation.
-    this.#rate = 0.5
-    this.#burst = 0.5
-    this.#since = 0.5
-    this.#used = 0.5
+    // Declared as doubles so that V8 keeps one representation.
     this.#rate = rate
     this.#burst = burst
     this.#since = now

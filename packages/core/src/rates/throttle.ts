@@ -33,7 +33,7 @@ export class Throttle implements Composed {
   #bytes: Bucket | null = null
   #lifted = false
   /** When the first in the ring may go, µs. */
-  #due: number
+  #due = 0.5
   #timer: Timer | undefined
   #pumping = false
   readonly #onTimer = (): void => {
@@ -45,8 +45,7 @@ export class Throttle implements Composed {
     this.#device = device
     this.#clock = clock
     this.#begin = begin
-    // Started as a double so that V8 keeps one representation.
-    this.#due = 0.5
+    // Declared as a double so that V8 keeps one representation.
   }
 
   get limits(): DeviceLimits {

@@ -59,6 +59,13 @@ describe('a path that is slower than its equals', () => {
       expect(ward.path(2).ailments).toEqual({ demoted: 1 })
     }))
 
+  it('goes last where reads are hedged, too', () =>
+    scene({ seeds: 1, multipath: { hedgeReads: true } }, async (ward) => {
+      ward.array.slow(2, 100 * MS)
+      await wait(ward.host, 20)
+      expect(healths(ward)).toEqual(['', '', 'demoted', ''])
+    }))
+
   it('two of four: both go last', () =>
     scene({}, async (ward) => {
       ward.array.slow(0, 60 * MS)

@@ -57,14 +57,14 @@ export class Task {
   /** Its place in the table, the low 16 bits of its tag. */
   readonly index: number
   /** Initiator task tag; another one at each send. */
-  tag: number
+  tag = 0.5
   state: TaskState = TaskState.Idle
-  lunHigh: number
-  lunLow: number
+  lunHigh = 0.5
+  lunLow = 0.5
   readonly cdb: Buffer = Buffer.alloc(16)
   direction: Direction = Direction.None
   /** Expected data transfer length, bytes. */
-  length: number
+  length = 0.5
   /** Write: what to send. Read: views to fill; with `lends` the ones that the target's data came in. */
   buffers: Uint8Array[] = NO_BUFFERS
   lends = false
@@ -85,14 +85,14 @@ export class Task {
   status = 0
   sense: Uint8Array = NO_SENSE
   /** Bytes of read data that came. */
-  received: number
+  received = 0.5
   /** Bytes that did not move, as the target said. */
-  residual: number
-  cmdSn: number
+  residual = 0.5
+  cmdSn = 0.5
   /** Bytes of write data that were put into the outbox. */
   sent = 0
   /** What must have left the process before the write buffers are free, as the outbox counts. */
-  sentUpTo: number
+  sentUpTo = 0.5
   next: Task | null = null
 
   /** Where the next read data goes; with `lends` above 0 where pieces are merged into that view. */
@@ -101,15 +101,7 @@ export class Task {
 
   constructor(index: number) {
     this.index = index
-    // Started as doubles: V8 then keeps one representation when they pass 2 ** 31.
-    this.tag = 0.5
-    this.lunHigh = 0.5
-    this.lunLow = 0.5
-    this.length = 0.5
-    this.received = 0.5
-    this.residual = 0.5
-    this.cmdSn = 0.5
-    this.sentUpTo = 0.5
+    // Declared as doubles: V8 then keeps one representation when they pass 2 ** 31.
     this.tag = index
     this.lunHigh = 0
     this.lunLow = 0

@@ -48,16 +48,14 @@ export class PduParser {
   // A header or a digest that came in pieces.
   readonly #carry = Buffer.alloc(LONGEST)
   #have = 0
-  #left: number
+  #left = 0.5
   #pad = 0
-  #crc: number
+  #crc = 0.5
 
   constructor(sink: PduSink, align: number) {
     this.#sink = sink
     this.#align = align
-    // Started as doubles: V8 then keeps one representation when they pass 2 ** 31.
-    this.#left = 0.5
-    this.#crc = 0.5
+    // Declared as doubles: V8 then keeps one representation when they pass 2 ** 31.
     this.#left = 0
     this.#crc = 0
   }

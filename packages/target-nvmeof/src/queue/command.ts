@@ -49,7 +49,7 @@ export class Command {
   readonly sqe: Buffer = Buffer.alloc(SQE_LENGTH)
   direction: Direction = Direction.None
   /** Bytes of data. */
-  length: number
+  length = 0.5
   /** Write: what to send. Read: views to fill; with `lends` the ones that the controller's data came in. */
   buffers: Uint8Array[] = NO_BUFFERS
   lends = false
@@ -69,14 +69,14 @@ export class Command {
   /** As `Completion.status`. */
   status = 0
   /** Dwords 0 and 1 of the completion. */
-  result: number
-  resultHigh: number
+  result = 0.5
+  resultHigh = 0.5
   /** Bytes of read data that came. */
-  received: number
+  received = 0.5
   /** Bytes of write data that were put into the outbox. */
-  sent: number
+  sent = 0.5
   /** What must have left the process before the write buffers are free, as the outbox counts. */
-  sentUpTo: number
+  sentUpTo = 0.5
   next: Command | null = null
   /** Where the next read data goes; with `lends` above 0 where pieces are merged into that view. */
   view = 0
@@ -88,13 +88,7 @@ export class Command {
 
   constructor(queueId: number) {
     this.queueId = queueId
-    // Started as doubles: V8 then keeps one representation when they pass 2 ** 31.
-    this.length = 0.5
-    this.result = 0.5
-    this.resultHigh = 0.5
-    this.received = 0.5
-    this.sent = 0.5
-    this.sentUpTo = 0.5
+    // Declared as doubles: V8 then keeps one representation when they pass 2 ** 31.
     this.length = 0
     this.result = 0
     this.resultHigh = 0

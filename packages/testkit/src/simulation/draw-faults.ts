@@ -101,8 +101,9 @@ const draws: Readonly<Record<Exclude<Feature, 'secondHost' | 'shared' | 'forgets
     ...held(toss),
     [toss.int(6), { do: 'hand over', host: toss.host, pause: toss.int(10), patience: toss.int(40) }],
   ],
-  cacheLoss: ({ shape, volume, int, some }) => {
+  cacheLoss: ({ port, shape, volume, int, some }) => {
     if (some(0.5)) return [[0, { do: 'power loss', off: int(20) }]]
+    if (some(0.3)) return halfBack({ port, shape, volume, int })
     const late = Array.from({ length: shape.ports }, (_, port) => port).filter(() => some(0.5))
     return [[0, { do: 'lose cache', volume, late }]]
   },
@@ -124,6 +125,19 @@ function held({ port, int, some }: Toss): readonly (readonly [number, Act])[] {
   return [
     [0, { do: 'hang', port }],
     [int(50), { do: 'release', port }],
+  ]
+}
+
+/** One port answers nothing while the cache is lost, and another one is back at once: it tells of that alone. */
+function halfBack({ port, shape, volume, int }: Pick<Toss, 'port' | 'shape' | 'volume' | 'int'>): ReturnType<Draw> {
+  const other = (port + 1) % shape.ports
+  return [
+    [0, { do: 'hang', port }],
+    [0.1, { do: 'port down', port: other }],
+    [0.2, { do: 'lose cache', volume, late: [], unheard: true }],
+    [int(4), { do: 'port up', port: other }],
+    [20 + int(30), { do: 'port down', port }],
+    [60 + int(10), { do: 'port up', port }],
   ]
 }
 

@@ -49,7 +49,7 @@ export function happen(world: World, event: FaultEvent): void {
     case 'crash check':
       return judgeCrash(world)
     case 'lose cache':
-      return loseCache(world, event.volume, event.late)
+      return loseCache(world, event.volume, event.late, event.unheard)
     case 'power loss':
       return losePower(world, event.off)
     case 'size':
@@ -134,12 +134,12 @@ function lost(world: World, only?: number): void {
  * Of losses that a path has not heard of it tells once, and one that connects says only that there was one: core cannot
  * tell them apart unless some path hears each.
  */
-function loseCache(world: World, volume: number, late: readonly number[]): void {
+function loseCache(world: World, volume: number, late: readonly number[], unheard = false): void {
   const { array, processes, volumes } = world
   const living = processes.flatMap((process) => [...(process?.paths ?? [])]).filter((path) => path.volume === volume)
   if (living.some(({ heard }) => heard < volumes[volume]!.losses)) return
   const well = living.map(({ port }) => port).filter((port) => array.ports[port]!.up && !array.ports[port]!.hung)
-  if (well.length === 0 && living.length > 0) return
+  if (well.length === 0 && living.length > 0 && !unheard) return
   lost(world, volume)
   const [first] = well
   array.loseCache(volume, { late: late.filter((port) => port !== first) })

@@ -105,7 +105,10 @@ export type FaultEvent =
   | Happens<'fail path' | 'restore path', Record<'host' | 'volume' | 'port', number>>
   | Happens<'policy', Record<'host' | 'volume' | 'policy', number>>
   | Happens<'rates', Record<'host' | 'volume' | 'iops', number>>
-  | Happens<'lose cache', Record<'volume', number> & Record<'late', readonly number[]>>
+  | Happens<
+      'lose cache',
+      Record<'volume', number> & Record<'late', readonly number[]> & Partial<Record<'unheard', boolean>>
+    >
   | Happens<'power loss', Record<'off', number>>
   | Happens<'disconnect', Record<'client' | 'known', number>>
   | Happens<'kill', Record<'host' | 'pause', number>>

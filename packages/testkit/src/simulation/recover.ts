@@ -84,8 +84,10 @@ function healPort({ array, processes, shape }: World, port: number): void {
     else if (at.volume !== array.volumes[volume]!.id) array.reuseLun(port, volume, volume)
     for (const process of processes) {
       const pair = process?.served[volume]?.pair
-      // Also one that is about to be taken out.
-      if (pair?.paths.some(({ id }) => id === pathId(port, volume))) pair.restorePath(pathId(port, volume))
+      if (pair === undefined) continue
+      // Also one that is about to be taken out; who looked while the volume was away does not know it any more.
+      if (pair.paths.some(({ id }) => id === pathId(port, volume))) pair.restorePath(pathId(port, volume))
+      else void process?.agent.rescan().catch(() => {})
     }
   }
 }

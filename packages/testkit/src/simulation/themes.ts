@@ -52,4 +52,6 @@ export const themes: readonly Theme[] = [
   // What a volume can do changes under I/O.
   { features: ['flags', 'cacheLoss'], shape: { latency: { base: 300, jitter: 1200 } } },
   { features: ['twin', 'ports'] },
+  // Paths that are back at different times after a loss.
+  { features: ['cacheLoss', 'ports'], shape: { ports: 2, depth: 4 } },
 ]

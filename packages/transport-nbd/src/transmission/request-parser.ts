@@ -32,12 +32,13 @@ const GATHER_SIZE = 65536
 export class RequestParser {
   flags = 0
   command = 0
-  cookieHigh: number
-  cookieLow: number
-  offsetHigh: number
-  offsetLow: number
+  // Doubles: unsigned 32-bit values do not fit V8's small integers.
+  cookieHigh = 0.5
+  cookieLow = 0.5
+  offsetHigh = 0.5
+  offsetLow = 0.5
   /** Bytes, of payload or of effect; above 2 ** 53 it is not exact. */
-  length: number
+  length = 0.5
 
   readonly #sink: RequestSink
   /** Smaller pieces are gathered. */
@@ -55,12 +56,6 @@ export class RequestParser {
 
   /** `gather`: joins small pieces of payload; without it each is a view. */
   constructor(sink: RequestSink, extended: boolean, gather = true) {
-    // Started as doubles: unsigned 32-bit values do not fit V8's small integers.
-    this.cookieHigh = 0.5
-    this.cookieLow = 0.5
-    this.offsetHigh = 0.5
-    this.offsetLow = 0.5
-    this.length = 0.5
     this.#sink = sink
     this.#smallest = gather ? SMALL_PIECE : 0
     this.#magic = extended ? Magic.ExtendedRequest : Magic.Request

@@ -25,11 +25,12 @@ export class Request {
   refused = 0
   /** Bytes that this request counts against its connection's limit. */
   held = 0
-  // 64-bit fields are kept in halves: both are sent back as they came.
-  cookieHigh: number
-  cookieLow: number
-  offsetHigh: number
-  offsetLow: number
+  // 64-bit fields are kept in halves: both are sent back as they came. Doubles: unsigned 32-bit values do not fit V8's
+  // small integers.
+  cookieHigh = 0.5
+  cookieLow = 0.5
+  offsetHigh = 0.5
+  offsetLow = 0.5
   /** Views of the payload; the first `viewCount` are in use until `sealViews`. */
   readonly views: Uint8Array[] = [EMPTY]
   viewCount = 0
@@ -37,11 +38,6 @@ export class Request {
   readonly #slabs: InputSlab[] = []
 
   constructor() {
-    // Started as doubles: unsigned 32-bit values do not fit V8's small integers.
-    this.cookieHigh = 0.5
-    this.cookieLow = 0.5
-    this.offsetHigh = 0.5
-    this.offsetLow = 0.5
     this.io.owner = this
     this.io.done = done
   }

@@ -46,7 +46,7 @@ export class Session implements RequestSink, IntakeOwner, WorkOwner, ExportUser,
   /** What the device knows this client by. */
   readonly #source: IoSource
   readonly #share: MemoryShare | null
-  #received: number
+  #received = 0.5
   /** Memory of the bytes at hand, where the wire owns it. */
   #atHand: ArrayBufferLike | null = null
   #abandoned = false
@@ -83,8 +83,7 @@ export class Session implements RequestSink, IntakeOwner, WorkOwner, ExportUser,
     this.#work = new Work(target, style, wire.outbox, this.#source, this)
     this.#onBroken = broken
     this.#share = context.memory?.share(this) ?? null
-    // Started as a double: it passes 2 ** 31.
-    this.#received = 0.5
+    // Declared as a double: it passes 2 ** 31.
     this.#received = 0
     wire.outbox.onLeft = this.#sent
     target.users.add(this)

@@ -14,7 +14,11 @@ export class Alarm {
 
   /** Rings at `time`, µs, at the latest, to the next millisecond; Infinity asks for nothing. */
   by(time: number): void {
-    if (time >= this.#at) return
+    if (time < this.#at) this.#set(time)
+  }
+
+  // By itself: a closure costs each call of the function that it stands in.
+  #set(time: number): void {
     this.#timer?.cancel()
     this.#at = time
     const wait = Math.max(0, time - this.#clock.now()) / 1000

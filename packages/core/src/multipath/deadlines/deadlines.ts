@@ -16,6 +16,8 @@ export interface DeadlinesOwner {
   expire(attempt: Attempt): void
   /** What waits longest has done so for half of its time; `left`: milliseconds until it ends. */
   halfOver(left: number): void
+  /** `looks` has changed. */
+  turned(): void
   /** Something is in flight, after a while in which nothing was. */
   busy(): void
 }
@@ -26,14 +28,11 @@ export interface DeadlinesOwner {
  * time-out of an op is always the same, whatever is sent after a look is due no sooner than the shortest of them later.
  */
 export class Deadlines {
-  /** Whether nothing is to be done for what is sent: never where reads are hedged. */
-  running = false
+  /** Whether it looks again by itself in time for whatever is sent. */
+  looks = false
   readonly #clock: Clock
   readonly #attempts: readonly Attempt[]
   readonly #owner: DeadlinesOwner
-  readonly #hedges: boolean
-  /** Whether it looks again by itself in time for whatever is sent. */
-  #looks = false
   /** By op: how long one may be in flight, milliseconds; 0: for ever. */
   readonly #limits: readonly number[]
   /** µs. */
@@ -51,7 +50,6 @@ export class Deadlines {
     this.#alarm = new Alarm(clock, () => this.#look())
     this.#attempts = attempts
     this.#owner = owner
-    this.#hedges = options.hedgeReads
     this.#limits = inFlightLimits(options)
     this.#shortest = Math.min(...this.#limits.filter((limit) => limit > 0)) * 1000
     this.#half = options.noPathTimeout * 500
@@ -59,15 +57,15 @@ export class Deadlines {
 
   /** Begins to look, now that something is in flight. */
   start(): void {
-    if (this.#looks) return
+    if (this.looks) return
     this.#goOn(true)
     this.#alarm.by(this.#clock.now() + this.#shortest)
     this.#owner.busy()
   }
 
   #goOn(looks: boolean): void {
-    this.#looks = looks
-    this.running = looks && !this.#hedges
+    this.looks = looks
+    this.#owner.turned()
   }
 
   /** Something waits, until `deadline`; `first`: nothing did before. */

@@ -6,12 +6,11 @@ const FALL = RISE ** (-1 / 99)
 
 /** The latency below which 99 in 100 stay, learned one by one and in no memory; it follows what changes. */
 export class Tail {
-  #value: number
+  #value = 0.5
   #seen = 0
 
   constructor() {
-    // Started as a double so that V8 keeps one representation.
-    this.#value = 0.5
+    // Declared as a double so that V8 keeps one representation.
     this.#value = 0
   }
 

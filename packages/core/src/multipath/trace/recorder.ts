@@ -31,10 +31,10 @@ export class Recorder implements FlowTrace {
   #places: number[] = []
   #policy = ''
   #policyNumber = 0
-  #io: number
+  #io = 0.5
   // Not told yet.
-  #lost: number
-  #lostInAll: number
+  #lost = 0.5
+  #lostInAll = 0.5
   #records = 0
   #headed = false
   #due = false
@@ -54,10 +54,7 @@ export class Recorder implements FlowTrace {
     this.#header = header
     this.#sink = sink
     this.#failed = failed
-    // Started as doubles so that V8 keeps one representation.
-    this.#io = 0.5
-    this.#lost = 0.5
-    this.#lostInAll = 0.5
+    // Declared as doubles so that V8 keeps one representation.
     this.#io = 0
     this.#lost = 0
     this.#lostInAll = 0
@@ -243,7 +240,7 @@ export class Recorder implements FlowTrace {
     if (this.#lost > 0) this.#tellLoss()
     if (!this.#due) {
       this.#due = true
-      this.#clock.after(PATIENCE, () => this.#turn())
+      this.#clock.after(PATIENCE, this.#turn)
     }
     return this.#chunk.begin(kind, most)
   }
@@ -256,13 +253,13 @@ export class Recorder implements FlowTrace {
     this.#clock.defer(this.#hurry)
   }
 
-  // Made once: a turn that fills half of the memory asks for no more of it.
+  // Made once, both: a turn that fills half of the memory asks for no more of it.
   readonly #hurry = (): void => {
     this.#hurried = false
     this.#flush()
   }
 
-  #turn(): void {
+  readonly #turn = (): void => {
     this.#due = false
     this.#flush()
   }
