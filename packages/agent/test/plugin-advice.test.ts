@@ -5,7 +5,7 @@ import { loadModule } from '../src/plugins/modules.ts'
 import { loadPolicy } from '../src/plugins/plugins.ts'
 
 it.each([
-  ['policy', 'x', 'install @blockbraid/policy-x, or blockbraid-policy-x, as those of others are named'],
+  ['policy', 'x', 'install @blockbraid/policy-x'],
   ['policy', 'blockbraid-policy-x', 'install blockbraid-policy-x'],
   ['policy', 'quue-depth', 'did you mean queue-depth?'],
   ['policy', 'service-tim', 'did you mean service-time?'],

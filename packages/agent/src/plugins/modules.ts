@@ -61,9 +61,7 @@ function adviceFor(kind: PluginKind, use: string): string {
   const own = `@blockbraid/${kind}-`
   const known = Object.keys(dependencies).flatMap((name) => (name.startsWith(own) ? [name.slice(own.length)] : []))
   const meant = nearest(use, known)
-  return meant === undefined
-    ? `install ${own}${use}, or blockbraid-${kind}-${use}, as those of others are named`
-    : `did you mean ${meant}?`
+  return meant === undefined ? `install ${own}${use}` : `did you mean ${meant}?`
 }
 
 function isFile(use: string): boolean {

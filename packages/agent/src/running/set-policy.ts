@@ -1,7 +1,7 @@
 import type { PluginUse } from '../config/config.ts'
+import { forgivePolicy } from '../pairs/policy-faults.ts'
 import { loadPolicy } from '../plugins/plugins.ts'
 import { describeFault, probePolicy } from '../plugins/policy-probe.ts'
-import { forgivePolicy } from '../snapshot/policy-faults.ts'
 import { findPair } from './find.ts'
 import type { Running } from './running.ts'
 

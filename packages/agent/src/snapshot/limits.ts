@@ -1,5 +1,5 @@
 import type { BlockDevicePair, DeviceLimits, Rates } from '@blockbraid/core'
-import { policyFaultsOf } from './policy-faults.ts'
+import { policyFaultsOf } from '../pairs/policy-faults.ts'
 
 /** What of a volume is out of the ordinary; the ordinary one has a write cache, and takes what there is. */
 export interface LimitsListing {
