@@ -14,6 +14,7 @@ import {
 } from './commands/help.ts'
 import type { Terminal } from './terminal/terminal.ts'
 import { UsageError } from './terminal/terminal.ts'
+import { fold } from './text/facts.ts'
 
 /** Exit codes of the command. */
 export const ExitCode = { done: 0, failed: 1, usage: 2 } as const
@@ -27,7 +28,10 @@ export async function main(args: readonly string[], terminal: Terminal): Promise
     // Commander has printed its own by now.
     if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.done : ExitCode.usage
     const interrupted = terminal.interrupted.aborted && isAbort(error)
-    terminal.err(`blockbraid: ${interrupted ? 'interrupted' : messageOf(error).split('\n')[0]}`)
+    const text = `blockbraid: ${interrupted ? 'interrupted' : messageOf(error).split('\n')[0]}`
+    // What is on two lines by itself is read as it is.
+    const long = terminal.interactive && text.length > 2 * terminal.columns
+    terminal.err(long ? fold(text, terminal.columns) : text)
     return error instanceof UsageError ? ExitCode.usage : ExitCode.failed
   }
 }

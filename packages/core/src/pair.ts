@@ -235,6 +235,8 @@ export interface BlockDevicePair extends AsyncDisposable {
   readonly parkedBytes: number
   /** Ios that were ended with EIO at once so far, since too much waited. */
   readonly refused: number
+  /** Ios that were ended with EIO so far, since no path was usable, or no fence proven, in time: those refused, too. */
+  readonly expired: number
   /** Ios waiting for room on a usable path. */
   readonly queued: number
   /** What its I/O is held to; undefined: nothing. */

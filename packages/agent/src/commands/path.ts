@@ -1,3 +1,4 @@
+import type { EndedByHand } from '../control/restore.ts'
 import type { Terminal } from '../terminal/terminal.ts'
 import { print } from '../terminal/terminal.ts'
 import type { RemoteOptions } from './ask.ts'
@@ -18,8 +19,21 @@ export async function restorePath(
   pair: string,
   part: string,
 ): Promise<void> {
-  const { path } = await ask(terminal, options, { op: 'path-restore', pair, path: part })
-  print(terminal, options.json, { pair, path, restored: true }, () => [`${pair}: ${path} connects again`])
+  const { path, was, ended } = await ask(terminal, options, { op: 'path-restore', pair, path: part })
+  const result = { pair, path, restored: true, ...(was === 'up' && { was }), ...(ended !== undefined && { ended }) }
+  print(terminal, options.json, result, () => [`${pair}: ${path} ${restoredWords(was, ended)}`])
+}
+
+/** What was done for a path that was to be restored. */
+export function restoredWords(was: string, ended: readonly EndedByHand[] = []): string {
+  if (ended.length > 0) return `is up already; ${ended.map((what) => endings[what]).join(', and ')}`
+  return was === 'up' ? 'is up already' : 'connects again'
+}
+
+const endings: Readonly<Record<EndedByHand, string>> = {
+  probation: 'its probation is ended',
+  demoted: 'it is no longer demoted',
+  failback: 'I/O goes back to it',
 }
 
 /** `blockbraid path back PAIR` */

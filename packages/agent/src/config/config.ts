@@ -8,6 +8,8 @@ export interface PluginUse {
   readonly options: Readonly<Record<string, unknown>>
   /** Where it stands, for messages: `file:line:column`. */
   readonly at?: string
+  /** The same of each of its options, of a policy that has some. */
+  readonly places?: Readonly<Record<string, string>>
 }
 
 /** What to pair, and how. */

@@ -2,6 +2,7 @@ import { open } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import type { MultipathOptions, Rates } from '@blockbraid/core'
 import { BlockError, joinRules, messageOf } from '@blockbraid/core'
+import { checkMultipath } from './check-multipath.ts'
 import { checkNodes } from './check-nodes.ts'
 import { checkRates } from './check-rates.ts'
 import { checkShared } from './check-shared.ts'
@@ -43,7 +44,9 @@ export async function loadConfig(
   env: Readonly<Record<string, string | undefined>> = process.env,
   tell?: (line: string) => void,
 ): Promise<Config> {
-  return parseConfig(await read(file), file, env, tell)
+  const { config, source } = parse(await read(file), file, env, tell)
+  checkMultipath(config.devices, source)
+  return config
 }
 
 async function read(file: string): Promise<string> {
@@ -64,13 +67,25 @@ async function read(file: string): Promise<string> {
   }
 }
 
-/** The same for a text; `file` is used in messages and as the place that relative plugins are looked up from. */
+/**
+ * The same for a text; `file` is used in messages and as the place that relative plugins are looked up from. Times that no
+ * pair can have are refused where the pair is made.
+ */
 export function parseConfig(
   text: string,
   file: string,
   env: Readonly<Record<string, string | undefined>> = process.env,
   tell?: (line: string) => void,
 ): Config {
+  return parse(text, file, env, tell).config
+}
+
+function parse(
+  text: string,
+  file: string,
+  env: Readonly<Record<string, string | undefined>>,
+  tell: ((line: string) => void) | undefined,
+): { config: Config; source: Source } {
   const source = parseSource(text, file, env)
   const raw = validate(source, tell) as RawConfig
   const devices = raw.devices.map((device, index): DeviceConfig => {
@@ -78,7 +93,7 @@ export function parseConfig(
     return {
       volume: device.volume,
       name: device.name ?? '{volume}',
-      ...(device.policy === undefined ? {} : { policy: pluginOf(device.policy, [...at, 'policy'], source) }),
+      ...(device.policy === undefined ? {} : { policy: policyOf(device.policy, [...at, 'policy'], source) }),
       transport: pluginOf(device.transport, [...at, 'transport'], source),
       ...(device.multipath === undefined ? {} : { multipath: device.multipath }),
       ...(device.rates === undefined ? {} : { rates: device.rates }),
@@ -91,7 +106,7 @@ export function parseConfig(
   checkShared(devices, source)
   checkJoins(raw, source)
   checkDisks(devices, source)
-  return {
+  const config = {
     folder: dirname(resolve(file)),
     ...(raw.control === undefined ? {} : { control: raw.control }),
     ...(raw.state === undefined ? {} : { state: raw.state }),
@@ -105,6 +120,7 @@ export function parseConfig(
     ...(raw.same === undefined ? {} : { same: raw.same }),
     ...(raw.distinct === undefined ? {} : { distinct: raw.distinct }),
   }
+  return { config, source }
 }
 
 function isNvme(use: string): boolean {
@@ -119,6 +135,13 @@ function checkJoins({ same, distinct }: RawConfig, source: Source): void {
     const at = source.locate(index === undefined ? [field] : [field, Number(index)])
     throw new ConfigError(`${at}: ${messageOf(error)}`, { cause: error })
   }
+}
+
+function policyOf(policy: string | RawPlugin, path: readonly Step[], source: Source): PluginUse {
+  const plugin = pluginOf(policy, path, source)
+  const names = Object.keys(plugin.options)
+  if (names.length === 0) return plugin
+  return { ...plugin, places: Object.fromEntries(names.map((name) => [name, source.locateKey(path, name)])) }
 }
 
 function pluginOf(plugin: string | RawPlugin, path: readonly Step[], source: Source): PluginUse {

@@ -34,6 +34,19 @@ export function parseByteRate(value: unknown): number | undefined {
   return parse(rateForm, sizeUnits, value)
 }
 
+// About 24.8 days: the longest delay that setTimeout keeps.
+const LONGEST = 2 ** 31 - 1
+
+/** Milliseconds as a duration that is read as those, in the largest unit of which they are a whole number. */
+export function formatDuration(milliseconds: number): string {
+  const least = milliseconds === LONGEST ? LONGEST - (LONGEST % durationUnits['h']!) : milliseconds
+  const [unit, size] = Object.entries(durationUnits).findLast(([, size]) => least % size === 0 && least > 0) ?? [
+    'ms',
+    1,
+  ]
+  return `${least / size}${unit}`
+}
+
 /** Milliseconds of a duration such as `30s`, or of a number of milliseconds; undefined where it is neither. */
 export function parseDuration(value: unknown): number | undefined {
   return parse(durationForm, durationUnits, value)

@@ -6,6 +6,7 @@ import { nearest } from './nearest.ts'
 import { isSecret } from './secrets.ts'
 import type { Source, Step } from './source.ts'
 import { ConfigError } from './source.ts'
+import { describeTorn } from './torn.ts'
 import { parseByteRate, parseDuration, parseSize } from './units.ts'
 
 /** What the messages take from a schema. */
@@ -101,12 +102,18 @@ function tellOfNumber(path: readonly Step[], source: Source, tell: (line: string
 /** The options of a policy that came from no file, checked and converted as a config's are. Throws a TypeError. */
 export function checkPolicy(use: string, options: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const { policy } = compiledOf(schema)
-  const value: Record<string, unknown> = { ...options, use }
+  const defs: Readonly<Record<string, object>> = schema.$defs
+  const torn = describeTorn(options, defs[use.replace(/^(@blockbraid\/policy-)?/, 'policy-')] ?? {})
+  if (torn !== undefined) throw new TypeError(`policy ${use}: ${torn}`)
+  const { use: ofOptions, ...others } = options
+  const value: Record<string, unknown> = { ...others, use }
   if (!policy(value)) {
     const plain = { value, locate: () => '', locateKey: () => '', spelling: () => undefined, isVariable: () => false }
     const mistakes = (policy.errors ?? []).filter(({ keyword }) => keyword !== 'if')
-    throw new TypeError(`policy ${use}: ${describe(mistakes[0]!, plain).text}`)
+    throw new TypeError(`policy ${use}: ${describe(mistakes[0]!, plain, ['use']).text}`)
   }
+  if (ofOptions !== undefined)
+    throw new TypeError(`policy ${use}: use is not an option of a policy: the policy is named before its options`)
   const { use: _use, ...converted } = value
   return converted
 }
@@ -140,7 +147,12 @@ function order(a: string, b: string): number {
   return lineA - lineB || columnA - columnB
 }
 
-function describe(mistake: ErrorObject, source: Source): { at: string; text: string; missing: boolean } {
+/** A mistake, and its place; `hidden`: names that no message gives. */
+function describe(
+  mistake: ErrorObject,
+  source: Source,
+  hidden: readonly string[] = [],
+): { at: string; text: string; missing: boolean } {
   const path = stepsOf(mistake.instancePath, source.value)
   const field = nameField(path)
   const wording = (mistake.parentSchema ?? {}) as Wording
@@ -153,9 +165,10 @@ function describe(mistake: ErrorObject, source: Source): { at: string; text: str
   }
   if (params.additionalProperty !== undefined) {
     const name = params.additionalProperty
-    const known = Object.keys(wording.properties ?? {})
+    const known = Object.keys(wording.properties ?? {}).filter((each) => !hidden.includes(each))
     const meant = nearest(name, known)
-    const advice = meant === undefined ? `known here: ${known.join(', ')}` : `did you mean ${meant}?`
+    const list = known.every((each) => each === 'use') ? 'it has none' : `known here: ${known.join(', ')}`
+    const advice = meant === undefined ? list : `did you mean ${meant}?`
     const text = `${nameField([...path, name])} is not a known option: ${advice}`
     return { at: source.locateKey(path, name), text, missing: false }
   }

@@ -10,6 +10,7 @@ import type { NvmeResult } from './nvme.ts'
 import type { PolicyResult } from './policy.ts'
 import type { Operation } from './protocol.ts'
 import type { ProveResult } from './prove.ts'
+import type { RestoredPath } from './restore.ts'
 import type { ScsiResult } from './scsi.ts'
 import type { TraceBegun } from './trace.ts'
 
@@ -57,8 +58,8 @@ export interface Answers {
   readonly limit: LimitResult
   /** The path that takes no I/O now. */
   readonly 'path-fail': MeantPath
-  /** The path that connects again. */
-  readonly 'path-restore': MeantPath
+  /** The path that is let in again. */
+  readonly 'path-restore': RestoredPath
   /** The paths that had waited for I/O to go back to them. */
   readonly 'fail-back': WaitingPaths
   /** What holds no I/O any more. */

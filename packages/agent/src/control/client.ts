@@ -72,8 +72,11 @@ function silence(path: string, pid: number | undefined, limit: number): BlockErr
   )
 }
 
-/** Rejects when the agent has stopped to answer; what takes long does not matter. */
-async function untilSilent(path: string, signal: AbortSignal): Promise<never> {
+/**
+ * Rejects with TIMED_OUT when the agent at a control socket has stopped to answer, and when `signal` fires; what takes long
+ * does not matter.
+ */
+export async function untilSilent(path: string, signal: AbortSignal): Promise<never> {
   for (;;) {
     await sleep(HELLO_EVERY, undefined, { signal })
     const conversation = converse(path, signal)

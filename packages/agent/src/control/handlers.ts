@@ -20,6 +20,7 @@ import { pathOf } from './path-ids.ts'
 import { exchangePolicy } from './policy.ts'
 import type { Arguments, Operation, Request } from './protocol.ts'
 import { prove } from './prove.ts'
+import { restorePath } from './restore.ts'
 import { sendScsi } from './scsi.ts'
 import type { ControlServer } from './server.ts'
 import { serveControl } from './server.ts'
@@ -64,12 +65,7 @@ const handlers: Handlers = {
     await pair.failPath(path)
     return { path }
   },
-  'path-restore'(running, request) {
-    const pair = findPair(running, request.pair)
-    const path = pathOf(pair, request.path)
-    pair.restorePath(path)
-    return { path }
-  },
+  'path-restore': restorePath,
   'fail-back'(running, request) {
     const pair = findPair(running, request.pair)
     const standing = (): string[] => pair.paths.filter(({ standsBack }) => standsBack === true).map(({ id }) => id)

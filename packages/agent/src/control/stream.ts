@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { createConnection } from 'node:net'
 import { BlockError } from '@blockbraid/core'
-import { callControl } from './client.ts'
+import { callControl, untilSilent } from './client.ts'
 import type { Request } from './protocol.ts'
 import { decodeReply, encodeRequest } from './protocol.ts'
 
@@ -10,19 +10,23 @@ import { decodeReply, encodeRequest } from './protocol.ts'
 const LONGEST_LINE = 64 * 1024
 /** How long the agent may take to end the stream, milliseconds. */
 const LAST_TIME = 5000
+const LATE = `the agent did not end what it sends within ${LAST_TIME / 1000} s`
 
 /**
  * Asks an agent for what it answers with a stream, and hands that on until the agent ends it, or `signal` fires and what was
- * under way has come. Rejects as {@link callControl} does.
+ * under way has come. Rejects as {@link callControl} does, also where the agent stops to answer meanwhile.
  */
 export async function* streamControl(path: string, request: Request, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   await callControl(path, { op: 'hello' }, { signal })
   const socket = createConnection(path)
+  const over = new AbortController()
   try {
     await once(socket, 'connect')
     socket.write(encodeRequest(request))
+    untilSilent(path, over.signal).catch((error: Error) => socket.destroy(error))
     yield* bytesBehind(socket, signal)
   } finally {
+    over.abort()
     socket.destroy()
   }
 }
@@ -32,7 +36,7 @@ async function* bytesBehind(socket: Socket, signal: AbortSignal): AsyncGenerator
   let last: NodeJS.Timeout | undefined
   const stop = (): void => {
     socket.write('\n')
-    last = setTimeout(() => socket.destroy(), LAST_TIME)
+    last = setTimeout(() => socket.destroy(new BlockError('TIMED_OUT', LATE)), LAST_TIME)
   }
   if (signal.aborted) stop()
   else signal.addEventListener('abort', stop, { once: true })

@@ -3,6 +3,7 @@ import { formatCount, formatMicroseconds, formatSize } from '../text/amounts.ts'
 import { wrap } from '../text/facts.ts'
 import { formatTable, printable } from '../text/table.ts'
 import { oddities } from './oddities.ts'
+import { many } from './why-line.ts'
 
 const columns = [
   { title: 'path', elastic: true },
@@ -22,6 +23,7 @@ export function formatStats(stats: Stats, width: number): string[] {
     const waiting = pair.parked + pair.queued
     const facts = [pair.policy || 'no policy', pair.state, ...(waiting > 0 ? [`${waiting} I/Os wait`] : [])]
     if (pair.refused !== undefined) facts.push(`${formatCount(pair.refused)} I/Os refused: too much waited`)
+    if (pair.expired !== undefined) facts.push(`${many(pair.expired, 'I/O')} ended with EIO`)
     if (pair.guards !== undefined) facts.push(`${pair.guards} ${pair.guards === 1 ? 'range' : 'ranges'} guarded`)
     const rows = pair.paths.map((path) => [
       path.id,

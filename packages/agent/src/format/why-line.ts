@@ -33,13 +33,21 @@ const texts: Readonly<Partial<Record<string, Words>>> = {
     count === 0
       ? 'a path is usable again'
       : `a path is usable again: ${many(count, 'I/O')} that waited ${go(count)} on`,
-  expired: ({ count }) => `${many(count, 'I/O')} waited too long: ${count === 1 ? 'it ends' : 'they end'} with EIO`,
+  expired: (line) =>
+    `${many(line.count, 'I/O')} waited too long${lastOf(line)}: ${line.count === 1 ? 'it ends' : 'they end'} with EIO`,
   up: (_, path) => `${path} is up again`,
   gone: (_, path) => `${path} is removed`,
 }
 
 function go(count: number): string {
   return count === 1 ? 'goes' : 'go'
+}
+
+// Where what is counted goes on for longer, its last one has a time of its own, milliseconds.
+const LONG = 1000
+
+function lastOf({ at, until }: FailoverLineListing): string {
+  return Date.parse(until) - Date.parse(at) < LONG ? '' : `, the last at ${timeOf(until)}`
 }
 
 /** `1 write`, `12 writes`. */

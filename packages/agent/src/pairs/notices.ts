@@ -1,4 +1,4 @@
-import type { BlockDevicePair, PathStatus } from '@blockbraid/core'
+import type { BlockDevicePair } from '@blockbraid/core'
 import type { Log } from '../log/log.ts'
 import { placeOf } from '../plugins/plugin-files.ts'
 import { formatSize } from '../text/amounts.ts'
@@ -6,9 +6,8 @@ import { rateWords } from '../text/rates.ts'
 import { reportFences } from './fence-notices.ts'
 import { reportHealth } from './health-notices.ts'
 import { describeLimitChange } from './limit-changes.ts'
+import { pathNotices } from './path-notices.ts'
 import { reportStanding } from './standing.ts'
-
-type Flap = ReturnType<Log['flap']>
 
 /** Tells people what happens to a pair. */
 export function reportEvents(pair: BlockDevicePair, log: Log): void {
@@ -90,36 +89,3 @@ function protectedBy({ paths }: BlockDevicePair, path: string): string {
 function changedBy(path: string): string {
   return path === '' ? '' : ` (path ${path})`
 }
-
-function pathNotices(pair: string, log: Log): (path: PathStatus) => void {
-  const flaps = new Map<string, Flap>()
-  // Whether each path that is down was taken out by somebody, who need not be told how bad that is.
-  const lost = new Map<string, boolean>()
-  const flapOf = (id: string): Flap => {
-    const known = flaps.get(id) ?? log.flap(pair, `path ${id} went down and came up`)
-    flaps.set(id, known)
-    return known
-  }
-  return ({ id, state, reason, address }) => {
-    if (state === 'connecting') return
-    if (state === 'up') {
-      const byHand = lost.get(id)
-      if (byHand === undefined) return
-      lost.delete(id)
-      const text = `path ${id} is up again`
-      if (byHand) return flapOf(id).set(false, text)
-      const crowd = { key: `up ${address}`, name: pair, many: `paths through ${address} are up again` }
-      return flapOf(id).set(false, text, 'info', crowd)
-    }
-    if (lost.has(id)) return
-    const byHand = state === 'disabled' || reason.startsWith(BY_HAND)
-    lost.set(id, byHand)
-    const text = `path ${id} is down${reason === '' ? '' : `: ${reason}`}`
-    if (byHand) return flapOf(id).set(true, text)
-    const crowd = { key: `down ${address}`, name: pair, many: `paths through ${address} are down` }
-    flapOf(id).set(true, text, 'warning', crowd)
-  }
-}
-
-/** How what core gives as the reason of `failPath` begins. */
-const BY_HAND = 'taken out by hand'

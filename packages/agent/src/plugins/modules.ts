@@ -6,6 +6,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { messageOf } from '@blockbraid/core'
 import packageJson from '../../package.json' with { type: 'json' }
 import type { PluginUse } from '../config/config.ts'
+import { nearest } from '../config/nearest.ts'
 import { strangerAt } from '../files/strangers.ts'
 import { mistake } from './mistake.ts'
 import { entryOf } from './packages.ts'
@@ -51,7 +52,16 @@ export async function loadModule(
       refused ??= `${kind} ${use} is not loaded from ${dirname(entry.manifest)}: ${refusal}`
     }
   }
-  throw mistake(plugin, refused ?? `there is no ${kind} "${use}": install ${names[0]}`)
+  throw mistake(plugin, refused ?? `there is no ${kind} "${use}": ${adviceFor(kind, use)}`)
+}
+
+function adviceFor(kind: PluginKind, use: string): string {
+  if (/^[^/]+\.[cm]?[jt]s$/.test(use)) return `a file is written ./${use}`
+  if (!/^[a-z0-9-]+$/.test(use) || use.startsWith(`blockbraid-${kind}-`)) return `install ${use}`
+  const own = `@blockbraid/${kind}-`
+  const known = Object.keys(dependencies).flatMap((name) => (name.startsWith(own) ? [name.slice(own.length)] : []))
+  const meant = nearest(use, known)
+  return meant === undefined ? `install ${own}${use}` : `did you mean ${meant}?`
 }
 
 function isFile(use: string): boolean {
@@ -92,7 +102,7 @@ async function importModule(kind: PluginKind, plugin: PluginUse, specifier: stri
   } catch (error) {
     const why = messageOf(error).split('\n')[0]
     const place = placeIn(plugin, error) || (await placeOfSyntax(specifier, error))
-    throw mistake(plugin, `cannot load ${kind} ${plugin.use}: ${why}${place}`, error)
+    throw mistake(plugin, `cannot load ${kind} ${plugin.use}: ${why}${place}`, { cause: error })
   }
 }
 

@@ -82,7 +82,10 @@ function make(kind: PluginKind, factory: Factory, plugin: PluginUse, host: Host)
     made = factory(plugin.options, host)
   } catch (error) {
     const place = kind === 'policy' ? placeIn(plugin, error) : ''
-    throw mistake(plugin, `${kind} ${plugin.use}: ${messageOf(error)}${place}`, error)
+    const text = messageOf(error)
+    // As messages of factories begin.
+    const [, option] = /^(\w+)\b.* is /.exec(text) ?? []
+    throw mistake(plugin, `${kind} ${plugin.use}: ${text}${place}`, { cause: error, option })
   }
   for (const method of methods[kind]) {
     if (typeof (made as Record<string, unknown> | null | undefined)?.[method] !== 'function')

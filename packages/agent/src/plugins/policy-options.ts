@@ -1,9 +1,9 @@
-import type { ErrorObject, ValidateFunction } from 'ajv'
+import type { ValidateFunction } from 'ajv'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import type { PluginUse } from '../config/config.ts'
-import { nearest } from '../config/nearest.ts'
-import { isSecret } from '../config/secrets.ts'
+import { describeTorn } from '../config/torn.ts'
 import { mistake } from './mistake.ts'
+import { describeMistakes } from './option-words.ts'
 
 const compiled = new WeakMap<object, ValidateFunction>()
 
@@ -15,8 +15,11 @@ export function checkOptions(plugin: PluginUse, module: Readonly<Record<string, 
   const { options: schema } = module
   if (schema === undefined) return
   const check = compile(plugin, schema)
-  if (check(plugin.options)) return
-  throw mistake(plugin, `policy ${plugin.use}: ${describe(check.errors![0]!)}`)
+  const torn = describeTorn(plugin.options, schema as object)
+  if (torn === undefined && check(plugin.options)) return
+  const text = torn ?? describeMistakes(check.errors!)
+  const [option] = text.split(/[ .]/, 1)
+  throw mistake(plugin, `policy ${plugin.use}: ${text}`, { option })
 }
 
 function compile(plugin: PluginUse, schema: unknown): ValidateFunction {
@@ -32,35 +35,4 @@ function compile(plugin: PluginUse, schema: unknown): ValidateFunction {
   } catch (error) {
     throw wrong((error as Error).message)
   }
-}
-
-function describe({ instancePath, keyword, params, parentSchema, data, message }: ErrorObject): string {
-  const field = instancePath.slice(1).replaceAll('/', '.')
-  const within = (name: unknown): string => (field === '' ? String(name) : `${field}.${String(name)}`)
-  const {
-    properties = {},
-    title,
-    examples,
-  } = parentSchema as {
-    properties?: Readonly<Record<string, unknown>>
-    title?: string
-    examples?: readonly unknown[]
-  }
-  if (keyword === 'additionalProperties' || keyword === 'unevaluatedProperties') {
-    const name = String(params['additionalProperty'] ?? params['unevaluatedProperty'])
-    const known = Object.keys(properties)
-    const meant = nearest(name, known)
-    const others = known.length === 0 ? 'it has none' : `known here: ${known.join(', ')}`
-    return `${within(name)} is not a known option: ${meant === undefined ? others : `did you mean ${meant}?`}`
-  }
-  if (keyword === 'required') return `${within(params['missingProperty'])} is missing`
-  const value = field.split('.').some(isSecret) ? 'wrong' : JSON.stringify(data)
-  const example = examples?.[0] === undefined ? '' : ` such as ${String(examples[0])}`
-  const must =
-    title === undefined
-      ? String(message)
-          .replace(/^must be/, 'it must be')
-          .replace(/^must /, 'it must ')
-      : `it must be ${title}${example}`
-  return `${field === '' ? 'the options' : field} is ${value}; ${must}`
 }

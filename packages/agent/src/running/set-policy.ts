@@ -1,4 +1,5 @@
 import type { PluginUse } from '../config/config.ts'
+import { forgivePolicy } from '../pairs/policy-faults.ts'
 import { loadPolicy } from '../plugins/plugins.ts'
 import { describeFault, probePolicy } from '../plugins/policy-probe.ts'
 import { findPair } from './find.ts'
@@ -19,5 +20,6 @@ export async function setPolicy(running: Running, name: string, policy: PluginUs
     const stays = before === '' ? 'the pair stays without one' : `${before} stays`
     throw new Error(`${describeFault(policy.use, 'update threw', error)}; ${stays}`, { cause: error })
   }
+  forgivePolicy(pair)
   return fault === undefined ? undefined : `${fault}; the first path serves meanwhile`
 }

@@ -1,4 +1,5 @@
 import type { BlockDevicePair, DeviceLimits, Rates } from '@blockbraid/core'
+import { policyFaultsOf } from '../pairs/policy-faults.ts'
 
 /** What of a volume is out of the ordinary; the ordinary one has a write cache, and takes what there is. */
 export interface LimitsListing {
@@ -20,7 +21,7 @@ export interface LimitsListing {
 export interface Oddities {
   /** What of its limits is out of the ordinary; left out where nothing is. */
   readonly limits?: LimitsListing
-  /** How often the policy threw or chose what was not in its list; left out where it never did. */
+  /** How often the policy, since it was exchanged, threw or chose what was not in its list; left out where it never did. */
   readonly policyFaults?: number
   /** What the node could not follow of size and limits, for people; left out where it shows them as they are. */
   readonly behind?: string
@@ -31,10 +32,9 @@ export interface Oddities {
 }
 
 /** What of a pair is out of the ordinary; `hide` takes secrets out of the words of targets. */
-export function listOddities(
-  { limits, policyFaults, behind, rates, throttled }: BlockDevicePair,
-  hide: (text: string) => string,
-): Oddities {
+export function listOddities(pair: BlockDevicePair, hide: (text: string) => string): Oddities {
+  const { limits, behind, rates, throttled } = pair
+  const policyFaults = policyFaultsOf(pair)
   const odd = oddLimits(limits)
   return {
     ...(Object.keys(odd).length > 0 && { limits: odd }),

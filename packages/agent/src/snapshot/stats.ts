@@ -49,6 +49,8 @@ export interface PairStats extends Oddities {
   readonly parked: number
   /** I/Os that were ended with EIO at once so far, since too much waited; left out where none was. */
   readonly refused?: number
+  /** I/Os that were ended with EIO so far, those refused, too; left out where none was. */
+  readonly expired?: number
   /** I/Os that wait for room on a usable path. */
   readonly queued: number
   /** How many ranges wait for a proof; left out where none does. */
@@ -72,6 +74,7 @@ export function countPairs(pairs: readonly BlockDevicePair[], hide: (text: strin
       state: pair.state,
       parked: pair.parked,
       ...(pair.refused > 0 && { refused: pair.refused }),
+      ...(pair.expired > 0 && { expired: pair.expired }),
       queued: pair.queued,
       ...listOddities(pair, hide),
       ...(pair.guards.length === 0 ? {} : { guards: pair.guards.length }),

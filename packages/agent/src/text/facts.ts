@@ -34,3 +34,16 @@ export function dump(bytes: Uint8Array): string[] {
   }
   return lines
 }
+
+/** A text in lines of `width` characters, of which all but the first stand in; a word that is too long stays whole. */
+export function fold(text: string, width: number): string {
+  const lines: string[] = []
+  let line = ''
+  for (const word of text.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > width) {
+      lines.push(line)
+      line = `  ${word}`
+    } else line = line === '' ? word : `${line} ${word}`
+  }
+  return [...lines, line].join('\n')
+}

@@ -138,6 +138,10 @@ class Pair implements BlockDevicePair {
     return this.#device.refused
   }
 
+  get expired(): number {
+    return this.#device.expired
+  }
+
   get queued(): number {
     return this.#device.queued
   }

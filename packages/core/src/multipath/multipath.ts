@@ -121,6 +121,10 @@ export class Multipath implements MultipathDevice {
     return this.#engine.waiting.refused
   }
 
+  get expired(): number {
+    return this.#paths.journal.ended
+  }
+
   get queued(): number {
     return this.#engine.queued
   }

@@ -33,6 +33,8 @@ type Hear = (kind: FailoverKind, slot: PathSlot | undefined, count: number, text
 
 /** Keeps the last failovers of a device: always on, off the way of I/O, bounded. */
 export class Journal implements FlowJournal {
+  /** Ios that have waited too long, so far. */
+  ended = 0
   readonly #clock: Clock
   readonly #hear: Hear
   readonly #episodes: SlotEpisode[] = []
@@ -190,6 +192,7 @@ export class Journal implements FlowJournal {
   }
 
   expired(): void {
+    this.ended++
     const episode = this.#current()
     episode.expired++
     this.#tell(episode, undefined, 'expired', '')
