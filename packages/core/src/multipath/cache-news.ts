@@ -23,7 +23,11 @@ export class CacheNews {
     const others = othersThatHear(slots, slot)
     if (others.length === 0) return this.isNew(slot, slots)
     this.#doubt(others)
-    for (const other of others) this.#witnesses.set(other, goodOf(other) + other.entry.inflight + 1)
+    // One that is not up yet has just been opened, too: it knows no more.
+    const there = others.filter(({ state }) => state === 'up')
+    for (const other of there.length > 0 ? there : others) {
+      this.#witnesses.set(other, goodOf(other) + other.entry.inflight + 1)
+    }
     this.#questions++
     return false
   }

@@ -176,7 +176,7 @@ export class DevicePaths implements SlotOwner<PathSlot> {
   async borneOut(signal: AbortSignal): Promise<void> {
     if (!this.unflushed) return
     const { question } = this.#cacheNews
-    const asked = this.#cacheNews.witnesses(this.slots.all).filter((slot) => slot.takesIo)
+    const asked = this.#cacheNews.witnesses(this.slots.all)
     if (asked.length > 0 && (await oneAnswers(asked, this.host.clock, signal)))
       this.#cacheNews.denied(question, this.slots.all)
   }

@@ -94,11 +94,11 @@ export class BlockRegister {
     if (isAnything || legal.some((made) => made.value === ANYTHING)) return undefined
     const equal = this.#changes.filter((made) => made.value === value)
     const possible = equal.filter((made) => legal.includes(made))
-    if (possible.length === 0 && this.#past.some((made) => made.value === value && from <= made.until)) return undefined
-    if (possible.length === 0) return `${value}, which is none of: ${this}`
+    const wasThere = this.#past.some((made) => made.value === value && from <= made.until)
+    if (possible.length === 0) return wasThere ? undefined : `${value}, which is none of: ${this}`
     const [made] = possible
     // Zeroes may be of several.
-    if (equal.length > 1 || made === undefined || !steady) return undefined
+    if (equal.length > 1 || wasThere || made === undefined || !steady) return undefined
     made.seenFrom = Math.min(made.seenFrom, to, made.since)
     made.seenTo = Math.max(made.seenTo, from)
     return this.#conflict(made)
