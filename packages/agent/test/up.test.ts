@@ -262,6 +262,20 @@ describe('up', () => {
     expect((await listing()).pairs[0]!.policy).toBe('round-robin')
   })
 
+  it.each([
+    ['', 'undefined'],
+    ["name: '',", 'empty'],
+  ])('does not say of a policy without a name that its update threw: { %s }', async (name, is) => {
+    await up()
+    await writeFile(join(folder, 'bad.mjs'), `export default () => ({ ${name} update() {}, select() {} })`)
+    expect(await remote('policy', 'vol-0', './bad.mjs')).toEqual({
+      code: 1,
+      out: '',
+      err: `blockbraid: policy ${folder}/bad.mjs: its factory returned no policy: its name is ${is}, and must be a text\n`,
+    })
+    expect((await listing()).pairs[0]!.policy).toBe('round-robin')
+  })
+
   it('ends a pair for good, and rescans', async () => {
     await up()
     expect(await remote('down', 'vol-0')).toMatchObject({ code: 0, out: 'vol-0 is down\n' })

@@ -91,7 +91,14 @@ function make(kind: PluginKind, factory: Factory, plugin: PluginUse, host: Host)
     if (typeof (made as Record<string, unknown> | null | undefined)?.[method] !== 'function')
       throw mistake(plugin, `${kind} ${plugin.use}: its factory returned no ${kind}: ${method}() is missing`)
   }
+  if (kind === 'policy') mustHaveName(plugin, made as PathSelector)
   return made
+}
+
+function mustHaveName(plugin: PluginUse, { name }: Partial<PathSelector>): void {
+  if (typeof name === 'string' && name !== '') return
+  const is = typeof name === 'string' ? 'empty' : typeof name
+  throw mistake(plugin, `policy ${plugin.use}: its factory returned no policy: its name is ${is}, and must be a text`)
 }
 
 async function loadFactory(kind: PluginKind, plugin: PluginUse, folder: string): Promise<Factory> {
