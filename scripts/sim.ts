@@ -1,6 +1,7 @@
-import { parseArgs } from 'node:util'
-import { bugNamed, bugs } from './sim/bugs/all.ts'
+import { bugs } from './sim/bugs/all.ts'
 import { run } from './sim/crew.ts'
+import type { FindAll, Options, Play } from './sim/options.ts'
+import { readOptions } from './sim/options.ts'
 
 const USAGE = `Usage: npm run sim -- [--minutes N | --schedules N] [--from SEED] [--jobs N] [--bug NAME] [--bugs]
 Plays schedules of failures in virtual time, each drawn from a seed; ends with 1 and a short test where one fails.
@@ -11,38 +12,23 @@ Plays schedules of failures in virtual time, each drawn from a seed; ends with 1
   --bug NAME     with a seeded bug of core
   --bugs         finds each of them, and prints how`
 
-const MINUTE = 60_000
-// A bug that is not found in so many minutes counts as not found.
-const SEARCH = 1
-
-const { values } = parseArgs({
-  options: {
-    minutes: { type: 'string' },
-    schedules: { type: 'string' },
-    from: { type: 'string' },
-    jobs: { type: 'string' },
-    bug: { type: 'string' },
-    bugs: { type: 'boolean' },
-    help: { type: 'boolean' },
-  },
-})
-
-function number(field: 'minutes' | 'schedules' | 'from' | 'jobs', initial: number): number {
-  const text = values[field]
-  const value = text === undefined ? initial : Number(text)
-  if (value > 0) return value
-  throw new Error(`--${field} is ${text}; it must be a number above 0`)
-}
+// A bug that is not found in so many milliseconds counts as not found.
+const SEARCH = 60_000
 
 const say = (text: string): void => void process.stdout.write(`${text}\n`)
-const jobs = number('jobs', 2)
 
-async function play(): Promise<void> {
-  const from = number('from', 1 + Math.floor(Math.random() * 2 ** 31))
-  const time = values.minutes === undefined ? Number.POSITIVE_INFINITY : number('minutes', 1) * MINUTE
-  const endless = values.minutes !== undefined && values.schedules === undefined
-  const count = endless ? Number.POSITIVE_INFINITY : number('schedules', 10_000)
-  if (values.bug !== undefined) say(`with the bug ${values.bug}: ${bugNamed(values.bug).text}`)
+function optionsOf(args: readonly string[]): Options | undefined {
+  try {
+    return readOptions(args, bugs)
+  } catch (error) {
+    process.stderr.write(`sim: ${(error as Error).message}\n`)
+    return undefined
+  }
+}
+
+async function play({ from: first, jobs, count, time, bug }: Play): Promise<void> {
+  const from = first ?? 1 + Math.floor(Math.random() * 2 ** 31)
+  if (bug !== undefined) say(`with the bug ${bug.name}: ${bug.text}`)
   say(`schedules from seed ${from}, in ${jobs} processes`)
   let shown = performance.now()
   const {
@@ -57,7 +43,7 @@ async function play(): Promise<void> {
     time,
     jobs,
     shrinks: true,
-    ...(values.bug === undefined ? {} : { bug: values.bug }),
+    ...(bug === undefined ? {} : { bug: bug.name }),
     progress({ schedules: played, time: since }) {
       if (performance.now() - shown < 10_000) return
       shown = performance.now()
@@ -73,8 +59,7 @@ async function play(): Promise<void> {
   process.exitCode = 1
 }
 
-async function findAll(): Promise<void> {
-  const from = number('from', 1)
+async function findAll({ from, jobs }: FindAll): Promise<void> {
   say('| bug | what is wrong | seed | schedules | seconds |')
   say('| --- | --- | ---: | ---: | ---: |')
   const waiting = [...bugs]
@@ -84,7 +69,7 @@ async function findAll(): Promise<void> {
       const { found, time } = await run({
         from,
         count: Number.POSITIVE_INFINITY,
-        time: SEARCH * MINUTE,
+        time: SEARCH,
         jobs: 1,
         bug: bug.name,
         shrinks: false,
@@ -100,6 +85,8 @@ async function findAll(): Promise<void> {
   if (missed > 0) process.exitCode = 1
 }
 
-if (values.help) say(USAGE)
-else if (values.bugs) await findAll()
-else await play()
+const options = optionsOf(process.argv.slice(2))
+if (options === undefined) process.exitCode = 2
+else if (options.kind === 'help') say(USAGE)
+else if (options.kind === 'bugs') await findAll(options)
+else await play(options)
