@@ -1,5 +1,6 @@
 import { bugNamed, patchOf } from './bugs/all.ts'
 import type { News, Work } from './messages.ts'
+import { settingOf } from './setting.ts'
 import { useLightSignals } from './signals.ts'
 import { loadSources } from './sources.ts'
 
@@ -11,8 +12,10 @@ const TOLD_EACH = 500
 useLightSignals()
 
 const work = JSON.parse(process.argv[2] as string) as Work
-loadSources(patchOf(work.bug === undefined ? undefined : bugNamed(work.bug)))
+const bug = work.bug === undefined ? undefined : bugNamed(work.bug)
+loadSources(patchOf(bug))
 const { parts } = await import('./parts.ts')
+const setting = settingOf(bug)
 const { drawPlan, printTest, runPlan, shrinkPlan } = await import('@blockbraid/testkit/simulation')
 
 type Plan = ReturnType<typeof drawPlan>
@@ -68,7 +71,7 @@ for (let seed = work.from; seed < last; seed += work.step) {
     const short = work.shrinks ? await shrinkPlan(plan, fails) : plan
     const shown = work.shrinks ? ((await faultOf(short)).fault ?? fault) : fault
     const events = [plan.events.length, short.events.length] as const
-    await tell({ kind: 'found', seed, schedules, fault, test: printTest(short, shown), events })
+    await tell({ kind: 'found', seed, schedules, fault, test: printTest(short, shown, { parts, ...setting }), events })
     process.exit(0)
   }
   if (performance.now() - told < TOLD_EACH) continue

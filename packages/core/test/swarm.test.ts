@@ -51,7 +51,7 @@ const unfenced: Seams = {
 describe('a swarm of schedules', () => {
   it(`finds nothing in ${SCHEDULES} new ones, from seed ${FRESH}`, async () => {
     const failed = await firstFault(FRESH, SCHEDULES, {})
-    expect(failed === undefined ? '' : printTest(failed, 'as it was drawn')).toBe('')
+    expect(failed === undefined ? '' : printTest(failed, 'as it was drawn', { parts })).toBe('')
   }, 120_000)
 
   it('ends in the same way with the event loop and without it', async () => {

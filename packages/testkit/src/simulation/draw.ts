@@ -12,8 +12,14 @@ const THEMED = 0.5
 
 const all = Object.keys(features) as Feature[]
 
-/** Draws a schedule. `only`: what may happen in it; left out, that is drawn too. */
+/**
+ * Draws a schedule from a whole number, 0 or more and below 2 ** 53; else throws a TypeError. `only`: what may happen in it; left
+ * out, that is drawn too.
+ */
 export function drawPlan(seed: number, only?: readonly Feature[]): Plan {
+  if (!Number.isSafeInteger(seed) || seed < 0) {
+    throw new TypeError(`seed is ${String(seed)}; it must be a whole number from 0 on, below 2 ** 53`)
+  }
   const random = createRandom(seed)
   const theme = random() < THEMED ? themes[randomInt(random, themes.length)] : undefined
   const drawn = drawFeatures(random, theme)

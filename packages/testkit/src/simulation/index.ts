@@ -20,6 +20,7 @@ export type {
   VolumeFlag,
 } from './plan.ts'
 export { features } from './plan.ts'
+export type { PrintOptions } from './print-plan.ts'
 export { printTest } from './print-plan.ts'
 export type { Outcome, RunOptions } from './run.ts'
 export { runPlan } from './run.ts'

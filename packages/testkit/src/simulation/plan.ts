@@ -185,6 +185,8 @@ export interface Plan {
   readonly seed: number
   /** What may happen in it. */
   readonly features: readonly Feature[]
+  /** Names of the policies that its numbers mean, in turn; left out: those of the parts that it is played on. */
+  readonly policies?: readonly string[]
   /** What it is played on. */
   readonly shape: Shape
   /** In the order of their times. */

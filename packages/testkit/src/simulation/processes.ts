@@ -1,5 +1,6 @@
 import type { BlockDevicePair, PathSelector, Transport } from '@blockbraid/core'
 import { BlockError, createEmitter, createHostAgent, delay } from '@blockbraid/core'
+import { madeBy, policyOfNumber } from './check-parts.ts'
 import { house, lose } from './clients.ts'
 import { processHost } from './clock.ts'
 import { meddling } from './meddling.ts'
@@ -46,9 +47,8 @@ export function beginProcess(world: World, machine: number): void {
 
 /** The policy of that number, as a pair makes it. */
 export function policyOf(world: World, process: Process, number: number): () => PathSelector {
-  const { policies } = world.parts
-  const policy = policies[number % policies.length]!
-  const create = (): PathSelector => policy.create(process.host)
+  const policy = policyOfNumber(world.plan, world.parts, number)
+  const create = (): PathSelector => madeBy(policy, () => policy.create(process.host))
   const made = world.has('meddling') ? () => meddling(create(), world.host.random) : create
   return world.seams.selector?.(made) ?? made
 }

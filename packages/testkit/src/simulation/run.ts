@@ -1,4 +1,5 @@
 import { BlockRegister } from './block-register.ts'
+import { checkParts, WrongPart } from './check-parts.ts'
 import { ask } from './clients.ts'
 import { swarmHost } from './clock.ts'
 import { happen } from './faults.ts'
@@ -32,8 +33,12 @@ export interface RunOptions {
 // Milliseconds that a schedule may take in all, virtual.
 const LIMIT = 600_000
 
-/** Plays a schedule to its end, or to the first fault. The same plan always ends in the same way. */
+/**
+ * Plays a schedule to its end, or to the first fault. The same plan always ends in the same way. Rejects with a TypeError where
+ * `parts` are none that it can be played on.
+ */
 export async function runPlan(plan: Plan, parts: SwarmParts, { seams = {}, turn }: RunOptions = {}): Promise<Outcome> {
+  checkParts(plan, parts)
   const world = createWorld(plan, parts, seams, turn)
   const { clock } = world.host
   for (let machine = 0; machine < plan.shape.hosts; machine++) beginProcess(world, machine)
@@ -56,6 +61,7 @@ export async function runPlan(plan: Plan, parts: SwarmParts, { seams = {}, turn 
   } catch (error) {
     world.fail(error)
   }
+  if (world.fault instanceof WrongPart) throw world.fault
   return { fault: world.fault?.message, at: clock.now(), ios: world.sent }
 }
 
