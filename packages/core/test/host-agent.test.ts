@@ -176,6 +176,22 @@ describe('pairs', () => {
     await agent.close()
   })
 
+  it('flushes when what was in flight as it closed has ended: that is acknowledged, too', async () => {
+    const target = new FakeTarget(1)
+    const { agent, transport, host } = setUp(target)
+    const pair = await host.clock.runUntil(agent.pair({ name: 'v', device: VOLUME, transport }))
+    const write = send(pair.user, IoOp.Write)
+    const closing = pair.close()
+    await host.clock.advance(10)
+    expect(target.path(0).held.map(({ op }) => op)).toEqual([IoOp.Write])
+    target.path(0).complete()
+    await host.clock.advance(10)
+    expect(write.status).toBe(OK)
+    expect(target.path(0).held.map(({ op }) => op)).toEqual([IoOp.Flush])
+    target.path(0).complete()
+    await host.clock.runUntil(closing)
+  })
+
   it('detaches, then flushes, then closes the paths', async () => {
     const target = new FakeTarget(1)
     const { agent, host, transport } = setUp(target)

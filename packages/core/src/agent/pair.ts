@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../clock.ts'
 import type { Closing } from '../closing.ts'
-import { closing } from '../closing.ts'
+import { closing, orAborted } from '../closing.ts'
 import type { DeviceLimits } from '../device.ts'
 import type { Emitter } from '../emitter.ts'
 import { createEmitter } from '../emitter.ts'
@@ -263,6 +263,8 @@ class Pair implements BlockDevicePair {
   async #flush(signal: AbortSignal): Promise<void> {
     const { writeCache, readOnly } = this.user.limits
     if (!writeCache || readOnly) return
+    // A flush covers only what has ended before it.
+    await orAborted(this.#device.settled(), signal).catch(() => {})
     const atRisk = this.#device.unflushed
     try {
       await this.user.flush({ signal })
