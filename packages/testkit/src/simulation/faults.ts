@@ -117,7 +117,13 @@ function disconnect(world: World, number: number, known: number): void {
     if (session.process.served[client.volume]?.device === session.device) session.device.abandon?.(session.source)
   }
   if (known === 0) abandon()
-  else if (known > 0) world.host.clock.after(known, abandon)
+  else if (known > 0) {
+    world.halfOpen++
+    world.host.clock.after(known, () => {
+      world.halfOpen--
+      abandon()
+    })
+  }
   for (const request of forgotten) forget(world, request, known === 0)
 }
 

@@ -19,6 +19,8 @@ const neverEnds: readonly Feature[] = ['reopens', 'kill', 'takeOver']
 
 // Between two looks, milliseconds.
 const LOOK = 1
+// By then every server knows that a client has gone, milliseconds.
+const LATEST = 1000
 
 /** Everything stops going wrong, and the paths through one port work: then all must end in time. */
 export async function recover(world: World): Promise<void> {
@@ -121,6 +123,13 @@ async function readAndFlush(world: World): Promise<void> {
   for (const { number } of clients)
     ask(world, { do: 'io', at: 0, client: number, op: IoOp.Read, first: 0, count: shape.blocks, fua: false })
   await within(world, limitOf(world), ended, missing)
+  // What a client that has gone was not told, another one is.
+  await within(
+    world,
+    limitOf(world) + LATEST,
+    () => world.halfOpen === 0,
+    () => `${world.halfOpen} clients have gone, and nobody knows,`,
+  )
   // One flush tells of a cache that was lost, and so may others for each path that is up only now and tells of it once
   // more, when it is opened and when it is used; the next one has nothing to tell.
   const rounds = 2 * shape.ports + 2

@@ -127,6 +127,7 @@ function createWorld(plan: Plan, parts: SwarmParts, seams: Seams, turn: (() => P
     moment: 0,
     healed: false,
     sound: false,
+    halfOpen: 0,
     fault: undefined,
     has,
     fail(error) {

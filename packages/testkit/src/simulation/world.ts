@@ -170,6 +170,8 @@ export interface World {
   healed: boolean
   /** A path has worked for long enough: nothing may fail any more. */
   sound: boolean
+  /** How many clients have gone of which their server will know later. */
+  halfOpen: number
   /** The first fault. */
   fault: Error | undefined
   has(feature: Feature): boolean
