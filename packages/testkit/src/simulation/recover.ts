@@ -58,6 +58,14 @@ export async function recover(world: World): Promise<void> {
     () => `${unfinished(world)} Ios of clients that have gone are not done`,
   )
   if (world.fault !== undefined) return
+  // And so has what core asks for itself, such as the flush of a cache that was switched off.
+  await within(
+    world,
+    limitOf(world),
+    () => waiting(world) === 0,
+    () => `${waiting(world)} Ios wait, with none of a client under way,`,
+  )
+  if (world.fault !== undefined) return
   for (const process of world.processes) if (process !== undefined) judgeCounters(world, process)
   judgeCrash(world)
   await close(world)
@@ -150,6 +158,16 @@ async function readAndFlush(world: World): Promise<void> {
 }
 
 const unfinished = (world: World): number => world.late.size
+
+function waiting({ processes }: World): number {
+  let count = 0
+  for (const process of processes) {
+    for (const served of process?.served ?? []) {
+      if (served?.device !== undefined) count += served.pair.parked + served.pair.queued
+    }
+  }
+  return count
+}
 
 function settled(world: World): boolean {
   return unfinished(world) === 0
