@@ -1,5 +1,5 @@
-import type { MultipathOptions, Transport } from '@blockbraid/core'
-import { createEmitter, createHostAgent } from '@blockbraid/core'
+import type { MultipathOptions } from '@blockbraid/core'
+import { createHostAgent } from '@blockbraid/core'
 import { roundRobin } from '@blockbraid/policy-round-robin'
 import type { MemoryOptions } from '@blockbraid/target-memory'
 import { memory } from '@blockbraid/target-memory'
@@ -7,17 +7,7 @@ import { virtualHost } from '@blockbraid/testkit'
 import { describe, expect, it } from 'vitest'
 import { formatWhy } from '../src/format/why.ts'
 import { explainPair } from '../src/snapshot/why.ts'
-
-const transport: Transport = {
-  name: 'none',
-  attach: async () => ({
-    node: 'none',
-    events: createEmitter<{ lost: Error }>(),
-    resize: async () => {},
-    detach: async () => {},
-  }),
-  close: async () => {},
-}
+import { noTransport as transport } from './fixtures/no-transport.ts'
 
 const WALL = Date.UTC(2026, 10, 26, 6, 0, 0)
 const hide = (text: string): string => text
