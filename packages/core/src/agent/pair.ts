@@ -250,7 +250,7 @@ class Pair implements BlockDevicePair {
     const stop = this.#whenStalled(() => this.#device.patience, hurry)
     const both = AbortSignal.any([signal, hurry.signal])
     try {
-      await this.#flush(both)
+      await this.#flushAll(both)
     } finally {
       await this.user.close({ signal: both }).finally(() => {
         stop()
@@ -260,11 +260,16 @@ class Pair implements BlockDevicePair {
     }
   }
 
+  async #flushAll(signal: AbortSignal): Promise<void> {
+    await this.#flush(signal)
+    // It has covered only what had ended before it.
+    await orAborted(this.#device.settled(), signal).catch(() => {})
+    if (this.#device.unflushed && !signal.aborted) await this.#flush(signal)
+  }
+
   async #flush(signal: AbortSignal): Promise<void> {
     const { writeCache, readOnly } = this.user.limits
     if (!writeCache || readOnly) return
-    // A flush covers only what has ended before it.
-    await orAborted(this.#device.settled(), signal).catch(() => {})
     const atRisk = this.#device.unflushed
     try {
       await this.user.flush({ signal })
