@@ -1,21 +1,10 @@
-import type { Transport } from '@blockbraid/core'
-import { createEmitter, createHostAgent, Errno, NOT_EXECUTED, PATH_ERROR } from '@blockbraid/core'
+import { createHostAgent, Errno, NOT_EXECUTED, PATH_ERROR } from '@blockbraid/core'
 import { memory } from '@blockbraid/target-memory'
 import { virtualHost } from '@blockbraid/testkit'
 import { describe, expect, it } from 'vitest'
 import { createLog } from '../src/log/log.ts'
 import { reportEvents } from '../src/pairs/notices.ts'
-
-const transport: Transport = {
-  name: 'none',
-  attach: async () => ({
-    node: 'none',
-    events: createEmitter<{ lost: Error }>(),
-    resize: async () => {},
-    detach: async () => {},
-  }),
-  close: async () => {},
-}
+import { noTransport as transport } from './fixtures/no-transport.ts'
 
 async function pairs(count: number) {
   const host = virtualHost(1)

@@ -32,7 +32,7 @@ export class Throttle implements Composed {
   #ios: Bucket | null = null
   #bytes: Bucket | null = null
   #lifted = false
-  /** When the first in the ring may go, µs. */
+  /** When the first in the ring may go, µs; a fraction, so that V8 keeps one representation. */
   #due = 0.5
   #timer: Timer | undefined
   #pumping = false
@@ -45,7 +45,6 @@ export class Throttle implements Composed {
     this.#device = device
     this.#clock = clock
     this.#begin = begin
-    // Declared as a double so that V8 keeps one representation.
   }
 
   get limits(): DeviceLimits {
